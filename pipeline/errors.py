@@ -1,0 +1,88 @@
+"""The error tree.
+
+    HeadraceError
+    ├── Rejected       the depositor's to fix; names the field
+    │   └── Misconfigured   the operator's settings or command line are wrong (exit code 2)
+    ├── Conflict       somebody else holds it, or it has moved on since
+    ├── Missing        there is no such thing
+    ├── Unavailable    a service or a resource is away; trying again later may succeed
+    │   ├── OutOfSpace      no room left to take anything in
+    │   └── Interrupted     cancelled, paused or asked to stop; the work is resumable
+    └── Corrupt        bytes are not what they were: page someone
+
+`code` is a stable word for scripts, `retryable` decides what the outbox and the store's wrapper do,
+`remedy` tells a person what to do next. Adapters translate vendors' exceptions into these at their
+own edge; HTTP status codes exist only in the gateway.
+"""
+
+from __future__ import annotations
+
+
+class HeadraceError(Exception):
+    """Something that can be told to a user in one sentence, without a traceback."""
+
+    code = "error"
+    retryable = False
+
+    def __init__(self, message: str, *, remedy: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.field = field
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions with keyword-only arguments do not survive pickling (Dask) by themselves.
+        return _rebuild, (type(self), self.message, self.remedy, self.field)
+
+
+def _rebuild(kind: type[HeadraceError], message: str, remedy: str, field: str) -> HeadraceError:
+    return kind(message, remedy=remedy, field=field)
+
+
+class Rejected(HeadraceError):
+    """The input is wrong; the depositor can mend it."""
+
+    code = "rejected"
+
+
+class Misconfigured(Rejected):
+    """Settings or command line are wrong; the operator can mend them."""
+
+    code = "misconfigured"
+
+
+class Conflict(HeadraceError):
+    """The thing is held by another, or has changed since it was read."""
+
+    code = "conflict"
+
+
+class Missing(HeadraceError):
+    """There is no such thing."""
+
+    code = "missing"
+
+
+class Unavailable(HeadraceError):
+    """A service or resource is away; the same call may succeed later."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class OutOfSpace(Unavailable):
+    """The store has no room; retryable once somebody made room."""
+
+    code = "out-of-space"
+
+
+class Interrupted(Unavailable):
+    """The run was cancelled, paused or stopped; what was done stays, the rest can be resumed."""
+
+    code = "interrupted"
+
+
+class Corrupt(HeadraceError):
+    """Stored bytes differ from what was recorded."""
+
+    code = "corrupt"

@@ -1,0 +1,328 @@
+"""The nouns of the archive: frozen, plain, without behaviour that touches the world.
+
+Shapes only. Times are timezone-aware UTC `datetime`s and come in as arguments; digests are
+lower-case hex; sizes are bytes; keys are the logical paths of files inside a record, with `/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+type JsonObject = dict[str, Any]
+type Digests = Mapping[str, str]
+"""Algorithm name (`md5`, `sha256`, `sha512`, `xxh3-128`, …) → lower-case hex."""
+
+
+# ---------------------------------------------------------------- files
+
+
+class ScanStatus(StrEnum):
+    """What a virus scanner may truthfully say (never `clean` with a byte unscanned)."""
+
+    CLEAN = "clean"
+    INFECTED = "infected"
+    PARTIAL = "partial"
+    UNSCANNED = "unscanned"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanVerdict:
+    """A verdict with who gave it. `method` is e.g. `stream`, `windows` or `none`."""
+
+    status: ScanStatus
+    engine: str
+    method: str = "none"
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """A format as PRONOM names it. `puid` is `""` where nothing matched."""
+
+    puid: str
+    format: str = ""
+    version: str = ""
+    mime: str = ""
+    basis: str = ""
+    warning: str = ""
+    tool: str = ""
+
+
+UNIDENTIFIED = Identification(puid="")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file as a record version holds it.
+
+    `digests` were computed by us in the single read of the bytes; `declared` is what the depositor
+    said beforehand. The two are never mixed: a declared digest was compared where an equal algorithm
+    stands in `digests`. `content` is the path of the bytes relative to the concept's OCFL object root.
+    """
+
+    key: str
+    size: int
+    digests: Digests
+    content: str
+    declared: Digests = field(default_factory=dict)
+    identification: Identification = UNIDENTIFIED
+    scan: ScanVerdict = ScanVerdict(ScanStatus.UNSCANNED, engine="")
+    mtime_ns: int | None = None
+    original_path: str = ""
+
+
+# ---------------------------------------------------------------- description
+
+
+class FilesAccess(StrEnum):
+    """Whether a record's files are open; the description itself is always public (as on Zenodo)."""
+
+    PUBLIC = "public"
+    RESTRICTED = "restricted"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read the files. Restricted with `embargo_until` lifts by itself on that day."""
+
+    files: FilesAccess = FilesAccess.PUBLIC
+    embargo_until: date | None = None
+    embargo_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a record says of itself, in canonical form.
+
+    `metadata` and `custom_fields` have the shape of InvenioRDM's record JSON (zenodo-api §3.7): it is
+    the superset that Zenodo's legacy form and DataCite's both map into. `doi` is an external DOI that
+    the depositor brought, else None: our own DOIs follow from the record's id.
+    """
+
+    metadata: JsonObject
+    custom_fields: JsonObject = field(default_factory=dict)
+    access: Access = Access()
+    doi: str | None = None
+    communities: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- records
+
+
+class RecordState(StrEnum):
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left to see of a withdrawn record."""
+
+    reason: str
+    note: str
+    removed_by: str
+    removed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A work with all its versions; one OCFL object. `collection` and `key` are its identity
+    across ingests (architecture §9); both are empty for a work deposited through the gateway."""
+
+    id: int
+    collection: str = ""
+    key: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One published version of a work: its files never change, its description may be revised.
+
+    `version` counts from 1 within the concept; `revision` counts descriptions of this version from 1.
+    `ocfl_version` is None until the preserve effect has committed it into the storage root; until
+    then its new bytes lie below `staged`.
+    """
+
+    id: int
+    concept_id: int
+    version: int
+    revision: int
+    is_latest: bool
+    state: RecordState
+    description: Description
+    owner: str
+    created: datetime
+    modified: datetime
+    file_count: int
+    total_bytes: int
+    datestamp: datetime | None = None
+    ocfl_version: int | None = None
+    staged: str | None = None
+    accession_id: str | None = None
+    tombstone: Tombstone | None = None
+    missing_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    slug: str
+    title: str
+    description: str = ""
+
+
+class EventType(StrEnum):
+    """PREMIS 3 event types (id.loc.gov preservation/eventType), the ones that we write."""
+
+    ACCESSION = "accession"
+    INGESTION = "ingestion"
+    DIGEST = "message digest calculation"
+    IDENTIFICATION = "format identification"
+    FIXITY = "fixity check"
+    VIRUS = "virus check"
+    METADATA = "metadata modification"
+    DEACCESSION = "deaccession"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A PREMIS event (standards §4.3). `objects` are `<algorithm>:<hex>` of files, or record ids."""
+
+    id: str
+    type: EventType
+    at: datetime
+    agent: str
+    outcome: str
+    record_id: int | None = None
+    objects: tuple[str, ...] = ()
+    detail: JsonObject = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- accessions
+
+
+class Outcome(StrEnum):
+    """What the report says of an item that did not simply go through."""
+
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+    WARNED = "warned"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One line of a report: what is wrong with which item, and what to do about it.
+
+    `path` is the file as the source names it (`""` for a whole record), bytes that are not UTF-8
+    shown as `\\xNN`; `record` is the record's key in the collection; `field` a metadata field path.
+    """
+
+    path: str
+    record: str
+    outcome: Outcome
+    code: str
+    reason: str
+    field: str = ""
+    remedy: str = ""
+
+
+class AccessionState(StrEnum):
+    SURVEYING = "surveying"
+    INGESTING = "ingesting"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Accession:
+    """One transfer of a collection into custody."""
+
+    id: str
+    collection: str
+    source: str
+    state: AccessionState
+    started: datetime
+    options: JsonObject = field(default_factory=dict)
+    flow_run: str = ""
+    reason: str = ""
+
+
+class DepositAction(StrEnum):
+    """What publishing a deposit will do to the catalogue."""
+
+    NEW = "new"
+    VERSION = "version"
+    REVISION = "revision"
+
+
+class DepositState(StrEnum):
+    """Where a record-to-be stands (see `lifecycle`)."""
+
+    PLANNED = "planned"
+    SEALED = "sealed"
+    HELD = "held"
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as a survey finds it, before any byte of it was read.
+
+    `path` is how the source opens it again (a path relative to the source's root, in the source's own
+    bytes, `surrogateescape`d); `key` is its logical path in the record; `problem` is set where it will
+    not be read at all.
+    """
+
+    record: str
+    path: str
+    key: str
+    size: int
+    mtime_ns: int | None
+    declared: Digests = field(default_factory=dict)
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A record as a survey finds it: its key, and its description or what is wrong with it."""
+
+    key: str
+    description: Description | None
+    problems: tuple[Problem, ...] = ()
+
+
+class FileState(StrEnum):
+    PLANNED = "planned"
+    IN_CUSTODY = "in-custody"
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+
+
+# ---------------------------------------------------------------- effects
+
+
+class EffectKind(StrEnum):
+    """What must happen outside after a commit; drained in this order."""
+
+    PRESERVE = "preserve"
+    REGISTER = "register"
+    INDEX = "index"
+    ANNOUNCE = "announce"
+
+
+class DoiState(StrEnum):
+    """DataCite's states (standards §1.2)."""
+
+    DRAFT = "draft"
+    REGISTERED = "registered"
+    FINDABLE = "findable"

@@ -1,0 +1,242 @@
+"""The five protocols behind which the world lies. Each has an embedded and a production
+implementation that pass the same contract suite (`tests/contracts`); `wiring` alone picks.
+
+Every method may raise `errors.Unavailable` (retryable) besides what its docstring names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from pipeline.model import DoiState, JsonObject, ScanVerdict
+
+# ---------------------------------------------------------------- object store
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTraits:
+    """What a store promises, as data. `renames_trees`: `move` of a whole tree is one atomic step, so
+    content may wait in staging; without it content is written to its final place at once."""
+
+    renames_trees: bool
+    shared: bool
+    """Reachable from workers on other machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    size: int
+
+
+class Upload(Protocol):
+    """One object being written, in order. Nothing is visible under its key before `commit`."""
+
+    def write(self, block: bytes | memoryview) -> None:
+        """Append a block. Raises `OutOfSpace`."""
+
+    def commit(self) -> None:
+        """Make the object durable and visible under its key, whole or not at all."""
+
+    def abort(self) -> None:
+        """Forget it; idempotent, and harmless after `commit`."""
+
+
+@runtime_checkable
+class ObjectStore(Protocol):
+    """Bytes under keys (relative paths with `/`)."""
+
+    traits: StoreTraits
+
+    def begin(self, key: str, size: int) -> Upload:
+        """Start writing `key` of an expected `size`; an object already there is replaced at commit."""
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """Make the *names* of committed objects durable (on disk: fsync of their folders). An object
+        counts as in custody only after this returned."""
+
+    def put_many(self, objects: Mapping[str, bytes]) -> None:
+        """Write small objects as a group: all durable, names included, when it returns."""
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Blocks of the object's bytes. Raises `Missing` at the call, not at the first block."""
+
+    def size(self, key: str) -> int:
+        """Raises `Missing`."""
+
+    def move(self, source: str, target: str) -> None:
+        """Move the object or whole tree `source` to `target`, durably. Idempotent: when `source` is gone and
+        `target` is there it has been done. Raises `Missing` when neither is there, `Conflict` when both are."""
+
+    def delete(self, prefix: str) -> None:
+        """Delete the object or everything below `prefix/`; idempotent."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Every object below `prefix/`, in any order."""
+
+    def free_bytes(self) -> int | None:
+        """Room left, where the store can tell."""
+
+
+# ---------------------------------------------------------------- scanner
+
+
+class ScanSession(Protocol):
+    """The scan of one file."""
+
+    def feed(self, block: bytes | memoryview) -> None:
+        """The next block of the file."""
+
+    def finish(self) -> ScanVerdict:
+        """The verdict over all that was fed."""
+
+    def close(self) -> None:
+        """Give up what the session holds; idempotent."""
+
+
+class Scanner(Protocol):
+    def begin(self, size: int) -> ScanSession:
+        """Start scanning a file of `size` bytes."""
+
+    def describe(self) -> str:
+        """Engine and signature version, for people."""
+
+
+# ---------------------------------------------------------------- search
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDocument:
+    """What search knows of a record. `version` is the catalogue's counter for it: a document with a
+    lower or equal version than the stored one is stale, and ignoring it is a success. `body` None
+    deletes the document (the version still counts)."""
+
+    id: int
+    version: int
+    body: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A parsed question. `query` is the user's text in Zenodo's query language (§3.2 of the
+    contract); `filters` are facet choices, OR-ed within a facet and AND-ed between facets."""
+
+    query: str = ""
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sort: str = ""
+    page: int = 1
+    size: int = 25
+    all_versions: bool = False
+    facets: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Ids in order, the total of hits, and per facet (value, count) pairs, the largest first."""
+
+    total: int
+    ids: tuple[int, ...]
+    facets: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+
+
+class SearchIndex(Protocol):
+    def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
+        """Write a batch; visible to every process within a second of the return. Answers the reason
+        for each document that was refused (by id); the others are in."""
+
+    def search(self, request: SearchRequest) -> SearchPage:
+        """Raises `Rejected` (field `q` or `sort`) where the question cannot be understood."""
+
+    def count(self) -> int:
+        """How many documents it holds."""
+
+    def begin_rebuild(self) -> SearchIndex:
+        """A new, empty generation to be filled beside the one in use."""
+
+    def finish_rebuild(self) -> None:
+        """Called on the new generation: swap it in for the one in use, drop the old."""
+
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- DOIs
+
+
+@dataclass(frozen=True, slots=True)
+class DoiRequest:
+    """The state that a DOI shall be in. `metadata` is DataCite JSON (kernel 4), `url` its target."""
+
+    doi: str
+    state: DoiState
+    url: str
+    metadata: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class DoiSeen:
+    """A DOI as the registry has it."""
+
+    doi: str
+    state: DoiState
+    url: str
+    metadata: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class DoiOutcome:
+    """`seen` on success; else `reason`, and whether trying again may help."""
+
+    doi: str
+    seen: DoiState | None
+    reason: str = ""
+    retryable: bool = False
+
+
+class DoiRegistry(Protocol):
+    def put_many(self, requests: Sequence[DoiRequest]) -> Sequence[DoiOutcome]:
+        """Bring each DOI to its wanted state: an idempotent upsert; one outcome a request, in order."""
+
+    def get(self, doi: str) -> DoiSeen | None:
+        """None where the registry does not know it."""
+
+    def delete_draft(self, doi: str) -> None:
+        """Forget a DOI that is still a draft. Raises `Conflict` for any other."""
+
+    def describe(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- compute
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult[U, R]:
+    """`result` when the unit ran, else `error`."""
+
+    unit: U
+    result: R | None
+    error: Exception | None = None
+
+
+class Compute(Protocol):
+    def map_unordered[U, R](
+        self, function: Callable[[U], R], units: Iterable[U], *, in_flight: int
+    ) -> Iterator[UnitResult[U, R]]:
+        """Run `function` on every unit, at most `in_flight` at a time, results as they come. The units'
+        iterator is drawn from only as room appears. Closing the generator cancels what has not begun."""
+
+    def slots(self) -> int:
+        """How many units can run at once now."""
+
+    def describe(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- time
+
+type Clock = Callable[[], datetime]
