@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
-type JsonObject = dict[str, Any]
-type Digests = Mapping[str, str]
+JsonObject: TypeAlias = dict[str, Any]
+Digests: TypeAlias = Mapping[str, str]
 """Algorithm name (`md5`, `sha256`, `sha512`, `xxh3-128`, …) → lower-case hex."""
 
 

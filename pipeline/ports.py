@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pipeline.model import DoiState, JsonObject, ScanVerdict
+
+U = TypeVar("U")
+R = TypeVar("R")
 
 # ---------------------------------------------------------------- object store
 
@@ -214,7 +217,7 @@ class DoiRegistry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class UnitResult[U, R]:
+class UnitResult(Generic[U, R]):
     """`result` when the unit ran, else `error`."""
 
     unit: U
@@ -223,7 +226,7 @@ class UnitResult[U, R]:
 
 
 class Compute(Protocol):
-    def map_unordered[U, R](
+    def map_unordered(
         self, function: Callable[[U], R], units: Iterable[U], *, in_flight: int
     ) -> Iterator[UnitResult[U, R]]:
         """Run `function` on every unit, at most `in_flight` at a time, results as they come. The units'
@@ -239,4 +242,4 @@ class Compute(Protocol):
 
 # ---------------------------------------------------------------- time
 
-type Clock = Callable[[], datetime]
+Clock: TypeAlias = Callable[[], datetime]
