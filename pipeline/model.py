@@ -326,3 +326,51 @@ class DoiState(StrEnum):
     DRAFT = "draft"
     REGISTERED = "registered"
     FINDABLE = "findable"
+
+
+# ---------------------------------------------------------------- dissemination
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Who publishes. `id` is a domain name (OAI identifiers, OCFL ids); `base_url` has no final slash."""
+
+    name: str
+    id: str
+    base_url: str
+    admin_email: str
+    doi_prefix: str
+    doi_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRef:
+    """A sibling version of a record, oldest first in lists; `label` is the depositor's own version string."""
+
+    record_id: int
+    version: int
+    doi: str
+    label: str
+    published: str
+    is_latest: bool
+    state: RecordState
+
+
+@dataclass(frozen=True, slots=True)
+class Dissemination:
+    """All that any output (page, JSON, feed, DataCite, index) needs to show of one record: the pure
+    crosswalks turn this into their formats. `concept_doi` is None for a record with an external DOI.
+    `files` may be cut short for records with very many; `record.file_count` tells the whole number.
+    `communities` are those the record belongs to now."""
+
+    repository: Repository
+    record: Record
+    doi: str
+    concept_doi: str | None
+    files: tuple[FileEntry, ...]
+    versions: tuple[VersionRef, ...]
+    communities: tuple[Community, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return f"{self.repository.base_url}/records/{self.record.id}"
