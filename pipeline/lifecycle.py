@@ -1,0 +1,85 @@
+"""The life of deposits and records as pure state machines: (state, event) → what follows.
+
+A **deposit** is a record-to-be: a line of an accession's plan, or a draft from the gateway. A **record** is
+a published version: its files never change, its description may be revised, and it never disappears
+(a withdrawn one leaves a tombstone). What must happen outside after a step is answered as effects,
+which the catalogue writes into the outbox in the same transaction.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pipeline.errors import Conflict
+from pipeline.model import DepositState, EffectKind, RecordState
+
+
+class DepositEvent(StrEnum):
+    SEAL = "seal"
+    HOLD = "hold"
+    PUBLISH = "publish"
+    FIND_UNCHANGED = "find unchanged"
+    RETRY = "retry"
+    SUPERSEDE = "supersede"
+    CANCEL = "cancel"
+
+
+class RecordEvent(StrEnum):
+    PUBLISH = "publish"
+    REVISE = "revise"
+    GAIN_VERSION = "gain a newer version"
+    WITHDRAW = "withdraw"
+
+
+_D, _E = DepositState, DepositEvent
+
+_DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
+    (_D.PLANNED, _E.SEAL): _D.SEALED,
+    (_D.PLANNED, _E.HOLD): _D.HELD,
+    (_D.PLANNED, _E.FIND_UNCHANGED): _D.UNCHANGED,
+    (_D.PLANNED, _E.RETRY): _D.PLANNED,
+    (_D.SEALED, _E.PUBLISH): _D.PUBLISHED,
+    (_D.SEALED, _E.HOLD): _D.HELD,
+    (_D.SEALED, _E.RETRY): _D.PLANNED,
+    (_D.HELD, _E.RETRY): _D.PLANNED,
+    (_D.HELD, _E.HOLD): _D.HELD,
+    (_D.HELD, _E.SUPERSEDE): _D.SUPERSEDED,
+    (_D.PLANNED, _E.CANCEL): _D.CANCELLED,
+    (_D.SEALED, _E.CANCEL): _D.CANCELLED,
+    (_D.HELD, _E.CANCEL): _D.CANCELLED,
+}
+
+_ALL = tuple(EffectKind)
+
+_RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, tuple[EffectKind, ...]]] = {
+    (None, RecordEvent.PUBLISH): (RecordState.PUBLISHED, _ALL),
+    (RecordState.PUBLISHED, RecordEvent.REVISE): (RecordState.PUBLISHED, _ALL),
+    # An older version's bytes and object stay; its DOI relations, search entry and feed entry change.
+    (RecordState.PUBLISHED, RecordEvent.GAIN_VERSION): (
+        RecordState.PUBLISHED,
+        (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE),
+    ),
+    (RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION): (RecordState.WITHDRAWN, ()),
+    (RecordState.PUBLISHED, RecordEvent.WITHDRAW): (RecordState.WITHDRAWN, _ALL),
+}
+
+
+def step_deposit(state: DepositState, event: DepositEvent) -> DepositState:
+    """The state after `event`. Raises `Conflict` where the event cannot happen in `state`."""
+    try:
+        return _DEPOSIT_STEPS[state, event]
+    except KeyError:
+        raise Conflict(f"a deposit that is {state} cannot {event}") from None
+
+
+def step_record(state: RecordState | None, event: RecordEvent) -> tuple[RecordState, tuple[EffectKind, ...]]:
+    """The state after `event` and the effects to bring about. Raises `Conflict` where it cannot happen."""
+    try:
+        return _RECORD_STEPS[state, event]
+    except KeyError:
+        raise Conflict(f"a record that is {state or 'not there'} cannot {event}") from None
+
+
+def is_open(state: DepositState) -> bool:
+    """Whether work on the deposit is still to be done without anybody's help."""
+    return state in (DepositState.PLANNED, DepositState.SEALED)

@@ -1,0 +1,128 @@
+"""All settings in one place: name, default, meaning. From `HEADRACE_*` in the environment, else from
+`headrace.toml` in the working folder; nothing else in the project reads the environment for settings.
+
+Settings hold no secrets of their own: keys of S3 come from `AWS_*`, and passwords that stand in URLs are
+shown redacted (`redacted`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from pipeline.errors import Misconfigured
+
+DIGEST_ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "xxh3-128")
+
+_DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z][a-zA-Z0-9-]*)+")
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
+
+
+class Settings(BaseSettings):
+    """The settings of one instance. Empty strings stand for "inside HOME" or "choose for me"."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_", toml_file="headrace.toml", frozen=True, extra="forbid"
+    )
+
+    home: Path = Field(Path("headrace-data"), description="everything that an embedded instance writes")
+    store: str = Field("", description="where bytes are kept: file:///folder (s3://bucket/prefix later)")
+    database: str = Field("", description="the catalogue: sqlite:///file or postgresql+psycopg://…")
+    index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
+    scanner: str = Field("eicar:", description="virus scanner: eicar: (clamd://host:3310 later)")
+    dois: str = Field("", description="DOI registry: local:///file (datacite://… later)")
+    compute: str = Field("local:", description="workers: local:, local:4, inline:, tcp://scheduler:8786")
+    base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
+    port: int = Field(0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered")
+    doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
+    doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")
+    digests: tuple[str, ...] = Field(("md5", "xxh3-128"), description="digests besides the root's and declared ones")
+    root_digest: Literal["", "sha256", "sha512"] = Field("", description="of a new storage root; default by CPU")
+    repository_name: str = Field("Headrace", description="shown in pages, citations and OAI-PMH")
+    repository_id: str = Field("headrace.localdomain", description="a domain name, in OAI and OCFL ids; set once")
+    admin_email: str = Field("admin@headrace.localdomain", description="shown in OAI-PMH Identify")
+    scan_gate: Literal["none", "serve", "publish"] = Field("none", description="what waits for a virus verdict")
+    min_free: int = Field(0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller")
+
+    @field_validator("digests", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.replace(" ", "").split(",")) if isinstance(value, str) else value
+
+    @field_validator("digests")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in DIGEST_ALGORITHMS]
+        if unknown:
+            raise ValueError(f"unknown digest {', '.join(unknown)}; known are {', '.join(DIGEST_ALGORITHMS)}")
+        return value
+
+    @field_validator("repository_id")
+    @classmethod
+    def _domain(cls, value: str) -> str:
+        # OAI identifiers want a domain of two labels or more, each beginning with a letter (standards §2.4).
+        if not _DOMAIN.fullmatch(value):
+            raise ValueError("must be a domain name such as data.example.org, each label beginning with a letter")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def model_post_init(self, context: Any) -> None:
+        home = self.home.expanduser().absolute()
+        inside = {
+            "home": home,
+            "store": self.store or f"file://{home}/store",
+            "database": self.database or f"sqlite:///{home}/catalogue.sqlite",
+            "index": self.index or f"file://{home}/index",
+            "dois": self.dois or f"local://{home}/dois.sqlite",
+        }
+        for name, value in inside.items():
+            object.__setattr__(self, name, value)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises `Misconfigured` naming the setting that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        name = "HEADRACE_" + "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise Misconfigured(
+            f"{name}: {first['msg'].removeprefix('Value error, ')}",
+            field=name,
+            remedy=f"set {name} in the environment or in headrace.toml; `headrace check` lists all settings",
+        ) from None
+
+
+def redacted(url: str) -> str:
+    """The URL with a password in it replaced, fit for logs, pages and messages."""
+    return _PASSWORD.sub(r"\1:***@", url)
+
+
+def describe_settings(settings: Settings) -> list[tuple[str, str, str]]:
+    """(environment name, value fit to be shown, meaning) of every setting."""
+    return [
+        (f"HEADRACE_{name.upper()}", redacted(str(getattr(settings, name))), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
