@@ -1,0 +1,209 @@
+"""The nouns of `model` as plain JSON and back, for whatever keeps them as text: the survey, the
+catalogue, the record's own JSON in its OCFL object.
+
+`x_to_json` answers objects whose keys stand in a fixed order, so that equal nouns give equal text;
+`x_from_json` reads what `x_to_json` wrote, filling what an older writer left out with the noun's own
+default. They raise `KeyError`, `TypeError` or `ValueError` for a document that is something else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from datetime import UTC, date, datetime
+
+from pipeline.model import (
+    UNIDENTIFIED,
+    Access,
+    Description,
+    Event,
+    EventType,
+    FileEntry,
+    FilesAccess,
+    Identification,
+    JsonObject,
+    Outcome,
+    Problem,
+    ScanStatus,
+    ScanVerdict,
+)
+
+# ---------------------------------------------------------------- text
+
+
+def to_text(document: object) -> str:
+    """Canonical JSON text: keys sorted, no blanks, ASCII only. Equal documents give equal text."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def time_to_json(at: datetime) -> str:
+    """RFC 3339 in UTC with `Z`."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def time_from_json(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _path_to_json(path: str) -> str | JsonObject:
+    """A path as it is, or its bytes in base64 where it is not UTF-8: a lone surrogate in JSON is refused
+    by PostgreSQL and by most readers (RFC 8259, section 8.2)."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return {"base64": base64.b64encode(os.fsencode(path)).decode()}
+    return path
+
+
+def _path_from_json(value: str | JsonObject) -> str:
+    if isinstance(value, str):
+        return value
+    return os.fsdecode(base64.b64decode(value["base64"]))
+
+
+# ---------------------------------------------------------------- description
+
+
+def access_to_json(access: Access) -> JsonObject:
+    until = access.embargo_until
+    return {
+        "files": access.files.value,
+        "embargo_until": until.isoformat() if until else None,
+        "embargo_reason": access.embargo_reason,
+    }
+
+
+def access_from_json(document: JsonObject) -> Access:
+    until = document.get("embargo_until")
+    return Access(
+        files=FilesAccess(document["files"]),
+        embargo_until=date.fromisoformat(until) if until else None,
+        embargo_reason=document.get("embargo_reason", ""),
+    )
+
+
+def description_to_json(description: Description) -> JsonObject:
+    return {
+        "metadata": description.metadata,
+        "custom_fields": description.custom_fields,
+        "access": access_to_json(description.access),
+        "doi": description.doi,
+        "communities": list(description.communities),
+    }
+
+
+def description_from_json(document: JsonObject) -> Description:
+    return Description(
+        metadata=document["metadata"],
+        custom_fields=document.get("custom_fields", {}),
+        access=access_from_json(document["access"]) if "access" in document else Access(),
+        doi=document.get("doi"),
+        communities=tuple(document.get("communities", ())),
+    )
+
+
+# ---------------------------------------------------------------- files
+
+
+def verdict_to_json(verdict: ScanVerdict) -> JsonObject:
+    return {
+        "status": verdict.status.value,
+        "engine": verdict.engine,
+        "method": verdict.method,
+        "signature": verdict.signature,
+    }
+
+
+def verdict_from_json(document: JsonObject) -> ScanVerdict:
+    return ScanVerdict(**{**document, "status": ScanStatus(document["status"])})
+
+
+def identification_to_json(identification: Identification) -> JsonObject:
+    return {
+        "puid": identification.puid,
+        "format": identification.format,
+        "version": identification.version,
+        "mime": identification.mime,
+        "basis": identification.basis,
+        "warning": identification.warning,
+        "tool": identification.tool,
+    }
+
+
+def identification_from_json(document: JsonObject) -> Identification:
+    return Identification(**document)
+
+
+def file_to_json(entry: FileEntry) -> JsonObject:
+    return {
+        "key": entry.key,
+        "size": entry.size,
+        "digests": dict(sorted(entry.digests.items())),
+        "content": entry.content,
+        "declared": dict(sorted(entry.declared.items())),
+        "identification": identification_to_json(entry.identification),
+        "scan": verdict_to_json(entry.scan),
+        "mtime_ns": entry.mtime_ns,
+        "original_path": _path_to_json(entry.original_path),
+    }
+
+
+def file_from_json(document: JsonObject) -> FileEntry:
+    identification = document.get("identification")
+    return FileEntry(
+        key=document["key"],
+        size=document["size"],
+        digests=document["digests"],
+        content=document["content"],
+        declared=document.get("declared", {}),
+        identification=identification_from_json(identification) if identification else UNIDENTIFIED,
+        scan=verdict_from_json(document["scan"]),
+        mtime_ns=document.get("mtime_ns"),
+        original_path=_path_from_json(document.get("original_path", "")),
+    )
+
+
+# ---------------------------------------------------------------- reports and events
+
+
+def problem_to_json(problem: Problem) -> JsonObject:
+    return {
+        "path": problem.path,
+        "record": problem.record,
+        "outcome": problem.outcome.value,
+        "code": problem.code,
+        "field": problem.field,
+        "reason": problem.reason,
+        "remedy": problem.remedy,
+    }
+
+
+def problem_from_json(document: JsonObject) -> Problem:
+    return Problem(**{**document, "outcome": Outcome(document["outcome"])})
+
+
+def event_to_json(event: Event) -> JsonObject:
+    return {
+        "id": event.id,
+        "type": event.type.value,
+        "at": time_to_json(event.at),
+        "agent": event.agent,
+        "outcome": event.outcome,
+        "record_id": event.record_id,
+        "objects": list(event.objects),
+        "detail": event.detail,
+    }
+
+
+def event_from_json(document: JsonObject) -> Event:
+    return Event(
+        id=document["id"],
+        type=EventType(document["type"]),
+        at=time_from_json(document["at"]),
+        agent=document["agent"],
+        outcome=document["outcome"],
+        record_id=document.get("record_id"),
+        objects=tuple(document.get("objects", ())),
+        detail=document.get("detail", {}),
+    )
