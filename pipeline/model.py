@@ -62,13 +62,15 @@ class FileEntry:
 
     `digests` were computed by us in the single read of the bytes; `declared` is what the depositor
     said beforehand. The two are never mixed: a declared digest was compared where an equal algorithm
-    stands in `digests`. `content` is the path of the bytes relative to the concept's OCFL object root.
+    stands in `digests`. `content` is the path of the bytes in the content folder of the OCFL version that
+    brought them, `holder` the record version (id) that did.
     """
 
     key: str
     size: int
     digests: Digests
     content: str
+    holder: int = 0
     declared: Digests = field(default_factory=dict)
     identification: Identification = UNIDENTIFIED
     scan: ScanVerdict = ScanVerdict(ScanStatus.UNSCANNED, engine="")
@@ -144,9 +146,10 @@ class Concept:
 class Record:
     """One published version of a work: its files never change, its description may be revised.
 
-    `version` counts from 1 within the concept; `revision` counts descriptions of this version from 1.
-    `ocfl_version` is None until the preserve effect has committed it into the storage root; until
-    then its new bytes lie below `staged`.
+    `version` counts from 1 within the concept; `revision` counts descriptions of this version from 1;
+    `change` counts everything that outputs can see. `ocfl_version` is the version of the concept's OCFL object
+    that brought this record's own bytes, None until the preserve effect has committed it; until then they lie
+    below the key `staged`. `datestamp` is OAI-PMH's, None until announced.
     """
 
     id: int
@@ -161,6 +164,7 @@ class Record:
     modified: datetime
     file_count: int
     total_bytes: int
+    change: int = 1
     datestamp: datetime | None = None
     ocfl_version: int | None = None
     staged: str | None = None

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from pipeline.errors import Misconfigured
 
@@ -41,7 +47,9 @@ class Settings(BaseSettings):
     port: int = Field(0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered")
     doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
     doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")
-    digests: tuple[str, ...] = Field(("md5", "xxh3-128"), description="digests besides the root's and declared ones")
+    digests: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("md5", "xxh3-128"), description="digests besides the root's and declared ones"
+    )
     root_digest: Literal["", "sha256", "sha512"] = Field("", description="of a new storage root; default by CPU")
     repository_name: str = Field("Headrace", description="shown in pages, citations and OAI-PMH")
     repository_id: str = Field("headrace.localdomain", description="a domain name, in OAI and OCFL ids; set once")

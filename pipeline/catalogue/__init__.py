@@ -1,0 +1,67 @@
+"""The truth about records while the system runs; the only SQLAlchemy in the project.
+
+A use case opens one transaction (`catalogue.write()`) and hands it to the functions of the sub-modules;
+everything it does in there happens whole or not at all. `Transaction` is opaque to everyone else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import sqlalchemy as sa
+
+from pipeline.errors import OutOfSpace, Unavailable
+
+Transaction: TypeAlias = sa.Connection
+
+
+class Catalogue:
+    """Hands out transactions on one database. Threads and processes may share the database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that may write. Raises `Unavailable` where the database is away or stays locked."""
+        with _translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A snapshot to read from; whatever is written through it is lost."""
+        with _translated(), self._engine.connect() as connection:
+            options: dict[str, object] = {"headrace_reading": True}
+            if self._engine.dialect.name == "postgresql":
+                options["isolation_level"] = "REPEATABLE READ"
+            yield connection.execution_options(**options)
+
+    def describe(self) -> str:
+        return self._engine.url.render_as_string(hide_password=True)
+
+    def ping(self) -> None:
+        """Raises `Unavailable` where the database does not answer."""
+        with self.read() as tx:
+            tx.execute(sa.text("SELECT 1"))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        text = str(error.orig).strip()
+        if "disk is full" in text:
+            raise OutOfSpace(
+                "no room left for the database", remedy="make room on its disk, then run the same command again"
+            ) from error
+        raise Unavailable(f"the database does not answer: {text}") from error
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
+        raise

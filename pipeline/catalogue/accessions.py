@@ -1,0 +1,205 @@
+"""Accessions: which are under way, who works on them, and what they reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import accession, deposit, problem
+from pipeline.errors import Conflict, Missing
+from pipeline.model import Accession, AccessionState, DepositState, JsonObject, Outcome, Problem
+
+_UNDER_WAY = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
+
+
+def create(tx: Transaction, new: Accession) -> None:
+    tx.execute(
+        sa.insert(accession).values(
+            id=new.id,
+            collection=new.collection,
+            source=new.source,
+            state=new.state,
+            started=new.started,
+            options=new.options,
+            flow_run=new.flow_run,
+            reason=new.reason,
+        )
+    )
+
+
+def get(tx: Transaction, accession_id: str) -> Accession:
+    """Raises `Missing`."""
+    row = tx.execute(sa.select(accession).where(accession.c.id == accession_id)).one_or_none()
+    if row is None:
+        raise Missing(f"there is no accession {accession_id}", remedy="`headrace status` lists all of them")
+    return _accession(row)
+
+
+def unfinished(tx: Transaction, collection: str) -> Accession | None:
+    """The accession of the collection that was begun and has not ended, if there is one."""
+    row = tx.execute(
+        sa.select(accession)
+        .where(accession.c.collection == collection, accession.c.state.in_(_UNDER_WAY))
+        .order_by(accession.c.started.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _accession(row)
+
+
+def latest(tx: Transaction, collection: str) -> Accession | None:
+    """The newest accession of the collection, whatever its state."""
+    row = tx.execute(
+        sa.select(accession)
+        .where(accession.c.collection == collection)
+        .order_by(accession.c.started.desc(), accession.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _accession(row)
+
+
+def everything(tx: Transaction, limit: int = 1000) -> list[tuple[Accession, datetime | None, dict[str, int]]]:
+    """(accession, end of the lease on it, deposits by state), the newest first."""
+    counts: dict[str, dict[str, int]] = {}
+    grouped = sa.select(deposit.c.accession_id, deposit.c.state, sa.func.count()).group_by(
+        deposit.c.accession_id, deposit.c.state
+    )
+    for accession_id, state, number in tx.execute(grouped):
+        counts.setdefault(accession_id, {})[state] = number
+    rows = tx.execute(sa.select(accession).order_by(accession.c.started.desc()).limit(limit))
+    return [(_accession(row), row.lease_until, counts.get(row.id, {})) for row in rows]
+
+
+def change(tx: Transaction, accession_id: str, **values: Any) -> None:
+    """Set columns of an accession: `state`, `reason`, `flow_run`, `finished`, `unchanged`, `options`."""
+    tx.execute(sa.update(accession).where(accession.c.id == accession_id).values(**values))
+
+
+def add_bytes_read(tx: Transaction, accession_id: str, number: int) -> None:
+    tx.execute(
+        sa.update(accession)
+        .where(accession.c.id == accession_id)
+        .values(bytes_read=accession.c.bytes_read + number)
+    )
+
+
+def counters(tx: Transaction, accession_id: str) -> tuple[int, int]:
+    """(records found unchanged, bytes read from the source), over all runs of the accession."""
+    row = tx.execute(
+        sa.select(accession.c.unchanged, accession.c.bytes_read).where(accession.c.id == accession_id)
+    ).one()
+    return row.unchanged, row.bytes_read
+
+
+def lease(tx: Transaction, accession_id: str, *, owner: str, now: datetime, length: timedelta) -> None:
+    """Take or prolong the right to work on the accession. Raises `Conflict` while another has it."""
+    free = sa.or_(
+        accession.c.lease_owner.is_(None), accession.c.lease_owner == owner, accession.c.lease_until < now
+    )
+    taken = tx.execute(
+        sa.update(accession)
+        .where(accession.c.id == accession_id, free)
+        .values(lease_owner=owner, lease_until=now + length)
+    )
+    if taken.rowcount == 0:
+        raise Conflict(
+            f"accession {accession_id} is being worked on by another process",
+            remedy="wait for it to end, or for half a minute if it was killed, then run the same command again",
+        )
+
+
+def unlease(tx: Transaction, accession_id: str, *, owner: str) -> None:
+    tx.execute(
+        sa.update(accession)
+        .where(accession.c.id == accession_id, accession.c.lease_owner == owner)
+        .values(lease_owner=None, lease_until=None)
+    )
+
+
+def is_cancelled(tx: Transaction, accession_id: str) -> bool:
+    state = tx.execute(sa.select(accession.c.state).where(accession.c.id == accession_id)).scalar_one()
+    return bool(state == AccessionState.CANCELLED)
+
+
+# ---------------------------------------------------------------- problems
+
+
+def report(
+    tx: Transaction, accession_id: str, problems: Sequence[tuple[int | None, Problem]]
+) -> None:
+    """Add lines (with the deposit they belong to) to the accession's report."""
+    rows: list[JsonObject] = [
+        {
+            "accession_id": accession_id,
+            "deposit_id": deposit_id,
+            "path": one.path,
+            "record": one.record,
+            "outcome": one.outcome,
+            "code": one.code,
+            "field": one.field,
+            "reason": one.reason,
+            "remedy": one.remedy,
+        }
+        for deposit_id, one in problems
+    ]
+    if rows:
+        tx.execute(sa.insert(problem), rows)
+
+
+def retract(tx: Transaction, accession_id: str, deposit_ids: Sequence[int | None]) -> None:
+    """Take back what was reported of deposits (None: of the collection itself), before it is found anew."""
+    numbers = [one for one in deposit_ids if one is not None]
+    mine = problem.c.accession_id == accession_id
+    if None in deposit_ids:
+        tx.execute(sa.delete(problem).where(mine, problem.c.deposit_id.is_(None)))
+    if numbers:
+        tx.execute(sa.delete(problem).where(mine, problem.c.deposit_id.in_(numbers)))
+
+
+def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
+    """The accession's report, in the order of the plan; of superseded deposits no more."""
+    rows = tx.execute(
+        sa.select(problem)
+        .outerjoin(deposit, deposit.c.id == problem.c.deposit_id)
+        .where(
+            problem.c.accession_id == accession_id,
+            sa.func.coalesce(deposit.c.state, "") != DepositState.SUPERSEDED,
+        )
+        .order_by(sa.func.coalesce(deposit.c.position, -1), problem.c.path, problem.c.id)
+    )
+    for row in rows:
+        yield Problem(
+            path=row.path,
+            record=row.record,
+            outcome=Outcome(row.outcome),
+            code=row.code,
+            reason=row.reason,
+            field=row.field,
+            remedy=row.remedy,
+        )
+
+
+def problem_counts(tx: Transaction, accession_id: str) -> dict[str, int]:
+    """How many lines of each outcome."""
+    rows = tx.execute(
+        sa.select(problem.c.outcome, sa.func.count())
+        .where(problem.c.accession_id == accession_id)
+        .group_by(problem.c.outcome)
+    )
+    return {outcome: number for outcome, number in rows}
+
+
+def _accession(row: sa.Row[Any]) -> Accession:
+    return Accession(
+        id=row.id,
+        collection=row.collection,
+        source=row.source,
+        state=AccessionState(row.state),
+        started=row.started,
+        options=row.options,
+        flow_run=row.flow_run,
+        reason=row.reason,
+    )

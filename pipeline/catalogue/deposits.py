@@ -1,0 +1,457 @@
+"""Deposits: the plan of an accession, what became of its files, and what may be sealed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pipeline import lifecycle
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import concept, deposit, deposit_file, record, record_file
+from pipeline.lifecycle import DepositEvent
+from pipeline.model import DepositAction, DepositState, Digests, FileState, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """A line of the plan. `base_record_id` is the published version that it changes, if there is one."""
+
+    id: int
+    accession_id: str
+    position: int
+    key: str
+    concept_id: int
+    record_id: int
+    base_record_id: int | None
+    action: DepositAction
+    state: DepositState
+    description: JsonObject | None
+    fingerprint: str
+    files_total: int
+    bytes_total: int
+    files_open: int
+    files_bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """The newest published version of a work, as far as a plan must know it."""
+
+    record_id: int
+    fingerprint: str
+    description: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalogue knows of a record key: the work, its newest version, and the newest deposit of it that
+    has not come to an end."""
+
+    concept_id: int
+    latest: PublishedVersion | None
+    pending: Deposit | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file that must be read. `path` is in the source's own bytes, `surrogateescape`d."""
+
+    id: int
+    deposit_id: int
+    record_id: int
+    record: str
+    key: str
+    path: str
+    size: int
+    mtime_ns: int | None
+    declared: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file of a new plan line: to be read (`holder_id` None), or carried over from an earlier version."""
+
+    deposit_id: int
+    key: str
+    path: str
+    size: int
+    mtime_ns: int | None
+    declared: Digests
+    state: FileState = FileState.PLANNED
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of a planned file: `content` is its path in the deposit's staged content folder."""
+
+    id: int
+    state: FileState
+    content: str = ""
+    root_digest: str | None = None
+    digests: Digests | None = None
+    identification: JsonObject | None = None
+    scan: JsonObject | None = None
+
+
+_PENDING = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
+
+
+def known(tx: Transaction, collection: str, keys: Sequence[str]) -> dict[str, Known]:
+    """What is known of record keys in a collection; those never seen are left out."""
+    concepts = {
+        row.key: row.id
+        for row in tx.execute(
+            sa.select(concept.c.key, concept.c.id).where(
+                concept.c.collection == collection, concept.c.key.in_(keys)
+            )
+        )
+    }
+    ids = list(concepts.values())
+    latest = {
+        row.concept_id: PublishedVersion(row.id, row.fingerprint, row.description)
+        for row in tx.execute(
+            sa.select(record.c.id, record.c.concept_id, record.c.fingerprint, record.c.description).where(
+                record.c.concept_id.in_(ids), record.c.is_latest
+            )
+        )
+    }
+    pending = {
+        row.concept_id: _deposit(row)
+        for row in tx.execute(
+            sa.select(deposit)
+            .where(deposit.c.concept_id.in_(ids), deposit.c.state.in_(_PENDING))
+            .order_by(deposit.c.id)
+        )
+    }
+    return {key: Known(id_, latest.get(id_), pending.get(id_)) for key, id_ in concepts.items()}
+
+
+def add(tx: Transaction, new: Sequence[JsonObject]) -> list[int]:
+    """Add plan lines (columns of `deposit`); their ids, in order."""
+    if not new:
+        return []
+    added = sa.insert(deposit).returning(deposit.c.id, sort_by_parameter_order=True)
+    return list(tx.execute(added, list(new)).scalars())
+
+
+def replan(tx: Transaction, deposit_id: int, values: Mapping[str, Any]) -> None:
+    """Begin a plan line anew: its files are forgotten."""
+    tx.execute(sa.delete(deposit_file).where(deposit_file.c.deposit_id == deposit_id))
+    tx.execute(sa.update(deposit).where(deposit.c.id == deposit_id).values(files_open=0, files_bad=0, **values))
+
+
+def add_files(tx: Transaction, files: Sequence[NewFile]) -> None:
+    """Add the files of plan lines; one that is there already is left as it is."""
+    if not files:
+        return
+    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(
+        insert(deposit_file).on_conflict_do_nothing(index_elements=["deposit_id", "key"]),
+        [
+            {
+                "deposit_id": one.deposit_id,
+                "key": one.key,
+                "path": os.fsencode(one.path),
+                "size": one.size,
+                "mtime_ns": one.mtime_ns,
+                "declared": dict(one.declared),
+                "state": one.state,
+                "content": "",
+            }
+            for one in files
+        ],
+    )
+
+
+def carry_over(tx: Transaction, accession_id: str) -> None:
+    """Planned files that the base version has with the same size, time and declared digests need no reading: they
+    are taken over with what is known of them."""
+    same = (
+        sa.select(
+            deposit_file.c.id,
+            record_file.c.content,
+            record_file.c.holder_id,
+            record_file.c.root_digest,
+            record_file.c.digests,
+            record_file.c.identification,
+            record_file.c.scan,
+        )
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .join(
+            record_file,
+            sa.and_(record_file.c.record_id == deposit.c.base_record_id, record_file.c.key == deposit_file.c.key),
+        )
+        .where(
+            deposit.c.accession_id == accession_id,
+            deposit.c.state == DepositState.PLANNED,
+            deposit_file.c.state == FileState.PLANNED,
+            deposit_file.c.mtime_ns.is_not(None),
+            deposit_file.c.size == record_file.c.size,
+            deposit_file.c.mtime_ns == record_file.c.mtime_ns,
+            sa.cast(deposit_file.c.declared, sa.Text) == sa.cast(record_file.c.declared, sa.Text),
+        )
+        .cte("same")
+    )
+    tx.execute(
+        sa.update(deposit_file)
+        .where(deposit_file.c.id == same.c.id)
+        .values(
+            state=FileState.IN_CUSTODY,
+            content=same.c.content,
+            holder_id=same.c.holder_id,
+            root_digest=same.c.root_digest,
+            digests=same.c.digests,
+            identification=same.c.identification,
+            scan=same.c.scan,
+        )
+    )
+
+
+def count_files(tx: Transaction, accession_id: str) -> None:
+    """Set the counters of every planned deposit from its files."""
+
+    def of(state: FileState | None) -> sa.ScalarSelect[Any]:
+        files = sa.select(sa.func.count()).where(deposit_file.c.deposit_id == deposit.c.id)
+        return (files if state is None else files.where(deposit_file.c.state == state)).scalar_subquery()
+
+    size = sa.select(sa.func.coalesce(sa.func.sum(deposit_file.c.size), 0)).where(
+        deposit_file.c.deposit_id == deposit.c.id
+    )
+    tx.execute(
+        sa.update(deposit)
+        .where(deposit.c.accession_id == accession_id, deposit.c.state == DepositState.PLANNED)
+        .values(
+            files_total=of(None),
+            bytes_total=size.scalar_subquery(),
+            files_open=of(FileState.PLANNED),
+            files_bad=of(FileState.REJECTED) + of(FileState.QUARANTINED),
+        )
+    )
+
+
+def planned_files(
+    tx: Transaction, accession_id: str, *, at_least: int, below: int | None, after: int, limit: int
+) -> list[PlannedFile]:
+    """Files still to be read with `at_least` <= size < `below`, in the plan's order from file id `after` on."""
+    statement = (
+        sa.select(deposit_file, deposit.c.record_id, deposit.c.key.label("record"))
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .where(
+            deposit.c.accession_id == accession_id,
+            deposit.c.state == DepositState.PLANNED,
+            deposit_file.c.state == FileState.PLANNED,
+            deposit_file.c.id > after,
+            deposit_file.c.size >= at_least,
+        )
+        .order_by(deposit_file.c.id)
+        .limit(limit)
+    )
+    if below is not None:
+        statement = statement.where(deposit_file.c.size < below)
+    return [
+        PlannedFile(
+            id=row.id,
+            deposit_id=row.deposit_id,
+            record_id=row.record_id,
+            record=row.record,
+            key=row.key,
+            path=os.fsdecode(row.path),
+            size=row.size,
+            mtime_ns=row.mtime_ns,
+            declared=row.declared,
+        )
+        for row in tx.execute(statement)
+    ]
+
+
+def settle_files(tx: Transaction, outcomes: Sequence[FileOutcome]) -> set[int]:
+    """Write what became of planned files; one that is settled already stays as it is, so that a unit may report
+    twice. Answers the ids of the files that this call settled."""
+    planned = (
+        sa.select(deposit_file.c.id, deposit_file.c.deposit_id)
+        .where(
+            deposit_file.c.id.in_([one.id for one in outcomes]), deposit_file.c.state == FileState.PLANNED
+        )
+        .with_for_update()
+    )
+    deposit_of = {row.id: row.deposit_id for row in tx.execute(planned)}
+    due = [one for one in outcomes if one.id in deposit_of]
+    if not due:
+        return set()
+    tx.execute(
+        sa.update(deposit_file).where(deposit_file.c.id == sa.bindparam("b_id")),
+        [
+            {
+                "b_id": one.id,
+                "state": one.state,
+                "content": one.content,
+                "root_digest": one.root_digest,
+                "digests": None if one.digests is None else dict(one.digests),
+                "identification": one.identification,
+                "scan": one.scan,
+            }
+            for one in due
+        ],
+    )
+    _count_down(tx, [(deposit_of[one.id], one.state != FileState.IN_CUSTODY) for one in due])
+    return {one.id for one in due}
+
+
+def _count_down(tx: Transaction, done: Sequence[tuple[int, bool]]) -> None:
+    counts: dict[int, list[int]] = {}
+    for deposit_id, is_bad in done:
+        count = counts.setdefault(deposit_id, [0, 0])
+        count[0] += 1
+        count[1] += is_bad
+    tx.execute(
+        sa.update(deposit)
+        .where(deposit.c.id == sa.bindparam("b_id"))
+        .values(
+            files_open=deposit.c.files_open - sa.bindparam("b_done"),
+            files_bad=deposit.c.files_bad + sa.bindparam("b_bad"),
+        ),
+        [{"b_id": id_, "b_done": number, "b_bad": bad} for id_, (number, bad) in counts.items()],
+    )
+
+
+def complete(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
+    """Planned deposits of which no file is to be read any more, in the plan's order."""
+    return _select(
+        tx,
+        sa.select(deposit)
+        .where(
+            deposit.c.accession_id == accession_id,
+            deposit.c.state == DepositState.PLANNED,
+            deposit.c.files_open == 0,
+        )
+        .order_by(deposit.c.position)
+        .limit(limit),
+    )
+
+
+def in_state(tx: Transaction, accession_id: str, state: DepositState, limit: int, after: int = 0) -> list[Deposit]:
+    """Deposits in a state with ids above `after`, by id."""
+    return _select(
+        tx,
+        sa.select(deposit)
+        .where(deposit.c.accession_id == accession_id, deposit.c.state == state, deposit.c.id > after)
+        .order_by(deposit.c.id)
+        .limit(limit),
+    )
+
+
+def move(tx: Transaction, chosen: Iterable[Deposit], event: DepositEvent) -> None:
+    """Step deposits. Raises `Conflict` where one cannot take the step."""
+    targets: dict[DepositState, list[int]] = {}
+    for one in chosen:
+        targets.setdefault(lifecycle.step_deposit(one.state, event), []).append(one.id)
+    for state, ids in targets.items():
+        tx.execute(sa.update(deposit).where(deposit.c.id.in_(ids)).values(state=state))
+
+
+def change(tx: Transaction, deposit_id: int, **values: Any) -> None:
+    tx.execute(sa.update(deposit).where(deposit.c.id == deposit_id).values(**values))
+
+
+def reopen_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
+    """Files that were rejected or quarantined are to be read again."""
+    tx.execute(
+        sa.update(deposit_file)
+        .where(
+            deposit_file.c.deposit_id.in_(deposit_ids),
+            deposit_file.c.state.in_((FileState.REJECTED, FileState.QUARANTINED)),
+            deposit_file.c.path != b"",
+        )
+        .values(state=FileState.PLANNED, content="", root_digest=None)
+    )
+
+
+def differs_from_base(tx: Transaction, one: Deposit) -> bool:
+    """Whether the deposit's files, by key and digest, are others than those of the version it began from."""
+    unmatched = (
+        sa.select(sa.func.count())
+        .select_from(deposit_file)
+        .outerjoin(
+            record_file,
+            sa.and_(
+                record_file.c.record_id == one.base_record_id,
+                record_file.c.key == deposit_file.c.key,
+                record_file.c.root_digest == deposit_file.c.root_digest,
+            ),
+        )
+        .where(
+            deposit_file.c.deposit_id == one.id,
+            deposit_file.c.state == FileState.IN_CUSTODY,
+            record_file.c.key.is_(None),
+        )
+    )
+    before = sa.select(record.c.file_count).where(record.c.id == one.base_record_id)
+    kept = one.files_total - one.files_bad
+    return bool(tx.execute(unmatched).scalar_one() or tx.execute(before).scalar_one() != kept)
+
+
+def bad_keys(tx: Transaction, deposit_id: int) -> list[str]:
+    """Keys of the files that did not come into custody."""
+    return list(
+        tx.execute(
+            sa.select(deposit_file.c.key)
+            .where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.state != FileState.IN_CUSTODY)
+            .order_by(deposit_file.c.key)
+        ).scalars()
+    )
+
+
+def forget_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
+    """The plan's copy of files is not needed once they are a record's."""
+    tx.execute(sa.delete(deposit_file).where(deposit_file.c.deposit_id.in_(deposit_ids)))
+
+
+def tally(tx: Transaction, accession_id: str) -> dict[DepositState, int]:
+    """Deposits of the accession by state."""
+    rows = tx.execute(
+        sa.select(deposit.c.state, sa.func.count())
+        .where(deposit.c.accession_id == accession_id)
+        .group_by(deposit.c.state)
+    )
+    return {DepositState(state): number for state, number in rows}
+
+
+def extent(tx: Transaction, accession_id: str) -> tuple[int, int, int]:
+    """(deposits, files, bytes) of the accession's plan, superseded ones left out."""
+    row = tx.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(deposit.c.files_total), 0),
+            sa.func.coalesce(sa.func.sum(deposit.c.bytes_total), 0),
+        ).where(deposit.c.accession_id == accession_id, deposit.c.state != DepositState.SUPERSEDED)
+    ).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def _select(tx: Transaction, statement: sa.Select[Any]) -> list[Deposit]:
+    return [_deposit(row) for row in tx.execute(statement)]
+
+
+def _deposit(row: sa.Row[Any]) -> Deposit:
+    return Deposit(
+        id=row.id,
+        accession_id=row.accession_id,
+        position=row.position,
+        key=row.key,
+        concept_id=row.concept_id,
+        record_id=row.record_id,
+        base_record_id=row.base_record_id,
+        action=DepositAction(row.action),
+        state=DepositState(row.state),
+        description=row.description,
+        fingerprint=row.fingerprint,
+        files_total=row.files_total,
+        bytes_total=row.bytes_total,
+        files_open=row.files_open,
+        files_bad=row.files_bad,
+    )

@@ -1,0 +1,103 @@
+"""Connections to SQLite and PostgreSQL, and the migrations that bring a database up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from alembic import command
+from pipeline.catalogue import Catalogue
+from pipeline.errors import Misconfigured, Unavailable
+from pipeline.settings import redacted
+
+_BUSY_SECONDS = 60
+_MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
+
+
+def open_catalogue(url: str) -> Catalogue:
+    """The catalogue at a database URL, migrated. Raises `Misconfigured` for a URL that cannot be used,
+    `Unavailable` where the server does not answer."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise Misconfigured(
+            f"HEADRACE_DATABASE is not a database URL: {redacted(url)}",
+            field="HEADRACE_DATABASE",
+            remedy="use sqlite:///path or postgresql+psycopg://user@host/name",
+        ) from None
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    try:
+        _migrate(engine)
+    except sa.exc.OperationalError as away:
+        engine.dispose()
+        raise Unavailable(
+            f"the database {redacted(url)} does not answer: {str(away.orig).strip()}",
+            remedy="start the database server, or correct HEADRACE_DATABASE",
+        ) from away
+    return Catalogue(engine)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # The driver's own transactions begin too late: a read that turns into a write would lose updates
+        # made in between. We begin ourselves (see `begin`), and wait for the one writer instead of failing.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        reading = connection.get_execution_options().get("headrace_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() != "postgresql":
+        raise Misconfigured(
+            f"HEADRACE_DATABASE: {url.get_backend_name()} is not supported",
+            field="HEADRACE_DATABASE",
+            remedy="use sqlite:///path or postgresql+psycopg://user@host/name",
+        )
+    return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration, without an ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _migrate(engine: sa.Engine) -> None:
+    """Bring the schema to its newest revision, one process at a time."""
+    config = alembic_config()
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect().execution_options(headrace_reading=True) as connection:
+        if MigrationContext.configure(connection).get_current_revision() == newest:
+            return
+    with _one_at_a_time(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _one_at_a_time(engine: sa.Engine) -> Iterator[sa.Connection]:
+    with engine.begin() as connection:  # SQLite: BEGIN IMMEDIATE is the lock
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        yield connection

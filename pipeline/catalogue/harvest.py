@@ -1,0 +1,100 @@
+"""Datestamps for harvesters, given in order by one stamper at a time, and the pages that OAI-PMH reads.
+
+A stamper first commits that it is about to stamp, and with which time (`opened`); then it stamps, and closes
+in the same transaction. A reader shows nothing later than just before an open stamper's time (`horizon`), so
+that however slowly a stamping commits, no harvester that asked meanwhile has gone past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import concept_community, record, stamper
+from pipeline.errors import Conflict
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    record_id: int
+    datestamp: datetime
+
+
+def open_stamper(tx: Transaction, *, owner: str, now: datetime, lease: timedelta) -> datetime:
+    """Become the stamper and announce the datestamp to be given. Raises `Conflict` while another is."""
+    row = tx.execute(sa.select(stamper).with_for_update()).one()
+    if row.lease_owner not in (None, owner) and row.lease_until > now:
+        raise Conflict("another process is giving datestamps")
+    stamp = max(now.replace(microsecond=0), row.last)
+    tx.execute(sa.update(stamper).values(opened=stamp, last=stamp, lease_owner=owner, lease_until=now + lease))
+    return stamp
+
+
+def stamp(tx: Transaction, record_ids: Sequence[int], *, owner: str, datestamp: datetime) -> None:
+    """Give the datestamp to records and stop being the stamper. Raises `Conflict` where the lease was lost."""
+    closed = tx.execute(
+        sa.update(stamper)
+        .where(stamper.c.lease_owner == owner, stamper.c.opened == datestamp)
+        .values(opened=None, lease_owner=None, lease_until=None)
+    )
+    if closed.rowcount == 0:
+        raise Conflict("the right to give datestamps went to another process")
+    tx.execute(sa.update(record).where(record.c.id.in_(record_ids)).values(datestamp=datestamp))
+
+
+def horizon(tx: Transaction, *, now: datetime) -> datetime:
+    """No record with a later datestamp may be shown yet."""
+    row = tx.execute(sa.select(stamper)).one()
+    whole = now.replace(microsecond=0)
+    return whole if row.opened is None else min(whole, row.opened - _SECOND)
+
+
+def page(
+    tx: Transaction,
+    *,
+    start: datetime | None,
+    until: datetime,
+    community: str | None,
+    after: tuple[datetime, int] | None,
+    limit: int,
+) -> list[Stamped]:
+    """Announced records in keyset order (datestamp, id), `start` and `until` inclusive."""
+    statement = _selected(sa.select(record.c.id, record.c.datestamp), start, until, community)
+    if after is not None:
+        statement = statement.where(sa.tuple_(record.c.datestamp, record.c.id) > sa.tuple_(*_bound(after)))
+    rows = tx.execute(statement.order_by(record.c.datestamp, record.c.id).limit(limit))
+    return [Stamped(row.id, row.datestamp) for row in rows]
+
+
+def count(tx: Transaction, *, start: datetime | None, until: datetime, community: str | None) -> int:
+    return tx.execute(_selected(sa.select(sa.func.count(record.c.id)), start, until, community)).scalar_one()
+
+
+def earliest(tx: Transaction) -> datetime | None:
+    """The lowest datestamp, deleted records included."""
+    return tx.execute(sa.select(sa.func.min(record.c.datestamp))).scalar_one()
+
+
+def _bound(after: tuple[datetime, int]) -> tuple[sa.BindParameter[datetime], sa.BindParameter[int]]:
+    return sa.literal(after[0], record.c.datestamp.type), sa.literal(after[1], record.c.id.type)
+
+
+def _selected(
+    statement: sa.Select[tuple[int, datetime]] | sa.Select[tuple[int]],
+    start: datetime | None,
+    until: datetime,
+    community: str | None,
+) -> sa.Select[tuple[int, datetime]]:
+    statement = statement.where(record.c.datestamp.is_not(None), record.c.datestamp <= until)
+    if start is not None:
+        statement = statement.where(record.c.datestamp >= start)
+    if community is not None:
+        members = sa.select(concept_community.c.concept_id).where(concept_community.c.slug == community)
+        statement = statement.where(record.c.concept_id.in_(members))
+    return statement

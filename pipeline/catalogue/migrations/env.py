@@ -1,0 +1,13 @@
+"""Alembic's environment: migrations run on the connection that `engine` hands over."""
+
+from alembic import context
+from pipeline.catalogue.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

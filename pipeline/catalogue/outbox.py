@@ -1,0 +1,184 @@
+"""Effects that are due: written in the transaction that makes them necessary, claimed in batches under a
+lease, settled or put off. One row per (kind, record): an effect brings the outside to the *wanted* state, so
+wanting it twice is wanting it once, and `generation` tells whether it was wanted anew meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import outbox
+from pipeline.model import EffectKind
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An effect that its claimer alone may bring about until the lease ends."""
+
+    id: int
+    kind: EffectKind
+    record_id: int
+    generation: int
+    attempts: int
+    accession_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many effects of a kind wait or are parked, and since when the oldest."""
+
+    kind: EffectKind
+    due: int
+    parked: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    kind: EffectKind
+    record_id: int
+    attempts: int
+    error: str
+
+
+def want(
+    tx: Transaction,
+    effects: Iterable[tuple[EffectKind, int]],
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+) -> None:
+    """Ask for effects on records. One that already waits is asked for anew, unparked."""
+    rows = [
+        {"kind": kind, "record_id": record_id, "accession_id": accession_id, "created": now, "due": now}
+        for kind, record_id in effects
+    ]
+    if not rows:
+        return
+    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(outbox)
+    statement = statement.on_conflict_do_update(
+        index_elements=[outbox.c.kind, outbox.c.record_id],
+        set_={
+            "generation": outbox.c.generation + 1,
+            "due": statement.excluded.due,
+            "parked": False,
+            "attempts": 0,
+            "accession_id": sa.func.coalesce(statement.excluded.accession_id, outbox.c.accession_id),
+        },
+    )
+    tx.execute(statement, rows)
+
+
+def claim(
+    tx: Transaction,
+    kind: EffectKind,
+    *,
+    now: datetime,
+    owner: str,
+    lease: timedelta,
+    limit: int,
+    accession_id: str | None = None,
+) -> list[Claim]:
+    """Lease up to `limit` due effects of a kind, the longest waiting first."""
+    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < now)
+    due = sa.select(outbox.c.id).where(outbox.c.kind == kind, ~outbox.c.parked, outbox.c.due <= now, free)
+    if accession_id is not None:
+        due = due.where(outbox.c.accession_id == accession_id)
+    due = due.order_by(outbox.c.due, outbox.c.id).limit(limit).with_for_update(skip_locked=True)
+    leased = (
+        sa.update(outbox)
+        .where(outbox.c.id.in_(due.scalar_subquery() if tx.dialect.name == "sqlite" else due))
+        .values(lease_owner=owner, lease_until=now + lease)
+        .returning(
+            outbox.c.id,
+            outbox.c.kind,
+            outbox.c.record_id,
+            outbox.c.generation,
+            outbox.c.attempts,
+            outbox.c.accession_id,
+        )
+    )
+    claims = [
+        Claim(row.id, EffectKind(row.kind), row.record_id, row.generation, row.attempts, row.accession_id)
+        for row in tx.execute(leased)
+    ]
+    return sorted(claims, key=lambda one: one.id)
+
+
+def renew(tx: Transaction, claims: Collection[Claim], *, owner: str, until: datetime) -> None:
+    """Prolong leases still held."""
+    ids = [one.id for one in claims]
+    tx.execute(
+        sa.update(outbox).where(outbox.c.id.in_(ids), outbox.c.lease_owner == owner).values(lease_until=until)
+    )
+
+
+def settle(tx: Transaction, claims: Sequence[Claim], *, owner: str) -> None:
+    """The effects were brought about. One that was wanted anew meanwhile stays, free to be claimed again."""
+    if not claims:
+        return
+    tx.execute(
+        sa.delete(outbox).where(
+            outbox.c.id == sa.bindparam("b_id"),
+            outbox.c.generation == sa.bindparam("b_generation"),
+        ),
+        [{"b_id": one.id, "b_generation": one.generation} for one in claims],
+    )
+    tx.execute(
+        sa.update(outbox)
+        .where(outbox.c.id.in_([one.id for one in claims]), outbox.c.lease_owner == owner)
+        .values(lease_owner=None, lease_until=None)
+    )
+
+
+def put_off(tx: Transaction, claim_: Claim, *, due: datetime, error: str, parked: bool) -> None:
+    """The effect failed: due again later, or parked until somebody releases it."""
+    tx.execute(
+        sa.update(outbox)
+        .where(outbox.c.id == claim_.id)
+        .values(
+            due=due,
+            attempts=outbox.c.attempts + 1,
+            error=error,
+            parked=parked,
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+
+
+def release(tx: Transaction, *, now: datetime, accession_id: str | None = None) -> int:
+    """Free every parked effect (of an accession) and make those that wait due now; how many."""
+    statement = sa.update(outbox).values(parked=False, due=now, attempts=0)
+    if accession_id is not None:
+        statement = statement.where(outbox.c.accession_id == accession_id)
+    return tx.execute(statement).rowcount
+
+
+def waiting(tx: Transaction, accession_id: str | None = None) -> list[Waiting]:
+    """What waits, by kind."""
+    parked = sa.func.sum(sa.case((outbox.c.parked, 1), else_=0))
+    statement = sa.select(outbox.c.kind, sa.func.count(), parked, sa.func.min(outbox.c.created)).group_by(outbox.c.kind)
+    if accession_id is not None:
+        statement = statement.where(outbox.c.accession_id == accession_id)
+    return [
+        Waiting(EffectKind(kind), total - int(held), int(held), oldest)
+        for kind, total, held, oldest in tx.execute(statement)
+    ]
+
+
+def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
+    rows = tx.execute(sa.select(outbox).where(outbox.c.parked).order_by(outbox.c.id).limit(limit))
+    return [Parked(EffectKind(row.kind), row.record_id, row.attempts, row.error) for row in rows]
+
+
+def next_due(tx: Transaction) -> datetime | None:
+    """When the next effect is due, if any waits."""
+    return tx.execute(sa.select(sa.func.min(outbox.c.due)).where(~outbox.c.parked)).scalar_one()

@@ -1,0 +1,494 @@
+"""Published records: reading them, and the rows that publishing writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline import codec
+from pipeline.catalogue import Transaction, communities
+from pipeline.catalogue.tables import concept, deposit, deposit_file, doi, event, record, record_file
+from pipeline.errors import Missing
+from pipeline.model import (
+    Concept,
+    Dissemination,
+    Event,
+    EventType,
+    FileEntry,
+    FileState,
+    JsonObject,
+    Record,
+    RecordState,
+    Repository,
+    Tombstone,
+    VersionRef,
+)
+
+# ---------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Where a file's bytes are: in the OCFL version `ocfl_version` of the concept's object, or, while the
+    record version that brought them waits to be preserved, below the key `staged`."""
+
+    concept_id: int
+    ocfl_version: int | None
+    staged: str | None
+    entry: FileEntry
+
+
+def get(tx: Transaction, record_id: int) -> Record:
+    """Raises `Missing`."""
+    row = tx.execute(sa.select(record).where(record.c.id == record_id)).one_or_none()
+    if row is None:
+        raise Missing(f"there is no record {record_id}")
+    return _record(row)
+
+
+def get_concept(tx: Transaction, concept_id: int) -> Concept:
+    """Raises `Missing`."""
+    row = tx.execute(sa.select(concept).where(concept.c.id == concept_id)).one_or_none()
+    if row is None:
+        raise Missing(f"there is no concept {concept_id}")
+    return Concept(row.id, row.collection, row.key, row.owner)
+
+
+def latest(tx: Transaction, concept_id: int) -> Record:
+    """The newest version of a work. Raises `Missing`."""
+    row = tx.execute(
+        sa.select(record).where(record.c.concept_id == concept_id, record.c.is_latest)
+    ).one_or_none()
+    if row is None:
+        raise Missing(f"there is no record {concept_id}")
+    return _record(row)
+
+
+def resolve_doi(tx: Transaction, name: str) -> int:
+    """The record id that a DOI of this repository stands for (a concept's: its newest version).
+    Raises `Missing`."""
+    row = tx.execute(sa.select(doi).where(sa.func.lower(doi.c.name) == name.lower())).one_or_none()
+    if row is None:
+        raise Missing(f"no record here has the DOI {name}")
+    return int(row.record_id) if row.record_id is not None else latest(tx, row.concept_id).id
+
+
+def files(
+    tx: Transaction, record_id: int, *, after: str = "", limit: int | None = None
+) -> list[FileEntry]:
+    """Files of a record by key, from behind `after` on."""
+    statement = (
+        sa.select(record_file)
+        .where(record_file.c.record_id == record_id, record_file.c.key > after)
+        .order_by(record_file.c.key)
+    )
+    return [_file(row) for row in tx.execute(statement if limit is None else statement.limit(limit))]
+
+
+def holding(tx: Transaction, record_id: int, key: str) -> Holding:
+    """A file of a record and where its bytes are. Raises `Missing`."""
+    for found in holdings(tx, record_id, key=key):
+        return found
+    raise Missing(f"record {record_id} has no file {key}")
+
+
+def holdings(tx: Transaction, record_id: int, *, key: str | None = None) -> Iterator[Holding]:
+    """Every file of a record with where its bytes are, by key."""
+    holder = record.alias("holder")
+    statement = (
+        sa.select(record_file, holder.c.concept_id, holder.c.ocfl_version, holder.c.staged)
+        .join(holder, holder.c.id == record_file.c.holder_id)
+        .where(record_file.c.record_id == record_id)
+        .order_by(record_file.c.key)
+    )
+    if key is not None:
+        statement = statement.where(record_file.c.key == key)
+    for row in tx.execute(statement):
+        yield Holding(row.concept_id, row.ocfl_version, row.staged, _file(row))
+
+
+def disseminate(
+    tx: Transaction, repository: Repository, record_ids: Sequence[int], *, file_limit: int = 1000
+) -> dict[int, Dissemination]:
+    """What outputs need of each record; ids that are no records are left out. A handful of queries
+    whatever the number of ids."""
+    rows = [_record(row) for row in tx.execute(sa.select(record).where(record.c.id.in_(record_ids)))]
+    concept_ids = list({one.concept_id for one in rows})
+    versions = _versions(tx, concept_ids)
+    belongs = communities.of_concepts(tx, concept_ids)
+    listed = _first_files(tx, [one.id for one in rows], file_limit)
+    names = _names(tx, concept_ids)
+    return {
+        one.id: Dissemination(
+            repository=repository,
+            record=one,
+            doi=names.get((one.concept_id, one.id), one.description.doi or ""),
+            concept_doi=names.get((one.concept_id, None)),
+            files=listed.get(one.id, ()),
+            versions=versions[one.concept_id],
+            communities=belongs.get(one.concept_id, ()),
+        )
+        for one in rows
+    }
+
+
+def _names(tx: Transaction, concept_ids: Sequence[int]) -> dict[tuple[int, int | None], str]:
+    rows = tx.execute(sa.select(doi).where(doi.c.concept_id.in_(concept_ids)))
+    return {(row.concept_id, row.record_id): row.name for row in rows}
+
+
+def _versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[VersionRef, ...]]:
+    rows = tx.execute(
+        sa.select(record, doi.c.name.label("doi_name"))
+        .outerjoin(doi, doi.c.record_id == record.c.id)
+        .where(record.c.concept_id.in_(concept_ids))
+        .order_by(record.c.version)
+    )
+    found: dict[int, tuple[VersionRef, ...]] = {}
+    for row in rows:
+        described = row.description["metadata"]
+        reference = VersionRef(
+            record_id=row.id,
+            version=row.version,
+            doi=row.doi_name or "",
+            label=str(described.get("version") or ""),
+            published=str(described.get("publication_date") or ""),
+            is_latest=row.is_latest,
+            state=RecordState(row.state),
+        )
+        found[row.concept_id] = (*found.get(row.concept_id, ()), reference)
+    return found
+
+
+def _first_files(
+    tx: Transaction, record_ids: Sequence[int], limit: int
+) -> dict[int, tuple[FileEntry, ...]]:
+    numbered = (
+        sa.select(
+            record_file,
+            sa.func.row_number()
+            .over(partition_by=record_file.c.record_id, order_by=record_file.c.key)
+            .label("place"),
+        )
+        .where(record_file.c.record_id.in_(record_ids))
+        .subquery()
+    )
+    found: dict[int, list[FileEntry]] = {}
+    rows = tx.execute(
+        sa.select(numbered).where(numbered.c.place <= limit).order_by(numbered.c.record_id, numbered.c.key)
+    )
+    for row in rows:
+        found.setdefault(row.record_id, []).append(_file(row))
+    return {record_id: tuple(entries) for record_id, entries in found.items()}
+
+
+def count(tx: Transaction) -> int:
+    """How many records are published (withdrawn ones left out)."""
+    return tx.execute(
+        sa.select(sa.func.count()).select_from(record).where(record.c.state == RecordState.PUBLISHED)
+    ).scalar_one()
+
+
+def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: int = 10_000) -> list[Record]:
+    """Records that the accession published or revised last, by id from behind `after` on."""
+    rows = tx.execute(
+        sa.select(record)
+        .where(record.c.accession_id == accession_id, record.c.id > after)
+        .order_by(record.c.id)
+        .limit(limit)
+    )
+    return [_record(row) for row in rows]
+
+
+def events(tx: Transaction, record_id: int) -> list[Event]:
+    """The record's PREMIS events in the order of their time."""
+    rows = tx.execute(sa.select(event).where(event.c.record_id == record_id).order_by(event.c.at, event.c.id))
+    return [
+        Event(
+            id=row.id,
+            type=EventType(row.type),
+            at=row.at,
+            agent=row.agent,
+            outcome=row.outcome,
+            record_id=row.record_id,
+            objects=tuple(row.objects),
+            detail=row.detail,
+        )
+        for row in rows
+    ]
+
+
+# ---------------------------------------------------------------- writing
+
+
+def add_concepts(tx: Transaction, concepts: Sequence[Concept], *, now: datetime) -> None:
+    if concepts:
+        tx.execute(
+            sa.insert(concept),
+            [
+                {
+                    "id": one.id,
+                    "collection": one.collection,
+                    "key": one.key,
+                    "owner": one.owner,
+                    "created": now,
+                }
+                for one in concepts
+            ],
+        )
+
+
+def add_records(tx: Transaction, rows: Sequence[JsonObject]) -> None:
+    """Add record versions (columns of `record`) as the latest of their works."""
+    if not rows:
+        return
+    tx.execute(
+        sa.update(record)
+        .where(record.c.concept_id.in_([row["concept_id"] for row in rows]), record.c.is_latest)
+        .values(is_latest=False, change=record.c.change + 1)
+    )
+    tx.execute(sa.insert(record), list(rows))
+
+
+def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
+    """Make the files in custody of deposits those of their records. Bytes that the work has already, or has
+    twice, are held once (OCFL keeps equal content once): the first key that brought them holds them."""
+    older = _held_bytes(deposit_ids)
+    own = sa.func.first_value(deposit_file.c.content).over(
+        partition_by=(deposit_file.c.deposit_id, deposit_file.c.root_digest), order_by=deposit_file.c.key
+    )
+    chosen = (
+        sa.select(
+            deposit.c.record_id,
+            deposit_file.c.key,
+            deposit_file.c.size,
+            deposit_file.c.mtime_ns,
+            deposit_file.c.root_digest,
+            sa.func.coalesce(deposit_file.c.holder_id, older.c.holder_id, deposit.c.record_id),
+            sa.case((deposit_file.c.holder_id.is_not(None), deposit_file.c.content), else_=sa.func.coalesce(older.c.content, own)),
+            deposit_file.c.path,
+            deposit_file.c.digests,
+            deposit_file.c.declared,
+            deposit_file.c.identification,
+            deposit_file.c.scan,
+        )
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .outerjoin(
+            older,
+            sa.and_(
+                older.c.concept_id == deposit.c.concept_id, older.c.root_digest == deposit_file.c.root_digest
+            ),
+        )
+        .where(deposit_file.c.deposit_id.in_(deposit_ids), deposit_file.c.state == FileState.IN_CUSTODY)
+    )
+    columns = ["record_id", "key", "size", "mtime_ns", "root_digest", "holder_id", "content", "original_path"]
+    columns += ["digests", "declared", "identification", "scan"]
+    tx.execute(sa.insert(record_file).from_select(columns, chosen))
+
+
+def _held_bytes(deposit_ids: Sequence[int]) -> sa.Subquery:
+    """(concept, digest) → the first holder and content, of works that the deposits make new versions of."""
+    numbered = (
+        sa.select(
+            record.c.concept_id,
+            record_file.c.root_digest,
+            record_file.c.holder_id,
+            record_file.c.content,
+            sa.func.row_number()
+            .over(
+                partition_by=(record.c.concept_id, record_file.c.root_digest),
+                order_by=(record_file.c.holder_id, record_file.c.content),
+            )
+            .label("place"),
+        )
+        .join(record, record.c.id == record_file.c.record_id)
+        .where(
+            record.c.concept_id.in_(
+                sa.select(deposit.c.concept_id).where(
+                    deposit.c.id.in_(deposit_ids), deposit.c.base_record_id.is_not(None)
+                )
+            )
+        )
+        .subquery()
+    )
+    return sa.select(numbered).where(numbered.c.place == 1).subquery()
+
+
+def measure(tx: Transaction, record_ids: Sequence[int]) -> None:
+    """Set file counts and bytes of records from their files."""
+    mine = record_file.c.record_id == record.c.id
+    tx.execute(
+        sa.update(record)
+        .where(record.c.id.in_(record_ids))
+        .values(
+            file_count=sa.select(sa.func.count()).where(mine).scalar_subquery(),
+            total_bytes=sa.select(sa.func.coalesce(sa.func.sum(record_file.c.size), 0)).where(mine).scalar_subquery(),
+        )
+    )
+
+
+def refresh_times(tx: Transaction, record_id: int, deposit_id: int, fingerprint: str) -> None:
+    """The files are the same, only their times at the source are new: note them, so that the next run need not
+    read the files again."""
+    newer = sa.select(deposit_file.c.mtime_ns).where(
+        deposit_file.c.deposit_id == deposit_id, deposit_file.c.key == record_file.c.key
+    )
+    tx.execute(
+        sa.update(record_file)
+        .where(record_file.c.record_id == record_id)
+        .values(mtime_ns=sa.func.coalesce(newer.scalar_subquery(), record_file.c.mtime_ns))
+    )
+    tx.execute(sa.update(record).where(record.c.id == record_id).values(fingerprint=fingerprint))
+
+
+def revise(tx: Transaction, record_id: int, values: Mapping[str, Any]) -> None:
+    """A new description of the same version."""
+    tx.execute(
+        sa.update(record)
+        .where(record.c.id == record_id)
+        .values(revision=record.c.revision + 1, change=record.c.change + 1, **values)
+    )
+
+
+def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
+    tx.execute(
+        sa.update(record)
+        .where(record.c.id == record_id)
+        .values(
+            state=RecordState.WITHDRAWN,
+            change=record.c.change + 1,
+            modified=tombstone.removed_at,
+            tombstone={
+                "reason": tombstone.reason,
+                "note": tombstone.note,
+                "removed_by": tombstone.removed_by,
+                "removed_at": codec.time_to_json(tombstone.removed_at),
+            },
+        )
+    )
+
+
+def note_preserved(tx: Transaction, versions: Mapping[int, int | None]) -> None:
+    """The records are in the storage root; those that brought bytes, in that version of their object."""
+    for record_id, ocfl_version in versions.items():
+        values: dict[str, Any] = {"staged": None}
+        if ocfl_version is not None:
+            values["ocfl_version"] = ocfl_version
+        tx.execute(sa.update(record).where(record.c.id == record_id).values(**values))
+
+
+def add_events(tx: Transaction, new: Sequence[Event], *, accession_id: str | None = None) -> None:
+    if new:
+        rows = [{**codec.event_to_json(one), "at": one.at, "accession_id": accession_id} for one in new]
+        tx.execute(sa.insert(event), rows)
+
+
+# ---------------------------------------------------------------- DOIs
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDoi:
+    """A DOI and the state it shall be in; `record_id` None for a concept's."""
+
+    name: str
+    concept_id: int
+    record_id: int | None
+    wanted: str
+    external: bool = False
+
+
+def want_dois(tx: Transaction, dois: Sequence[WantedDoi]) -> None:
+    """Note wanted states; a DOI known already keeps what it stands for."""
+    names = [one.name for one in dois]
+    there = set(tx.execute(sa.select(doi.c.name).where(doi.c.name.in_(names))).scalars())
+    new = [
+        {
+            "name": one.name,
+            "concept_id": one.concept_id,
+            "record_id": one.record_id,
+            "wanted": one.wanted,
+            "external": one.external,
+        }
+        for one in dois
+        if one.name not in there
+    ]
+    if new:
+        tx.execute(sa.insert(doi), new)
+    old = [{"b_name": one.name, "wanted": one.wanted} for one in dois if one.name in there]
+    if old:
+        tx.execute(sa.update(doi).where(doi.c.name == sa.bindparam("b_name")), old)
+
+
+def taken_dois(tx: Transaction, names: Sequence[str]) -> dict[str, int]:
+    """DOIs that are known already → the concept they belong to."""
+    rows = tx.execute(sa.select(doi.c.name, doi.c.concept_id).where(doi.c.name.in_(names)))
+    return {row.name: row.concept_id for row in rows}
+
+
+def dois_of(tx: Transaction, concept_ids: Sequence[int]) -> list[WantedDoi]:
+    rows = tx.execute(sa.select(doi).where(doi.c.concept_id.in_(concept_ids)).order_by(doi.c.name))
+    return [WantedDoi(row.name, row.concept_id, row.record_id, row.wanted, row.external) for row in rows]
+
+
+def note_dois_seen(tx: Transaction, seen: Mapping[str, str], *, now: datetime) -> None:
+    """What the registry answered."""
+    if seen:
+        tx.execute(
+            sa.update(doi).where(doi.c.name == sa.bindparam("b_name")),
+            [{"b_name": name, "seen": state, "seen_at": now} for name, state in seen.items()],
+        )
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _record(row: sa.Row[Any]) -> Record:
+    tombstone = row.tombstone
+    return Record(
+        id=row.id,
+        concept_id=row.concept_id,
+        version=row.version,
+        revision=row.revision,
+        is_latest=row.is_latest,
+        state=RecordState(row.state),
+        description=codec.description_from_json(row.description),
+        owner=row.owner,
+        created=row.created,
+        modified=row.modified,
+        file_count=row.file_count,
+        total_bytes=row.total_bytes,
+        change=row.change,
+        datestamp=row.datestamp,
+        ocfl_version=row.ocfl_version,
+        staged=row.staged,
+        accession_id=row.accession_id,
+        tombstone=None
+        if tombstone is None
+        else Tombstone(
+            reason=tombstone["reason"],
+            note=tombstone["note"],
+            removed_by=tombstone["removed_by"],
+            removed_at=codec.time_from_json(tombstone["removed_at"]),
+        ),
+        missing_files=tuple(row.missing_files),
+    )
+
+
+def _file(row: sa.Row[Any]) -> FileEntry:
+    return FileEntry(
+        key=row.key,
+        size=row.size,
+        digests=row.digests,
+        content=row.content,
+        holder=row.holder_id,
+        declared=row.declared,
+        identification=codec.identification_from_json(row.identification),
+        scan=codec.verdict_from_json(row.scan),
+        mtime_ns=row.mtime_ns,
+        original_path=os.fsdecode(row.original_path),
+    )

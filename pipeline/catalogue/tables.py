@@ -1,0 +1,327 @@
+"""The catalogue's tables. Invariants stand here as constraints, where no code can skip them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from pipeline.model import AccessionState, DepositAction, DepositState, EffectKind, FileState, RecordState
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+class Utc(sa.types.TypeDecorator[datetime]):
+    """A UTC time. SQLite forgets zones, so they are checked on the way in and put back on the way out."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the catalogue takes only times with a zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _one_of(column: str, kinds: type[StrEnum]) -> sa.CheckConstraint:
+    values = ", ".join(f"'{kind}'" for kind in kinds)
+    return sa.CheckConstraint(f"{column} IN ({values})", name=f"{column}_known")
+
+
+sequence = sa.Table(
+    "sequence",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+accession = sa.Table(
+    "accession",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("collection", sa.Text, nullable=False, index=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("started", Utc, nullable=False),
+    sa.Column("finished", Utc),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("flow_run", sa.Text, nullable=False, default=""),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Utc),
+    sa.Column("unchanged", sa.BigInteger, nullable=False, default=0),
+    sa.Column("bytes_read", sa.BigInteger, nullable=False, default=0),
+    # A collection is taken in by one accession at a time; another run goes on with the unfinished one.
+    sa.Index(
+        "uq_accession_unfinished",
+        "collection",
+        unique=True,
+        sqlite_where=sa.text("state IN ('surveying', 'ingesting', 'stopped')"),
+        postgresql_where=sa.text("state IN ('surveying', 'ingesting', 'stopped')"),
+    ),
+    _one_of("state", AccessionState),
+)
+
+concept = sa.Table(
+    "concept",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("collection", sa.Text, nullable=False, default=""),
+    sa.Column("key", sa.Text, nullable=False, default=""),
+    sa.Column("owner", sa.Text, nullable=False, default=""),
+    sa.Column("created", Utc, nullable=False),
+    # An ingested work is the same work in every run: (collection, key) is its identity.
+    sa.Index(
+        "uq_concept_identity",
+        "collection",
+        "key",
+        unique=True,
+        sqlite_where=sa.text("collection != ''"),
+        postgresql_where=sa.text("collection != ''"),
+    ),
+)
+
+record = sa.Table(
+    "record",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("concept_id", sa.ForeignKey("concept.id"), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("is_latest", sa.Boolean, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("description", sa.JSON, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, default=""),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("modified", Utc, nullable=False),
+    sa.Column("file_count", sa.BigInteger, nullable=False),
+    sa.Column("total_bytes", sa.BigInteger, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False, default=""),
+    sa.Column("accession_id", sa.ForeignKey("accession.id")),
+    sa.Column("change", sa.BigInteger, nullable=False, default=1),
+    sa.Column("ocfl_version", sa.Integer),
+    sa.Column("staged", sa.Text),
+    sa.Column("datestamp", Utc),
+    sa.Column("tombstone", sa.JSON),
+    sa.Column("missing_files", sa.JSON, nullable=False, default=list),
+    sa.UniqueConstraint("concept_id", "version"),
+    sa.Index("ix_record_datestamp_id", "datestamp", "id"),
+    # At most one version of a work is the latest.
+    sa.Index(
+        "uq_record_latest",
+        "concept_id",
+        unique=True,
+        sqlite_where=sa.text("is_latest = 1"),
+        postgresql_where=sa.text("is_latest"),
+    ),
+    sa.Index("ix_record_accession_id", "accession_id"),
+    _one_of("state", RecordState),
+    sa.CheckConstraint("version >= 1 AND revision >= 1", name="counts_from_one"),
+    sa.CheckConstraint("state != 'withdrawn' OR tombstone IS NOT NULL", name="withdrawn_leaves_tombstone"),
+)
+
+record_file = sa.Table(
+    "record_file",
+    metadata,
+    sa.Column("record_id", sa.ForeignKey("record.id"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger),
+    sa.Column("root_digest", sa.Text, nullable=False),
+    # The record version that brought these bytes into the object, and their path in its content folder.
+    sa.Column("holder_id", sa.ForeignKey("record.id"), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("original_path", sa.LargeBinary, nullable=False, default=b""),
+    sa.Column("digests", sa.JSON, nullable=False),
+    sa.Column("declared", sa.JSON, nullable=False),
+    sa.Column("identification", sa.JSON, nullable=False),
+    sa.Column("scan", sa.JSON, nullable=False),
+    sa.Index("ix_record_file_root_digest", "root_digest"),
+    sa.Index("ix_record_file_holder_id", "holder_id"),
+    sa.CheckConstraint("size >= 0", name="size_not_negative"),
+)
+
+deposit = sa.Table(
+    "deposit",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("accession_id", sa.ForeignKey("accession.id")),
+    sa.Column("position", sa.BigInteger, nullable=False, default=0),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("concept_id", sa.BigInteger, nullable=False),
+    sa.Column("record_id", sa.BigInteger, nullable=False),
+    sa.Column("base_record_id", sa.BigInteger),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("description", sa.JSON),
+    sa.Column("fingerprint", sa.Text, nullable=False, default=""),
+    sa.Column("files_total", sa.BigInteger, nullable=False, default=0),
+    sa.Column("bytes_total", sa.BigInteger, nullable=False, default=0),
+    sa.Column("files_open", sa.BigInteger, nullable=False, default=0),
+    sa.Column("files_bad", sa.BigInteger, nullable=False, default=0),
+    sa.UniqueConstraint("accession_id", "key"),
+    sa.Index("ix_deposit_accession_id_state", "accession_id", "state"),
+    sa.Index("ix_deposit_concept_id", "concept_id"),
+    _one_of("state", DepositState),
+    _one_of("action", DepositAction),
+    sa.CheckConstraint("files_open >= 0", name="files_open_not_negative"),
+    # Nothing is sealed or published while a file of it is still to be taken.
+    sa.CheckConstraint("files_open = 0 OR state NOT IN ('sealed', 'published')", name="sealed_is_whole"),
+    sa.CheckConstraint("description IS NOT NULL OR state NOT IN ('sealed', 'published')", name="sealed_is_described"),
+)
+
+deposit_file = sa.Table(
+    "deposit_file",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("deposit_id", sa.ForeignKey("deposit.id"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("path", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger),
+    sa.Column("declared", sa.JSON, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False, default=""),
+    sa.Column("holder_id", sa.BigInteger),
+    sa.Column("root_digest", sa.Text),
+    sa.Column("digests", sa.JSON),
+    sa.Column("identification", sa.JSON),
+    sa.Column("scan", sa.JSON),
+    sa.UniqueConstraint("deposit_id", "key"),
+    sa.Index("ix_deposit_file_deposit_id_state", "deposit_id", "state"),
+    _one_of("state", FileState),
+    sa.CheckConstraint(
+        "state != 'in-custody' OR (root_digest IS NOT NULL AND content != '')", name="custody_has_digest"
+    ),
+)
+
+problem = sa.Table(
+    "problem",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("accession_id", sa.ForeignKey("accession.id"), nullable=False),
+    sa.Column("deposit_id", sa.BigInteger),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False, default=""),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("remedy", sa.Text, nullable=False, default=""),
+    sa.Index("ix_problem_accession_id_deposit_id", "accession_id", "deposit_id"),
+)
+
+community = sa.Table(
+    "community",
+    metadata,
+    sa.Column("slug", sa.Text, primary_key=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False, default=""),
+    sa.Column("created", Utc, nullable=False),
+)
+
+concept_community = sa.Table(
+    "concept_community",
+    metadata,
+    sa.Column("concept_id", sa.ForeignKey("concept.id"), primary_key=True),
+    sa.Column("slug", sa.ForeignKey("community.slug"), primary_key=True),
+    sa.Index("ix_concept_community_slug", "slug"),
+)
+
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.BigInteger, index=True),
+    sa.Column("accession_id", sa.Text),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("objects", sa.JSON, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+)
+
+doi = sa.Table(
+    "doi",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.BigInteger, index=True),
+    sa.Column("concept_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("external", sa.Boolean, nullable=False, default=False),
+    sa.Column("wanted", sa.Text, nullable=False),
+    sa.Column("seen", sa.Text),
+    sa.Column("seen_at", Utc),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("record_id", sa.BigInteger, nullable=False),
+    sa.Column("accession_id", sa.Text),
+    # Raised when the effect is wanted again while it is being brought about: settling removes only what it did.
+    sa.Column("generation", sa.Integer, nullable=False, default=1),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("due", Utc, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("parked", sa.Boolean, nullable=False, default=False),
+    sa.Column("error", sa.Text, nullable=False, default=""),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Utc),
+    sa.UniqueConstraint("kind", "record_id"),
+    sa.Index("ix_outbox_kind_parked_due", "kind", "parked", "due"),
+    sa.Index("ix_outbox_accession_id", "accession_id"),
+    _one_of("kind", EffectKind),
+)
+
+stamper = sa.Table(
+    "stamper",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("last", Utc, nullable=False),
+    sa.Column("opened", Utc),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Utc),
+    sa.CheckConstraint("id = 1", name="only_one"),
+)
+
+user = sa.Table(
+    "account",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("admin", sa.Boolean, nullable=False, default=False),
+    sa.Column("created", Utc, nullable=False),
+)
+
+token = sa.Table(
+    "token",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False, index=True),
+    # Only a hash is kept; `lookup` finds the row without comparing secrets in the database.
+    sa.Column("lookup", sa.Text, nullable=False, unique=True),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("last_used", Utc),
+    sa.Column("revoked", Utc),
+)
