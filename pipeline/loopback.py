@@ -1,0 +1,65 @@
+"""TCP ports of the loopback interface: free ones, and ones that an instance keeps from run to run."""
+
+import fcntl
+import json
+import socket
+from contextlib import closing, suppress
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with closing(socket.socket()) as listener:
+        listener.bind((LOOPBACK, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_bindable(port: int) -> bool:
+    """Whether a server could listen on `port` now."""
+    with closing(socket.socket()) as listener:
+        # As servers do: connections of a server that just stopped linger, and are no reason to move away.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except (OSError, OverflowError):
+            return False
+        return True
+
+
+def remembered_port(home: Path, name: str, preferred: int | None = None) -> int:
+    """The port of the server called `name` in the instance at `home`, the same as last time if it is free.
+
+    Else `preferred` if that is free, else any. `home/ports.json` (`{name: port}`) keeps the choice; no port
+    in it is given to a second name, so servers that start at once do not meet.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "ports.json").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        ports = _parse(file.read())
+        others = {port for owner, port in ports.items() if owner != name}
+        port = _first_bindable([ports.get(name), preferred], taken=others)
+        if port != ports.get(name):
+            file.truncate(0)
+            file.write(json.dumps({**ports, name: port}))
+        return port
+
+
+def _first_bindable(candidates: list[int | None], *, taken: set[int]) -> int:
+    for port in candidates:
+        if port is not None and port not in taken and is_bindable(port):
+            return port
+    while True:
+        found = free_port()
+        if found not in taken:
+            return found
+
+
+def _parse(text: str) -> dict[str, int]:
+    # A torn file is a forgotten choice, not a reason to fail.
+    with suppress(ValueError, AttributeError):
+        return {str(name): port for name, port in json.loads(text).items() if isinstance(port, int)}
+    return {}

@@ -1,0 +1,83 @@
+"""Ports of the loopback interface."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.loopback import LOOPBACK, free_port, is_bindable, remembered_port
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_free_port_can_be_listened_on() -> None:
+    """A port that is said to be free can be bound at once."""
+    with socket.create_server((LOOPBACK, free_port())):
+        pass
+
+
+def test_a_port_in_use_is_not_bindable(listening: int) -> None:
+    """A port that somebody listens on is not bindable."""
+    assert not is_bindable(listening)
+
+
+def test_a_port_that_cannot_exist_is_not_bindable() -> None:
+    """A number outside the range of ports is not bindable."""
+    assert not is_bindable(70_000)
+
+
+def test_a_port_with_lingering_connections_is_bindable() -> None:
+    """A server that closed with clients connected can be started again on its port at once."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection((LOOPBACK, port)):
+            connection, _ = server.accept()
+            connection.close()
+    assert is_bindable(port)
+
+
+def test_a_port_is_remembered(tmp_path: Path) -> None:
+    """The same name gets the same port again."""
+    assert remembered_port(tmp_path, "ui") == remembered_port(tmp_path, "ui")
+
+
+def test_names_do_not_share_a_port(tmp_path: Path) -> None:
+    """Two servers of one instance never get the same port, though neither listens yet."""
+    preferred = free_port()
+    assert remembered_port(tmp_path, "ui", preferred) == preferred
+    assert remembered_port(tmp_path, "gateway", preferred) != preferred
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, listening: int) -> None:
+    """A remembered port that somebody else took is replaced, and the new one is remembered."""
+    (tmp_path / "ports.json").write_text(f'{{"ui": {listening}, "other": 1}}')
+    port = remembered_port(tmp_path, "ui")
+    assert port != listening
+    assert remembered_port(tmp_path, "ui") == port
+
+
+def test_a_preferred_port_in_use_is_passed_over(tmp_path: Path, listening: int) -> None:
+    """A preferred port that somebody listens on is not given."""
+    assert remembered_port(tmp_path, "gateway", listening) != listening
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"ui": "x"}'])
+def test_a_spoilt_memory_is_forgotten(tmp_path: Path, content: str) -> None:
+    """A torn or foreign `ports.json` is written anew."""
+    (tmp_path / "ports.json").write_text(content)
+    assert remembered_port(tmp_path, "ui") == remembered_port(tmp_path, "ui")
+
+
+def test_many_names_at_once_get_different_ports(tmp_path: Path) -> None:
+    """Servers that ask at the same time get different ports, and all are remembered."""
+    names = [f"server-{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        ports = list(pool.map(lambda name: remembered_port(tmp_path, name), names))
+    assert len(set(ports)) == len(names)
+    assert [remembered_port(tmp_path, name) for name in names] == ports
