@@ -72,7 +72,7 @@ def latest(tx: Transaction, concept_id: int) -> Record:
 def resolve_doi(tx: Transaction, name: str) -> int:
     """The record id that a DOI of this repository stands for (a concept's: its newest version).
     Raises `Missing`."""
-    row = tx.execute(sa.select(doi).where(sa.func.lower(doi.c.name) == name.lower())).one_or_none()
+    row = tx.execute(sa.select(doi).where(doi.c.name == name.lower())).one_or_none()
     if row is None:
         raise Missing(f"no record here has the DOI {name}")
     return int(row.record_id) if row.record_id is not None else latest(tx, row.concept_id).id
@@ -127,7 +127,7 @@ def disseminate(
         one.id: Dissemination(
             repository=repository,
             record=one,
-            doi=names.get((one.concept_id, one.id), one.description.doi or ""),
+            doi=one.description.doi or names.get((one.concept_id, one.id), ""),
             concept_doi=names.get((one.concept_id, None)),
             files=listed.get(one.id, ()),
             versions=versions[one.concept_id],
@@ -393,7 +393,7 @@ def add_events(tx: Transaction, new: Sequence[Event], *, accession_id: str | Non
 
 @dataclass(frozen=True, slots=True)
 class WantedDoi:
-    """A DOI and the state it shall be in; `record_id` None for a concept's."""
+    """A DOI, in lower case, and the state it shall be in; `record_id` None for a concept's."""
 
     name: str
     concept_id: int

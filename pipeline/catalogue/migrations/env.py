@@ -6,7 +6,6 @@ from pipeline.catalogue.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    render_as_batch=True,
     transactional_ddl=True,
 )
 with context.begin_transaction():

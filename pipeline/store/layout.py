@@ -1,0 +1,108 @@
+"""Where things lie in the object store (pure).
+
+    root/                                the OCFL 1.1 storage root, layout extension 0004
+    root/3c0/ff4/240/3c0ff4240c1e…/      an object: a work with all its versions, or a system object
+    staging/<accession>/<record>/…       bytes of record versions that are not preserved yet
+    quarantine/<accession>/<file>        infected files, kept apart
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+
+ROOT = "root"
+LAYOUT = "0004-hashed-n-tuple-storage-layout"
+_TUPLES, _TUPLE_SIZE = 3, 3
+
+# Common file systems bound a name to 255 bytes; a path below an object root has room for this much.
+_NAME_BYTES = 255
+_PATH_BYTES = 2000
+_UNSAFE = '\\:*?"<>|'
+_TAGGED = re.compile(r"~[0-9a-f]{16}$")
+
+
+def concept_object(repository_id: str, concept_id: int) -> str:
+    """The OCFL id of a work. It never changes, so nothing that may change (DOI, base URL) is in it."""
+    return f"urn:x-headrace:{repository_id}:concept:{concept_id}"
+
+
+def system_object(repository_id: str, name: str) -> str:
+    """The OCFL id of what belongs to no record."""
+    return f"urn:x-headrace:{repository_id}:system:{name}"
+
+
+def object_root(object_id: str) -> str:
+    """The key of an object's root by layout 0004: three tuples of three of the id's sha256, then all of it."""
+    digest = hashlib.sha256(object_id.encode()).hexdigest()
+    tuples = [digest[at : at + _TUPLE_SIZE] for at in range(0, _TUPLES * _TUPLE_SIZE, _TUPLE_SIZE)]
+    return "/".join([ROOT, *tuples, digest])
+
+
+def root_files(digest_algorithm: str, repository_id: str) -> dict[str, bytes]:
+    """What makes a folder a storage root (OCFL 1.1 §4): its declaration last, so that a root half made is none."""
+    layout = {
+        "extension": LAYOUT,
+        "description": "Objects lie at three 3-character tuples of the sha256 of their id, then all of it.",
+    }
+    config = {
+        "extensionName": LAYOUT,
+        "digestAlgorithm": "sha256",
+        "tupleSize": _TUPLE_SIZE,
+        "numberOfTuples": _TUPLES,
+        "shortObjectRoot": False,
+    }
+    about = (
+        f"Storage root of the Headrace repository {repository_id}.\n"
+        f"Inventories use {digest_algorithm}. The object ids of works are\n"
+        f"{concept_object(repository_id, 0)[:-1]}<concept id>; each version holds the files below data/\n"
+        "and its description, DataCite metadata and PREMIS events below metadata/.\n"
+    )
+    return {
+        f"{ROOT}/extensions/{LAYOUT}/config.json": _json(config),
+        f"{ROOT}/ocfl_layout.json": _json(layout),
+        f"{ROOT}/ocfl_1.1.txt": about.encode(),
+        f"{ROOT}/0=ocfl_1.1": b"ocfl_1.1\n",
+    }
+
+
+def staged(accession_id: str, record_id: int) -> str:
+    """The key below which a record version's new bytes wait to be preserved."""
+    return f"staging/{accession_id}/{record_id}"
+
+
+def quarantined(accession_id: str, file_id: int) -> str:
+    return f"quarantine/{accession_id}/{file_id}"
+
+
+def content_path(key: str) -> str:
+    """Where a file with a logical path lies inside a version's content folder: `data/<key>`, as near to the key
+    as file systems bear. Different keys have different paths."""
+    path = "/".join(["data", *map(_content_name, key.split("/"))])
+    return path if len(path.encode()) <= _PATH_BYTES else f"data/{_tagged('', key)}"
+
+
+def _content_name(name: str) -> str:
+    """The name itself where it is plain, else a readable form with a tag of the whole name behind it. A plain
+    name that looks tagged is tagged too, so that nothing can be made to collide."""
+    readable = unicodedata.normalize("NFC", name)
+    readable = "".join(char if char.isprintable() and char not in _UNSAFE else "_" for char in readable)
+    is_plain = (
+        readable == name
+        and len(name.encode()) <= _NAME_BYTES
+        and name not in ("", ".", "..")
+        and name[-1] not in " ."
+        and not _TAGGED.search(name)
+    )
+    return name if is_plain else _tagged(readable, name)
+
+
+def _tagged(readable: str, name: str) -> str:
+    tag = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return readable.encode()[: _NAME_BYTES - 40].decode(errors="ignore").rstrip(". ") + "~" + tag
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, indent=2).encode() + b"\n"
