@@ -49,15 +49,18 @@ clean: ## remove .venv and the caches; the data in headrace-data stays
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$candidate"; break; fi; \
 	  done); \
 	if [ -z "$$python" ]; then echo "make: Headrace needs Python 3.11 or newer (python3.11 on the PATH)" >&2; exit 1; fi; \
-	test -x $(BIN)/python || "$$python" -m venv .venv
+	echo "making .venv with $$("$$python" --version)"; \
+	"$$python" -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
 
 .venv/.runtime: requirements/runtime.txt pyproject.toml .venv/.installer
+	@echo "installing what Headrace runs on into .venv"
 	@$(INSTALL) -r $<
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.test: requirements/test.txt .venv/.runtime
+	@echo "installing what the tests need into .venv"
 	@$(INSTALL) $(SOURCES) --no-build-isolation -r $<
 	@touch $@
