@@ -1,5 +1,24 @@
 """Sources of bulk ingest: a folder tree, a BagIt bag, a manifest."""
 
+from pipeline.ingest.sources.opening import (
+    FileChanged,
+    FileMissing,
+    FileUnreadable,
+    NotRegular,
+    SourceReader,
+    open_file,
+)
 from pipeline.ingest.sources.protocol import Describe, FieldProblem, Found, Source
 
-__all__ = ["Describe", "FieldProblem", "Found", "Source"]
+__all__ = [
+    "Describe",
+    "FieldProblem",
+    "FileChanged",
+    "FileMissing",
+    "FileUnreadable",
+    "Found",
+    "NotRegular",
+    "Source",
+    "SourceReader",
+    "open_file",
+]

@@ -1,0 +1,213 @@
+"""A folder tree as a source.
+
+Each folder with a `record.json` is one record: that file describes it, everything below the folder that
+is not below another `record.json` belongs to it. Where there is no `record.json` at all, each entry at
+the top, file or folder, is one record with the default metadata. Empty folders leave no trace: a record
+holds files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import Rejected
+from pipeline.ingest.sources.documents import default_record, record_in_file
+from pipeline.ingest.sources.names import is_utf8, join, key_fault, shown
+from pipeline.ingest.sources.opening import Entry, kind_of, open_folder
+from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from pipeline.ingest.sources.protocol import Describe, Found
+
+DESCRIPTION = "record.json"
+_RENAME = "Give it another name."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder or file: its path below the source's root, and its key below what is being looked at."""
+
+    path: str
+    key: str
+
+    def below(self, entry: Entry) -> Place:
+        return Place(join(self.path, entry.name), join(self.key, entry.segment))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySource:
+    """`default` describes the entries at the top when there is no `record.json`."""
+
+    root: Path
+    collection: str
+    default: JsonObject | None
+
+    def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:  # noqa: ARG002 - sorts nothing
+        root = str(self.root)
+        if holds_description(root):
+            return _described(root, describe)
+        return _undescribed(root, default_record(self.default, describe))
+
+
+def holds_description(root: str) -> bool:
+    """Whether there is a `record.json` anywhere below `root`."""
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.name == DESCRIPTION:
+                        return True
+        except OSError:  # the survey itself reports what cannot be read
+            continue
+    return False
+
+
+def files_below(
+    root: str, record: str, top: Place, other_record: Callable[[Place], None] | None = None
+) -> Iterator[SourceFile | Problem]:
+    """The files of `record` below the folder `top`: those of a folder in the order of their bytes, then
+    those of its folders. With `other_record`, a `record.json` is a description and no file, and a folder
+    that has one of its own is handed to `other_record` instead of being entered."""
+    pending = [top]
+    while pending:
+        place = pending.pop()
+        folders: list[Place] = []
+        try:
+            with open_folder(root, place.path) as folder:
+                described = other_record is not None and folder.has_document(DESCRIPTION)
+                if other_record is not None and described and place is not top:
+                    other_record(place)
+                    continue
+                for entry in folder.entries():
+                    if stat.S_ISDIR(entry.mode):
+                        folders.append(place.below(entry))
+                    elif not (described and entry.name == DESCRIPTION):
+                        yield from _found(record, place.below(entry), entry)
+        except Rejected as error:
+            yield _unreadable(record, place.path, error)
+        pending.extend(reversed(folders))
+
+
+def _found(record: str, place: Place, entry: Entry) -> Iterator[SourceFile | Problem]:
+    """What is to be said of one entry that is no folder."""
+    if not stat.S_ISREG(entry.mode):
+        yield _not_followed(record, place.path, entry.mode)
+        return
+    fault = key_fault(place.key)
+    if fault:
+        yield Problem(shown(place.path), record, Outcome.REJECTED, "bad-name", fault, remedy=_RENAME)
+        return
+    if not is_utf8(place.path):
+        yield Problem(
+            shown(place.path),
+            record,
+            Outcome.WARNED,
+            "name-not-utf8",
+            f"the name is not UTF-8; the file is kept as {place.key}",
+        )
+    yield SourceFile(record, place.path, place.key, entry.size, entry.mtime_ns)
+
+
+def _not_followed(record: str, path: str, mode: int) -> Problem:
+    return Problem(
+        shown(path),
+        record,
+        Outcome.WARNED,
+        "not-regular",
+        f"a {kind_of(mode)}: never followed or opened",
+        remedy="Put the file itself in its place if it belongs to the record.",
+    )
+
+
+def _unreadable(record: str, path: str, error: Rejected) -> Problem:
+    return Problem(shown(path), record, Outcome.REJECTED, error.code, error.message, remedy=error.remedy)
+
+
+# ---------------------------------------------------------------- with record.json
+
+
+def _described(root: str, describe: Describe) -> Iterator[Found]:
+    pending = [Place("", "")]
+    while pending:
+        place = pending.pop()
+        inner: list[Place] = []
+        try:
+            with open_folder(root, place.path) as folder:
+                is_record = folder.has_document(DESCRIPTION)
+                if not is_record:
+                    yield from _beside(place, folder.entries(), inner.append)
+        except Rejected as error:
+            yield _unreadable("", place.path, error)
+        else:
+            if is_record:
+                yield from _record(root, place, describe, inner.append)
+        pending.extend(reversed(inner))
+
+
+def _record(
+    root: str, place: Place, describe: Describe, other_record: Callable[[Place], None]
+) -> Iterator[Found]:
+    """The record of a folder with a description, then its files."""
+    key = place.key or "."
+    fault = key_fault(key)
+    if fault:
+        yield Problem(shown(place.path), "", Outcome.REJECTED, "bad-name", fault, remedy=_RENAME)
+        return
+    yield record_in_file(root, join(place.path, DESCRIPTION), key, describe)
+    yield from files_below(
+        root,
+        key,
+        Place(place.path, ""),
+        lambda inner: other_record(Place(inner.path, join(place.key, inner.key))),
+    )
+
+
+def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], None]) -> Iterator[Problem]:
+    """What lies in a folder that is no record's: folders to look into, and files that nobody describes."""
+    for entry in entries:
+        if stat.S_ISDIR(entry.mode):
+            inner(place.below(entry))
+        elif stat.S_ISREG(entry.mode):
+            yield Problem(
+                shown(join(place.path, entry.name)),
+                "",
+                Outcome.WARNED,
+                "no-record",
+                f"no folder above it has a {DESCRIPTION}, so it belongs to no record and is left out",
+                remedy=f"Move it into a record's folder, or put a {DESCRIPTION} beside it.",
+            )
+        else:
+            yield _not_followed("", join(place.path, entry.name), entry.mode)
+
+
+# ---------------------------------------------------------------- without
+
+
+def _undescribed(root: str, record: Callable[[str], SourceRecord]) -> Iterator[Found]:
+    folders: list[Place] = []
+    with open_folder(root, "") as top:
+        for entry in top.entries():
+            place = Place("", "").below(entry)
+            if stat.S_ISDIR(entry.mode):
+                folders.append(place)
+            elif not stat.S_ISREG(entry.mode) or key_fault(place.key):
+                yield from _found("", place, entry)
+            else:
+                yield record(place.key)
+                yield from _found(place.key, place, entry)
+    for place in folders:
+        if fault := key_fault(place.key):
+            yield Problem(shown(place.path), "", Outcome.REJECTED, "bad-name", fault, remedy=_RENAME)
+            continue
+        yield record(place.key)
+        yield from files_below(root, place.key, Place(place.path, ""))

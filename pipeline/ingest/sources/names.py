@@ -1,0 +1,93 @@
+"""Names as sources have them and keys as records have them: pure rules, no folder is touched.
+
+A *path* is a relative path in the source's own bytes, as Python gives them (`os.fsdecode`: bytes that
+are not UTF-8 are lone surrogates). A *key* is valid Unicode, its segments joined by `/`.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KEY_LIMIT = 4096
+"""Bytes of a key in UTF-8: what Linux allows a path (PATH_MAX)."""
+
+
+def is_utf8(name: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in name) if not name.isascii() else True
+
+
+def shown(name: str) -> str:
+    """A name as a report shows it: bytes that are not UTF-8, and control characters, as `\\xNN`."""
+    if name.isascii() and name.isprintable():
+        return name
+    return "".join(_shown(char) for char in name)
+
+
+def _shown(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    if unicodedata.category(char) in ("Cc", "Cs"):
+        return f"\\x{ord(char):02x}"
+    return char
+
+
+def escaped(name: str) -> str:
+    """The name with `%XX` for each byte that is not UTF-8, all else as it is."""
+    return "".join(f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in name)
+
+
+def segments(names: Iterable[str]) -> dict[str, str]:
+    """The key segments of those of a folder's `names` that are not UTF-8.
+
+    All other names are their own segments. No two names of one folder get the same segment: where the
+    escaped form is the name of a sibling, `%` is put before it until it is not.
+    """
+    names = list(names)
+    odd = sorted((name for name in names if not is_utf8(name)), key=os.fsencode)
+    if not odd:
+        return {}
+    taken = set(names)
+    chosen: dict[str, str] = {}
+    for name in odd:
+        candidates = ("%" * extra + escaped(name) for extra in count())
+        chosen[name] = next(segment for segment in candidates if segment not in taken)
+        taken.add(chosen[name])
+    return chosen
+
+
+def join(folder: str, name: str) -> str:
+    """`folder/name`, where the folder may be the top itself (`""`)."""
+    return f"{folder}/{name}" if folder else name
+
+
+def key_fault(key: str) -> str:
+    """Why `key` cannot be a key, or `""`."""
+    if len(key) * 4 > KEY_LIMIT and len(key.encode()) > KEY_LIMIT:
+        return f"the path is longer than {KEY_LIMIT} bytes"
+    if not key.isprintable() and any(unicodedata.category(char) == "Cc" for char in key):
+        return "the name holds control characters"
+    return ""
+
+
+def path_fault(path: str) -> str:
+    """Why a path that somebody wrote down must not be opened below the source, or `""`."""
+    if path.startswith("/"):
+        return "the path is absolute"
+    if ".." in path.split("/"):
+        return "the path leads out of its folder (`..`)"
+    if "\0" in path:
+        return "the path holds a NUL character"
+    return ""
+
+
+def normal(path: str) -> str:
+    """The path without empty and `.` segments."""
+    if not path.startswith("./") and "//" not in path and "/./" not in path and path[-2:] != "/.":
+        return path.rstrip("/") if path != "." else ""
+    return "/".join(segment for segment in path.split("/") if segment not in ("", "."))
