@@ -70,7 +70,7 @@ def _parse_line(name: str, number: int, line: bytes, algorithm: str) -> tuple[by
         raise _rejected(name, f"line {number} gives a digest of {tag.decode()}, the name says {algorithm}")
     digest = found["digest"].decode().lower()
     if len(digest) != _HEX_DIGITS[algorithm]:
-        raise _rejected(name, f"line {number} has {len(digest)} hex digits instead of {_HEX_DIGITS[algorithm]}")
+        raise _rejected(name, f"line {number} has {len(digest)} hex digits, not {_HEX_DIGITS[algorithm]}")
     path = _unescape(name, number, found["path"]) if found["escaped"] else found["path"]
     return path.removeprefix(b"./"), digest
 

@@ -1,0 +1,59 @@
+"""Fixtures for all tests: real services, started once a session, and a look-out for what tests leave."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from infra.local.postgres import postgres
+from infra.local.service import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GRACE_SECONDS = 2.0
+_LASTING_THREADS = ("Dask-", "TCP-Executor")
+"""How the names begin of threads that `distributed` keeps for the whole process on purpose."""
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """SQLAlchemy URL of a running PostgreSQL's database `postgres`: use `postgres_database` for tables."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with running(postgres(folder), folder / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of an empty PostgreSQL database that is this test's own. Dropping it afterwards fails,
+    and so does the test, when a connection to it was left open."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield postgres_url.replace("/postgres?", f"/{name}?")
+        server.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left_behind() -> Iterator[None]:
+    """Threads that a test starts end with it."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while (left := _own_threads() - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, f"threads left running: {sorted(thread.name for thread in left)}"
+
+
+def _own_threads() -> set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not thread.daemon and not thread.name.startswith(_LASTING_THREADS)
+    }
