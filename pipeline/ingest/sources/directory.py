@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_in_file
+from pipeline.ingest.sources.fates import bad_name, not_followed, refused, renamed
 from pipeline.ingest.sources.names import is_utf8, join, key_fault, shown
-from pipeline.ingest.sources.opening import Entry, kind_of, open_folder
+from pipeline.ingest.sources.opening import Entry, open_folder
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pipeline.ingest.sources.protocol import Describe, Found
 
 DESCRIPTION = "record.json"
-_RENAME = "Give it another name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,43 +94,21 @@ def files_below(
                     elif not (described and entry.name == DESCRIPTION):
                         yield from _found(record, place.below(entry), entry)
         except Rejected as error:
-            yield _unreadable(record, place.path, error)
+            yield refused(record, place.path, error)
         pending.extend(reversed(folders))
 
 
 def _found(record: str, place: Place, entry: Entry) -> Iterator[SourceFile | Problem]:
     """What is to be said of one entry that is no folder."""
     if not stat.S_ISREG(entry.mode):
-        yield _not_followed(record, place.path, entry.mode)
+        yield not_followed(record, place.path, entry.mode)
         return
-    fault = key_fault(place.key)
-    if fault:
-        yield Problem(shown(place.path), record, Outcome.REJECTED, "bad-name", fault, remedy=_RENAME)
+    if fault := key_fault(place.key):
+        yield bad_name(record, place.path, fault)
         return
     if not is_utf8(place.path):
-        yield Problem(
-            shown(place.path),
-            record,
-            Outcome.WARNED,
-            "name-not-utf8",
-            f"the name is not UTF-8; the file is kept as {place.key}",
-        )
+        yield renamed(record, place.path, place.key)
     yield SourceFile(record, place.path, place.key, entry.size, entry.mtime_ns)
-
-
-def _not_followed(record: str, path: str, mode: int) -> Problem:
-    return Problem(
-        shown(path),
-        record,
-        Outcome.WARNED,
-        "not-regular",
-        f"a {kind_of(mode)}: never followed or opened",
-        remedy="Put the file itself in its place if it belongs to the record.",
-    )
-
-
-def _unreadable(record: str, path: str, error: Rejected) -> Problem:
-    return Problem(shown(path), record, Outcome.REJECTED, error.code, error.message, remedy=error.remedy)
 
 
 # ---------------------------------------------------------------- with record.json
@@ -147,7 +125,7 @@ def _described(root: str, describe: Describe) -> Iterator[Found]:
                 if not is_record:
                     yield from _beside(place, folder.entries(), inner.append)
         except Rejected as error:
-            yield _unreadable("", place.path, error)
+            yield refused("", place.path, error)
         else:
             if is_record:
                 yield from _record(root, place, describe, inner.append)
@@ -161,7 +139,7 @@ def _record(
     key = place.key or "."
     fault = key_fault(key)
     if fault:
-        yield Problem(shown(place.path), "", Outcome.REJECTED, "bad-name", fault, remedy=_RENAME)
+        yield bad_name("", place.path, fault)
         return
     yield record_in_file(root, join(place.path, DESCRIPTION), key, describe)
     yield from files_below(
@@ -187,7 +165,7 @@ def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], Non
                 remedy=f"Move it into a record's folder, or put a {DESCRIPTION} beside it.",
             )
         else:
-            yield _not_followed("", join(place.path, entry.name), entry.mode)
+            yield not_followed("", join(place.path, entry.name), entry.mode)
 
 
 # ---------------------------------------------------------------- without
@@ -207,7 +185,7 @@ def _undescribed(root: str, record: Callable[[str], SourceRecord]) -> Iterator[F
                 yield from _found(place.key, place, entry)
     for place in folders:
         if fault := key_fault(place.key):
-            yield Problem(shown(place.path), "", Outcome.REJECTED, "bad-name", fault, remedy=_RENAME)
+            yield bad_name("", place.path, fault)
             continue
         yield record(place.key)
         yield from files_below(root, place.key, Place(place.path, ""))

@@ -23,18 +23,22 @@ NO_METADATA = "Give the record metadata of its own, or a default for all with `-
 
 
 def record_from(key: str, document: object, describe: Describe) -> SourceRecord:
-    """The record of a parsed document; rejected, without a description, where anything is wrong."""
+    """The record of a parsed document; rejected, without a description, where more than a warning came up."""
     description, faults = describe(document)
-    if not faults:
-        return SourceRecord(key, description)
-    return SourceRecord(
-        key,
-        None,
-        tuple(
-            Problem("", key, Outcome.REJECTED, fault.code, fault.reason, fault.field, fault.remedy)
-            for fault in faults
-        ),
+    problems = tuple(
+        Problem(
+            "",
+            key,
+            Outcome.WARNED if fault.warning else Outcome.REJECTED,
+            fault.code,
+            fault.reason,
+            fault.field,
+            fault.remedy,
+        )
+        for fault in faults
     )
+    rejected = any(problem.outcome is Outcome.REJECTED for problem in problems)
+    return SourceRecord(key, None if rejected else description, problems)
 
 
 def record_without(key: str, code: str, reason: str, remedy: str = NO_METADATA) -> SourceRecord:

@@ -27,11 +27,14 @@ class FieldProblem(Protocol):
     def reason(self) -> str: ...
     @property
     def remedy(self) -> str: ...
+    @property
+    def warning(self) -> bool:
+        """Whether the description is good all the same."""
 
 
 Describe: TypeAlias = Callable[[object], tuple[Description | None, Sequence[FieldProblem]]]
-"""Reads a metadata document as the depositor wrote it. Never raises on what users wrote; any problem
-that it answers rejects the record."""
+"""Reads a metadata document as the depositor wrote it. Never raises on what users wrote; a problem
+that is no warning rejects the record."""
 
 
 class Source(Protocol):

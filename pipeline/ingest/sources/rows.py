@@ -1,0 +1,217 @@
+"""The rows of a manifest: JSON Lines, CSV or Parquet, line by line, and what one row says.
+
+Columns: `path` (relative to the manifest), `record`, `md5`, `sha1`, `sha256`, `sha512`, `metadata` (an
+object, or its JSON text); others are ignored. An absent, null or empty cell says nothing. Without `record`,
+a row is a record of its own with the row's path as key.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.codec import to_text
+from pipeline.errors import Misconfigured
+from pipeline.ingest.sources.declared import digest_fault
+from pipeline.ingest.sources.documents import LIMIT, parsed
+from pipeline.ingest.sources.names import escaped, key_fault, normal, path_fault, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipeline.model import Digests
+
+DIGESTS = ("md5", "sha1", "sha256", "sha512")
+COLUMNS = ("path", "record", *DIGESTS, "metadata")
+SUFFIXES = frozenset({".jsonl", ".ndjson", ".csv", ".parquet"})
+
+Cells = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """Why a row is not taken: `column` is `""` for the row as a whole, `record` where it is known."""
+
+    code: str
+    reason: str
+    column: str = ""
+    record: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One file of a manifest. `metadata` is canonical JSON text, or `""`."""
+
+    record: str
+    path: str
+    key: str
+    declared: Digests
+    metadata: str = ""
+
+
+def require_rows(path: Path) -> None:
+    """Raises `Misconfigured` when the manifest cannot be read, has no `path` column or no row with a path."""
+    if not any(isinstance(cells, dict) and cells.get("path") for _, cells in read_rows(path)):
+        raise Misconfigured(f"{shown(str(path))} holds no row with a `path`", remedy=_REMEDY)
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
+    """The rows that are not blank, each with where it stands (`line 7`), as cells or as why it is none.
+
+    Raises `Misconfigured` for a file that cannot be read at all or has no `path` column.
+    """
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                yield from _csv(path)
+            case ".parquet":
+                yield from _parquet(path)
+            case _:
+                yield from _json_lines(path)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"{shown(str(path))} cannot be read as a manifest: {error}", remedy=_REMEDY
+        ) from error
+
+
+_REMEDY = "A manifest is JSON Lines, CSV (with commas and a header) or Parquet, with a column `path`."
+
+
+def _require_path_column(path: Path, names: list[str]) -> None:
+    twice = [name for name in COLUMNS if names.count(name) > 1]
+    if "path" not in names or twice:
+        found = f"the column `{twice[0]}` twice" if twice else "no column `path`"
+        raise Misconfigured(f"{shown(str(path))} has {found}", remedy=_REMEDY)
+
+
+def _json_lines(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
+    number = 0
+    with path.open("rb") as file:
+        while line := file.readline(LIMIT + 1):
+            number += 1
+            if len(line) > LIMIT:
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(LIMIT)
+                yield f"line {number}", RowFault("bad-row", f"longer than {LIMIT} bytes")
+            elif line.strip():
+                yield f"line {number}", _json_cells(line)
+
+
+def _json_cells(line: bytes) -> Cells | RowFault:
+    try:
+        # A path may hold bytes that are not UTF-8, here as in the other formats.
+        cells = parsed(line.decode("utf-8-sig", "surrogateescape"))
+    except json.JSONDecodeError as error:
+        return RowFault("bad-row", f"not JSON: {error.msg} at character {error.colno}")
+    except ValueError as error:
+        return RowFault("bad-row", f"not JSON: {error}")
+    return cells if isinstance(cells, dict) else RowFault("bad-row", "not a JSON object")
+
+
+def _csv(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
+    # The module knows one limit for the whole process; its default refuses longer metadata.
+    csv.field_size_limit(LIMIT)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file)
+        header = [name.strip() for name in next(reader, [])]
+        _require_path_column(path, header)
+        while True:
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                yield f"line {reader.line_num}", RowFault("bad-row", f"not CSV: {error}")
+                continue
+            if cells is None:
+                return
+            if len(cells) == len(header):
+                yield f"line {reader.line_num}", dict(zip(header, cells, strict=True))
+            elif cells:
+                reason = f"the row has {len(cells)} cells, the header {len(header)}"
+                yield f"line {reader.line_num}", RowFault("bad-row", reason)
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
+    with pq.ParquetFile(path) as table:
+        names = table.schema_arrow.names
+        _require_path_column(path, names)
+        number = 0
+        for batch in table.iter_batches(5000, columns=[name for name in COLUMNS if name in names]):
+            for cells in batch.to_pylist():
+                number += 1
+                # Every row of a Parquet struct has all of its fields.
+                yield f"row {number}", cells | {"metadata": _without_nulls(cells.get("metadata"))}
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value
+
+
+# ---------------------------------------------------------------- one row
+
+
+def row_from(cells: Cells) -> Row | RowFault:
+    """What the cells say, or the first thing that is wrong with them."""
+    path = cells.get("path")
+    if isinstance(path, bytes):
+        path = path.decode(errors="surrogateescape")
+    record = cells.get("record")
+    if isinstance(record, int) and not isinstance(record, bool):
+        record = str(record)
+    if not path or not isinstance(path, str):
+        return RowFault("bad-row", "there is no path", "path")
+    if not isinstance(record, str | None) or (record and not _is_text(record)):
+        return RowFault("bad-row", "the record is no text", "record", path=shown(path))
+    record = escaped(record) if record else ""
+    if fault := key_fault(record):
+        return RowFault("bad-row", fault, "record", path=shown(path))
+    if fault := _path_fault(path):
+        return RowFault("unsafe-path", fault, "path", record, shown(path))
+    path = normal(path)
+    key = escaped(path)
+    if not key or (fault := key_fault(key)):
+        return RowFault("bad-name", fault or "the path names no file", "path", record, shown(path))
+    return _with_contents(cells, Row(record or key, path, key, {}))
+
+
+def _is_text(text: str) -> bool:
+    """Whether every lone surrogate of the text stands for a byte, as in Python's file names."""
+    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
+
+
+def _path_fault(path: str) -> str:
+    return path_fault(path) if _is_text(path) else "the path is no text"
+
+
+def _with_contents(cells: Cells, row: Row) -> Row | RowFault:
+    """The row with its digests and metadata."""
+    declared = {}
+    for algorithm in DIGESTS:
+        text = cells.get(algorithm)
+        if text is None or text == "":
+            continue
+        fault = digest_fault(algorithm, text.strip()) if isinstance(text, str) else "the digest is no text"
+        if fault:
+            return RowFault("bad-digest", fault, algorithm, row.record, shown(row.path))
+        declared[algorithm] = text.strip().lower()
+    try:
+        metadata = _metadata(cells.get("metadata"))
+    except (ValueError, TypeError, RecursionError) as error:
+        return RowFault("metadata-not-json", str(error), "metadata", row.record, shown(row.path))
+    return Row(row.record, row.path, row.key, declared, metadata)
+
+
+def _metadata(cell: object) -> str:
+    if isinstance(cell, str):
+        cell = parsed(cell) if cell.strip() else None
+    return to_text(cell) if cell not in (None, "", {}) else ""
