@@ -170,16 +170,13 @@ def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
         )
         .order_by(sa.func.coalesce(deposit.c.position, -1), problem.c.path, problem.c.id)
     )
-    for row in rows:
-        yield Problem(
-            path=row.path,
-            record=row.record,
-            outcome=Outcome(row.outcome),
-            code=row.code,
-            reason=row.reason,
-            field=row.field,
-            remedy=row.remedy,
-        )
+    yield from map(_problem, rows)
+
+
+def problems_of(tx: Transaction, deposit_ids: Sequence[int]) -> list[tuple[int, Problem]]:
+    """(deposit, line of the report about it), in no order of deposits."""
+    rows = tx.execute(sa.select(problem).where(problem.c.deposit_id.in_(deposit_ids)).order_by(problem.c.id))
+    return [(row.deposit_id, _problem(row)) for row in rows]
 
 
 def problem_counts(tx: Transaction, accession_id: str) -> dict[str, int]:
@@ -202,4 +199,16 @@ def _accession(row: sa.Row[Any]) -> Accession:
         options=row.options,
         flow_run=row.flow_run,
         reason=row.reason,
+    )
+
+
+def _problem(row: sa.Row[Any]) -> Problem:
+    return Problem(
+        path=row.path,
+        record=row.record,
+        outcome=Outcome(row.outcome),
+        code=row.code,
+        reason=row.reason,
+        field=row.field,
+        remedy=row.remedy,
     )

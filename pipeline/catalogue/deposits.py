@@ -14,7 +14,7 @@ from pipeline import lifecycle
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.tables import concept, deposit, deposit_file, record, record_file
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import DepositAction, DepositState, Digests, FileState, JsonObject
+from pipeline.model import DepositAction, DepositState, Digests, FileState, JsonObject, ScanStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Deposit:
     bytes_total: int
     files_open: int
     files_bad: int
+    faults: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class NewFile:
-    """A file of a new plan line: to be read (`holder_id` None), or carried over from an earlier version."""
+class FoundFile:
+    """A file that a survey found for a deposit."""
 
     deposit_id: int
     key: str
@@ -82,7 +83,6 @@ class NewFile:
     size: int
     mtime_ns: int | None
     declared: Digests
-    state: FileState = FileState.PLANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,32 +139,61 @@ def add(tx: Transaction, new: Sequence[JsonObject]) -> list[int]:
     return list(tx.execute(added, list(new)).scalars())
 
 
-def replan(tx: Transaction, deposit_id: int, values: Mapping[str, Any]) -> None:
-    """Begin a plan line anew: its files are forgotten."""
-    tx.execute(sa.delete(deposit_file).where(deposit_file.c.deposit_id == deposit_id))
+def renew(tx: Transaction, deposit_id: int, values: Mapping[str, Any]) -> None:
+    """Begin a plan line anew (columns of `deposit`); its files are looked at again as they are found."""
     tx.execute(sa.update(deposit).where(deposit.c.id == deposit_id).values(files_open=0, files_bad=0, **values))
 
 
-def add_files(tx: Transaction, files: Sequence[NewFile]) -> None:
-    """Add the files of plan lines; one that is there already is left as it is."""
+def supersede(tx: Transaction, old: Deposit, new_id: int) -> None:
+    """A new deposit takes the place of one that was held, with the files that it holds."""
+    move(tx, [old], DepositEvent.SUPERSEDE)
+    tx.execute(sa.update(deposit_file).where(deposit_file.c.deposit_id == old.id).values(deposit_id=new_id))
+
+
+def find_files(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None:
+    """Note the files that a run's survey found. One that is in custody already and has the same size, time and
+    declared digests stays there; every other is to be read."""
     if not files:
         return
     insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(deposit_file)
+    found = statement.excluded
+    is_same = sa.and_(
+        deposit_file.c.state == FileState.IN_CUSTODY,
+        deposit_file.c.size == found.size,
+        deposit_file.c.mtime_ns == found.mtime_ns,
+        sa.cast(deposit_file.c.declared, sa.Text) == sa.cast(found.declared, sa.Text),
+    )
+    columns = ("path", "size", "mtime_ns", "declared", "run")
     tx.execute(
-        insert(deposit_file).on_conflict_do_nothing(index_elements=["deposit_id", "key"]),
+        statement.on_conflict_do_update(
+            index_elements=["deposit_id", "key"],
+            set_={
+                **{name: found[name] for name in columns},
+                "state": sa.case((is_same, FileState.IN_CUSTODY.value), else_=FileState.PLANNED.value),
+            },
+        ),
         [
             {
                 "deposit_id": one.deposit_id,
+                "run": run,
                 "key": one.key,
                 "path": os.fsencode(one.path),
                 "size": one.size,
                 "mtime_ns": one.mtime_ns,
-                "declared": dict(one.declared),
-                "state": one.state,
+                "declared": dict(sorted(one.declared.items())),
+                "state": FileState.PLANNED,
                 "content": "",
             }
             for one in files
         ],
+    )
+
+
+def prune_files(tx: Transaction, deposit_ids: Sequence[int], *, run: str) -> None:
+    """Forget files of deposits that the run's survey did not find any more."""
+    tx.execute(
+        sa.delete(deposit_file).where(deposit_file.c.deposit_id.in_(deposit_ids), deposit_file.c.run != run)
     )
 
 
@@ -235,24 +264,38 @@ def count_files(tx: Transaction, accession_id: str) -> None:
 
 
 def planned_files(
-    tx: Transaction, accession_id: str, *, at_least: int, below: int | None, after: int, limit: int
+    tx: Transaction, accession_id: str, *, below: int, after: int, limit: int
 ) -> list[PlannedFile]:
-    """Files still to be read with `at_least` <= size < `below`, in the plan's order from file id `after` on."""
-    statement = (
+    """Files still to be read that are smaller than `below`, in the plan's order from behind file id `after` on."""
+    statement = _planned(accession_id).where(deposit_file.c.size < below, deposit_file.c.id > after)
+    return _files(tx, statement.order_by(deposit_file.c.id).limit(limit))
+
+
+def planned_large_files(
+    tx: Transaction, accession_id: str, *, at_least: int, after: tuple[int, int] | None, limit: int
+) -> list[PlannedFile]:
+    """Files still to be read of `at_least` that size, the largest first, from behind `after` (size, id) on."""
+    statement = _planned(accession_id).where(deposit_file.c.size >= at_least)
+    if after is not None:
+        size, id_ = after
+        behind = sa.and_(deposit_file.c.size == size, deposit_file.c.id > id_)
+        statement = statement.where(sa.or_(deposit_file.c.size < size, behind))
+    return _files(tx, statement.order_by(deposit_file.c.size.desc(), deposit_file.c.id).limit(limit))
+
+
+def _planned(accession_id: str) -> sa.Select[Any]:
+    return (
         sa.select(deposit_file, deposit.c.record_id, deposit.c.key.label("record"))
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
             deposit.c.accession_id == accession_id,
             deposit.c.state == DepositState.PLANNED,
             deposit_file.c.state == FileState.PLANNED,
-            deposit_file.c.id > after,
-            deposit_file.c.size >= at_least,
         )
-        .order_by(deposit_file.c.id)
-        .limit(limit)
     )
-    if below is not None:
-        statement = statement.where(deposit_file.c.size < below)
+
+
+def _files(tx: Transaction, statement: sa.Select[Any]) -> list[PlannedFile]:
     return [
         PlannedFile(
             id=row.id,
@@ -365,7 +408,6 @@ def reopen_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
         .where(
             deposit_file.c.deposit_id.in_(deposit_ids),
             deposit_file.c.state.in_((FileState.REJECTED, FileState.QUARANTINED)),
-            deposit_file.c.path != b"",
         )
         .values(state=FileState.PLANNED, content="", root_digest=None)
     )
@@ -395,15 +437,19 @@ def differs_from_base(tx: Transaction, one: Deposit) -> bool:
     return bool(tx.execute(unmatched).scalar_one() or tx.execute(before).scalar_one() != kept)
 
 
-def bad_keys(tx: Transaction, deposit_id: int) -> list[str]:
-    """Keys of the files that did not come into custody."""
-    return list(
-        tx.execute(
-            sa.select(deposit_file.c.key)
-            .where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.state != FileState.IN_CUSTODY)
-            .order_by(deposit_file.c.key)
-        ).scalars()
+def without_clean_verdict(tx: Transaction, deposit_ids: Sequence[int]) -> set[int]:
+    """Which of the deposits have a file that no scanner called clean."""
+    status = deposit_file.c.scan["status"].as_string()
+    rows = tx.execute(
+        sa.select(deposit_file.c.deposit_id)
+        .where(
+            deposit_file.c.deposit_id.in_(deposit_ids),
+            deposit_file.c.state == FileState.IN_CUSTODY,
+            status != ScanStatus.CLEAN,
+        )
+        .distinct()
     )
+    return set(rows.scalars())
 
 
 def forget_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
@@ -454,4 +500,5 @@ def _deposit(row: sa.Row[Any]) -> Deposit:
         bytes_total=row.bytes_total,
         files_open=row.files_open,
         files_bad=row.files_bad,
+        faults=row.faults,
     )

@@ -175,6 +175,8 @@ deposit = sa.Table(
     sa.Column("bytes_total", sa.BigInteger, nullable=False, default=0),
     sa.Column("files_open", sa.BigInteger, nullable=False, default=0),
     sa.Column("files_bad", sa.BigInteger, nullable=False, default=0),
+    # Faults that the survey found already: of the record, or of things in it that are no readable files.
+    sa.Column("faults", sa.BigInteger, nullable=False, default=0),
     sa.UniqueConstraint("accession_id", "key"),
     sa.Index("ix_deposit_accession_id_state", "accession_id", "state"),
     sa.Index("ix_deposit_concept_id", "concept_id"),
@@ -191,6 +193,8 @@ deposit_file = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True),
     sa.Column("deposit_id", sa.ForeignKey("deposit.id"), nullable=False),
+    # The last run that found the file in the source.
+    sa.Column("run", sa.Text, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("path", sa.LargeBinary, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),

@@ -2,7 +2,7 @@
 
     root/                                the OCFL 1.1 storage root, layout extension 0004
     root/3c0/ff4/240/3c0ff4240c1e…/      an object: a work with all its versions, or a system object
-    staging/<accession>/<record>/…       bytes of record versions that are not preserved yet
+    staging/<record>/content/…           bytes of record versions that are not preserved yet
     quarantine/<accession>/<file>        infected files, kept apart
 """
 
@@ -68,9 +68,9 @@ def root_files(digest_algorithm: str, repository_id: str) -> dict[str, bytes]:
     }
 
 
-def staged(accession_id: str, record_id: int) -> str:
-    """The key below which a record version's new bytes wait to be preserved."""
-    return f"staging/{accession_id}/{record_id}"
+def staged(record_id: int) -> str:
+    """The key below which a record version's new bytes wait to be preserved, from whichever run they came."""
+    return f"staging/{record_id}"
 
 
 def quarantined(accession_id: str, file_id: int) -> str:

@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("bytes_total", sa.BigInteger(), nullable=False),
         sa.Column("files_open", sa.BigInteger(), nullable=False),
         sa.Column("files_bad", sa.BigInteger(), nullable=False),
+        sa.Column("faults", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("action IN ('new', 'version', 'revision')", name=op.f("ck_deposit_action_known")),
         sa.CheckConstraint(
             "description IS NOT NULL OR state NOT IN ('sealed', 'published')",
@@ -262,6 +263,7 @@ def upgrade() -> None:
         "deposit_file",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deposit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("run", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("path", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),

@@ -1,0 +1,42 @@
+"""A `Scanner` that finds the EICAR test string and claims nothing else."""
+
+from __future__ import annotations
+
+from pipeline.model import ScanStatus, ScanVerdict
+
+# In two halves, so that this file is not itself a detection.
+_EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}" + rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+_ENGINE = "headrace-eicar/1"
+
+
+class EicarScanner:
+    def begin(self, size: int) -> EicarSession:  # noqa: ARG002 - a string is found in files of any size
+        return EicarSession()
+
+    def describe(self) -> str:
+        return f"{_ENGINE}: finds the EICAR test string only; everything else is called unscanned, never clean"
+
+
+class EicarSession:
+    """Keeps the end of each block, so that the string is found across borders."""
+
+    def __init__(self) -> None:
+        self._end = b""
+        self._found = False
+
+    def feed(self, block: bytes | memoryview) -> None:
+        if self._found or not block:
+            return
+        overlap = len(_EICAR) - 1
+        content = bytes(block)
+        border = self._end + content[:overlap]
+        self._found = _EICAR in border or _EICAR in content
+        self._end = (border if len(content) < overlap else content)[-overlap:]
+
+    def finish(self) -> ScanVerdict:
+        if self._found:
+            return ScanVerdict(ScanStatus.INFECTED, _ENGINE, method="stream", signature="EICAR-Test-File")
+        return ScanVerdict(ScanStatus.UNSCANNED, _ENGINE)
+
+    def close(self) -> None:
+        self._end = b""

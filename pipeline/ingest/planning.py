@@ -1,0 +1,87 @@
+"""What to do with each record of a survey, given what the catalogue knows of it (pure; architecture §9, identity).
+
+Unchanged is told from the fingerprint of sizes, times and declared digests; a record that was held and has not
+changed since is still held, for the same reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline import codec
+from pipeline.catalogue.deposits import Deposit, Known
+from pipeline.ingest.manifest import SurveyedRecord
+from pipeline.model import DepositAction, DepositState, JsonObject
+
+
+class Step(StrEnum):
+    """`begin` makes a line of the plan, `renew` begins one anew in place, `keep` goes on with one as it is."""
+
+    BEGIN = "begin"
+    RENEW = "renew"
+    KEEP = "keep"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a record. `state` is what a line begins in; `reads` tells whether its files are needed."""
+
+    step: Step
+    action: DepositAction = DepositAction.NEW
+    state: DepositState = DepositState.PLANNED
+    reads: bool = True
+
+
+def decide(
+    surveyed: SurveyedRecord,
+    description: JsonObject | None,
+    known: Known | None,
+    *,
+    accession_id: str | None,
+    checksum: bool,
+    allow_partial: bool,
+) -> Decision:
+    """`description` is the record's canonical JSON, None where it is invalid; `accession_id` the unfinished
+    accession that this run goes on with. With `checksum`, files are read even where size and time are the same."""
+    has_faults = description is None or (surveyed.rejected > 0 and not allow_partial)
+    latest = known.latest if known else None
+    action, reads = DepositAction.VERSION if latest else DepositAction.NEW, description is not None
+    if latest and not has_faults and not checksum and latest.fingerprint == surveyed.fingerprint:
+        if _equal(latest.description, description):
+            return Decision(Step.UNCHANGED)
+        action, reads = DepositAction.REVISION, False
+    step = Step.BEGIN
+    if known and known.pending:
+        step = _go_on(surveyed, description, known.pending, accession_id, may_be_partial=allow_partial)
+        if step is Step.KEEP:
+            return Decision(step, known.pending.action, known.pending.state, reads=False)
+    # Invalid metadata: the record is held at once, and its files are not read.
+    state = DepositState.HELD if description is None else DepositState.PLANNED
+    return Decision(step, action, state, reads)
+
+
+def _go_on(
+    surveyed: SurveyedRecord,
+    description: JsonObject | None,
+    pending: Deposit,
+    accession_id: str | None,
+    *,
+    may_be_partial: bool,
+) -> Step:
+    """How to go on with a line that has not come to an end."""
+    is_ours = pending.accession_id == accession_id
+    is_same = (
+        pending.fingerprint == surveyed.fingerprint
+        and pending.faults == surveyed.rejected
+        and _equal(pending.description, description)
+    )
+    is_held = pending.state is DepositState.HELD
+    if is_same and (is_ours or is_held) and not (is_held and may_be_partial and description is not None):
+        return Step.KEEP
+    return Step.RENEW if is_ours else Step.BEGIN
+
+
+def _equal(one: JsonObject | None, other: JsonObject | None) -> bool:
+    return codec.to_text(one) == codec.to_text(other)

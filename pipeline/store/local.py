@@ -1,0 +1,209 @@
+"""An `ObjectStore` in a folder.
+
+An object is written under a temporary name, flushed, and renamed to its key; `settle` then flushes the folders,
+so that neither bytes nor names are lost with the power. Flushing costs milliseconds of waiting, not work:
+many are under way at once (each caller's thread its own, groups in a pool).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import Conflict, HeadraceError, Missing, OutOfSpace, Rejected, Unavailable
+from pipeline.ports import StoredObject, StoreTraits
+
+_BLOCK = 1 << 20
+_FLUSHES_AT_ONCE = 16
+_PARTIAL = ".partial"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Disk:
+    """The calls that durability depends on, in one place: tests record their order."""
+
+    def write(self, descriptor: int, block: bytes | memoryview) -> None:
+        view = memoryview(block)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def flush(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        source.rename(target)
+
+    def flush_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class LocalStore:
+    """Objects as files below `folder`."""
+
+    traits = StoreTraits(renames_trees=True, shared=False)
+
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+        self._folder = folder.absolute()
+        self._disk = disk or Disk()
+        self._pool = ThreadPoolExecutor(_FLUSHES_AT_ONCE, thread_name_prefix="flush")
+        with _translated():
+            (self._folder / _PARTIAL).mkdir(parents=True, exist_ok=True)
+
+    def begin(self, key: str, size: int) -> LocalUpload:  # noqa: ARG002 - a folder needs no plan of parts
+        return LocalUpload(self._disk, self._folder / _PARTIAL / uuid.uuid4().hex, self._path(key))
+
+    def settle(self, keys: Sequence[str]) -> None:
+        self._flush_folders(self._path(key).parent for key in keys)
+
+    def put_many(self, objects: Mapping[str, bytes]) -> None:
+        self._each(self._put, objects.items())
+        self.settle(list(objects))
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Missing(f"the store has no object {key}") from None
+        except OSError as error:
+            raise Unavailable(f"{key} cannot be read: {error.strerror}") from error
+        return _blocks(descriptor, offset, length)
+
+    def size(self, key: str) -> int:
+        try:
+            return self._path(key).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            raise Missing(f"the store has no object {key}") from None
+
+    def move(self, source: str, target: str) -> None:
+        old, new = self._path(source), self._path(target)
+        if not old.exists():
+            if new.exists():
+                return
+            raise Missing(f"the store has no {source}")
+        if new.exists():
+            raise Conflict(f"{target} is there already, {source} cannot be moved to it")
+        with _translated():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            self._disk.rename(old, new)
+            self._flush_folders([new.parent, old.parent])
+
+    def delete(self, prefix: str) -> None:
+        path = self._path(prefix)
+        with _translated():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=False)
+            else:
+                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self._disk.flush_folder(path.parent)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        top = self._path(prefix)
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = Path(folder, name)
+                yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
+
+    def free_bytes(self) -> int | None:
+        return shutil.disk_usage(self._folder).free
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _put(self, item: tuple[str, bytes]) -> None:
+        key, content = item
+        upload = self.begin(key, len(content))
+        try:
+            upload.write(content)
+            upload.commit()
+        finally:
+            upload.abort()
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or ".." in parts or "\0" in key:
+            raise Rejected(f"not a key of the store: {key!r}")
+        return self._folder.joinpath(*parts)
+
+    def _flush_folders(self, folders: Iterable[Path]) -> None:
+        """Flush folders and all that lie between them and the store's own, the deepest first."""
+        due: set[Path] = set()
+        for folder in folders:
+            while folder not in due and folder.is_relative_to(self._folder):
+                due.add(folder)
+                folder = folder.parent
+        self._each(self._disk.flush_folder, sorted(due, key=lambda one: len(one.parts), reverse=True))
+
+    def _each(self, action: Callable[..., None], items: Iterable[object]) -> None:
+        with _translated():
+            for done in [self._pool.submit(action, item) for item in items]:
+                done.result()
+
+
+class LocalUpload:
+    """One file being written under a temporary name."""
+
+    def __init__(self, disk: Disk, partial: Path, final: Path) -> None:
+        self._disk = disk
+        self._partial = partial
+        self._final = final
+        with _translated():
+            self._descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+    def write(self, block: bytes | memoryview) -> None:
+        with _translated():
+            self._disk.write(self._descriptor, block)
+
+    def commit(self) -> None:
+        with _translated():
+            self._disk.flush(self._descriptor)
+            self._close()
+            self._final.parent.mkdir(parents=True, exist_ok=True)
+            self._disk.rename(self._partial, self._final)
+
+    def abort(self) -> None:
+        self._close()
+        self._partial.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _blocks(descriptor: int, offset: int, length: int | None) -> Iterator[bytes]:
+    try:
+        left = length
+        while left is None or left > 0:
+            block = os.pread(descriptor, _BLOCK if left is None else min(_BLOCK, left), offset)
+            if not block:
+                return
+            offset += len(block)
+            left = None if left is None else left - len(block)
+            yield block
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise OutOfSpace(
+                "no room left in the store", remedy="make room on its disk, then run the same command again"
+            ) from error
+        raise Unavailable(f"the store's disk answers: {error.strerror} ({error.filename or 'write'})") from error

@@ -1,0 +1,25 @@
+"""What a worker runs. It imports neither Prefect nor a database driver: its parts are opened once a process, from
+the terms that travel with the unit; secrets come from the worker's own environment."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pipeline import wiring
+from pipeline.ingest.custody import FileReport, Unit, take_unit
+from pipeline.ports import ObjectStore, Scanner
+
+
+def run_unit(unit: Unit) -> list[FileReport]:
+    """Take the unit into custody. Raises what stops the whole accession."""
+    return take_unit(_store(unit.terms.store), _scanner(unit.terms.scanner), unit)
+
+
+@lru_cache(maxsize=4)
+def _store(url: str) -> ObjectStore:
+    return wiring.open_store(url)
+
+
+@lru_cache(maxsize=4)
+def _scanner(url: str) -> Scanner:
+    return wiring.open_scanner(url)
