@@ -1,0 +1,40 @@
+"""Compute: where units of work run.
+
+| URL | Runs units |
+|---|---|
+| `inline:` | in the calling thread, one by one |
+| `local:`, `local:4`, `local:?workers=4` | in worker processes of this machine, by default one for each CPU |
+| `tcp://host:port`, `tls://host:port` | wherever the workers of that Dask scheduler are |
+"""
+
+import re
+from pathlib import Path
+
+from pipeline.compute.inline import InlineCompute
+from pipeline.errors import Misconfigured
+from pipeline.ports import Compute
+
+_LOCAL = re.compile(r"local:(?:(?:\?workers=)?([1-9]\d{0,3}))?")
+
+
+def open_compute(url: str, home: Path) -> Compute:
+    """The compute that `url` names; the caller closes it. Scratch and logs of local workers go below `home`.
+
+    Raises `Misconfigured` for a URL that is not in the table above, `Unavailable` where workers do not start
+    or the scheduler does not answer.
+    """
+    if url == "inline:":
+        return InlineCompute()
+    local = _LOCAL.fullmatch(url)
+    if local is None and not url.startswith(("tcp://", "tls://")):
+        raise Misconfigured(
+            f"no compute is called {url!r}",
+            field="HEADRACE_COMPUTE",
+            remedy="use local:, local:<number of workers>, inline: or a Dask scheduler tcp://host:port",
+        )
+    # Importing Dask takes most of a second, which commands that compute nothing need not pay.
+    from pipeline.compute.dask import DaskCompute
+
+    if local is None:
+        return DaskCompute.connect(url)
+    return DaskCompute.start_local(int(local[1]) if local[1] else None, home)
