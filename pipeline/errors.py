@@ -3,6 +3,7 @@
     HeadraceError
     ├── Rejected       the depositor's to fix; names the field
     │   └── Misconfigured   the operator's settings or command line are wrong (exit code 2)
+    ├── Denied         the caller may not do that
     ├── Conflict       somebody else holds it, or it has moved on since
     ├── Missing        there is no such thing
     ├── Unavailable    a service or a resource is away; trying again later may succeed
@@ -49,6 +50,12 @@ class Misconfigured(Rejected):
     """Settings or command line are wrong; the operator can mend them."""
 
     code = "misconfigured"
+
+
+class Denied(HeadraceError):
+    """Whoever asks has no right to it."""
+
+    code = "denied"
 
 
 class Conflict(HeadraceError):

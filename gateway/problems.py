@@ -1,0 +1,191 @@
+"""Errors as HTTP answers: the only place where an error has a status code.
+
+Bodies are Zenodo's (zenodo-api §0.5): `status`, `message`, and `errors` where fields are to blame. What went
+wrong inside is logged under an `error_id` and never told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.errors import Conflict, Corrupt, Denied, HeadraceError, Misconfigured, Missing, Rejected, Unavailable
+from pipeline.model import JsonObject
+
+_LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = "30"
+_MACHINES = ("/api/", "/oai2d", "/healthz", "/metrics")
+
+
+class BadToken(HeadraceError):
+    """The credential is not one of ours, or is no longer valid."""
+
+    code = "bad-token"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server could not verify that you are authorized to access the URL requested. You either supplied"
+            " the wrong credentials (e.g. a bad password), or your browser doesn't understand how to supply the"
+            " credentials required."
+        )
+
+
+class NotAcceptable(HeadraceError):
+    """None of the media types that the client takes exists here."""
+
+    code = "not-acceptable"
+
+    def __init__(self, offered: str) -> None:
+        super().__init__(f"Invalid 'Accept' header. Expected one of: {offered}")
+
+
+class RangeNotSatisfiable(HeadraceError):
+    """The range begins behind the end of a file of `size` bytes (RFC 9110 §15.5.17)."""
+
+    code = "range-not-satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__("The requested range lies outside of the file.")
+        self.size = size
+
+
+class Withdrawn(HeadraceError):
+    """The record was withdrawn; `tombstone` is what is left to tell, `citation` how it was cited."""
+
+    code = "withdrawn"
+
+    def __init__(self, record_id: int, tombstone: JsonObject) -> None:
+        super().__init__("Record deleted")
+        self.record_id = record_id
+        self.tombstone = tombstone
+
+
+class RecordMoved(Exception):  # noqa: N818 - not an error: the address is a work's, and stands for its newest version
+    def __init__(self, record_id: int) -> None:
+        super().__init__(record_id)
+        self.record_id = record_id
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is told of an error. `errors` are `{"field", "messages"}`; `extra` joins the JSON body."""
+
+    status: int
+    message: str
+    errors: tuple[JsonObject, ...] = ()
+    extra: JsonObject = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> JsonObject:
+        listed = {"errors": list(self.errors)} if self.errors else {}
+        return {"status": self.status, "message": self.message, **listed, **self.extra}
+
+
+PageRenderer = Callable[[Request, Answer], Response]
+
+
+def answer_to(error: Exception) -> Answer:
+    """The answer to an error. What is not the client's to know is logged and gets an `error_id`."""
+    match error:
+        case BadToken():
+            return Answer(401, error.message, headers={"WWW-Authenticate": "Bearer"})
+        case Denied():
+            return Answer(403, error.message)
+        case Withdrawn():
+            return Answer(410, error.message, extra={"tombstone": error.tombstone})
+        case Missing():
+            return Answer(404, error.message)
+        case NotAcceptable():
+            return Answer(406, error.message)
+        case Conflict():
+            return Answer(409, error.message)
+        case RangeNotSatisfiable():
+            return Answer(416, error.message, headers={"Content-Range": f"bytes */{error.size}"})
+        case Rejected() if not isinstance(error, Misconfigured):
+            return _rejected(error)
+        case Unavailable():
+            _LOG.warning("a service is away: %s", error.message)
+            text = "The service is temporarily unavailable, please try again later."
+            return Answer(503, text, headers={"Retry-After": _RETRY_SECONDS})
+        case HTTPException():
+            return _of_framework(error)
+        case _:
+            return _internal(error)
+
+
+def _rejected(error: Rejected) -> Answer:
+    if error.field == "q":
+        return Answer(400, "Invalid query string syntax.", _fields("q", error.message))
+    if error.field == "sort":
+        return Answer(400, "A validation error occurred.", _fields("_schema", error.message))
+    if error.field:
+        return Answer(400, "A validation error occurred.", _fields(error.field, error.message))
+    return Answer(400, error.message)
+
+
+def _fields(name: str, message: str) -> tuple[JsonObject, ...]:
+    return ({"field": name, "messages": [message]},)
+
+
+_FRAMEWORK_MESSAGES = {
+    404: "Not found.",
+    405: "The method is not allowed for the requested URL.",
+}
+
+
+def _of_framework(error: HTTPException) -> Answer:
+    message = _FRAMEWORK_MESSAGES.get(error.status_code, str(error.detail))
+    return Answer(error.status_code, message, headers=dict(error.headers or {}))
+
+
+def _internal(error: Exception) -> Answer:
+    error_id = uuid4().hex
+    level = logging.CRITICAL if isinstance(error, Corrupt) else logging.ERROR
+    _LOG.log(level, "error %s", error_id, exc_info=error)
+    text = "The server encountered an internal error and was unable to complete your request."
+    return Answer(500, text, extra={"error_id": error_id})
+
+
+def install(app: FastAPI, page: PageRenderer) -> None:
+    """Answer every error of `app`: to programs in JSON, to people with what `page` makes of it."""
+
+    def handle(request: Request, error: Exception) -> Response:
+        answer = answer_to(error)
+        if request.url.path.startswith(_MACHINES):
+            return JSONResponse(answer.body(), answer.status, dict(answer.headers))
+        return page(request, answer)
+
+    for kind in (HeadraceError, HTTPException):
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(_LastResort, handle=handle)
+
+
+class _LastResort:
+    """Answers errors that nobody expected. Once an answer has begun all that is left is to break it off, so that
+    the client sees that it is not whole."""
+
+    def __init__(self, app: ASGIApp, *, handle: Callable[[Request, Exception], Response]) -> None:
+        self._app = app
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await self._handle(Request(scope), error)(scope, receive, send)

@@ -1,0 +1,70 @@
+"""Who may read a record's files, and which files may be served at all: the one place that decides.
+
+Descriptions are public as long as their record is (zenodo-api §3.11); of a withdrawn record only the
+tombstone is, so nobody reads its files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from pipeline.model import Access, FilesAccess, Record, RecordState, ScanStatus, ScanVerdict
+
+ScanGate: TypeAlias = Literal["none", "serve", "publish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks: `email` None for a stranger. `scopes` are what the credential was made for; reading needs none
+    (zenodo-api §1.3)."""
+
+    email: str | None = None
+    admin: bool = False
+    scopes: frozenset[str] = frozenset()
+
+
+STRANGER = Viewer()
+
+
+class AccessStatus(StrEnum):
+    OPEN = "open"
+    EMBARGOED = "embargoed"
+    RESTRICTED = "restricted"
+
+
+class Withheld(StrEnum):
+    """Why a file is not served to anybody."""
+
+    BEING_SCANNED = "being scanned"
+    INFECTED = "infected"
+
+
+def access_status(access: Access, *, today: date) -> AccessStatus:
+    """How open the files are today (UTC). An embargo ends with the beginning of its day, by itself."""
+    if access.files is FilesAccess.PUBLIC:
+        return AccessStatus.OPEN
+    if access.embargo_until is None:
+        return AccessStatus.RESTRICTED
+    return AccessStatus.OPEN if access.embargo_until <= today else AccessStatus.EMBARGOED
+
+
+def may_read_files(record: Record, viewer: Viewer, *, today: date) -> bool:
+    """Whether `viewer` may list and read the files: everybody while they are open, else owner and administrators."""
+    if record.state is not RecordState.PUBLISHED:
+        return False
+    if access_status(record.description.access, today=today) is AccessStatus.OPEN or viewer.admin:
+        return True
+    return viewer.email is not None and viewer.email == record.owner
+
+
+def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
+    """Why a file with this verdict is kept back, if it is. Infected files always are; with the gate `serve` all
+    that are not known to be clean (architecture §9)."""
+    if verdict.status is ScanStatus.INFECTED:
+        return Withheld.INFECTED
+    if gate == "serve" and verdict.status is not ScanStatus.CLEAN:
+        return Withheld.BEING_SCANNED
+    return None
