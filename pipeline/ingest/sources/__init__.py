@@ -1,5 +1,6 @@
 """Sources of bulk ingest: a folder tree, a BagIt bag, a manifest."""
 
+from pipeline.ingest.sources.choice import open_source
 from pipeline.ingest.sources.opening import (
     FileChanged,
     FileMissing,
@@ -21,4 +22,5 @@ __all__ = [
     "Source",
     "SourceReader",
     "open_file",
+    "open_source",
 ]

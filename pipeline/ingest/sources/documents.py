@@ -64,8 +64,6 @@ def record_in_file(root: str, path: str, key: str, describe: Describe) -> Source
         return record_from(key, parsed(text), describe)
     except Rejected as error:
         return record_without(key, error.code, error.message, error.remedy)
-    except OSError as error:
-        return record_without(key, "unreadable", f"{shown(path)} cannot be read: {error.strerror}")
     except ValueError as error:
         return record_without(
             key, "metadata-not-json", f"{shown(path)}: {error}", "Write it as one JSON object."

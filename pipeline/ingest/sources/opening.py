@@ -18,6 +18,8 @@ from pipeline.ingest.sources.names import path_fault, segments, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _typeshed import WriteableBuffer
+
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW
 # O_PATH asks for search permission only, as any other path lookup does; it is Linux's own.
 _STEP = _FOLDER | getattr(os, "O_PATH", os.O_RDONLY)
@@ -52,12 +54,23 @@ class FileChanged(Rejected):
 
 
 class SourceReader(io.FileIO):
-    """A file of a source, unbuffered. `still_same` belongs after the last read."""
+    """A file of a source, unbuffered. `still_same` belongs after the last read.
+
+    Reading raises `FileUnreadable` where the disk does not give the bytes.
+    """
 
     def __init__(self, descriptor: int, path: str) -> None:
         super().__init__(descriptor)
         self.path = path
         self.found = os.fstat(descriptor)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        with _told(self.path):
+            return super().readinto(buffer) or 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with _told(self.path):
+            return super().read(size) or b""
 
     def still_same(self) -> None:
         """Raises `FileChanged` when size or modification time moved since the file was opened."""

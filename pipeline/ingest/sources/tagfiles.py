@@ -13,7 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.ingest.sources.declared import algorithm_named, digest_fault
-from pipeline.ingest.sources.names import path_fault
+from pipeline.ingest.sources.names import path_fault, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +67,7 @@ def declaration(text: bytes) -> Declaration:
 def _value(label: str, line: str) -> str:
     found = re.fullmatch(rf"{label}[ \t]*:[ \t]*(\S+)[ \t]*", line)
     if found is None:
-        raise ValueError(f"the line “{line}” should be “{label}: …”")
+        raise ValueError(f"the line {shown(line)!r} should be '{label}: …'")
     return found[1]
 
 
