@@ -1,0 +1,203 @@
+"""`SearchIndex` in a folder, by tantivy (decision 0001).
+
+    <folder>/current             name of the generation in use, replaced by rename
+    <folder>/building            name of the generation that a rebuild is filling, if any
+    <folder>/lock                held (flock) while anything is written
+    <folder>/generations/<name>  one tantivy index each
+
+Any number of processes read and write. A writer holds the lock for one batch and opens the index afresh
+under it, because tantivy keeps its list of segments in memory and would bring back an old one over
+another writer's. The lock dies with its process, and a batch whose commit did not finish was never
+there. A reader looks at each search whether a commit or a swap has happened since the last.
+
+While a rebuild goes on, batches go into both generations: the versions decide which document stays.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Rejected, Unavailable
+from pipeline.index import dates, generation
+from pipeline.index.document import Terms, terms
+from pipeline.index.generation import SCHEMA_DIGEST, Generation
+from pipeline.index.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pipeline.ports import Clock, IndexDocument, SearchPage, SearchRequest
+
+R = TypeVar("R")
+_SWAPS_IN_A_ROW: Final = 5
+
+
+class EmbeddedIndex:
+    """`path` is the folder; `clock` tells which embargoes are over."""
+
+    def __init__(self, path: Path, clock: Clock, *, rebuilding: str = "") -> None:
+        """`rebuilding` names the generation of a rebuild under way; without it the index in use is meant.
+        Raises `Unavailable`."""
+        self._path, self._clock, self._rebuilding = path, clock, rebuilding
+        self._opened: tuple[str, Generation] | None = None
+        with _translated():
+            path.mkdir(parents=True, exist_ok=True)
+            if not self._read("current"):
+                with self._lock():
+                    if not self._read("current"):
+                        self._point("current", self._create())
+
+    def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
+        ready, refused = _prepare(documents)
+        if ready:
+            with _translated(), self._lock():
+                for name in self._targets():
+                    generation.append(self._folder(name), ready)
+        return refused
+
+    def search(self, request: SearchRequest) -> SearchPage:
+        now = dates.seconds(self._clock())
+        selection = select(request, now)
+        return self._reading(lambda index: index.search(selection, request.facets, now))
+
+    def count(self) -> int:
+        return self._reading(Generation.count)
+
+    def begin_rebuild(self) -> EmbeddedIndex:
+        """A rebuild that was under way before is abandoned: its next call raises `Conflict`."""
+        with _translated(), self._lock():
+            abandoned, name = self._read("building"), self._create()
+            self._point("building", name)
+            if abandoned:
+                shutil.rmtree(self._folder(abandoned))
+        return EmbeddedIndex(self._path, self._clock, rebuilding=name)
+
+    def finish_rebuild(self) -> None:
+        """Raises `Conflict` where another rebuild has begun since."""
+        with _translated(), self._lock():
+            (name,) = self._targets() if self._rebuilding else ("",)
+            if not name:
+                raise Conflict("No rebuild has begun on this index.")
+            self._point("current", name)
+            (self._path / "building").unlink()
+            for folder in (self._path / "generations").iterdir():
+                if folder.name != name:
+                    shutil.rmtree(folder)
+        self._rebuilding = ""
+
+    def close(self) -> None:
+        self._opened = None
+
+    # ------------------------------------------------------------ generations
+
+    def _folder(self, name: str) -> Path:
+        return self._path / "generations" / name
+
+    def _create(self) -> str:
+        # The digest comes first in the name, so that an index of other code is known before it is opened.
+        name = f"{SCHEMA_DIGEST}-{uuid.uuid4().hex[:12]}"
+        generation.create(self._folder(name))
+        return name
+
+    def _read(self, pointer: str) -> str:
+        try:
+            return (self._path / pointer).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _point(self, pointer: str, name: str) -> None:
+        beside = self._path / f".{pointer}"
+        with beside.open("w") as file:
+            file.write(name)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path / pointer)
+
+    def _targets(self) -> list[str]:
+        """Where a batch goes. The lock is held."""
+        building = self._read("building")
+        if self._rebuilding:
+            if building != self._rebuilding:
+                raise Conflict("Another rebuild of the index has begun, or this one is finished.")
+            return [building]
+        return [_fitting(self._read("current")), *([building] if building else [])]
+
+    def _reading(self, read: Callable[[Generation], R]) -> R:
+        """`read` on the generation in use now; once more when it was swapped out meanwhile."""
+        for _ in range(_SWAPS_IN_A_ROW):
+            name = self._rebuilding or _fitting(self._read("current"))
+            try:
+                with _translated():
+                    return read(self._open(name))
+            except Unavailable:
+                if self._rebuilding or name == self._read("current"):
+                    raise
+        raise Unavailable("The search index is being swapped again and again.")
+
+    def _open(self, name: str) -> Generation:
+        opened = self._opened
+        if opened is None or opened[0] != name:
+            opened = (name, Generation(self._folder(name)))
+            self._opened = opened
+        return opened[1]
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        # A file opened anew each time: flock then keeps threads apart as well as processes.
+        with (self._path / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _fitting(name: str) -> str:
+    if not name.startswith(f"{SCHEMA_DIGEST}-"):
+        raise Unavailable(
+            "The search index was written by another version of Headrace.",
+            remedy="Run `headrace index rebuild`.",
+        )
+    return name
+
+
+def _prepare(
+    documents: Sequence[IndexDocument],
+) -> tuple[list[tuple[int, int, Terms | None]], dict[int, str]]:
+    """The newest document of each id, analysed, and the reasons of those that cannot be."""
+    newest: dict[int, IndexDocument] = {}
+    for document in documents:
+        if document.id not in newest or document.version > newest[document.id].version:
+            newest[document.id] = document
+    ready: list[tuple[int, int, Terms | None]] = []
+    refused: dict[int, str] = {}
+    for document in newest.values():
+        try:
+            body = document.body
+            ready.append(
+                (
+                    document.id,
+                    document.version,
+                    terms({**body, "id": document.id}) if body is not None else None,
+                )
+            )
+        except Rejected as error:
+            refused[document.id] = error.message
+    return ready, refused
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """tantivy raises `ValueError` for everything, the disk's errors included."""
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+            raise OutOfSpace("No room left for the search index.") from error
+        raise Unavailable(f"The search index cannot be used: {error}") from error

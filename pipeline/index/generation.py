@@ -1,0 +1,288 @@
+"""One tantivy index: its schema, a batch of writes, a search. Locks and swaps are `embedded`'s."""
+
+from __future__ import annotations
+
+import re
+import threading
+from hashlib import sha256
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+import tantivy
+from tantivy import Occur
+
+from pipeline.errors import Rejected
+from pipeline.index import analysis
+from pipeline.index.disclosure import statuses
+from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, OPENS, PRESENT, Kind
+from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
+from pipeline.ports import SearchPage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from pipeline.index.document import Terms
+    from pipeline.index.selection import Selection
+
+_VERSION: Final = "_version"
+_WRITER_MEMORY: Final = 64_000_000
+_MOST_VALUES: Final = 100
+"""Values a facet answers with."""
+_EXACT_UP_TO: Final = 65_000
+"""Values of a facet that a segment may have before its counts become estimates."""
+_NUMBERS: Final = (Kind.NUMBER, Kind.INSTANT)
+_SPECIAL = re.compile(r"[^\w\s]")
+
+FacetCounts = tuple[tuple[str, int], ...]
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field(_VERSION, fast=True)
+    builder.add_text_field(EVERYWHERE, tokenizer_name="whitespace")
+    builder.add_text_field(PRESENT, tokenizer_name="raw", index_option="basic")
+    for name, field in FIELDS.items():
+        if field.kind is Kind.TEXT:
+            builder.add_text_field(name, tokenizer_name="whitespace")
+        elif field.kind in (Kind.KEYWORD, Kind.LABEL):
+            fast = name in FACETS.values()
+            builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=fast)
+        elif field.kind in _NUMBERS:
+            builder.add_integer_field(name, indexed=True, fast=True)
+    return builder.build()
+
+
+SCHEMA: Final = _schema()
+SCHEMA_DIGEST: Final = sha256(
+    repr(
+        (
+            analysis.VERSION,
+            metadata.version("tantivy"),
+            sorted((name, str(field.kind)) for name, field in FIELDS.items()),
+        )
+    ).encode()
+).hexdigest()[:8]
+"""Changes whenever an index on disk would no longer fit this code."""
+
+
+def create(path: Path) -> None:
+    path.mkdir(parents=True)
+    tantivy.Index(SCHEMA, str(path))
+
+
+def append(path: Path, documents: Sequence[tuple[int, int, Terms | None]]) -> None:
+    """Write (id, version, terms or None for a deletion), the newer ones only. The caller holds the lock."""
+    index = _open(path)
+    stored = _versions(index.searcher(), [number for number, _, _ in documents])
+    fresh = [entry for entry in documents if entry[1] > stored.get(entry[0], -1)]
+    if not fresh:
+        return
+    writer = index.writer(_WRITER_MEMORY, 1)
+    replaced = [number for number, _, _ in fresh if number in stored]
+    if replaced:
+        writer.delete_documents_by_query(tantivy.Query.term_set_query(SCHEMA, "id", replaced))
+    for number, version, terms in fresh:
+        # A deletion stays as a document without words: its version goes on counting.
+        fields = {**(terms or {}), "id": [number], _VERSION: [version]}
+        writer.add_document(tantivy.Document.from_dict(fields, SCHEMA))
+    writer.commit()
+    writer.wait_merging_threads()
+
+
+def _open(path: Path) -> tantivy.Index:
+    index = tantivy.Index(SCHEMA, str(path))
+    # The other policy watches the folder from a thread of its own.
+    index.config_reader("manual")
+    return index
+
+
+def _versions(searcher: tantivy.Searcher, numbers: Sequence[int]) -> dict[int, int]:
+    found = searcher.search(tantivy.Query.term_set_query(SCHEMA, "id", numbers), len(numbers), count=False)
+    addresses = [address for _, address in found.hits]
+    return dict(
+        zip(
+            map(int, _values(searcher, "id", addresses)),
+            map(int, _values(searcher, _VERSION, addresses)),
+            strict=True,
+        )
+    )
+
+
+def _values(searcher: tantivy.Searcher, field: str, addresses: list[tantivy.DocAddress]) -> Iterable[float]:
+    return (value for value in searcher.fast_field_values(field, addresses) if value is not None)
+
+
+class Generation:
+    """Reads one index; sees what any process has committed."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `FileNotFoundError` or `ValueError` where there is no such index (any more)."""
+        self._meta = path / "meta.json"
+        self._stamp = self._stat()
+        self._index = _open(path)
+        self._reloading = threading.Lock()
+
+    def _stat(self) -> tuple[int, int]:
+        status = self._meta.stat()
+        return status.st_mtime_ns, status.st_ino
+
+    def _searcher(self) -> tantivy.Searcher:
+        stamp = self._stat()
+        if stamp != self._stamp:
+            with self._reloading:
+                self._index.reload()
+                self._stamp = stamp
+        return self._index.searcher()
+
+    def count(self) -> int:
+        return _count(self._searcher(), translate(Exists("id")))
+
+    def search(self, selection: Selection, facets: Sequence[str], now: int) -> SearchPage:
+        searcher = self._searcher()
+        hits = _scored(selection)
+        ids, total = _page(searcher, hits, selection)
+        return SearchPage(total, ids, dict(_facets(searcher, selection, facets, now)))
+
+
+def _count(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
+    total: int = searcher.search(query, 1).count  # type: ignore[attr-defined] # missing in tantivy's stubs
+    return total
+
+
+def _scored(selection: Selection) -> tantivy.Query:
+    filters = [(Occur.Must, _unscored(translate(query))) for query in selection.filters.values()]
+    return tantivy.Query.boolean_query([(Occur.Must, translate(selection.query)), *filters])
+
+
+def _page(
+    searcher: tantivy.Searcher, hits: tantivy.Query, selection: Selection
+) -> tuple[tuple[int, ...], int]:
+    order, offset, size = selection.order, selection.offset, selection.size
+    if order.key == "" and not order.descending:
+        return _worst_first(searcher, hits, offset, size)
+    found = searcher.search(
+        hits,
+        max(size, 1),
+        order_by_field=order.key or None,
+        offset=offset,
+        order=tantivy.Order.Desc if order.descending else tantivy.Order.Asc,
+    )
+    return _ids(searcher, found.hits[:size]), found.count  # type: ignore[attr-defined] # missing in tantivy's stubs
+
+
+def _worst_first(
+    searcher: tantivy.Searcher, hits: tantivy.Query, offset: int, size: int
+) -> tuple[tuple[int, ...], int]:
+    # tantivy collects by the highest score only, so the page is taken from the other end.
+    total = _count(searcher, hits)
+    first = max(total - offset - size, 0)
+    length = total - offset - first
+    if length <= 0:
+        return (), total
+    return _ids(searcher, searcher.search(hits, length, offset=first, count=False).hits)[::-1], total
+
+
+def _ids(searcher: tantivy.Searcher, hits: Sequence[tuple[Any, tantivy.DocAddress]]) -> tuple[int, ...]:
+    return tuple(map(int, _values(searcher, "id", [address for _, address in hits])))
+
+
+# ---------------------------------------------------------------- facets
+
+
+def _facets(
+    searcher: tantivy.Searcher, selection: Selection, facets: Sequence[str], now: int
+) -> Iterable[tuple[str, FacetCounts]]:
+    """Those without a choice are counted together, in one pass over the hits."""
+    for name in facets:
+        if name not in FACETS:
+            raise Rejected(f"There is no facet {name!r}.", field=name)
+    free = [name for name in facets if name not in selection.filters]
+    for names in [free, *([name] for name in facets if name in selection.filters)]:
+        if names:
+            query = translate(selection.counted(names[0]))
+            counts = searcher.aggregate(query, {name: _aggregation(name, now) for name in names})
+            yield from ((name, _counts(FACETS[name], counts[name])) for name in names)
+
+
+def _aggregation(facet: str, now: int) -> dict[str, Any]:
+    field = FACETS[facet]
+    by_value = {"terms": {"field": field, "size": _EXACT_UP_TO, "segment_size": _EXACT_UP_TO}}
+    if FIELDS[field].kind is Kind.STATUS:
+        return _by_status(now)
+    return {**_by_status(now), "aggs": {"open": by_value}} if FIELDS[field].of_files else by_value
+
+
+def _by_status(now: int) -> dict[str, Any]:
+    ranges = [
+        {"key": name}
+        | ({} if span.low is None else {"from": span.low})
+        | ({} if span.high is None else {"to": span.high + 1})
+        for name, span in statuses(now).items()
+    ]
+    return {"range": {"field": OPENS, "ranges": ranges}}
+
+
+def _counts(field: str, answer: Mapping[str, Any]) -> FacetCounts:
+    buckets = answer["buckets"]
+    if FIELDS[field].of_files:
+        buckets = next(bucket["open"]["buckets"] for bucket in buckets if bucket["key"] == "open")
+    found = [(bucket["key"], bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:_MOST_VALUES])
+
+
+# ---------------------------------------------------------------- queries
+
+
+def _unscored(query: tantivy.Query) -> tantivy.Query:
+    return tantivy.Query.const_score_query(query, 0.0)
+
+
+def translate(query: Query) -> tantivy.Query:
+    """A tree of `nodes` for tantivy; only words of TEXT score."""
+    make = tantivy.Query
+    match query:
+        case MatchAll():
+            return _unscored(make.all_query())
+        case Bool():
+            return _bool(query)
+        case Boost(inner, factor):
+            return make.boost_query(translate(inner), factor)
+        case Term(field, value):
+            term = make.term_query(SCHEMA, field, value)
+            return term if _has_words(field) else _unscored(term)
+        case Phrase(field, words, slop):
+            return make.phrase_query(SCHEMA, field, list(words), slop)
+        case Fuzzy(field, word, distance):
+            return make.fuzzy_term_query(SCHEMA, field, word, distance)
+        case Wildcard(field, pattern):
+            return make.regex_query(SCHEMA, field, _regex(pattern))
+        case Exists(field):
+            return _unscored(make.term_query(SCHEMA, PRESENT, field))
+        case Range(field, low, high):
+            return _unscored(make.range_query(SCHEMA, field, tantivy.FieldType.Integer, low, high))
+
+
+def _has_words(field: str) -> bool:
+    return field == EVERYWHERE or FIELDS[field].kind is Kind.TEXT
+
+
+def _bool(query: Bool) -> tantivy.Query:
+    clauses = [
+        (occur, translate(part))
+        for occur, parts in (
+            (Occur.Must, query.must),
+            (Occur.Should, query.should),
+            (Occur.MustNot, query.must_not),
+        )
+        for part in parts
+    ]
+    return tantivy.Query.boolean_query(clauses) if clauses else tantivy.Query.empty_query()
+
+
+def _regex(pattern: str) -> str:
+    parts = re.findall(r"\\(.)|([*?])|(.)", pattern, re.DOTALL)
+    return "".join(
+        {"*": ".*", "?": "."}[wild] if wild else _SPECIAL.sub(r"\\\g<0>", escaped or plain)
+        for escaped, wild, plain in parts
+    )
