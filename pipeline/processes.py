@@ -46,9 +46,15 @@ def start(
         )
 
 
+def ask_to_end(process: Process) -> None:
+    """Send SIGTERM to the process alone. Unlike `Popen.terminate` this does not reap it."""
+    if process.returncode is None:
+        os.kill(process.pid, signal.SIGTERM)
+
+
 def signal_group(process: Process, number: signal.Signals) -> None:
-    """Send a signal to the process and to all in its group. `process` must not have been reaped yet, unless
-    it is known to have left others in its group."""
+    """Send a signal to the process and to all in its group. To be called before `process` is reaped: then
+    its number may belong to somebody else."""
     with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
         os.killpg(process.pid, number)
 
