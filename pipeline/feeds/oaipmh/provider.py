@@ -163,24 +163,27 @@ def _resumed(token: str, verb: Verb, provider: _Provider) -> _Position:
 
 def _resumption(position: _Position, found: Sequence[HarvestItem], provider: _Provider) -> str:
     """The resumptionToken element that ends this answer, `""` for a list that is answered whole."""
-    if len(found) <= provider.page_size:
-        return "" if position.size is None else document.resumption_token(position.cursor, position.size)
-    selection, last = position.selection, found[provider.page_size - 1]
-    counted = position.size or provider.archive.count(
-        start=selection.start, until=selection.until, set_spec=selection.set_spec
-    )
+    more = len(found) > provider.page_size
+    if not more and position.size is None:
+        return ""
     # Re-stamped items come and go: the size is an estimate, but never less than what was seen.
-    size = max(counted, position.cursor + len(found))
+    size = max(position.size or _count(position.selection, provider), position.cursor + len(found))
+    if not more:
+        return document.resumption_token(position.cursor, size)
+    last = found[provider.page_size - 1]
     resumption = Resumption(
-        selection,
+        position.selection,
         cursor=position.cursor + provider.page_size,
         size=size,
         after=(last.datestamp, last.record_id),
         expires=provider.now + TOKEN_LIFETIME,
     )
-    return document.resumption_token(
-        position.cursor, size, seal(resumption, provider.secret), resumption.expires
-    )
+    token = seal(resumption, provider.secret)
+    return document.resumption_token(position.cursor, size, token, resumption.expires)
+
+
+def _count(selection: Selection, provider: _Provider) -> int:
+    return provider.archive.count(start=selection.start, until=selection.until, set_spec=selection.set_spec)
 
 
 def _no_match(selection: Selection, provider: _Provider) -> ProtocolError:

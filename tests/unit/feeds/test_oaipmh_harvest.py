@@ -210,7 +210,8 @@ def test_a_harvest_misses_nothing_while_the_archive_moves(
     start: int, step: float, page_size: int, between: list[list[tuple[int, frozenset[int]]]]
 ) -> None:
     """Whatever is added or re-stamped between the pages, a record that stayed as it was is met exactly once,
-    and the next harvest, from the first answer's responseDate on, meets all that changed."""
+    no page reaches beyond the size that it tells, and the next harvest, from the first answer's responseDate
+    on, meets all that changed."""
     archive = MemoryArchive()
     for record_id in range(1, start + 1):
         archive.stamp(record_id, at=FOUNDED + timedelta(seconds=record_id * step))
@@ -221,6 +222,8 @@ def test_a_harvest_misses_nothing_while_the_archive_moves(
     for page in Harvester(archive, page_size).pages():
         met.update(page.ids)
         response_dates.append(page.response_date)
+        if page.attributes:
+            assert int(page.attributes["cursor"]) + len(page.ids) <= int(page.attributes["completeListSize"])
         for tenths, record_ids in next(upcoming, []):
             archive.stamp(*record_ids, at=archive.horizon() + timedelta(seconds=tenths / 10))
             moved |= record_ids
