@@ -19,7 +19,7 @@ KEY_LIMIT = 4096
 
 
 def is_utf8(name: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in name) if not name.isascii() else True
+    return name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def shown(name: str) -> str:
@@ -88,6 +88,4 @@ def path_fault(path: str) -> str:
 
 def normal(path: str) -> str:
     """The path without empty and `.` segments."""
-    if not path.startswith("./") and "//" not in path and "/./" not in path and path[-2:] != "/.":
-        return path.rstrip("/") if path != "." else ""
     return "/".join(segment for segment in path.split("/") if segment not in ("", "."))

@@ -162,19 +162,14 @@ def _without_nulls(value: object) -> object:
 
 def row_from(cells: Cells) -> Row | RowFault:
     """What the cells say, or the first thing that is wrong with them."""
+    record = _record(cells.get("record"))
+    if isinstance(record, RowFault):
+        return record
     path = cells.get("path")
     if isinstance(path, bytes):
         path = path.decode(errors="surrogateescape")
-    record = cells.get("record")
-    if isinstance(record, int) and not isinstance(record, bool):
-        record = str(record)
     if not path or not isinstance(path, str):
-        return RowFault("bad-row", "there is no path", "path")
-    if not isinstance(record, str | None) or (record and not _is_text(record)):
-        return RowFault("bad-row", "the record is no text", "record", path=shown(path))
-    record = escaped(record) if record else ""
-    if fault := key_fault(record):
-        return RowFault("bad-row", fault, "record", path=shown(path))
+        return RowFault("bad-row", "there is no path", "path", record)
     if fault := _path_fault(path):
         return RowFault("unsafe-path", fault, "path", record, shown(path))
     path = normal(path)
@@ -182,6 +177,18 @@ def row_from(cells: Cells) -> Row | RowFault:
     if not key or (fault := key_fault(key)):
         return RowFault("bad-name", fault or "the path names no file", "path", record, shown(path))
     return _with_contents(cells, Row(record or key, path, key, {}))
+
+
+def _record(cell: object) -> str | RowFault:
+    """The record's key, `""` where the row does not say."""
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        cell = str(cell)
+    if cell is None:
+        return ""
+    if not isinstance(cell, str) or not _is_text(cell):
+        return RowFault("bad-row", "the record is no text", "record")
+    fault = key_fault(escaped(cell))
+    return RowFault("bad-row", fault, "record") if fault else escaped(cell)
 
 
 def _is_text(text: str) -> bool:
