@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import idutils
 import pytest
+from idutils.validators import is_orcid
 
 from infra.demo.collection import make_collection
 from infra.demo.on_purpose import ODDITIES
 from infra.demo.samples import RECORDS
 from pipeline.ingest.checksums import checksum_algorithm, parse_checksum_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BULK_BYTES = 3_000_000
 
@@ -106,7 +109,7 @@ def test_the_infected_file_is_the_published_test_file(collection: Path) -> None:
 
 
 def test_the_odd_names_and_files_are_there(collection: Path) -> None:
-    """One empty file, one link out of the tree, one name that is not UTF-8, one in Japanese, two equal files."""
+    """An empty file, a link out of the tree, a name that is not UTF-8, one in Japanese, two equal files."""
     files = [
         path for path in (collection / "on-purpose").rglob("*") if path.is_file() and not path.is_symlink()
     ]
@@ -127,6 +130,6 @@ def test_every_orcid_but_the_wrong_one_has_its_check_digit(collection: Path) -> 
         str(path.parent.relative_to(collection))
         for path in collection.rglob("record.json")
         for orcid in orcids(json.loads(path.read_bytes()))
-        if not idutils.is_orcid(orcid)
+        if not is_orcid(orcid)
     }
     assert invalid == {"on-purpose/invalid-metadata"}
