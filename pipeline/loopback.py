@@ -29,6 +29,15 @@ def is_bindable(port: int) -> bool:
         return True
 
 
+def known_port(home: Path, name: str, preferred: int | None = None) -> int:
+    """The port that the server called `name` was given last, running now or not; one for its first start if none."""
+    with suppress(FileNotFoundError):
+        port = _parse((home / "ports.json").read_text()).get(name)
+        if port is not None:
+            return port
+    return remembered_port(home, name, preferred)
+
+
 def remembered_port(home: Path, name: str, preferred: int | None = None) -> int:
     """The port of the server called `name` in the instance at `home`, the same as last time if it is free.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -127,14 +128,22 @@ def is_cancelled(tx: Transaction, accession_id: str) -> bool:
 # ---------------------------------------------------------------- problems
 
 
+class Stage(StrEnum):
+    """Where a problem was found: every survey finds its own anew."""
+
+    SURVEY = "survey"
+    INTAKE = "intake"
+
+
 def report(
-    tx: Transaction, accession_id: str, problems: Sequence[tuple[int | None, Problem]]
+    tx: Transaction, accession_id: str, stage: Stage, problems: Sequence[tuple[int | None, Problem]]
 ) -> None:
     """Add lines (with the deposit they belong to) to the accession's report."""
     rows: list[JsonObject] = [
         {
             "accession_id": accession_id,
             "deposit_id": deposit_id,
+            "stage": stage,
             "path": one.path,
             "record": one.record,
             "outcome": one.outcome,
@@ -149,14 +158,14 @@ def report(
         tx.execute(sa.insert(problem), rows)
 
 
-def retract(tx: Transaction, accession_id: str, deposit_ids: Sequence[int | None]) -> None:
-    """Take back what was reported of deposits (None: of the collection itself), before it is found anew."""
-    numbers = [one for one in deposit_ids if one is not None]
-    mine = problem.c.accession_id == accession_id
-    if None in deposit_ids:
-        tx.execute(sa.delete(problem).where(mine, problem.c.deposit_id.is_(None)))
-    if numbers:
-        tx.execute(sa.delete(problem).where(mine, problem.c.deposit_id.in_(numbers)))
+def retract(
+    tx: Transaction, accession_id: str, stage: Stage, deposit_ids: Sequence[int] | None = None
+) -> None:
+    """Take back what was reported at a stage (of deposits), before it is found anew."""
+    statement = sa.delete(problem).where(problem.c.accession_id == accession_id, problem.c.stage == stage)
+    if deposit_ids is not None:
+        statement = statement.where(problem.c.deposit_id.in_(deposit_ids))
+    tx.execute(statement)
 
 
 def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
@@ -173,10 +182,20 @@ def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
     yield from map(_problem, rows)
 
 
-def problems_of(tx: Transaction, deposit_ids: Sequence[int]) -> list[tuple[int, Problem]]:
-    """(deposit, line of the report about it), in no order of deposits."""
-    rows = tx.execute(sa.select(problem).where(problem.c.deposit_id.in_(deposit_ids)).order_by(problem.c.id))
-    return [(row.deposit_id, _problem(row)) for row in rows]
+def problems_of(tx: Transaction, deposit_ids: Sequence[int]) -> list[Problem]:
+    """What intake reported of deposits, whichever accession they are of."""
+    rows = tx.execute(
+        sa.select(problem)
+        .where(problem.c.deposit_id.in_(deposit_ids), problem.c.stage == Stage.INTAKE)
+        .order_by(problem.c.id)
+    )
+    return [_problem(row) for row in rows]
+
+
+def problem_paths(tx: Transaction, deposit_id: int) -> list[tuple[str, Outcome]]:
+    """(path, outcome) of each line about a deposit."""
+    rows = tx.execute(sa.select(problem.c.path, problem.c.outcome).where(problem.c.deposit_id == deposit_id))
+    return [(row.path, Outcome(row.outcome)) for row in rows]
 
 
 def problem_counts(tx: Transaction, accession_id: str) -> dict[str, int]:

@@ -333,6 +333,7 @@ def settle_files(tx: Transaction, outcomes: Sequence[FileOutcome]) -> set[int]:
                 "b_id": one.id,
                 "state": one.state,
                 "content": one.content,
+                "holder_id": None,
                 "root_digest": one.root_digest,
                 "digests": None if one.digests is None else dict(one.digests),
                 "identification": one.identification,
@@ -377,6 +378,16 @@ def complete(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
     )
 
 
+def by_key(tx: Transaction, accession_id: str, keys: Sequence[str]) -> dict[str, int]:
+    """Ids of the accession's deposits by record key."""
+    rows = tx.execute(
+        sa.select(deposit.c.key, deposit.c.id).where(
+            deposit.c.accession_id == accession_id, deposit.c.key.in_(keys)
+        )
+    )
+    return {row.key: row.id for row in rows}
+
+
 def in_state(tx: Transaction, accession_id: str, state: DepositState, limit: int, after: int = 0) -> list[Deposit]:
     """Deposits in a state with ids above `after`, by id."""
     return _select(
@@ -399,18 +410,6 @@ def move(tx: Transaction, chosen: Iterable[Deposit], event: DepositEvent) -> Non
 
 def change(tx: Transaction, deposit_id: int, **values: Any) -> None:
     tx.execute(sa.update(deposit).where(deposit.c.id == deposit_id).values(**values))
-
-
-def reopen_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
-    """Files that were rejected or quarantined are to be read again."""
-    tx.execute(
-        sa.update(deposit_file)
-        .where(
-            deposit_file.c.deposit_id.in_(deposit_ids),
-            deposit_file.c.state.in_((FileState.REJECTED, FileState.QUARANTINED)),
-        )
-        .values(state=FileState.PLANNED, content="", root_digest=None)
-    )
 
 
 def differs_from_base(tx: Transaction, one: Deposit) -> bool:

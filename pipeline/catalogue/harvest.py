@@ -31,7 +31,7 @@ def open_stamper(tx: Transaction, *, owner: str, now: datetime, lease: timedelta
     row = tx.execute(sa.select(stamper).with_for_update()).one()
     if row.lease_owner not in (None, owner) and row.lease_until > now:
         raise Conflict("another process is giving datestamps")
-    stamp = max(now.replace(microsecond=0), row.last)
+    stamp: datetime = max(now.replace(microsecond=0), row.last)
     tx.execute(sa.update(stamper).values(opened=stamp, last=stamp, lease_owner=owner, lease_until=now + lease))
     return stamp
 
@@ -52,7 +52,8 @@ def horizon(tx: Transaction, *, now: datetime) -> datetime:
     """No record with a later datestamp may be shown yet."""
     row = tx.execute(sa.select(stamper)).one()
     whole = now.replace(microsecond=0)
-    return whole if row.opened is None else min(whole, row.opened - _SECOND)
+    opened: datetime | None = row.opened
+    return whole if opened is None else min(whole, opened - _SECOND)
 
 
 def page(
@@ -65,7 +66,7 @@ def page(
     limit: int,
 ) -> list[Stamped]:
     """Announced records in keyset order (datestamp, id), `start` and `until` inclusive."""
-    statement = _selected(sa.select(record.c.id, record.c.datestamp), start, until, community)
+    statement = sa.select(record.c.id, record.c.datestamp).where(*_selected(start, until, community))
     if after is not None:
         statement = statement.where(sa.tuple_(record.c.datestamp, record.c.id) > sa.tuple_(*_bound(after)))
     rows = tx.execute(statement.order_by(record.c.datestamp, record.c.id).limit(limit))
@@ -73,12 +74,14 @@ def page(
 
 
 def count(tx: Transaction, *, start: datetime | None, until: datetime, community: str | None) -> int:
-    return tx.execute(_selected(sa.select(sa.func.count(record.c.id)), start, until, community)).scalar_one()
+    counted = sa.select(sa.func.count()).select_from(record).where(*_selected(start, until, community))
+    return tx.execute(counted).scalar_one()
 
 
 def earliest(tx: Transaction) -> datetime | None:
     """The lowest datestamp, deleted records included."""
-    return tx.execute(sa.select(sa.func.min(record.c.datestamp))).scalar_one()
+    lowest: datetime | None = tx.execute(sa.select(sa.func.min(record.c.datestamp))).scalar_one()
+    return lowest
 
 
 def _bound(after: tuple[datetime, int]) -> tuple[sa.BindParameter[datetime], sa.BindParameter[int]]:
@@ -86,15 +89,12 @@ def _bound(after: tuple[datetime, int]) -> tuple[sa.BindParameter[datetime], sa.
 
 
 def _selected(
-    statement: sa.Select[tuple[int, datetime]] | sa.Select[tuple[int]],
-    start: datetime | None,
-    until: datetime,
-    community: str | None,
-) -> sa.Select[tuple[int, datetime]]:
-    statement = statement.where(record.c.datestamp.is_not(None), record.c.datestamp <= until)
+    start: datetime | None, until: datetime, community: str | None
+) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = [record.c.datestamp.is_not(None), record.c.datestamp <= until]
     if start is not None:
-        statement = statement.where(record.c.datestamp >= start)
+        conditions.append(record.c.datestamp >= start)
     if community is not None:
         members = sa.select(concept_community.c.concept_id).where(concept_community.c.slug == community)
-        statement = statement.where(record.c.concept_id.in_(members))
-    return statement
+        conditions.append(record.c.concept_id.in_(members))
+    return conditions

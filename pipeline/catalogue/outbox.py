@@ -181,4 +181,5 @@ def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
 
 def next_due(tx: Transaction) -> datetime | None:
     """When the next effect is due, if any waits."""
-    return tx.execute(sa.select(sa.func.min(outbox.c.due)).where(~outbox.c.parked)).scalar_one()
+    due: datetime | None = tx.execute(sa.select(sa.func.min(outbox.c.due)).where(~outbox.c.parked)).scalar_one()
+    return due

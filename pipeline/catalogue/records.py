@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -121,7 +121,7 @@ def disseminate(
     concept_ids = list({one.concept_id for one in rows})
     versions = _versions(tx, concept_ids)
     belongs = communities.of_concepts(tx, concept_ids)
-    listed = _first_files(tx, [one.id for one in rows], file_limit)
+    listed = _first_files(tx, rows, file_limit)
     names = _names(tx, concept_ids)
     return {
         one.id: Dissemination(
@@ -166,25 +166,32 @@ def _versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[Ve
 
 
 def _first_files(
-    tx: Transaction, record_ids: Sequence[int], limit: int
+    tx: Transaction, rows: Sequence[Record], limit: int
 ) -> dict[int, tuple[FileEntry, ...]]:
-    numbered = (
-        sa.select(
-            record_file,
-            sa.func.row_number()
-            .over(partition_by=record_file.c.record_id, order_by=record_file.c.key)
-            .label("place"),
-        )
-        .where(record_file.c.record_id.in_(record_ids))
-        .subquery()
+    # One query for all that are listed whole; of the few with more files, only the first are read.
+    whole = [one.id for one in rows if one.file_count <= limit]
+    listed = (
+        sa.select(record_file)
+        .where(record_file.c.record_id.in_(whole))
+        .order_by(record_file.c.record_id, record_file.c.key)
     )
     found: dict[int, list[FileEntry]] = {}
-    rows = tx.execute(
-        sa.select(numbered).where(numbered.c.place <= limit).order_by(numbered.c.record_id, numbered.c.key)
-    )
-    for row in rows:
+    for row in tx.execute(listed):
         found.setdefault(row.record_id, []).append(_file(row))
+    for one in rows:
+        if one.file_count > limit > 0:
+            found[one.id] = files(tx, one.id, limit=limit)
     return {record_id: tuple(entries) for record_id, entries in found.items()}
+
+
+def published_between(tx: Transaction, first: int, last: int) -> list[tuple[int, datetime]]:
+    """Ids from `first` to `last` of published records, in order, with the time of their last change."""
+    rows = tx.execute(
+        sa.select(record.c.id, record.c.modified)
+        .where(record.c.id.between(first, last), record.c.state == RecordState.PUBLISHED)
+        .order_by(record.c.id)
+    )
+    return [(row.id, row.modified) for row in rows]
 
 
 def count(tx: Transaction) -> int:
@@ -370,6 +377,29 @@ def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
                 "removed_at": codec.time_to_json(tombstone.removed_at),
             },
         )
+    )
+
+
+def lease_works(
+    tx: Transaction, record_ids: Sequence[int], *, owner: str, now: datetime, length: timedelta
+) -> set[int]:
+    """Take the right to write to the storage objects of records; the records for which it was free."""
+    mine = sa.select(record.c.concept_id).where(record.c.id.in_(record_ids))
+    free = sa.or_(concept.c.lease_owner.is_(None), concept.c.lease_until < now)
+    tx.execute(
+        sa.update(concept).where(concept.c.id.in_(mine), free).values(lease_owner=owner, lease_until=now + length)
+    )
+    held = (
+        sa.select(record.c.id)
+        .join(concept, concept.c.id == record.c.concept_id)
+        .where(record.c.id.in_(record_ids), concept.c.lease_owner == owner)
+    )
+    return set(tx.execute(held).scalars())
+
+
+def unlease_works(tx: Transaction, *, owner: str) -> None:
+    tx.execute(
+        sa.update(concept).where(concept.c.lease_owner == owner).values(lease_owner=None, lease_until=None)
     )
 
 

@@ -86,6 +86,9 @@ concept = sa.Table(
     sa.Column("key", sa.Text, nullable=False, default=""),
     sa.Column("owner", sa.Text, nullable=False, default=""),
     sa.Column("created", Utc, nullable=False),
+    # Who may write to the work's storage object, and until when.
+    sa.Column("lease_owner", sa.Text, index=True),
+    sa.Column("lease_until", Utc),
     # An ingested work is the same work in every run: (collection, key) is its identity.
     sa.Index(
         "uq_concept_identity",
@@ -221,6 +224,7 @@ problem = sa.Table(
     sa.Column("id", BigId, primary_key=True),
     sa.Column("accession_id", sa.ForeignKey("accession.id"), nullable=False),
     sa.Column("deposit_id", sa.BigInteger),
+    sa.Column("stage", sa.Text, nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),

@@ -34,14 +34,3 @@ def new_hashes(algorithms: Iterable[str]) -> dict[str, Hash]:
 def is_heavy(algorithm: str) -> bool:
     """Whether hashing a block takes long enough to be worth handing it to another thread."""
     return algorithm in _HEAVY
-
-
-def preferred_root_digest() -> str:
-    """The algorithm for a new storage root: sha256 where the CPU has instructions for it, else sha512, which is
-    then the faster one. OCFL 1.1 allows both."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
-            flags = info.read().split()
-    except OSError:
-        return "sha512"
-    return "sha256" if {"sha_ni", "sha2"} & set(flags) else "sha512"

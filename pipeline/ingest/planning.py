@@ -42,9 +42,11 @@ def decide(
     accession_id: str | None,
     checksum: bool,
     allow_partial: bool,
+    retry_held: bool = False,
 ) -> Decision:
     """`description` is the record's canonical JSON, None where it is invalid; `accession_id` the unfinished
-    accession that this run goes on with. With `checksum`, files are read even where size and time are the same."""
+    accession that this run goes on with. With `checksum`, files are read even where size and time are the same;
+    with `retry_held`, records that were held are tried again though nothing of them changed."""
     has_faults = description is None or (surveyed.rejected > 0 and not allow_partial)
     latest = known.latest if known else None
     action, reads = DepositAction.VERSION if latest else DepositAction.NEW, description is not None
@@ -54,7 +56,7 @@ def decide(
         action, reads = DepositAction.REVISION, False
     step = Step.BEGIN
     if known and known.pending:
-        step = _go_on(surveyed, description, known.pending, accession_id, may_be_partial=allow_partial)
+        step = _go_on(surveyed, description, known.pending, accession_id, retry_held=retry_held or (allow_partial and description is not None))
         if step is Step.KEEP:
             return Decision(step, known.pending.action, known.pending.state, reads=False)
     # Invalid metadata: the record is held at once, and its files are not read.
@@ -68,7 +70,7 @@ def _go_on(
     pending: Deposit,
     accession_id: str | None,
     *,
-    may_be_partial: bool,
+    retry_held: bool,
 ) -> Step:
     """How to go on with a line that has not come to an end."""
     is_ours = pending.accession_id == accession_id
@@ -78,7 +80,7 @@ def _go_on(
         and _equal(pending.description, description)
     )
     is_held = pending.state is DepositState.HELD
-    if is_same and (is_ours or is_held) and not (is_held and may_be_partial and description is not None):
+    if is_same and (is_ours or is_held) and not (is_held and retry_held):
         return Step.KEEP
     return Step.RENEW if is_ours else Step.BEGIN
 

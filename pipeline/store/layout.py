@@ -29,9 +29,8 @@ def concept_object(repository_id: str, concept_id: int) -> str:
     return f"urn:x-headrace:{repository_id}:concept:{concept_id}"
 
 
-def system_object(repository_id: str, name: str) -> str:
-    """The OCFL id of what belongs to no record."""
-    return f"urn:x-headrace:{repository_id}:system:{name}"
+REPOSITORY_OBJECT = "urn:x-headrace:system:repository"
+"""The OCFL id of the system object that says whose the root is; the same in every root, so that it can be found."""
 
 
 def object_root(object_id: str) -> str:
@@ -41,8 +40,8 @@ def object_root(object_id: str) -> str:
     return "/".join([ROOT, *tuples, digest])
 
 
-def root_files(digest_algorithm: str, repository_id: str) -> dict[str, bytes]:
-    """What makes a folder a storage root (OCFL 1.1 §4): its declaration last, so that a root half made is none."""
+def root_files(repository_id: str) -> dict[str, bytes]:
+    """What makes a folder a storage root (OCFL 1.1 §4), but for its declaration."""
     layout = {
         "extension": LAYOUT,
         "description": "Objects lie at three 3-character tuples of the sha256 of their id, then all of it.",
@@ -56,16 +55,18 @@ def root_files(digest_algorithm: str, repository_id: str) -> dict[str, bytes]:
     }
     about = (
         f"Storage root of the Headrace repository {repository_id}.\n"
-        f"Inventories use {digest_algorithm}. The object ids of works are\n"
-        f"{concept_object(repository_id, 0)[:-1]}<concept id>; each version holds the files below data/\n"
-        "and its description, DataCite metadata and PREMIS events below metadata/.\n"
+        f"A work with all its versions is the object {concept_object(repository_id, 0)[:-1]}<concept id>.\n"
+        "Each version holds the files below data/, and below metadata/ the record's own JSON, its DataCite\n"
+        "metadata and its PREMIS events.\n"
     )
     return {
         f"{ROOT}/extensions/{LAYOUT}/config.json": _json(config),
         f"{ROOT}/ocfl_layout.json": _json(layout),
         f"{ROOT}/ocfl_1.1.txt": about.encode(),
-        f"{ROOT}/0=ocfl_1.1": b"ocfl_1.1\n",
     }
+
+
+DECLARATION = {f"{ROOT}/0=ocfl_1.1": b"ocfl_1.1\n"}
 
 
 def staged(record_id: int) -> str:

@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from pipeline.errors import Conflict, HeadraceError, Missing, OutOfSpace, Rejected, Unavailable
 from pipeline.ports import StoredObject, StoreTraits
+
+Item = TypeVar("Item")
 
 _BLOCK = 1 << 20
 _FLUSHES_AT_ONCE = 16
@@ -142,9 +145,9 @@ class LocalStore:
             while folder not in due and folder.is_relative_to(self._folder):
                 due.add(folder)
                 folder = folder.parent
-        self._each(self._disk.flush_folder, sorted(due, key=lambda one: len(one.parts), reverse=True))
+        self._each(self._disk.flush_folder, sorted(due, key=_depth, reverse=True))
 
-    def _each(self, action: Callable[..., None], items: Iterable[object]) -> None:
+    def _each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
         with _translated():
             for done in [self._pool.submit(action, item) for item in items]:
                 done.result()
@@ -179,6 +182,10 @@ class LocalUpload:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _depth(folder: Path) -> int:
+    return len(folder.parts)
 
 
 def _blocks(descriptor: int, offset: int, length: int | None) -> Iterator[bytes]:

@@ -63,8 +63,11 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lease_owner", sa.Text(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_concept")),
     )
+    op.create_index(op.f("ix_concept_lease_owner"), "concept", ["lease_owner"], unique=False)
     op.create_index(
         "uq_concept_identity",
         "concept",
@@ -189,6 +192,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("accession_id", sa.Text(), nullable=False),
         sa.Column("deposit_id", sa.BigInteger(), nullable=True),
+        sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("record", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),

@@ -1,0 +1,97 @@
+"""Use case: carry out the outbox. Claims effects in batches, has their handler bring the outside to the wanted
+state, and settles, puts off or parks each one."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pipeline.catalogue import Transaction, outbox
+from pipeline.catalogue.outbox import Claim
+from pipeline.errors import HeadraceError, Unavailable
+from pipeline.feeds.announce import announce
+from pipeline.index.indexer import index
+from pipeline.model import EffectKind
+from pipeline.pid.register import register
+from pipeline.preservation import preserve
+from pipeline.services import Services
+
+Handler = Callable[[Services, Sequence[int]], Mapping[int, HeadraceError]]
+
+_HANDLERS: Mapping[EffectKind, Handler] = {
+    EffectKind.PRESERVE: preserve,
+    EffectKind.REGISTER: register,
+    EffectKind.INDEX: index,
+    EffectKind.ANNOUNCE: announce,
+}
+_BATCH = 250
+_LEASE = timedelta(minutes=5)
+_FIRST_WAIT = timedelta(seconds=2)
+_LONGEST_WAIT = timedelta(hours=1)
+_ATTEMPTS = 60  # with waits doubling up to an hour: about two days
+
+
+@dataclass(slots=True)
+class Drained:
+    """How many effects of each kind were brought about, put off and parked."""
+
+    done: Counter[EffectKind] = field(default_factory=Counter)
+    put_off: Counter[EffectKind] = field(default_factory=Counter)
+    parked: Counter[EffectKind] = field(default_factory=Counter)
+
+    def __bool__(self) -> bool:
+        return bool(self.done or self.put_off or self.parked)
+
+
+def drain(
+    services: Services,
+    kinds: Iterable[EffectKind] = tuple(EffectKind),
+    *,
+    accession_id: str | None = None,
+    on_batch: Callable[[EffectKind, int], None] = lambda _kind, _number: None,
+) -> Drained:
+    """Bring about every effect of `kinds` that is due now (of one accession), kind after kind. `on_batch` is told
+    how many came about; what it raises ends the draining between two batches."""
+    drained = Drained()
+    for kind in kinds:
+        while claims := _claim(services, kind, accession_id):
+            number = _carry_out(services, kind, claims, drained)
+            on_batch(kind, number)
+    return drained
+
+
+def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tuple[str, list[Claim]] | None:
+    owner = uuid.uuid4().hex
+    with services.catalogue.write() as tx:
+        claims = outbox.claim(
+            tx, kind, now=services.now(), owner=owner, lease=_LEASE, limit=_BATCH, accession_id=accession_id
+        )
+    return (owner, claims) if claims else None
+
+
+def _carry_out(
+    services: Services, kind: EffectKind, claimed: tuple[str, list[Claim]], drained: Drained
+) -> int:
+    owner, claims = claimed
+    try:
+        failed = _HANDLERS[kind](services, [one.record_id for one in claims])
+    except Unavailable as away:
+        failed = {one.record_id: away for one in claims}
+    done = [one for one in claims if one.record_id not in failed]
+    with services.catalogue.write() as tx:
+        outbox.settle(tx, done, owner=owner)
+        for one in claims:
+            if one.record_id in failed:
+                _put_off(tx, services, one, failed[one.record_id], drained)
+    drained.done[kind] += len(done)
+    return len(done)
+
+
+def _put_off(tx: Transaction, services: Services, claim: Claim, error: HeadraceError, drained: Drained) -> None:
+    is_parked = not error.retryable or claim.attempts + 1 >= _ATTEMPTS
+    wait = min(_FIRST_WAIT * 2 ** min(claim.attempts, 12), _LONGEST_WAIT)
+    outbox.put_off(tx, claim, due=services.now() + wait, error=error.message, parked=is_parked)
+    (drained.parked if is_parked else drained.put_off)[claim.kind] += 1

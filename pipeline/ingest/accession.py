@@ -1,0 +1,530 @@
+"""Use case: an accession, from a survey to sealed deposits.
+
+    plan → units → (workers) → settle → seal
+
+Every function is one step that may be killed and run again: what it wrote in a transaction stays, the rest is
+found anew. The flow calls them in this order; `retry` and `cancel` come from the command line.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline import codec
+from pipeline.catalogue import Transaction, accessions, communities, deposits, identifiers, records
+from pipeline.catalogue.accessions import Stage
+from pipeline.catalogue.deposits import Deposit, FoundFile, Known
+from pipeline.errors import Conflict, Interrupted
+from pipeline.ingest import manifest
+from pipeline.ingest.custody import CustodyTerms, FileReport, Unit
+from pipeline.ingest.manifest import SurveyedRecord
+from pipeline.ingest.planning import Decision, Step, decide
+from pipeline.lifecycle import DepositEvent
+from pipeline.model import (
+    Accession,
+    AccessionState,
+    Concept,
+    DepositAction,
+    DepositState,
+    JsonObject,
+    Outcome,
+    Problem,
+)
+from pipeline.services import Services
+from pipeline.store import layout
+
+Item = TypeVar("Item")
+
+LEASE = timedelta(seconds=30)
+BATCH = 500
+_FILE_BATCH = 5000
+_LARGE = 64 << 20
+_UNIT_BYTES = 256 << 20
+_UNIT_FILES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """What the user asked for; kept with the accession, so that a retry asks for the same."""
+
+    collection: str = ""
+    owner: str = ""
+    community: str = ""
+    metadata: JsonObject | None = None
+    checksum: bool = False
+    allow_partial: bool = False
+
+    def to_json(self) -> JsonObject:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run on an accession: `id` tells it from all others, and holds the lease. `flow_run` is the
+    orchestrator's name for it. `retry` names the accession whose held records are to be tried again."""
+
+    id: str
+    collection: str
+    source: str
+    options: IngestOptions
+    flow_run: str = ""
+    retry: str = ""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What planning decided. `accession_id` is None where there was nothing to do."""
+
+    accession_id: str | None = None
+    records: int = 0
+    unchanged: int = 0
+    new: int = 0
+    versions: int = 0
+    revisions: int = 0
+    files_to_ingest: int = 0
+    bytes_to_ingest: int = 0
+    held_before: list[int] = field(default_factory=list)
+
+
+# ---------------------------------------------------------------- planning
+
+
+def assess(services: Services, survey: Path, run: Run) -> Plan:
+    """What `plan` would do, without writing anything (`--dry-run`)."""
+    plan_ = Plan()
+    with services.catalogue.read() as tx:
+        unfinished = accessions.unfinished(tx, run.collection)
+    plan_.accession_id = unfinished.id if unfinished else None
+    for batch in _batches(manifest.read_records(survey), BATCH):
+        with services.catalogue.read() as tx:
+            for surveyed, decision, known in _decide(tx, batch, run, plan_.accession_id):
+                _tally(plan_, surveyed, decision, known)
+    return plan_
+
+
+def plan(services: Services, survey: Path, run: Run) -> Plan:
+    """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
+    written. Raises `Conflict` while another run works on the collection."""
+    plan_ = Plan(accession_id=_resume(services, run))
+    deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
+    for batch in _batches(manifest.read_records(survey), BATCH):
+        with services.catalogue.write() as tx:
+            decided = _decide(tx, batch, run, plan_.accession_id)
+            if plan_.accession_id is None and any(_writes(decision) for _, decision, _ in decided):
+                plan_.accession_id = _begin(tx, services, run)
+            deposit_of.extend(_write_lines(tx, services, run, plan_.accession_id or "", decided))
+        for surveyed, decision, known in decided:
+            _tally(plan_, surveyed, decision, known)
+    if plan_.accession_id is not None:
+        _plan_files(services, survey, run, plan_.accession_id, deposit_of)
+        _report_survey(services, survey, plan_.accession_id)
+        with services.catalogue.write() as tx:
+            accessions.change(tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=plan_.unchanged)
+    return plan_
+
+
+def _resume(services: Services, run: Run) -> str | None:
+    with services.catalogue.write() as tx:
+        resumed = accessions.unfinished(tx, run.collection)
+        if run.retry and (resumed is None or resumed.id != run.retry):
+            resumed = _reopened(tx, run.retry, resumed)
+        if resumed is None:
+            return None
+        accessions.lease(tx, resumed.id, owner=run.id, now=services.now(), length=LEASE)
+        accessions.change(
+            tx,
+            resumed.id,
+            state=AccessionState.SURVEYING,
+            reason="",
+            source=run.source,
+            options=run.options.to_json(),
+            flow_run=run.flow_run,
+        )
+        return resumed.id
+
+
+def _reopened(tx: Transaction, accession_id: str, other: Accession | None) -> Accession:
+    """A completed accession may be gone on with. Raises `Missing`, or `Conflict` where it may not."""
+    accession = accessions.get(tx, accession_id)
+    if accession.state is AccessionState.CANCELLED:
+        raise Conflict(f"accession {accession_id} was cancelled, which is final", remedy="ingest the source again")
+    if other is not None:
+        raise Conflict(
+            f"accession {other.id} of the same collection is not finished", remedy=f"headrace retry {other.id}"
+        )
+    return accession
+
+
+def _begin(tx: Transaction, services: Services, run: Run) -> str:
+    if accessions.unfinished(tx, run.collection) is not None:
+        raise Conflict(
+            f"another run has begun to ingest the collection {run.collection}",
+            remedy="wait for it to end, then run the same command again",
+        )
+    number = services.now().strftime("%Y%m%d") + "-" + run.id[:8]
+    accession = Accession(
+        id=number,
+        collection=run.collection,
+        source=run.source,
+        state=AccessionState.SURVEYING,
+        started=services.now(),
+        options=run.options.to_json(),
+        flow_run=run.flow_run,
+    )
+    accessions.create(tx, accession)
+    accessions.lease(tx, number, owner=run.id, now=services.now(), length=LEASE)
+    if run.options.community:
+        communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
+    return number
+
+
+_Decided = tuple[SurveyedRecord, Decision, Known | None]
+
+
+def _decide(
+    tx: Transaction, batch: Sequence[SurveyedRecord], run: Run, accession_id: str | None
+) -> list[_Decided]:
+    known = deposits.known(tx, run.collection, [surveyed.key for surveyed in batch])
+    return [
+        (
+            surveyed,
+            decide(
+                surveyed,
+                _description(surveyed),
+                known.get(surveyed.key),
+                accession_id=accession_id,
+                checksum=run.options.checksum,
+                allow_partial=run.options.allow_partial,
+                retry_held=bool(run.retry),
+            ),
+            known.get(surveyed.key),
+        )
+        for surveyed in batch
+    ]
+
+
+def _description(surveyed: SurveyedRecord) -> JsonObject | None:
+    return codec.description_to_json(surveyed.description) if surveyed.description else None
+
+
+def _writes(decision: Decision) -> bool:
+    return decision.step in (Step.BEGIN, Step.RENEW)
+
+
+def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> None:
+    plan_.records += 1
+    if decision.step is Step.UNCHANGED:
+        plan_.unchanged += 1
+        return
+    if decision.step is Step.KEEP and decision.state is DepositState.HELD and known and known.pending:
+        if known.pending.accession_id != plan_.accession_id:
+            plan_.held_before.append(known.pending.id)
+        return
+    plan_.new += decision.action is DepositAction.NEW
+    plan_.versions += decision.action is DepositAction.VERSION
+    plan_.revisions += decision.action is DepositAction.REVISION
+    if decision.reads:
+        plan_.files_to_ingest += surveyed.files
+        plan_.bytes_to_ingest += surveyed.bytes
+
+
+def _write_lines(
+    tx: Transaction, services: Services, run: Run, accession_id: str, decided: Sequence[_Decided]
+) -> list[int]:
+    """Write a batch of plan lines, ids in the plan's order; per record the deposit that wants its files, or -1."""
+    begun = [one for one in decided if one[1].step is Step.BEGIN]
+    rows = _new_rows(tx, services, run, accession_id, begun)
+    new_ids = dict(zip((surveyed.key for surveyed, _, _ in begun), deposits.add(tx, rows), strict=True))
+    wants: list[int] = []
+    for surveyed, decision, known in decided:
+        pending = known.pending if known else None
+        deposit_id = new_ids.get(surveyed.key, pending.id if pending else -1)
+        if decision.step is Step.BEGIN and pending:
+            deposits.supersede(tx, pending, deposit_id)
+        if decision.step is Step.RENEW and known:
+            deposits.renew(tx, deposit_id, _line(surveyed, decision, known))
+        keeps_files = decision.step is Step.KEEP and decision.state is DepositState.PLANNED
+        wants.append(deposit_id if (_writes(decision) and decision.reads) or keeps_files else -1)
+    accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
+    return wants
+
+
+def _renewed(decided: Sequence[_Decided]) -> list[int]:
+    return [known.pending.id for _, decision, known in decided if decision.step is Step.RENEW and known and known.pending]
+
+
+def _new_rows(
+    tx: Transaction, services: Services, run: Run, accession_id: str, begun: Sequence[_Decided]
+) -> list[JsonObject]:
+    ids = iter(identifiers.allot(tx, sum(_ids_needed(decision, known) for _, decision, known in begun)))
+    concepts: list[Concept] = []
+    rows: list[JsonObject] = []
+    for surveyed, decision, known in begun:
+        if known is None:
+            # As on Zenodo, the concept has the number before its first version's.
+            concept_id, record_id = next(ids), next(ids)
+            concepts.append(Concept(concept_id, run.collection, surveyed.key, run.options.owner))
+        elif decision.action is DepositAction.REVISION and known.latest:
+            concept_id, record_id = known.concept_id, known.latest.record_id
+        elif known.pending and not _is_published(known):
+            concept_id, record_id = known.concept_id, known.pending.record_id
+        else:
+            concept_id, record_id = known.concept_id, next(ids)
+        rows.append(
+            {
+                "accession_id": accession_id,
+                "position": surveyed.ordinal,
+                "key": surveyed.key,
+                "concept_id": concept_id,
+                "record_id": record_id,
+                **_line(surveyed, decision, known),
+            }
+        )
+    records.add_concepts(tx, concepts, now=services.now())
+    return rows
+
+
+def _is_published(known: Known) -> bool:
+    """Whether the pending deposit's number is that of a version that is out already (a held revision)."""
+    return bool(known.pending and known.latest and known.pending.record_id == known.latest.record_id)
+
+
+def _ids_needed(decision: Decision, known: Known | None) -> int:
+    if known is None:
+        return 2
+    if decision.action is DepositAction.REVISION or (known.pending and not _is_published(known)):
+        return 0
+    return 1
+
+
+def _line(surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> JsonObject:
+    latest = known.latest if known else None
+    return {
+        "base_record_id": latest.record_id if latest else None,
+        "action": decision.action,
+        "state": decision.state,
+        "description": _description(surveyed),
+        "fingerprint": surveyed.fingerprint,
+        "files_total": surveyed.files,
+        "bytes_total": surveyed.bytes,
+        "faults": surveyed.rejected,
+    }
+
+
+def _plan_files(
+    services: Services, survey: Path, run: Run, accession_id: str, deposit_of: Sequence[int]
+) -> None:
+    for batch in manifest.read_files(survey, _FILE_BATCH):
+        found = [
+            FoundFile(
+                deposit_id=deposit_of[one.ordinal],
+                key=one.file.key,
+                path=one.file.path,
+                size=one.file.size,
+                mtime_ns=one.file.mtime_ns,
+                declared=one.file.declared,
+            )
+            for one in batch
+            if deposit_of[one.ordinal] >= 0 and one.file.problem is None
+        ]
+        with services.catalogue.write() as tx:
+            deposits.find_files(tx, found, run=run.id)
+            accessions.lease(tx, accession_id, owner=run.id, now=services.now(), length=LEASE)
+    wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
+    with services.catalogue.write() as tx:
+        for some in _batches(iter(wanting), BATCH):
+            deposits.prune_files(tx, some, run=run.id)
+        if not run.options.checksum:
+            deposits.carry_over(tx, accession_id)
+        deposits.count_files(tx, accession_id)
+
+
+def _report_survey(services: Services, survey: Path, accession_id: str) -> None:
+    """Put what the survey found wrong into the accession's report, with the deposit that it is about."""
+    with services.catalogue.write() as tx:
+        accessions.retract(tx, accession_id, Stage.SURVEY)
+    for batch in _batches(manifest.read_problems(survey), BATCH):
+        with services.catalogue.write() as tx:
+            lines = deposits.by_key(tx, accession_id, sorted({one.record for one in batch}))
+            about = [(lines.get(one.record), one) for one in batch]
+            accessions.report(tx, accession_id, Stage.SURVEY, about)
+
+
+# ---------------------------------------------------------------- taking in
+
+
+def terms(services: Services, accession_id: str, source_root: str) -> CustodyTerms:
+    settings = services.settings
+    return CustodyTerms(
+        accession_id=accession_id,
+        source_root=source_root,
+        store=settings.store,
+        scanner=settings.scanner,
+        root_digest=services.root_digest,
+        digests=settings.digests,
+    )
+
+
+def units(services: Services, terms_: CustodyTerms) -> Iterator[Unit]:
+    """What is still to be read, in units bounded by bytes and by count: large files first, each alone, so that
+    the small ones fill the cores at the end."""
+    for file in _large_files(services, terms_.accession_id):
+        yield Unit(terms_, (file,))
+    pack: list[deposits.PlannedFile] = []
+    size = 0
+    for file in _small_files(services, terms_.accession_id):
+        if pack and (size + file.size > _UNIT_BYTES or len(pack) >= _UNIT_FILES):
+            yield Unit(terms_, tuple(pack))
+            pack, size = [], 0
+        pack.append(file)
+        size += file.size
+    if pack:
+        yield Unit(terms_, tuple(pack))
+
+
+def _large_files(services: Services, accession_id: str) -> Iterator[deposits.PlannedFile]:
+    after: tuple[int, int] | None = None
+    while True:
+        with services.catalogue.read() as tx:
+            some = deposits.planned_large_files(tx, accession_id, at_least=_LARGE, after=after, limit=BATCH)
+        if not some:
+            return
+        yield from some
+        after = (some[-1].size, some[-1].id)
+
+
+def _small_files(services: Services, accession_id: str) -> Iterator[deposits.PlannedFile]:
+    after = 0
+    while True:
+        with services.catalogue.read() as tx:
+            some = deposits.planned_files(tx, accession_id, below=_LARGE, after=after, limit=_FILE_BATCH)
+        if not some:
+            return
+        yield from some
+        after = some[-1].id
+
+
+def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileReport]) -> None:
+    """Write what became of a unit's files. Raises `Interrupted` where the accession was cancelled or the lease on
+    it lost."""
+    accession_id = unit.terms.accession_id
+    deposit_of = {file.id: file.deposit_id for file in unit.files}
+    with services.catalogue.write() as tx:
+        hold_on(tx, services, run, accession_id)
+        settled = deposits.settle_files(tx, [one.outcome for one in reports])
+        accessions.report(
+            tx,
+            accession_id,
+            Stage.INTAKE,
+            [
+                (deposit_of[one.outcome.id], one.problem)
+                for one in reports
+                if one.problem is not None and one.outcome.id in settled
+            ],
+        )
+        accessions.add_bytes_read(tx, accession_id, sum(one.bytes_read for one in reports))
+
+
+def hold_on(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:
+    """Prolong the run's lease. Raises `Interrupted` where the accession was cancelled or another run has it."""
+    if accessions.is_cancelled(tx, accession_id):
+        raise Interrupted(f"accession {accession_id} was cancelled")
+    try:
+        accessions.lease(tx, accession_id, owner=run.id, now=services.now(), length=LEASE)
+    except Conflict as lost:
+        raise Interrupted(f"another run took over accession {accession_id}") from lost
+
+
+# ---------------------------------------------------------------- sealing
+
+
+def seal(services: Services, run: Run, accession_id: str) -> int:
+    """Judge up to `BATCH` deposits whose files have all been read: seal, hold, or find unchanged. How many."""
+    with services.catalogue.write() as tx:
+        hold_on(tx, services, run, accession_id)
+        chosen = deposits.complete(tx, accession_id, BATCH)
+        for one in chosen:
+            _judge(tx, run, one)
+    return len(chosen)
+
+
+def _judge(tx: Transaction, run: Run, one: Deposit) -> None:
+    kept = one.files_total - one.files_bad
+    if one.action is not DepositAction.REVISION and kept == 0:
+        deposits.move(tx, [one], DepositEvent.HOLD)
+        if one.files_total == 0:
+            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _no_files(one))])
+        return
+    if one.files_bad + one.faults > 0 and not run.options.allow_partial:
+        deposits.move(tx, [one], DepositEvent.HOLD)
+        return
+    if one.action is DepositAction.VERSION and not deposits.differs_from_base(tx, one):
+        base = records.get(tx, one.base_record_id or 0)
+        records.refresh_times(tx, base.id, one.id, one.fingerprint)
+        if codec.to_text(codec.description_to_json(base.description)) == codec.to_text(one.description):
+            deposits.move(tx, [one], DepositEvent.FIND_UNCHANGED)
+            deposits.forget_files(tx, [one.id])
+            return
+        deposits.change(tx, one.id, action=DepositAction.REVISION, record_id=base.id)
+    deposits.move(tx, [one], DepositEvent.SEAL)
+
+
+def _no_files(one: Deposit) -> Problem:
+    return Problem(
+        path="",
+        record=one.key,
+        outcome=Outcome.REJECTED,
+        code="no-files",
+        reason="the record has no file",
+        remedy="Put its files beside the description, or take the description away.",
+    )
+
+
+# ---------------------------------------------------------------- ending
+
+
+def finish(services: Services, run: Run, accession_id: str) -> None:
+    """No record is open any more: the accession is completed."""
+    with services.catalogue.write() as tx:
+        hold_on(tx, services, run, accession_id)
+        accessions.change(tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason="")
+        accessions.unlease(tx, accession_id, owner=run.id)
+
+
+def stop(services: Services, run: Run, accession_id: str, reason: str) -> None:
+    """The run ends early; the next one goes on from here."""
+    with services.catalogue.write() as tx:
+        if not accessions.is_cancelled(tx, accession_id):
+            accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=reason)
+        accessions.unlease(tx, accession_id, owner=run.id)
+
+
+def cancel(services: Services, accession_id: str) -> int:
+    """End an accession for good: what is published stays, what is not is forgotten and its bytes are swept; ids stay
+    used. How many records were given up. Raises `Missing`, or `Conflict` where it was cancelled before."""
+    with services.catalogue.write() as tx:
+        accession = accessions.get(tx, accession_id)
+        if accession.state is AccessionState.CANCELLED:
+            raise Conflict(f"accession {accession_id} was cancelled before")
+        given_up: list[Deposit] = []
+        for state in (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD):
+            given_up += deposits.in_state(tx, accession_id, state, limit=10_000_000)
+        deposits.move(tx, given_up, DepositEvent.CANCEL)
+        for some in _batches(iter([one.id for one in given_up]), BATCH):
+            deposits.forget_files(tx, some)
+        accessions.change(tx, accession_id, state=AccessionState.CANCELLED, finished=services.now())
+    for one in given_up:
+        if one.action is not DepositAction.REVISION:
+            services.store.delete(layout.staged(one.record_id))
+    return len(given_up)
+
+
+def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while batch := list(islice(items, size)):
+        yield batch

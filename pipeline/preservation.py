@@ -1,0 +1,346 @@
+"""Handler of the *preserve* effect: commit record versions into the OCFL storage root.
+
+A version is built beside its staged bytes and renamed into its object: a new object appears whole in one
+step; a further version's folder first, then the object's inventory and sidecar. Whatever a crash leaves
+behind is completed by the next attempt, from what lies in the root itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from pipeline import codec
+from pipeline.catalogue import records
+from pipeline.catalogue.records import Holding
+from pipeline.errors import HeadraceError, Missing, Unavailable
+from pipeline.feeds import crosswalks
+from pipeline.model import Concept, Dissemination, Event, EventType, FileEntry, JsonObject, Record, RecordState
+from pipeline.services import Services
+from pipeline.store import layout, ocfl
+
+_AT_ONCE = 16
+_LEASE = timedelta(minutes=5)
+_FIXITY = ("md5", "sha1", "sha256", "sha512")
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """Everything that a record's version in the root is made of."""
+
+    record: Record
+    concept: Concept
+    holdings: list[Holding]
+    events: list[Event]
+    dissemination: Dissemination
+
+
+def preserve(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+    """Bring records into the storage root as they are now; what failed, by id. Records that are there already
+    change nothing."""
+    owner = uuid.uuid4().hex
+    with services.catalogue.write() as tx:
+        # The lease is the lock of the object: its versions are written one after the other.
+        leased = records.lease_works(tx, record_ids, owner=owner, now=services.now(), length=_LEASE)
+    failed: dict[int, HeadraceError] = {
+        id_: Unavailable("another process writes to the same object") for id_ in set(record_ids) - leased
+    }
+    try:
+        failed |= _preserve_leased(services, sorted(leased))
+    finally:
+        with services.catalogue.write() as tx:
+            records.unlease_works(tx, owner=owner)
+    return failed
+
+
+def _preserve_leased(services: Services, record_ids: Sequence[int]) -> dict[int, HeadraceError]:
+    packages = _collect(services, record_ids)
+    failed: dict[int, HeadraceError] = {}
+    done: dict[int, int | None] = {}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="preserve") as pool:
+        # Versions of one work go one after the other; works side by side.
+        by_concept: dict[int, list[_Package]] = {}
+        for package in packages:
+            by_concept.setdefault(package.concept.id, []).append(package)
+        for results in pool.map(partial(_preserve_all, services), by_concept.values()):
+            for record_id, result in results.items():
+                if isinstance(result, HeadraceError):
+                    failed[record_id] = result
+                else:
+                    done[record_id] = result
+    with services.catalogue.write() as tx:
+        records.note_preserved(tx, done)
+    return failed
+
+
+def _collect(services: Services, record_ids: Sequence[int]) -> list[_Package]:
+    with services.catalogue.read() as tx:
+        shown = records.disseminate(tx, services.repository, record_ids)
+        return [
+            _Package(
+                record=shown[id_].record,
+                concept=records.get_concept(tx, shown[id_].record.concept_id),
+                holdings=list(records.holdings(tx, id_)),
+                events=records.events(tx, id_),
+                dissemination=shown[id_],
+            )
+            for id_ in sorted(shown)
+        ]
+
+
+def _preserve_all(
+    services: Services, packages: Sequence[_Package]
+) -> dict[int, int | None | HeadraceError]:
+    results: dict[int, int | None | HeadraceError] = {}
+    for package in packages:
+        try:
+            results[package.record.id] = _preserve_one(services, package)
+        except HeadraceError as error:
+            # A later version must not come before one that is still missing.
+            return results | {one.record.id: error for one in packages if one.record.id not in results}
+    return results
+
+
+def _preserve_one(services: Services, package: _Package) -> int | None:
+    """The OCFL version that this record's own bytes are in, where this call knows it."""
+    object_id = layout.concept_object(services.repository.id, package.concept.id)
+    root = layout.object_root(object_id)
+    before = _settled_inventory(services, object_id, root)
+    number = ocfl.head(before) + 1
+    documents = _documents(services, package)
+    kept = [] if package.record.state is RecordState.WITHDRAWN else package.holdings
+    own_version = _own_version(package, before)
+    contents = [_data(services, one, own_version or number, package.record.id) for one in kept]
+    contents += [_metadata(services, before, name, bytes_, number) for name, bytes_ in documents.items()]
+    if ocfl.current_state(before) == {one.path: one.digest for one in contents}:
+        return own_version
+    inventory = ocfl.next_inventory(
+        before,
+        object_id=object_id,
+        algorithm=services.root_digest,
+        contents=contents,
+        authorship=ocfl.Authorship(
+            created=package.record.modified,
+            message=_message(package),
+            name=services.repository.name,
+            address=f"mailto:{services.repository.admin_email}",
+        ),
+    )
+    new = {one.stored for one in contents if one.stored.startswith(f"v{number}/")}
+    _commit(services, package, root, number, inventory, new, documents)
+    return own_version or (number if package.record.staged else None)
+
+
+def _own_version(package: _Package, before: JsonObject | None) -> int | None:
+    """The version that brought this record's bytes, when the root has it though the catalogue does not know yet."""
+    if package.record.ocfl_version is not None or before is None:
+        return package.record.ocfl_version
+    marker = _marker(package.record)
+    for name, version in before["versions"].items():
+        if version["message"].startswith(marker):
+            return int(name[1:])
+    return None
+
+
+def _marker(record: Record) -> str:
+    return f"Record {record.id}, "
+
+
+def _message(package: _Package) -> str:
+    record = package.record
+    what = "withdrawn" if record.state is RecordState.WITHDRAWN else f"revision {record.revision}"
+    return f"{_marker(record)}version {record.version}, {what}; DOI {package.dissemination.doi}"
+
+
+def _settled_inventory(services: Services, object_id: str, root: str) -> JsonObject | None:
+    """The object's inventory, after finishing a commit that was cut off between its version's folder and its root
+    inventory, or between that and its sidecar."""
+    try:
+        raw = b"".join(services.store.read(f"{root}/inventory.json"))
+    except Missing:
+        return None
+    inventory = ocfl.parse(raw, object_id)
+    algorithm = str(inventory["digestAlgorithm"])
+    following = f"{root}/v{ocfl.head(inventory) + 1}/inventory.json"
+    try:
+        raw = b"".join(services.store.read(following))
+        inventory = ocfl.parse(raw, object_id)
+    except Missing:
+        name, digest_line = ocfl.sidecar(raw, algorithm)
+        if b"".join(services.store.read(f"{root}/{name}")) == digest_line:
+            return inventory
+    _put_root_inventory(services, root, raw, algorithm)
+    return inventory
+
+
+def _put_root_inventory(services: Services, root: str, raw: bytes, algorithm: str) -> None:
+    name, digest_line = ocfl.sidecar(raw, algorithm)
+    services.store.put_many({f"{root}/inventory.json": raw})
+    services.store.put_many({f"{root}/{name}": digest_line})
+
+
+def _data(services: Services, holding: Holding, own_version: int, record_id: int) -> ocfl.Content:
+    entry = holding.entry
+    version = own_version if entry.holder == record_id else holding.ocfl_version
+    if version is None:
+        raise Unavailable(f"the version that brought {entry.key} is not preserved yet")
+    return ocfl.Content(
+        path=f"data/{entry.key}",
+        digest=entry.digests[services.root_digest],
+        stored=f"v{version}/content/{entry.content}",
+        fixity={
+            name: value
+            for name, value in entry.digests.items()
+            if name in _FIXITY and name != services.root_digest
+        },
+    )
+
+
+def _metadata(
+    services: Services, before: JsonObject | None, name: str, document: bytes, number: int
+) -> ocfl.Content:
+    digest = hashlib.new(services.root_digest, document).hexdigest()
+    stored = ocfl.place_of(before, digest) or f"v{number}/content/metadata/{name}"
+    return ocfl.Content(path=f"metadata/{name}", digest=digest, stored=stored, fixity={})
+
+
+def _commit(
+    services: Services,
+    package: _Package,
+    root: str,
+    number: int,
+    inventory: JsonObject,
+    new: set[str],
+    documents: Mapping[str, bytes],
+) -> None:
+    staged = package.record.staged or layout.staged(package.record.id)
+    prefix = f"v{number}/content/"
+    written = {
+        f"{staged}/content/metadata/{name}": document
+        for name, document in documents.items()
+        if f"{prefix}metadata/{name}" in new
+    }
+    wanted = {f"{staged}/{path.removeprefix(f'v{number}/')}" for path in new}
+    for spare in [one.key for one in services.store.list(f"{staged}/content") if one.key not in wanted]:
+        services.store.delete(spare)
+    raw = ocfl.to_bytes(inventory)
+    name, digest_line = ocfl.sidecar(raw, services.root_digest)
+    services.store.put_many({**written, f"{staged}/inventory.json": raw, f"{staged}/{name}": digest_line})
+    if number > 1:
+        services.store.move(staged, f"{root}/v{number}")
+        _put_root_inventory(services, root, raw, services.root_digest)
+        return
+    object_ = f"{staged}.object"
+    services.store.put_many(
+        {
+            f"{object_}/{ocfl.DECLARATION}": ocfl.DECLARATION_BYTES,
+            f"{object_}/inventory.json": raw,
+            f"{object_}/{name}": digest_line,
+        }
+    )
+    services.store.move(staged, f"{object_}/v1")
+    services.store.move(object_, root)
+
+
+# ---------------------------------------------------------------- what stands beside the data
+
+
+def _documents(services: Services, package: _Package) -> dict[str, bytes]:
+    """The files below metadata/: enough to know the record again without the catalogue."""
+    documents = {
+        "record.json": _json(_record_json(package)),
+        "premis.jsonl": "".join(codec.to_text(one) + "\n" for one in _premis(services, package)).encode(),
+    }
+    if package.record.state is RecordState.PUBLISHED:
+        documents["datacite.json"] = _json(crosswalks.datacite_json(package.dissemination))
+    return documents
+
+
+def _record_json(package: _Package) -> JsonObject:
+    record, shown = package.record, package.dissemination
+    return {
+        "format": "headrace-record/1",
+        "id": record.id,
+        "concept_id": record.concept_id,
+        "collection": package.concept.collection,
+        "key": package.concept.key,
+        "version": record.version,
+        "revision": record.revision,
+        "state": record.state,
+        "doi": shown.doi,
+        "concept_doi": shown.concept_doi,
+        "owner": record.owner,
+        "created": codec.time_to_json(record.created),
+        "modified": codec.time_to_json(record.modified),
+        "accession": record.accession_id,
+        "communities": [one.slug for one in shown.communities],
+        "description": codec.description_to_json(record.description),
+        "missing_files": list(record.missing_files),
+        "tombstone": None
+        if record.tombstone is None
+        else {
+            "reason": record.tombstone.reason,
+            "note": record.tombstone.note,
+            "removed_by": record.tombstone.removed_by,
+            "removed_at": codec.time_to_json(record.tombstone.removed_at),
+        },
+        "files": [_file_json(one.entry) for one in package.holdings],
+    }
+
+
+def _file_json(entry: FileEntry) -> JsonObject:
+    document = codec.file_to_json(entry)
+    # Where the bytes lie is the inventory's to say.
+    del document["content"]
+    return document
+
+
+def _premis(services: Services, package: _Package) -> list[JsonObject]:
+    """PREMIS events: the record's own, then of each file what the one read of it found."""
+    events = [codec.event_to_json(one) for one in package.events]
+    for holding in package.holdings:
+        events += _file_events(services, package.record, holding.entry)
+    return events
+
+
+def _file_events(services: Services, record: Record, entry: FileEntry) -> list[JsonObject]:
+    object_ = f"{services.root_digest}:{entry.digests[services.root_digest]}"
+    at = codec.time_to_json(record.created)
+
+    def event(type_: EventType, agent: str, outcome: str, detail: JsonObject) -> JsonObject:
+        return {
+            "type": type_,
+            "at": at,
+            "agent": agent,
+            "outcome": outcome,
+            "objects": [object_],
+            "detail": {"key": entry.key, **detail},
+        }
+
+    compared = sorted(set(entry.declared) & set(entry.digests))
+    found = [
+        event(EventType.DIGEST, "headrace", "success", {"digests": dict(sorted(entry.digests.items()))}),
+        event(
+            EventType.IDENTIFICATION,
+            entry.identification.tool or "siegfried",
+            "success" if entry.identification.puid else "unknown",
+            {"puid": entry.identification.puid, "basis": entry.identification.basis},
+        ),
+        event(EventType.VIRUS, entry.scan.engine, _virus_outcome(entry), {"verdict": entry.scan.status}),
+    ]
+    if compared:
+        found.append(event(EventType.FIXITY, "headrace", "pass", {"declared": compared}))
+    return found
+
+
+def _virus_outcome(entry: FileEntry) -> str:
+    return {"clean": "pass", "infected": "fail", "partial": "warning"}.get(entry.scan.status, "skipped")
+
+
+def _json(document: JsonObject) -> bytes:
+    return (codec.to_text(document) + "\n").encode()

@@ -1,0 +1,242 @@
+"""Use case: publishing. One transaction makes records public together with the effects that follow; nothing that
+can fail outside is part of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from pipeline.catalogue import Transaction, accessions, communities, deposits, outbox, records
+from pipeline.catalogue.accessions import Stage
+from pipeline.catalogue.deposits import Deposit
+from pipeline.catalogue.records import WantedDoi
+from pipeline.errors import Conflict
+from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
+from pipeline.model import (
+    DepositAction,
+    DepositState,
+    DoiState,
+    EffectKind,
+    Event,
+    EventType,
+    JsonObject,
+    Outcome,
+    Problem,
+    RecordState,
+    Tombstone,
+)
+from pipeline.pid.doi import concept_doi, version_doi
+from pipeline.services import Services
+from pipeline.store import layout
+
+BATCH = 500
+_AGENT = "headrace"
+
+
+def publish_sealed(services: Services, accession_id: str, *, owner: str = "", community: str = "") -> int:
+    """Publish up to `BATCH` sealed deposits of an accession. How many are sealed no more. With the scan gate
+    `publish`, those with a file that no scanner called clean stay sealed."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        chosen = _admitted(tx, services, deposits.in_state(tx, accession_id, DepositState.SEALED, BATCH))
+        publishable = _without_taken_dois(tx, chosen)
+        fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
+        revised = [one for one in publishable if one.action is DepositAction.REVISION]
+        _add_versions(tx, fresh, owner=owner, now=now)
+        for one in revised:
+            _revise(tx, one, now=now)
+        _name(tx, services, fresh)
+        _join_communities(tx, publishable, community)
+        records.add_events(tx, [_event(one, now) for one in publishable], accession_id=accession_id)
+        _want_effects(tx, fresh, revised, accession_id, now=now)
+        deposits.move(tx, publishable, DepositEvent.PUBLISH)
+        deposits.forget_files(tx, [one.id for one in publishable])
+    return len(chosen)
+
+
+def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: str) -> None:
+    """Take a record out of service: its tombstone stays. Raises `Missing`, or `Conflict` where it is gone already."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        record = records.get(tx, record_id)
+        _, effects = step_record(record.state, RecordEvent.WITHDRAW)
+        records.withdraw(tx, record_id, Tombstone(reason, note, by, now))
+        names = [one for one in records.dois_of(tx, [record.concept_id]) if one.record_id == record_id]
+        hidden = [
+            WantedDoi(one.name, one.concept_id, record_id, DoiState.REGISTERED)
+            for one in names
+            if not one.external
+        ]
+        records.want_dois(tx, hidden)
+        event = Event(
+            id=f"urn:uuid:{uuid.uuid4()}",
+            type=EventType.DEACCESSION,
+            at=now,
+            agent=by,
+            outcome="success",
+            record_id=record_id,
+            detail={"reason": reason, "note": note},
+        )
+        records.add_events(tx, [event])
+        outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
+
+
+def _admitted(tx: Transaction, services: Services, sealed: Sequence[Deposit]) -> list[Deposit]:
+    if services.settings.scan_gate != "publish":
+        return list(sealed)
+    waiting = deposits.without_clean_verdict(tx, [one.id for one in sealed])
+    return [one for one in sealed if one.id not in waiting]
+
+
+def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
+    """Hold deposits whose external DOI is another work's already; the rest."""
+    wanted = {one.id: _external_doi(one) for one in chosen}
+    owner_of = records.taken_dois(tx, [name for name in wanted.values() if name])
+    free: list[Deposit] = []
+    for one in chosen:
+        name = wanted[one.id]
+        if name and owner_of.setdefault(name, one.concept_id) != one.concept_id:
+            deposits.move(tx, [one], DepositEvent.HOLD)
+            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _taken(one, name))])
+        else:
+            free.append(one)
+    return free
+
+
+def _external_doi(one: Deposit) -> str:
+    return str((one.description or {}).get("doi") or "").lower()
+
+
+def _taken(one: Deposit, name: str) -> Problem:
+    return Problem(
+        path="",
+        record=one.key,
+        outcome=Outcome.REJECTED,
+        code="doi-taken",
+        field="metadata.doi",
+        reason=f"the DOI {name} belongs to another record here",
+        remedy="Correct the DOI, or leave it out to be given one.",
+    )
+
+
+def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now: datetime) -> None:
+    step_record(None, RecordEvent.PUBLISH)
+    before = {
+        one.id: records.get(tx, one.base_record_id).version for one in fresh if one.base_record_id is not None
+    }
+    records.add_records(
+        tx,
+        [
+            {
+                "id": one.record_id,
+                "concept_id": one.concept_id,
+                "version": before.get(one.id, 0) + 1,
+                "revision": 1,
+                "is_latest": True,
+                "state": RecordState.PUBLISHED,
+                "description": one.description,
+                "owner": owner,
+                "created": now,
+                "modified": now,
+                "file_count": 0,
+                "total_bytes": 0,
+                "fingerprint": one.fingerprint,
+                "accession_id": one.accession_id,
+                "staged": layout.staged(one.record_id),
+                "missing_files": _missing(tx, one),
+            }
+            for one in fresh
+        ],
+    )
+    records.adopt_files(tx, [one.id for one in fresh])
+    records.measure(tx, [one.record_id for one in fresh])
+
+
+def _missing(tx: Transaction, one: Deposit) -> list[str]:
+    """What a partial record lacks, as its depositor named it."""
+    if one.files_bad + one.faults == 0:
+        return []
+    found = accessions.problem_paths(tx, one.id)
+    return sorted(path for path, outcome in found if outcome is not Outcome.WARNED and path)
+
+
+def _revise(tx: Transaction, one: Deposit, *, now: datetime) -> None:
+    values: JsonObject = {
+        "description": one.description,
+        "modified": now,
+        "fingerprint": one.fingerprint,
+        "accession_id": one.accession_id,
+    }
+    records.revise(tx, one.record_id, values)
+
+
+def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None:
+    """The DOIs that versions and their works shall have; an external DOI is noted, never registered by us."""
+    wanted: list[WantedDoi] = []
+    for one in fresh:
+        external = _external_doi(one)
+        if external:
+            wanted.append(WantedDoi(external, one.concept_id, one.record_id, DoiState.FINDABLE, external=True))
+            continue
+        for name, record_id in (
+            (version_doi(services.repository, one.record_id), one.record_id),
+            (concept_doi(services.repository, one.concept_id), None),
+        ):
+            wanted.append(WantedDoi(name.lower(), one.concept_id, record_id, DoiState.FINDABLE))
+    records.want_dois(tx, wanted)
+
+
+def _join_communities(tx: Transaction, published: Sequence[Deposit], community: str) -> None:
+    known = {one.slug for one in communities.everyone(tx)}
+    memberships: list[tuple[int, str]] = []
+    for one in published:
+        named = (one.description or {}).get("communities", [])
+        memberships += [(one.concept_id, slug) for slug in {community, *named} if slug in known]
+        unknown = [slug for slug in named if slug not in known]
+        accessions.report(
+            tx, one.accession_id, Stage.INTAKE, [(one.id, _no_community(one, slug)) for slug in unknown]
+        )
+    communities.include(tx, sorted(set(memberships)))
+
+
+def _no_community(one: Deposit, slug: str) -> Problem:
+    return Problem(
+        path="",
+        record=one.key,
+        outcome=Outcome.WARNED,
+        code="no-community",
+        field="metadata.communities",
+        reason=f"there is no community {slug}; the record is published without it",
+        remedy=f"Make it with --community {slug}, then ingest again.",
+    )
+
+
+def _event(one: Deposit, now: datetime) -> Event:
+    is_revision = one.action is DepositAction.REVISION
+    return Event(
+        id=f"urn:uuid:{uuid.uuid4()}",
+        type=EventType.METADATA if is_revision else EventType.INGESTION,
+        at=now,
+        agent=_AGENT,
+        outcome="success",
+        record_id=one.record_id,
+        detail={"accession": one.accession_id, "record": one.key},
+    )
+
+
+def _want_effects(
+    tx: Transaction, fresh: Sequence[Deposit], revised: Sequence[Deposit], accession_id: str, *, now: datetime
+) -> None:
+    effects: list[tuple[EffectKind, int]] = []
+    for one in fresh:
+        effects += [(kind, one.record_id) for kind in step_record(None, RecordEvent.PUBLISH)[1]]
+        if one.base_record_id is not None:
+            older = records.get(tx, one.base_record_id)
+            effects += [(kind, older.id) for kind in step_record(older.state, RecordEvent.GAIN_VERSION)[1]]
+    for one in revised:
+        current = records.get(tx, one.record_id)
+        if current.state is RecordState.WITHDRAWN:
+            raise Conflict(f"record {one.record_id} was withdrawn meanwhile")
+        effects += [(kind, one.record_id) for kind in step_record(current.state, RecordEvent.REVISE)[1]]
+    outbox.want(tx, effects, now=now, accession_id=accession_id)

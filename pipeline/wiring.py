@@ -1,0 +1,132 @@
+"""THE one place: URL scheme → implementation; what is opened, in which order, and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.catalogue.engine import open_catalogue
+from pipeline.compute import open_compute as _open_compute
+from pipeline.errors import Misconfigured
+from pipeline.index.embedded import EmbeddedIndex
+from pipeline.ingest.eicar import EicarScanner
+from pipeline.loopback import known_port
+from pipeline.model import Repository
+from pipeline.pid.local import LocalRegistry
+from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
+from pipeline.services import Services
+from pipeline.settings import Settings, redacted
+from pipeline.store.local import LocalStore
+from pipeline.store.root import open_root
+
+GATEWAY = "gateway"
+_PORT = 8000
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Services]:
+    """The parts of an instance. Raises `Misconfigured` where a setting cannot be used, `Unavailable` where a server
+    does not answer."""
+    with ExitStack() as stack:
+        store = open_store(settings.store)
+        root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
+        catalogue = stack.enter_context(closing(open_catalogue(settings.database)))
+        registry = stack.enter_context(closing(open_registry(settings.dois)))
+        index = stack.enter_context(closing(open_index(settings.index, now)))
+        yield Services(
+            settings=settings,
+            repository=repository(settings),
+            root_digest=root_digest,
+            catalogue=catalogue,
+            store=store,
+            scanner=open_scanner(settings.scanner),
+            index=index,
+            registry=registry,
+            now=now,
+        )
+
+
+def repository(settings: Settings) -> Repository:
+    """Who publishes; the port of the base URL is chosen at the first call and remembered in HOME."""
+    return Repository(
+        name=settings.repository_name,
+        id=settings.repository_id,
+        base_url=settings.base_url or f"http://127.0.0.1:{gateway_port(settings)}",
+        admin_email=settings.admin_email,
+        doi_prefix=settings.doi_prefix,
+        doi_name=settings.doi_name,
+    )
+
+
+def gateway_port(settings: Settings) -> int:
+    """The port that the gateway has or will have."""
+    return settings.port or known_port(settings.home, GATEWAY, _PORT)
+
+
+def open_store(url: str) -> ObjectStore:
+    match urlsplit(url).scheme:
+        case "file":
+            return LocalStore(_path(url))
+    raise _unknown("HEADRACE_STORE", url, "file:///folder")
+
+
+def open_scanner(url: str) -> Scanner:
+    match urlsplit(url).scheme:
+        case "eicar":
+            return EicarScanner()
+    raise _unknown("HEADRACE_SCANNER", url, "eicar:")
+
+
+def open_index(url: str, now: Clock) -> SearchIndex:
+    match urlsplit(url).scheme:
+        case "file":
+            return EmbeddedIndex(_path(url), now)
+    raise _unknown("HEADRACE_INDEX", url, "file:///folder")
+
+
+def open_registry(url: str) -> DoiRegistry:
+    match urlsplit(url).scheme:
+        case "local":
+            return LocalRegistry(_path(url))
+    raise _unknown("HEADRACE_DOIS", url, "local:///file")
+
+
+def open_compute(settings: Settings) -> Compute:
+    """Workers for bulk work. Raises `Misconfigured` where they could not reach what they need."""
+    url = settings.compute
+    if url.startswith(("tcp:", "tls:")) and not _is_loopback(url):
+        private = [
+            name
+            for name, value in (("HEADRACE_STORE", settings.store), ("HEADRACE_DATABASE", settings.database))
+            if urlsplit(value).scheme in ("file", "sqlite")
+        ]
+        if private:
+            raise Misconfigured(
+                f"workers behind {redacted(url)} cannot share {' and '.join(private)}, which are files on this machine",
+                field="HEADRACE_COMPUTE",
+                remedy="use local: workers, or a store and a database that other machines reach",
+            )
+    return _open_compute(url, settings.home)
+
+
+def _is_loopback(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
+
+
+def _path(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path))
+
+
+def _unknown(setting: str, url: str, known: str) -> Misconfigured:
+    return Misconfigured(
+        f"{setting}: {redacted(url)} is not of a kind that is known here",
+        field=setting,
+        remedy=f"use {known}, or leave it unset for the embedded default",
+    )
