@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +14,14 @@ from idutils.validators import is_orcid
 from infra.demo.collection import make_collection
 from infra.demo.on_purpose import ODDITIES
 from infra.demo.samples import RECORDS
+from pipeline import metadata
 from pipeline.ingest.checksums import checksum_algorithm, parse_checksum_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BULK_BYTES = 3_000_000
+TODAY = date(2026, 11, 21)
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +136,14 @@ def test_every_orcid_but_the_wrong_one_has_its_check_digit(collection: Path) -> 
         if not is_orcid(orcid)
     }
     assert invalid == {"on-purpose/invalid-metadata"}
+
+
+def test_descriptions_are_accepted_without_a_remark_but_for_the_invalid_one(collection: Path) -> None:
+    """The archive's own reader finds nothing wrong in any description that is not meant to be wrong."""
+    remarked = {
+        str(path.parent.relative_to(collection)): reading.problems
+        for path in collection.rglob("record.json")
+        if (reading := metadata.read(json.loads(path.read_bytes()), today=TODAY)).problems
+    }
+    assert list(remarked) == ["on-purpose/invalid-metadata"]
+    assert len(remarked["on-purpose/invalid-metadata"]) == 4
