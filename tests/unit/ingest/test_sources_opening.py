@@ -1,0 +1,123 @@
+"""Opening the files of a source on a worker."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.errors import Rejected, Unavailable
+from pipeline.ingest.sources import FileChanged, FileMissing, FileUnreadable, NotRegular, open_file
+from tests.unit.ingest.surveying import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_file_is_read_from_its_start(tmp_path: Path) -> None:
+    """The reader gives the bytes, and says that nothing changed."""
+    found = write(tmp_path / "a/b", "hello").stat()
+    with open_file(str(tmp_path), "a/b", 5, found.st_mtime_ns) as reader:
+        assert reader.read(3) == b"hel"
+        rest = bytearray(10)
+        assert reader.readinto(rest) == 2
+        reader.still_same()
+
+
+def test_an_unknown_time_is_not_compared(tmp_path: Path) -> None:
+    """A source need not know when its files were written."""
+    write(tmp_path / "a", "x")
+    with open_file(str(tmp_path), "a", 1, None) as reader:
+        assert reader.read() == b"x"
+
+
+@pytest.mark.parametrize(("size", "later"), [(4, 0), (5, 1)])
+def test_a_file_that_is_not_what_was_surveyed_is_rejected(tmp_path: Path, size: int, later: int) -> None:
+    """Another size or another time."""
+    found = write(tmp_path / "a", "hello").stat()
+    with pytest.raises(FileChanged, match="since the survey"):
+        open_file(str(tmp_path), "a", size, found.st_mtime_ns + later)
+
+
+@pytest.mark.parametrize("change", ["grow", "touch", "shrink"])
+def test_a_change_during_the_reading_is_noticed(tmp_path: Path, change: str) -> None:
+    """Bytes that were read from two states of a file are nobody's file."""
+    path = write(tmp_path / "a", "hello")
+    with open_file(str(tmp_path), "a", 5, None) as reader:
+        reader.read()
+        match change:
+            case "grow":
+                write(path, "hello!")
+            case "touch":
+                os.utime(path, ns=(1, 1))
+            case _:
+                os.truncate(path, 1)
+        with pytest.raises(FileChanged, match="while it was read") as rejection:
+            reader.still_same()
+    assert rejection.value.code == "changed"
+
+
+@pytest.mark.parametrize("path", ["gone", "d/gone", "gone/x"])
+def test_a_missing_file_is_missing(tmp_path: Path, path: str) -> None:
+    """So is one whose folder is not there."""
+    (tmp_path / "d").mkdir()
+    with pytest.raises(FileMissing) as rejection:
+        open_file(str(tmp_path), path, 0, None)
+    assert rejection.value.code == "missing"
+
+
+def test_nothing_but_files_is_opened(tmp_path: Path) -> None:
+    """Links, at the end of a path or within it, folders and FIFOs; the FIFO does not block either."""
+    write(tmp_path / "d/x", "secret")
+    (tmp_path / "link").symlink_to("d/x")
+    (tmp_path / "linked").symlink_to("d")
+    os.mkfifo(tmp_path / "fifo")
+    for path in ("link", "linked/x", "d", "fifo", "d/x/y", "../x", "/etc/passwd"):
+        with pytest.raises(NotRegular) as rejection:
+            open_file(str(tmp_path), path, 6, None)
+        assert rejection.value.code == "not-regular"
+
+
+def test_a_file_without_permission_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operating system's refusal is told in its own words."""
+    write(tmp_path / "a")
+    real = os.open
+
+    def refuse(path: str, flags: int, *, dir_fd: int | None = None) -> int:
+        # Permissions do not stop the superuser that tests may run as.
+        if path == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(FileUnreadable, match="Permission denied") as rejection:
+        open_file(str(tmp_path), "a", 0, None)
+    assert (rejection.value.code, rejection.value.retryable) == ("unreadable", False)
+
+
+def test_a_source_that_is_away_is_not_the_files_fault(tmp_path: Path) -> None:
+    """An unmounted root may come back: a million files are not rejected for it."""
+    with pytest.raises(Unavailable):
+        open_file(str(tmp_path / "unmounted"), "a", 0, None)
+
+
+def test_the_odd_bytes_of_a_name_are_the_systems(tmp_path: Path) -> None:
+    """A path as a survey gives it opens the very file."""
+    name = os.fsdecode(b"\xff\xfe")
+    write(tmp_path / name, "x")
+    with open_file(str(tmp_path), name, 1, None) as reader:
+        assert reader.read() == b"x"
+    with pytest.raises(FileMissing, match=r"\\xff"):
+        open_file(str(tmp_path), name * 2, 1, None)
+
+
+def test_rejections_travel_between_processes(tmp_path: Path) -> None:
+    """A worker's rejection arrives with its class, message and remedy."""
+    with pytest.raises(FileMissing) as rejection:
+        open_file(str(tmp_path), "gone", 0, None)
+    again = pickle.loads(pickle.dumps(rejection.value))
+    assert isinstance(again, Rejected)
+    assert (again.code, again.message) == ("missing", "gone is missing")
+    assert again.remedy == rejection.value.remedy

@@ -1,0 +1,101 @@
+"""Nouns as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import codec
+from pipeline.model import (
+    Access,
+    Description,
+    Event,
+    EventType,
+    FileEntry,
+    FilesAccess,
+    Identification,
+    Outcome,
+    Problem,
+    ScanStatus,
+    ScanVerdict,
+)
+
+ACCESS = Access(FilesAccess.RESTRICTED, date(2031, 2, 3), "thesis")
+VERDICT = ScanVerdict(ScanStatus.INFECTED, "clamd", "windows", "Eicar")
+PDF = Identification("fmt/18", "PDF", "1.4", "application/pdf", "byte match", "odd extension", "pygfried")
+NOUNS = [
+    ("access", ACCESS),
+    ("access", Access()),
+    ("description", Description({"title": "T"}, {"code:x": [1]}, ACCESS, "10.1/x", ("a", "b"))),
+    ("description", Description({})),
+    ("verdict", VERDICT),
+    ("identification", PDF),
+    (
+        "file",
+        FileEntry("a/b", 1, {"sha512": "f", "md5": "e"}, "a", 9, {"md5": "e"}, PDF, VERDICT, 7, "x/a/b"),
+    ),
+    ("file", FileEntry("a", 0, {}, "c", original_path=os.fsdecode(b"a\xff"))),
+    ("problem", Problem("p", "r", Outcome.QUARANTINED, "infected", "why", "f", "remedy")),
+    (
+        "event",
+        Event(
+            "urn:uuid:1",
+            EventType.VIRUS,
+            datetime(2026, 11, 21, 3, 15, 42, tzinfo=UTC),
+            "clamd",
+            "pass",
+            5,
+            ("sha512:ab",),
+            {"n": 1},
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "noun"), NOUNS)
+def test_every_noun_comes_back_from_its_json(kind: str, noun: Any) -> None:
+    """Through text as every reader and database takes it: valid UTF-8."""
+    document = getattr(codec, f"{kind}_to_json")(noun)
+    text = json.dumps(document, ensure_ascii=False).encode()
+    assert getattr(codec, f"{kind}_from_json")(json.loads(text)) == noun
+
+
+@pytest.mark.parametrize(("kind", "noun"), NOUNS)
+def test_no_field_of_a_noun_is_forgotten(kind: str, noun: Any) -> None:
+    """A field that is added to a noun has to be added to its JSON."""
+    assert set(getattr(codec, f"{kind}_to_json")(noun)) == {each.name for each in fields(noun)}
+
+
+def test_equal_files_give_equal_text() -> None:
+    """Digests stand in the order of their names, whatever order they were computed in."""
+    one = FileEntry("a", 1, {"md5": "1", "sha1": "2"}, "c")
+    other = replace(one, digests={"sha1": "2", "md5": "1"})
+    assert json.dumps(codec.file_to_json(one)) == json.dumps(codec.file_to_json(other))
+
+
+def test_times_are_written_in_utc() -> None:
+    """RFC 3339 with `Z`, whatever the zone they came in."""
+    at = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert codec.time_to_json(at) == "2025-12-31T23:00:00Z"
+    assert codec.time_from_json("2025-12-31T23:00:00Z") == at
+
+
+def test_what_an_older_writer_left_out_is_the_default() -> None:
+    """Optional fields may be absent."""
+    assert codec.description_from_json({"metadata": {"title": "T"}}) == Description({"title": "T"})
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text(), max_size=5))
+def test_canonical_text_does_not_depend_on_order(document: dict[str, Any]) -> None:
+    """Keys are sorted, and the text is ASCII."""
+    backwards = dict(reversed(document.items()))
+    assert codec.to_text(document) == codec.to_text(backwards)
+    assert codec.to_text(document).isascii()
+    assert json.loads(codec.to_text(document)) == document
