@@ -1,0 +1,77 @@
+"""Use case: surveying a source. Every record is described and judged here, before any byte of its files is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import metadata
+from pipeline.errors import Misconfigured
+from pipeline.ingest import manifest
+from pipeline.ingest.accession import IngestOptions
+from pipeline.ingest.manifest import SurveySummary
+from pipeline.ingest.sources import Source, open_source
+from pipeline.metadata import FieldProblem
+from pipeline.model import Description, JsonObject
+from pipeline.pid import doi
+from pipeline.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A source and what its survey, written into `folder`, found."""
+
+    collection: str
+    root: str
+    folder: Path
+    summary: SurveySummary
+
+
+def open_(locator: str, options: IngestOptions) -> Source:
+    """Raises `Misconfigured` for a source that is wholly wrong."""
+    return open_source(locator, default_metadata=options.metadata, collection=options.collection or None)
+
+
+def survey(services: Services, source: Source, folder: Path) -> Surveyed:
+    """Write the survey of a source into an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def describe(document: object) -> tuple[Description | None, Sequence[FieldProblem]]:
+        return _describe(services, document)
+
+    summary = manifest.write_survey(source.survey(describe, folder), folder)
+    return Surveyed(source.collection, str(source.root), folder, summary)
+
+
+def _describe(
+    services: Services, document: object
+) -> tuple[Description | None, Sequence[FieldProblem]]:
+    reading = metadata.read(document, today=services.now().date())
+    problems = list(reading.problems)
+    brought = reading.description.doi if reading.description else None
+    if brought and doi.is_own(services.repository, brought):
+        problems.append(
+            FieldProblem(
+                "metadata.doi",
+                "own-prefix",
+                f"{brought} has this repository's own prefix, under which it alone gives names",
+                "Leave the DOI out: the record is given one.",
+            )
+        )
+    is_good = not any(not problem.warning for problem in problems)
+    return (reading.description if is_good else None), problems
+
+
+def read_default_metadata(path: Path) -> JsonObject:
+    """A metadata document given for records that bring none. Raises `Misconfigured`."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}", field="--metadata") from error
+    except ValueError as error:
+        raise Misconfigured(f"{path} is not JSON: {error}", field="--metadata") from error
+    if not isinstance(document, dict):
+        raise Misconfigured(f"{path} holds no JSON object", field="--metadata")
+    return document
