@@ -35,5 +35,11 @@ FORMATS: Mapping[str, MetadataFormat] = {
             "http://schema.datacite.org/oai/oai-1.1/",
             crosswalks.oai_datacite,
         ),
+        MetadataFormat(
+            "datacite",
+            "http://schema.datacite.org/meta/kernel-4.7/metadata.xsd",
+            "http://datacite.org/schema/kernel-4",
+            crosswalks.datacite_xml,
+        ),
     )
 }

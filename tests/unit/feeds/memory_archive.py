@@ -25,8 +25,15 @@ MARC = "http://www.loc.gov/MARC21/slim"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
-def dissemination(record_id: int, title: str = "A record") -> Dissemination:
+def dissemination(record_id: int) -> Dissemination:
     """A published record without files."""
+    metadata = {
+        "title": "A record",
+        "resource_type": {"id": "dataset"},
+        "creators": [{"person_or_org": {"type": "personal", "name": "Doe, Jane", "family_name": "Doe"}}],
+        "publication_date": "2024-02-29",
+        "publisher": REPOSITORY.name,
+    }
     record = Record(
         id=record_id,
         concept_id=record_id,
@@ -34,7 +41,7 @@ def dissemination(record_id: int, title: str = "A record") -> Dissemination:
         revision=1,
         is_latest=True,
         state=RecordState.PUBLISHED,
-        description=Description(metadata={"title": title}),
+        description=Description(metadata),
         owner="1",
         created=FOUNDED,
         modified=FOUNDED,
@@ -83,11 +90,14 @@ class MemoryArchive:
         self, *record_ids: int, at: datetime, sets: tuple[str, ...] = (), deleted: bool = False
     ) -> None:
         """Put the records into this state, all at once."""
-        assert at >= self._horizon, "stamps are given in order"
         for record_id in record_ids:
             shown = None if deleted else dissemination(record_id)
-            self._items[record_id] = HarvestItem(record_id, at, deleted, sets, shown)
-        self._horizon = at
+            self.put(HarvestItem(record_id, at, deleted, sets, shown))
+
+    def put(self, item: HarvestItem) -> None:
+        assert item.datestamp >= self._horizon, "stamps are given in order"
+        self._items[item.record_id] = item
+        self._horizon = item.datestamp
 
     def stamps(self) -> dict[int, datetime]:
         return {record_id: item.datestamp for record_id, item in self._items.items()}

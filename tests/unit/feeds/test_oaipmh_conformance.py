@@ -1,22 +1,25 @@
 """The provider before the validator's checks, and the checks before providers that err."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.feeds.oaipmh import OaiSet, answer
+from pipeline.feeds.oaipmh import FORMATS, MetadataFormat, OaiSet, answer
 from tests.oai_conformance import Arguments, problems
-from tests.unit.feeds.memory_archive import FORMATS, FOUNDED, REPOSITORY, MemoryArchive, archive_of
+from tests.unit.feeds.memory_archive import FORMATS as SMALL_FORMATS
+from tests.unit.feeds.memory_archive import FOUNDED, REPOSITORY, MemoryArchive, archive_of
 
 BASE_URL = "https://archive.example.org/oai2d"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 
 
-def provider(archive: MemoryArchive, page_size: int) -> Callable[[Arguments], bytes]:
+def provider(
+    archive: MemoryArchive, page_size: int, formats: Mapping[str, MetadataFormat] = SMALL_FORMATS
+) -> Callable[[Arguments], bytes]:
     def fetch(arguments: Arguments) -> bytes:
         return answer(
-            arguments, archive, REPOSITORY, now=NOW, secret=b"s", formats=FORMATS, page_size=page_size
+            arguments, archive, REPOSITORY, now=NOW, secret=b"s", formats=formats, page_size=page_size
         )
 
     return fetch
@@ -36,6 +39,11 @@ def mixed_archive() -> MemoryArchive:
 def test_the_provider_conforms(page_size: int) -> None:
     """No check of the validators complains, whether lists are split or not."""
     assert problems(provider(mixed_archive(), page_size), base_url=BASE_URL) == []
+
+
+def test_the_provider_conforms_in_all_formats_of_the_archive() -> None:
+    """With the formats that the archive really disseminates nothing changes."""
+    assert problems(provider(mixed_archive(), 5, FORMATS), base_url=BASE_URL) == []
 
 
 def test_the_provider_conforms_without_sets() -> None:
