@@ -1,0 +1,26 @@
+"""A record in the formats of the world: pure functions of a `model.Dissemination`, one module a format.
+
+They take published records with valid descriptions; of a withdrawn one `tombstone_json` is all there is.
+"""
+
+from pipeline.feeds.crosswalks.citation import citation
+from pipeline.feeds.crosswalks.datacite import concept_datacite_json, datacite_json
+from pipeline.feeds.crosswalks.datacite_xml import datacite_xml, oai_datacite
+from pipeline.feeds.crosswalks.dublincore import oai_dc
+from pipeline.feeds.crosswalks.rdm import rdm_json
+from pipeline.feeds.crosswalks.schemaorg import schema_org
+from pipeline.feeds.crosswalks.zenodo import file_id, tombstone_json, zenodo_json
+
+__all__ = [
+    "citation",
+    "concept_datacite_json",
+    "datacite_json",
+    "datacite_xml",
+    "file_id",
+    "oai_datacite",
+    "oai_dc",
+    "rdm_json",
+    "schema_org",
+    "tombstone_json",
+    "zenodo_json",
+]
