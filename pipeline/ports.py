@@ -80,8 +80,8 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Every object below `prefix/`, in any order."""
 
-    def free_bytes(self) -> int | None:
-        """Room left, where the store can tell."""
+    def room(self) -> tuple[int, int] | None:
+        """(free, total) bytes, where the store can tell."""
 
 
 # ---------------------------------------------------------------- scanner

@@ -23,7 +23,7 @@ from pipeline.store.local import LocalStore
 from pipeline.store.root import open_root
 
 GATEWAY = "gateway"
-_PORT = 8000
+DEFAULT_PORT = 8000
 
 
 def utc_now() -> datetime:
@@ -67,7 +67,7 @@ def repository(settings: Settings) -> Repository:
 
 def gateway_port(settings: Settings) -> int:
     """The port that the gateway has or will have."""
-    return settings.port or known_port(settings.home, GATEWAY, _PORT)
+    return settings.port or known_port(settings.home, GATEWAY, DEFAULT_PORT)
 
 
 def open_store(url: str) -> ObjectStore:

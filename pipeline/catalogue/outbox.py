@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
-from pipeline.catalogue.tables import outbox
+from pipeline.catalogue.tables import accession, outbox
 from pipeline.model import EffectKind
 
 
@@ -86,11 +86,9 @@ def claim(
     limit: int,
     accession_id: str | None = None,
 ) -> list[Claim]:
-    """Lease up to `limit` due effects of a kind, the longest waiting first."""
-    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < now)
-    due = sa.select(outbox.c.id).where(outbox.c.kind == kind, ~outbox.c.parked, outbox.c.due <= now, free)
-    if accession_id is not None:
-        due = due.where(outbox.c.accession_id == accession_id)
+    """Lease up to `limit` due effects of a kind, the longest waiting first: of one accession, or all but those of
+    accessions that a run works on and will bring about itself."""
+    due = _due(now, accession_id).where(outbox.c.kind == kind)
     due = due.order_by(outbox.c.due, outbox.c.id).limit(limit).with_for_update(skip_locked=True)
     leased = (
         sa.update(outbox)
@@ -179,7 +177,15 @@ def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
     return [Parked(EffectKind(row.kind), row.record_id, row.attempts, row.error) for row in rows]
 
 
-def next_due(tx: Transaction) -> datetime | None:
-    """When the next effect is due, if any waits."""
-    due: datetime | None = tx.execute(sa.select(sa.func.min(outbox.c.due)).where(~outbox.c.parked)).scalar_one()
-    return due
+def is_due(tx: Transaction, *, now: datetime) -> bool:
+    """Whether there is anything that `claim` would hand out, of whatever kind."""
+    return tx.execute(_due(now, None).limit(1)).first() is not None
+
+
+def _due(now: datetime, accession_id: str | None) -> sa.Select[tuple[int]]:
+    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < now)
+    due = sa.select(outbox.c.id).where(~outbox.c.parked, outbox.c.due <= now, free)
+    if accession_id is not None:
+        return due.where(outbox.c.accession_id == accession_id)
+    worked_on = sa.select(accession.c.id).where(accession.c.lease_until > now)
+    return due.where(sa.or_(outbox.c.accession_id.is_(None), outbox.c.accession_id.not_in(worked_on)))

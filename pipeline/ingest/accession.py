@@ -20,7 +20,7 @@ from pipeline import codec
 from pipeline.catalogue import Transaction, accessions, communities, deposits, identifiers, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit, FoundFile, Known
-from pipeline.errors import Conflict, Interrupted
+from pipeline.errors import Conflict, Interrupted, OutOfSpace
 from pipeline.ingest import manifest
 from pipeline.ingest.custody import CustodyTerms, FileReport, Unit
 from pipeline.ingest.manifest import SurveyedRecord
@@ -47,6 +47,7 @@ _FILE_BATCH = 5000
 _LARGE = 64 << 20
 _UNIT_BYTES = 256 << 20
 _UNIT_FILES = 256
+_LEAST_FREE = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Plan:
     new: int = 0
     versions: int = 0
     revisions: int = 0
+    invalid: int = 0
     files_to_ingest: int = 0
     bytes_to_ingest: int = 0
     held_before: list[int] = field(default_factory=list)
@@ -225,6 +227,9 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
     if decision.step is Step.KEEP and decision.state is DepositState.HELD and known and known.pending:
         if known.pending.accession_id != plan_.accession_id:
             plan_.held_before.append(known.pending.id)
+        return
+    if decision.state is DepositState.HELD:
+        plan_.invalid += 1
         return
     plan_.new += decision.action is DepositAction.NEW
     plan_.versions += decision.action is DepositAction.VERSION
@@ -369,6 +374,20 @@ def terms(services: Services, accession_id: str, source_root: str) -> CustodyTer
         root_digest=services.root_digest,
         digests=settings.digests,
     )
+
+
+def require_room(services: Services) -> None:
+    """Raises `OutOfSpace` where the store has less room than must stay free."""
+    room = services.store.room()
+    if room is None:
+        return
+    free, total = room
+    least = services.settings.min_free or min(total // 20, _LEAST_FREE)
+    if free < least:
+        raise OutOfSpace(
+            f"only {free:,} bytes are free in the store, {least:,} must stay free",
+            remedy="make room on its disk (or lower HEADRACE_MIN_FREE), then run the same command again",
+        )
 
 
 def units(services: Services, terms_: CustodyTerms) -> Iterator[Unit]:

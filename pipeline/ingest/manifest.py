@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
@@ -270,6 +271,16 @@ def read_files(folder: Path, batch: int = 5000) -> Iterator[list[SurveyedFile]]:
     with pq.ParquetFile(folder / "files.parquet") as table:
         for rows in table.iter_batches(batch):
             yield [_file(row) for row in rows.to_pylist()]
+
+
+def likely_duplicates(folder: Path) -> int:
+    """How many files have the same size and name as another, in this survey: a hint, for no content was read."""
+    table = pq.read_table(folder / "files.parquet", columns=["size", "key"])
+    table = table.filter(pc.greater(table["size"], 0))
+    names = pc.replace_substring_regex(table["key"], ".*/", "")
+    groups = pa.table({"size": table["size"], "name": names}).group_by(["size", "name"])
+    counts = groups.aggregate([([], "count_all")])["count_all"]
+    return int(pc.sum(pc.subtract(counts, 1)).as_py() or 0)
 
 
 def read_problems(folder: Path) -> Iterator[Problem]:

@@ -117,8 +117,9 @@ class LocalStore:
                 path = Path(folder, name)
                 yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
 
-    def free_bytes(self) -> int | None:
-        return shutil.disk_usage(self._folder).free
+    def room(self) -> tuple[int, int] | None:
+        usage = shutil.disk_usage(self._folder)
+        return usage.free, usage.total
 
     def close(self) -> None:
         self._pool.shutdown()

@@ -1,0 +1,5 @@
+"""The command `headrace`."""
+
+from pipeline.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,151 @@
+"""`headrace check`: every part, what it is, whether it answers, and how to repair it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import click
+
+from pipeline import wiring
+from pipeline.catalogue import outbox, records
+from pipeline.cli.console import Exit, out, print_json, say, table
+from pipeline.compute.standing import standing_address
+from pipeline.errors import HeadraceError
+from pipeline.flows.server import running_server
+from pipeline.ingest.accession import require_room
+from pipeline.services import Services
+from pipeline.settings import Settings, describe_settings, load_settings, redacted
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part: `ok`, what it is, and what to do where it does not answer."""
+
+    part: str
+    ok: bool
+    what: str
+    remedy: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning.")
+def check(as_json: bool, show_settings: bool) -> None:  # noqa: FBT001
+    """Look at settings, database, store, index, DOIs, scanner, Prefect and workers.
+
+    Exit code 0 when everything answers, 4 when something does not (with how to repair it), 2 for wrong settings.
+    """
+    settings = load_settings()
+    findings = examine(settings)
+    described = describe_settings(settings)
+    if as_json:
+        print_json(
+            {
+                "ok": all(one.ok for one in findings),
+                "parts": [
+                    {"part": one.part, "ok": one.ok, "what": one.what, "remedy": one.remedy} for one in findings
+                ],
+                "settings": {name: value for name, value, _ in described},
+            }
+        )
+    else:
+        _show(findings)
+        if show_settings:
+            rows = table("setting", "value", "means")
+            for row in described:
+                rows.add_row(*row)
+            out.print(rows)
+        else:
+            say("`headrace check --settings` lists every setting")
+    sys.exit(Exit.DONE if all(one.ok for one in findings) else Exit.STOPPED)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Ask every part whether it answers."""
+    findings = [Finding("settings", ok=True, what=f"HOME is {settings.home}")]
+    try:
+        with wiring.open_services(settings) as services:
+            findings += [_ask(part, look, services) for part, look in _PARTS]
+    except HeadraceError as error:
+        findings.append(Finding("services", ok=False, what=error.message, remedy=error.remedy))
+    findings += [_prefect(settings), _workers(settings)]
+    return findings
+
+
+def _ask(part: str, look: Callable[[Services], str], services: Services) -> Finding:
+    try:
+        return Finding(part, ok=True, what=look(services))
+    except HeadraceError as error:
+        return Finding(part, ok=False, what=error.message, remedy=error.remedy)
+
+
+def _database(services: Services) -> str:
+    services.catalogue.ping()
+    with services.catalogue.read() as tx:
+        return f"{services.catalogue.describe()}, {records.count(tx):,} records"
+
+
+def _store(services: Services) -> str:
+    require_room(services)
+    room = services.store.room()
+    free = f", {room[0]:,} bytes free" if room else ""
+    return f"{redacted(services.settings.store)}, OCFL 1.1 with {services.root_digest}{free}"
+
+
+def _index(services: Services) -> str:
+    return f"{redacted(services.settings.index)}, {services.index.count():,} documents"
+
+
+def _effects(services: Services) -> str:
+    with services.catalogue.read() as tx:
+        waiting = outbox.waiting(tx)
+    told = [f"{one.kind}: {one.due:,} waiting, {one.parked:,} parked" for one in waiting]
+    return "; ".join(told) or "nothing waits"
+
+
+_PARTS: tuple[tuple[str, Callable[[Services], str]], ...] = (
+    ("database", _database),
+    ("store", _store),
+    ("index", _index),
+    ("DOIs", lambda services: services.registry.describe()),
+    ("scanner", lambda services: services.scanner.describe()),
+    ("effects", _effects),
+)
+
+
+def _prefect(settings: Settings) -> Finding:
+    url = os.environ.get("PREFECT_API_URL")
+    if url is None:
+        server = running_server(settings.home)
+        if server is None:
+            return Finding("Prefect", ok=True, what="not running now; every command that needs it starts it")
+        url = server.api_url
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the operator's own setting
+            return Finding("Prefect", ok=True, what=f"answers at {redacted(url)}")
+    except (OSError, ValueError) as error:
+        return Finding(
+            "Prefect", ok=False, what=f"{redacted(url)} does not answer: {error}", remedy="start it, or correct PREFECT_API_URL"
+        )
+
+
+def _workers(settings: Settings) -> Finding:
+    if settings.compute.startswith("local:") and standing_address(settings.home) is None:
+        return Finding("workers", ok=True, what=f"{settings.compute}: started by each ingest (none stand by now)")
+    try:
+        with closing(wiring.open_compute(settings)) as compute:
+            return Finding("workers", ok=compute.slots() > 0, what=compute.describe(), remedy="start workers")
+    except HeadraceError as error:
+        return Finding("workers", ok=False, what=error.message, remedy=error.remedy)
+
+
+def _show(findings: list[Finding]) -> None:
+    rows = table("part", "", "what", "to do")
+    for one in findings:
+        rows.add_row(one.part, "[green]ok[/]" if one.ok else "[bold red]no[/]", one.what, one.remedy)
+    out.print(rows)

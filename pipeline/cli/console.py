@@ -1,0 +1,88 @@
+"""How commands talk: results on stdout, everything else on stderr, errors as one sentence with what to do next."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from enum import IntEnum
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import HeadraceError, Misconfigured, Rejected
+from pipeline.model import JsonObject
+
+
+class Exit(IntEnum):
+    """What the exit code tells a script."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    PROBLEMS = 3
+    STOPPED = 4
+    INTERRUPTED = 130
+
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+
+
+def print_json(document: JsonObject) -> None:
+    """One JSON object on stdout, nothing else."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A message for people."""
+    err.print(text)
+
+
+def fail(error: HeadraceError) -> NoReturn:
+    """Say what is wrong and what to do, and leave with the exit code that stands for it."""
+    where = f" ({error.field})" if error.field and error.field not in error.message else ""
+    err.print(f"[bold red]error:[/] {_escaped(error.message)}{_escaped(where)}")
+    if error.remedy:
+        err.print(f"  [dim]→[/] {_escaped(error.remedy)}")
+    sys.exit(exit_code(error))
+
+
+def exit_code(error: HeadraceError) -> Exit:
+    if isinstance(error, Misconfigured | Rejected) or error.code in ("missing", "conflict"):
+        return Exit.USAGE
+    return Exit.STOPPED
+
+
+def fail_unexpected(error: BaseException, home: Path) -> NoReturn:
+    """A bug: the trace goes into a log, the user is told where."""
+    log = home / "logs" / "errors.log"
+    text = "".join(traceback.format_exception(error))
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        where = f"the details are in {log}"
+    except OSError:
+        where = "its details could not be written anywhere"
+    err.print(f"[bold red]unexpected error:[/] {_escaped(f'{type(error).__name__}: {error}'[:500])}")
+    err.print(f"  [dim]→[/] this is a bug in Headrace; {_escaped(where)}. What was done is safe; the command may be run again.")
+    sys.exit(Exit.BUG)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    return Table(*columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+
+
+def is_interactive() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,128 @@
+"""`headrace up` and the parts that it runs, each alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import click
+
+from pipeline import processes, wiring
+from pipeline.cli.console import say
+from pipeline.compute.local import local_cluster
+from pipeline.compute.standing import announced, standing_address
+from pipeline.flows.server import flow_environment, standing_server
+from pipeline.loopback import LOOPBACK, remembered_port
+from pipeline.settings import Settings, load_settings
+from pipeline.supervisor import Child, Supervisor
+
+
+@click.command()
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address that the gateway listens on.")
+@click.option("--port", type=int, default=0, help="Port of the gateway; default 8000, or a free one, remembered.")
+def up(host: str, port: int) -> None:
+    """Run the whole instance in the foreground: Prefect, workers, gateway and dispatcher.
+
+    Prints `ready <URL>` when it answers. `headrace ingest` works with and without it. Ctrl-C stops everything that
+    it started; what was under way goes on next time.
+
+    \b
+    Example:
+      headrace up --port 8080
+    """
+    settings = load_settings()
+    port = port or settings.port or remembered_port(settings.home, wiring.GATEWAY, wiring.DEFAULT_PORT)
+    base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
+    environment = {"HEADRACE_PORT": str(port), "HEADRACE_BASE_URL": base_url, "HEADRACE_HOME": str(settings.home)}
+    os.environ.update(environment)
+    with wiring.open_services(load_settings()):
+        pass  # migrations and the storage root are made once, before the parts meet over them
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    say("starting Prefect, workers, gateway and dispatcher …")
+    with standing_server(settings.home) as server:
+        environment |= flow_environment(server, settings.home)
+        health = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/healthz"  # noqa: S104
+        children = [
+            Child("workers", _headrace("worker"), environment, ready=partial(_has_workers, settings.home)),
+            Child("gateway", _headrace("serve", "--host", host, "--port", str(port)), environment, ready=partial(_answers, health)),
+            Child("dispatcher", _headrace("dispatch"), environment),
+        ]
+        supervisor = Supervisor(children, settings.home / "logs", on_ready=partial(_ready, base_url, server.ui_url, settings))
+        code = supervisor.run()
+    sys.exit(code)
+
+
+def _ready(base_url: str, ui_url: str, settings: Settings) -> None:
+    sys.stdout.write(f"ready {base_url}\n")
+    sys.stdout.flush()
+    say(f"  pages and API  {base_url}\n  OAI-PMH        {base_url}/oai2d\n  Prefect        {ui_url}")
+    say(f"  logs           {settings.home / 'logs'}\nCtrl-C stops it all")
+
+
+def _headrace(*arguments: str) -> list[str]:
+    return processes.python("pipeline", *arguments)
+
+
+def _has_workers(home: Path) -> bool:
+    return standing_address(home) is not None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@click.command()
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, default=0, help="Port; default 8000, or a free one, remembered.")
+def serve(host: str, port: int) -> None:
+    """Run the gateway alone: pages, API and OAI-PMH (`headrace up` runs it with everything else)."""
+    from gateway.app import serve as serve_gateway
+
+    settings = load_settings()
+    serve_gateway(settings, host=host, port=port or wiring.gateway_port(settings))
+
+
+@click.command()
+def dispatch() -> None:
+    """Run the dispatcher alone: preserves, registers, indexes and announces whatever is due."""
+    settings = load_settings()
+    stop = _stop_event()
+    with standing_server(settings.home) as server:
+        os.environ.update(flow_environment(server, settings.home))
+        from pipeline.flows.deliver import dispatch_forever
+
+        with wiring.open_services(settings) as services:
+            dispatch_forever(services, stop.is_set)
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 1000), default=None, help="How many; default: one a CPU.")
+def worker(workers: int | None) -> None:
+    """Run worker processes for this instance, which every `headrace ingest` on it then uses."""
+    settings = load_settings()
+    stop = _stop_event()
+    with (
+        local_cluster(workers or len(os.sched_getaffinity(0)), settings.home) as address,
+        announced(settings.home, address),
+    ):
+        say(f"workers at {address}")
+        stop.wait()
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+

@@ -1,0 +1,66 @@
+"""How far an ingest has come, in numbers that a person understands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Progress:
+    """Files and bytes of the plan, and what is done of them."""
+
+    files_total: int = 0
+    bytes_total: int = 0
+    files: int = 0
+    bytes: int = 0
+    rejected: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def begin(self, files: int, size: int) -> None:
+        self.files_total, self.bytes_total = files, size
+        self.started = time.monotonic()
+
+    def add(self, *, files: int, size: int, rejected: int) -> None:
+        self.files += files
+        self.bytes += size
+        self.rejected += rejected
+
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.bytes / max(time.monotonic() - self.started, 1e-3)
+
+    def seconds_left(self) -> float | None:
+        if not self.bytes or self.bytes_total <= self.bytes:
+            return None
+        return (self.bytes_total - self.bytes) / self.rate()
+
+    def percent(self) -> float:
+        """By bytes, or by files where all are empty."""
+        if self.bytes_total:
+            return min(100.0, 100.0 * self.bytes / self.bytes_total)
+        return 100.0 if not self.files_total else min(100.0, 100.0 * self.files / self.files_total)
+
+    def line(self) -> str:
+        left = self.seconds_left()
+        eta = "" if left is None else f" · {human_time(left)} left"
+        return (
+            f"{self.files:,} of {self.files_total:,} files · {human_size(self.bytes)} of"
+            f" {human_size(self.bytes_total)} · {human_size(self.rate())}/s{eta} · {self.rejected:,} rejected"
+        )
+
+
+def human_size(number: float) -> str:
+    """Bytes with a decimal unit: 1.5 GB."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(number) < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} PB"
+
+
+def human_time(seconds: float) -> str:
+    """Hours, minutes and seconds: 1:02:03, or 2:03."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

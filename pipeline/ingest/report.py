@@ -1,0 +1,161 @@
+"""What an accession did, as JSON for scripts and as lines for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import codec
+from pipeline.catalogue import accessions, deposits, records
+from pipeline.errors import Misconfigured
+from pipeline.ingest import manifest
+from pipeline.ingest.accession import Plan
+from pipeline.ingest.survey import Surveyed
+from pipeline.model import DepositState, Dissemination, JsonObject, Outcome, Problem
+from pipeline.services import Services
+
+LISTED = 10_000
+
+
+def of_accession(services: Services, accession_id: str) -> JsonObject:
+    """The report of an accession over all its runs. Raises `Missing`."""
+    with services.catalogue.read() as tx:
+        accession = accessions.get(tx, accession_id)
+        tally = deposits.tally(tx, accession_id)
+        total, files, size = deposits.extent(tx, accession_id)
+        unchanged, bytes_read = accessions.counters(tx, accession_id)
+        published = records.of_accession(tx, accession_id, limit=LISTED)
+        shown = records.disseminate(tx, services.repository, [one.id for one in published], file_limit=0)
+        listed = list(islice(accessions.problems(tx, accession_id), LISTED))
+        counts = accessions.problem_counts(tx, accession_id)
+    return {
+        "accession": accession.id,
+        "collection": accession.collection,
+        "source": accession.source,
+        "state": accession.state.value,
+        "reason": accession.reason,
+        "started": codec.time_to_json(accession.started),
+        "records": [_record(shown[one.id]) for one in published],
+        "unchanged": unchanged + tally.get(DepositState.UNCHANGED, 0),
+        "held": tally.get(DepositState.HELD, 0),
+        "records_total": tally.get(DepositState.PUBLISHED, 0),
+        "planned": tally.get(DepositState.PLANNED, 0) + tally.get(DepositState.SEALED, 0),
+        "problems": [codec.problem_to_json(one) for one in listed],
+        "problems_total": sum(counts.values()),
+        "files": files,
+        "bytes": size,
+        "bytes_read": bytes_read,
+        "flow_run": accession.flow_run,
+    }
+
+
+def of_run(services: Services, plan: Plan, survey: Path, seconds: dict[str, float]) -> JsonObject:
+    """The report of one run: that of its accession, with what the run found held before and unchanged. Where nothing
+    was to be done there is no new accession; the collection's last one is named."""
+    with services.catalogue.read() as tx:
+        before = accessions.problems_of(tx, plan.held_before)
+    if plan.accession_id is not None:
+        document = of_accession(services, plan.accession_id)
+        extra = before
+    else:
+        document = {
+            "accession": None,
+            "state": "completed",
+            "records": [],
+            "held": 0,
+            "records_total": 0,
+            "problems": [],
+            "problems_total": 0,
+            "files": 0,
+            "bytes": 0,
+            "bytes_read": 0,
+            "unchanged": plan.unchanged,
+        }
+        extra = [*islice(manifest.read_problems(survey), LISTED), *before]
+    document["held"] += len(plan.held_before)
+    document["problems"] = (document["problems"] + [codec.problem_to_json(one) for one in extra])[:LISTED]
+    document["problems_total"] += len(extra)
+    document["seconds"] = seconds
+    return document
+
+
+def problems_of_document(services: Services, document: JsonObject) -> Iterator[Problem]:
+    """Every problem that a report is about, however many."""
+    if document["problems_total"] <= LISTED or document["accession"] is None:
+        yield from map(codec.problem_from_json, document["problems"])
+        return
+    with services.catalogue.read() as tx:
+        yield from accessions.problems(tx, document["accession"])
+
+
+def of_plan(plan: Plan, surveyed: Surveyed, services: Services) -> JsonObject:
+    """What a dry run says."""
+    with services.catalogue.read() as tx:
+        before = accessions.problems_of(tx, plan.held_before)
+    found = list(islice(manifest.read_problems(surveyed.folder), LISTED))
+    summary = surveyed.summary
+    return {
+        "collection": surveyed.collection,
+        "records": summary.records,
+        "files": summary.files,
+        "bytes": summary.bytes,
+        "new": plan.new,
+        "versions": plan.versions,
+        "revisions": plan.revisions,
+        "unchanged": plan.unchanged,
+        "held": len(plan.held_before) + plan.invalid,
+        "files_to_ingest": plan.files_to_ingest,
+        "bytes_to_ingest": plan.bytes_to_ingest,
+        "likely_duplicates": manifest.likely_duplicates(surveyed.folder),
+        "problems": [codec.problem_to_json(one) for one in (found + before)[:LISTED]],
+        "problems_total": sum(summary.problems.values()) + len(before),
+    }
+
+
+def write_problems(problems: Iterable[Problem], path: Path) -> int:
+    """Write all problems into a JSON Lines or Parquet file, by its suffix; how many. Raises `Misconfigured`."""
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise Misconfigured(
+            f"{path} is neither .jsonl nor .parquet", field="--report", remedy="name the report *.jsonl or *.parquet"
+        )
+    rows = (codec.problem_to_json(one) for one in problems)
+    number = 0
+    if path.suffix == ".jsonl":
+        with path.open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                number += 1
+        return number
+    schema = pa.schema(
+        [(name, pa.string()) for name in ("path", "record", "outcome", "code", "field", "reason", "remedy")]
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        while some := list(islice(rows, LISTED)):
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+            number += len(some)
+    return number
+
+
+def is_clean(document: JsonObject) -> bool:
+    """Whether nothing was rejected, quarantined or held."""
+    bad = (Outcome.REJECTED, Outcome.QUARANTINED)
+    return document["held"] == 0 and not any(one["outcome"] in bad for one in document["problems"])
+
+
+def _record(shown: Dissemination) -> JsonObject:
+    record = shown.record
+    return {
+        "id": record.id,
+        "concept_id": record.concept_id,
+        "doi": shown.doi,
+        "concept_doi": shown.concept_doi,
+        "url": shown.url,
+        "version": record.version,
+        "files": record.file_count,
+        "bytes": record.total_bytes,
+    }
