@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -54,12 +55,14 @@ REPOSITORY = Repository(
 _ALPHABET = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"])
 
 
+@cache
 def texts(least: int = 1, most: int = 30) -> SearchStrategy[str]:
     """Clean text of any script, with much that is special in XML, HTML, CSV and URLs."""
     raw = st.text(_ALPHABET | st.sampled_from("<>&\"'\\/%#?;, \n—é中𝒳"), min_size=least, max_size=most)
     return raw.map(clean).filter(lambda text: len(text) >= least)
 
 
+@cache
 def markup(least: int = 3) -> SearchStrategy[str]:
     """Sanitised HTML."""
     wrapped = st.sampled_from(["{}", "<p>{}</p>", "<b>{}</b> & <i>x</i>", "<ul><li>{}</li></ul>", "{}<br>y"])
@@ -67,6 +70,7 @@ def markup(least: int = 3) -> SearchStrategy[str]:
     return whole.map(sanitise).filter(lambda html: len(html) >= least)
 
 
+@cache
 def edtf_dates() -> SearchStrategy[str]:
     """Dates and intervals of EDTF level 0."""
     days = st.dates(date(1, 1, 1), date(9998, 12, 31))
@@ -83,13 +87,19 @@ GNDS = ("170118215", "118540238", "4127793-4")
 RORS = ("00k4n6c32", "04wxnsj81", "021nxhr62")
 
 
+@cache
 def _names() -> SearchStrategy[str]:
     return texts(1, 15).map(lambda text: clean(text.replace(",", ""))).filter(bool)
 
 
+@cache
+def persons() -> SearchStrategy[JsonObject]:
+    """People and organisations as creators and contributors have them."""
+    return _persons()
+
+
 @st.composite
-def persons(draw: DrawFn) -> JsonObject:
-    """A person or an organisation as creators and contributors have it."""
+def _persons(draw: DrawFn) -> JsonObject:
     if draw(st.booleans()):
         family, given = draw(_names()), draw(st.just("") | _names())
         who: JsonObject = {"type": "personal", "name": f"{family}, {given}" if given else family}
@@ -105,6 +115,7 @@ def persons(draw: DrawFn) -> JsonObject:
     return {"person_or_org": who} | ({"affiliations": affiliations} if affiliations else {})
 
 
+@cache
 def _affiliations() -> SearchStrategy[JsonObject]:
     return st.fixed_dictionaries({"name": texts()}, optional={"id": st.sampled_from(RORS)})
 
@@ -135,6 +146,7 @@ _URLS = st.builds(
 ).map(clean)
 
 
+@cache
 def _geometries() -> SearchStrategy[JsonObject]:
     positions = st.tuples(st.floats(-180, 180, allow_nan=False), st.floats(-90, 90, allow_nan=False)).map(
         list
@@ -149,6 +161,7 @@ def _geometries() -> SearchStrategy[JsonObject]:
     )
 
 
+@cache
 def _funding() -> SearchStrategy[JsonObject]:
     known = st.sampled_from(sorted(vocabulary.funders())).map(
         lambda key: {"id": key, "name": vocabulary.funders()[key]["title"]}
@@ -160,6 +173,7 @@ def _funding() -> SearchStrategy[JsonObject]:
     return st.fixed_dictionaries({"funder": known | other}, optional={"award": award})
 
 
+@cache
 def _rights() -> SearchStrategy[JsonObject]:
     own = st.fixed_dictionaries({"title": texts().map(lambda title: {"en": title})}, optional={"link": _URLS})
     return _id_of(vocabulary.licences()) | own
@@ -172,6 +186,7 @@ def _described(
     return st.fixed_dictionaries({key: text, "type": _id_of(kinds)}, optional={"lang": lang})
 
 
+@cache
 def metadata() -> SearchStrategy[JsonObject]:
     """The canonical `metadata` of a publishable record."""
     some: Any = lambda each: st.lists(each, min_size=1, max_size=3)  # noqa: E731
@@ -228,6 +243,7 @@ def metadata() -> SearchStrategy[JsonObject]:
     )
 
 
+@cache
 def custom_fields() -> SearchStrategy[JsonObject]:
     """The canonical `custom_fields`."""
 
@@ -248,6 +264,7 @@ def custom_fields() -> SearchStrategy[JsonObject]:
     )
 
 
+@cache
 def accesses() -> SearchStrategy[Access]:
     """Open, restricted, or embargoed beyond `TODAY`."""
     until = st.integers(1, 4000).map(lambda days: TODAY + timedelta(days=days))
@@ -258,6 +275,7 @@ def accesses() -> SearchStrategy[Access]:
     )
 
 
+@cache
 def descriptions() -> SearchStrategy[Description]:
     """Descriptions that may be published on `TODAY`, in canonical form."""
     return st.builds(
@@ -272,21 +290,22 @@ def descriptions() -> SearchStrategy[Description]:
 # ---------------------------------------------------------------- records
 
 
-@st.composite
-def file_entries(draw: DrawFn, key: str) -> FileEntry:
-    """A file in custody, scanned or not, identified or not."""
-    return FileEntry(
-        key=key,
-        size=draw(st.integers(0, 2**50)),
-        digests={"md5": draw(st.text("0123456789abcdef", min_size=32, max_size=32)), "sha256": "ab" * 32},
-        content=key,
-        identification=Identification(
-            "fmt/101", mime=draw(st.sampled_from(["", "text/csv", "application/xml"]))
-        ),
-        scan=ScanVerdict(draw(st.sampled_from(ScanStatus)), engine="test"),
+@cache
+def file_entries() -> SearchStrategy[FileEntry]:
+    """Files in custody, scanned or not, identified or not."""
+    mimes = st.sampled_from(["", "text/csv", "application/xml"])
+    return st.builds(
+        FileEntry,
+        key=file_keys(),
+        size=st.integers(0, 2**50),
+        digests=st.binary(min_size=16, max_size=16).map(lambda md5: {"md5": md5.hex(), "sha256": "ab" * 32}),
+        content=st.just("content"),
+        identification=mimes.map(lambda mime: Identification("fmt/101", mime=mime)),
+        scan=st.sampled_from(ScanStatus).map(lambda status: ScanVerdict(status, engine="test")),
     )
 
 
+@cache
 def file_keys() -> SearchStrategy[str]:
     """Logical paths, one to three levels deep."""
     part = (
@@ -295,6 +314,10 @@ def file_keys() -> SearchStrategy[str]:
         .filter(lambda text: text not in (".", ".."))
     )
     return st.lists(part, min_size=1, max_size=3).map("/".join)
+
+
+_FILES = st.lists(file_entries(), unique_by=lambda file: file.key, max_size=3)
+_MICROSECONDS = st.integers(0, 10**14)
 
 
 @st.composite
@@ -309,9 +332,8 @@ def disseminations(
     count = 1 if description.doi else draw(st.integers(1, 3))
     version = draw(st.integers(1, count))
     record_id = concept_id + version
-    keys = draw(st.lists(file_keys(), unique=True, max_size=3))
-    files = tuple(draw(file_entries(key)) for key in keys)
-    created = draw(st.datetimes(datetime(2020, 1, 1), datetime(2026, 3, 9), timezones=st.just(UTC)))  # noqa: DTZ001
+    files = tuple(draw(_FILES))
+    created = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=draw(_MICROSECONDS))
     record = Record(
         id=record_id,
         concept_id=concept_id,
@@ -322,7 +344,7 @@ def disseminations(
         description=description,
         owner="ida@example.org",
         created=created,
-        modified=created + timedelta(microseconds=draw(st.integers(0, 10**12))),
+        modified=created + timedelta(microseconds=draw(_MICROSECONDS)),
         file_count=len(files),
         total_bytes=sum(file.size for file in files),
     )
