@@ -1,7 +1,5 @@
 """Who asks: the token of a request (zenodo-api §1)."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import Depends, Request

@@ -4,8 +4,6 @@ Nothing that was uploaded may run in a browser under our name: texts are shown a
 as themselves, all else is a download (zenodo-api §3.12 and (d)1).
 """
 
-from __future__ import annotations
-
 import mimetypes
 import re
 from collections.abc import Iterator, Mapping
@@ -25,7 +23,21 @@ BINARY = "application/octet-stream"
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("image/webp", ".webp")
 _TYPES.add_type("image/avif", ".avif")
-for _ending in (".bib", ".geojson", ".ipynb", ".jl", ".log", ".md", ".r", ".rst", ".sql", ".tex", ".toml", ".yaml", ".yml"):
+for _ending in (
+    ".bib",
+    ".geojson",
+    ".ipynb",
+    ".jl",
+    ".log",
+    ".md",
+    ".r",
+    ".rst",
+    ".sql",
+    ".tex",
+    ".toml",
+    ".yaml",
+    ".yml",
+):
     _TYPES.add_type("text/plain", _ending)
 
 _IMAGES = frozenset({"image/avif", "image/bmp", "image/gif", "image/jpeg", "image/png", "image/webp"})
@@ -126,7 +138,7 @@ _RANGE = re.compile(r"bytes=[ \t]*(\d{0,40})-(\d{0,40})[ \t]*", re.IGNORECASE | 
 
 
 def requested_span(headers: Mapping[str, str], validators: Validators, size: int) -> Span | None:
-    """The part that a Range header asks for (RFC 9110 §14); None for all of the file: also for several ranges, for
+    """The part that a Range header asks for (RFC 9110 §14), None for all of it: also for several ranges, for
     what cannot be read, and where If-Range tells of another state. Raises `RangeNotSatisfiable`."""
     asked = headers.get("range")
     if asked is None or not _is_same(headers.get("if-range"), validators):

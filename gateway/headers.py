@@ -1,7 +1,5 @@
 """Headers that every answer carries, and the bounds of what a request may be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
@@ -13,7 +11,7 @@ LONGEST_QUERY = 32_768
 """Bytes of a query string; the longest question of the search language fits in."""
 
 CONTENT_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
-"""The Content-Security-Policy of uploaded bytes: whatever a browser makes of them has no origin and no scripts."""
+"""The Content-Security-Policy of uploaded bytes: a browser gives them no origin and no scripts."""
 
 _DEFAULTS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"

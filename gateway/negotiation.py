@@ -1,7 +1,5 @@
 """Content negotiation as Zenodo does it (zenodo-api §0.3): by quality, and only exact names match."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ Bodies are Zenodo's (zenodo-api §0.5): `status`, `message`, and `errors` where 
 wrong inside is logged under an `error_id` and never told.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +14,16 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.errors import Conflict, Corrupt, Denied, HeadraceError, Misconfigured, Missing, Rejected, Unavailable
+from pipeline.errors import (
+    Conflict,
+    Corrupt,
+    Denied,
+    HeadraceError,
+    Misconfigured,
+    Missing,
+    Rejected,
+    Unavailable,
+)
 from pipeline.model import JsonObject
 
 _LOG = logging.getLogger(__name__)
@@ -31,9 +38,9 @@ class BadToken(HeadraceError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The server could not verify that you are authorized to access the URL requested. You either supplied"
-            " the wrong credentials (e.g. a bad password), or your browser doesn't understand how to supply the"
-            " credentials required."
+            "The server could not verify that you are authorized to access the URL requested. You either"
+            " supplied the wrong credentials (e.g. a bad password), or your browser doesn't understand how to"
+            " supply the credentials required."
         )
 
 
@@ -67,7 +74,9 @@ class Withdrawn(HeadraceError):
         self.tombstone = tombstone
 
 
-class RecordMoved(Exception):  # noqa: N818 - not an error: the address is a work's, and stands for its newest version
+class RecordMoved(Exception):
+    """The id in the address is a work's, and stands for its newest version."""
+
     def __init__(self, record_id: int) -> None:
         super().__init__(record_id)
         self.record_id = record_id
@@ -168,8 +177,8 @@ def install(app: FastAPI, page: PageRenderer) -> None:
 
 
 class _LastResort:
-    """Answers errors that nobody expected. Once an answer has begun all that is left is to break it off, so that
-    the client sees that it is not whole."""
+    """Answers errors that nobody expected. Once an answer has begun all that is left is to break it off, so
+    that the client sees that it is not whole."""
 
     def __init__(self, app: ASGIApp, *, handle: Callable[[Request, Exception], Response]) -> None:
         self._app = app

@@ -4,22 +4,20 @@ Descriptions are public as long as their record is (zenodo-api §3.11); of a wit
 tombstone is, so nobody reads its files.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from pipeline.model import Access, FilesAccess, Record, RecordState, ScanStatus, ScanVerdict
+from pipeline.model import Access, Dissemination, FilesAccess, Record, RecordState, ScanStatus, ScanVerdict
 
 ScanGate: TypeAlias = Literal["none", "serve", "publish"]
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks: `email` None for a stranger. `scopes` are what the credential was made for; reading needs none
-    (zenodo-api §1.3)."""
+    """Who asks: `email` None for a stranger. `scopes` are what the credential was made for; reading needs
+    none (zenodo-api §1.3)."""
 
     email: str | None = None
     admin: bool = False
@@ -52,7 +50,7 @@ def access_status(access: Access, *, today: date) -> AccessStatus:
 
 
 def may_read_files(record: Record, viewer: Viewer, *, today: date) -> bool:
-    """Whether `viewer` may list and read the files: everybody while they are open, else owner and administrators."""
+    """Whether `viewer` may list and read the files: all may while they are open, else owner and admins."""
     if record.state is not RecordState.PUBLISHED:
         return False
     if access_status(record.description.access, today=today) is AccessStatus.OPEN or viewer.admin:
@@ -60,9 +58,18 @@ def may_read_files(record: Record, viewer: Viewer, *, today: date) -> bool:
     return viewer.email is not None and viewer.email == record.owner
 
 
+def as_of(described: Dissemination, *, today: date) -> Dissemination:
+    """The record as it is today: an embargo that has ended is lifted, though it may not be noted yet."""
+    access = described.record.description.access
+    if access.files is FilesAccess.PUBLIC or access_status(access, today=today) is not AccessStatus.OPEN:
+        return described
+    description = replace(described.record.description, access=replace(access, files=FilesAccess.PUBLIC))
+    return replace(described, record=replace(described.record, description=description))
+
+
 def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
-    """Why a file with this verdict is kept back, if it is. Infected files always are; with the gate `serve` all
-    that are not known to be clean (architecture §9)."""
+    """Why a file with this verdict is kept back, if it is. Infected files always are; with the gate `serve`
+    all that are not known to be clean (architecture §9)."""
     if verdict.status is ScanStatus.INFECTED:
         return Withheld.INFECTED
     if gate == "serve" and verdict.status is not ScanStatus.CLEAN:

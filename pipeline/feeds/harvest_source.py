@@ -1,7 +1,5 @@
 """What OAI-PMH harvests from: the catalogue's announced records, seen through one transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -32,7 +30,8 @@ class CatalogueSource:
 
     def sets(self) -> Sequence[OaiSet]:
         return [
-            OaiSet(community_set(one.slug), one.title, one.description) for one in communities.everyone(self._tx)
+            OaiSet(community_set(one.slug), one.title, one.description)
+            for one in communities.everyone(self._tx)
         ]
 
     def get(self, record_id: int) -> HarvestItem | None:
@@ -54,7 +53,9 @@ class CatalogueSource:
         if _is_unknown(set_spec):
             return []
         community = None if set_spec is None else community_slug(set_spec)
-        stamped = harvest.page(self._tx, start=start, until=until, community=community, after=after, limit=limit)
+        stamped = harvest.page(
+            self._tx, start=start, until=until, community=community, after=after, limit=limit
+        )
         shown = self._disseminate([one.record_id for one in stamped], headers_only=headers_only)
         return [_item(one, shown[one.record_id], headers_only=headers_only) for one in stamped]
 

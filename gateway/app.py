@@ -1,0 +1,78 @@
+"""The application: routers, error answers, what every answer passes through; and its server."""
+
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+from prometheus_client import CollectorRegistry
+from starlette.staticfiles import StaticFiles
+
+from gateway import feeds, files, landing, operations, pages, problems, records
+from gateway.headers import ApiCors, SecurityHeaders
+from gateway.problems import RecordMoved
+from pipeline import wiring
+from pipeline.services import Services
+from pipeline.settings import Settings
+
+_STATIC = Path(__file__).parent / "static"
+_SHUTDOWN_SECONDS = 10
+
+
+def create_app(services: Services) -> FastAPI:
+    """The gateway over `services`, which the caller closes."""
+    # No schema is served: its viewers load scripts of other sites.
+    app = FastAPI(
+        title=services.repository.name,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    app.state.metrics = CollectorRegistry()
+    app.state.metrics.register(operations.CatalogueCollector(services))
+    for router in (
+        files.router,
+        records.router,
+        landing.router,
+        pages.router,
+        feeds.router,
+        operations.router,
+    ):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=_STATIC))
+    app.add_exception_handler(RecordMoved, _redirect_to_newest)
+    # The last one added is the outermost.
+    problems.install(app, pages.error_page)
+    app.add_middleware(ApiCors)
+    app.add_middleware(operations.Instrumented, registry=app.state.metrics)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _redirect_to_newest(request: Request, moved: Exception) -> Response:
+    """The same address with the id of the work's newest version in it."""
+    asked = request.path_params["record_id"]
+    head, _, tail = request.url.path.partition(f"/records/{asked}")
+    services: Services = request.app.state.services
+    query = f"?{request.url.query}" if request.url.query else ""
+    path = quote(f"{head}/records/{cast('RecordMoved', moved).record_id}{tail}")
+    return RedirectResponse(f"{services.repository.base_url}{path}{query}", 302)
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Run the gateway in this process until it is told to stop (SIGTERM, Ctrl-C). Raises what opening the
+    services raises."""
+    with wiring.open_services(settings) as services:
+        uvicorn.run(
+            create_app(services),
+            host=host,
+            port=port,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )

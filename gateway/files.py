@@ -1,0 +1,180 @@
+"""Files of published records: their list, one entry, the bytes (zenodo-api §3.12)."""
+
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import quote
+from uuid import uuid5
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from gateway import content
+from gateway.auth import ServicesHere, ViewerHere
+from gateway.formats import to_json
+from gateway.headers import CONTENT_POLICY
+from gateway.lookup import find
+from pipeline import codec
+from pipeline.access import Viewer, Withheld, may_read_files, withheld
+from pipeline.catalogue import Transaction, records
+from pipeline.errors import Conflict, Denied, Missing
+from pipeline.feeds import crosswalks
+from pipeline.model import FileEntry, JsonObject, Record
+from pipeline.retrieval import read_file
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api/records/{record_id}/files")
+READ = ["GET", "HEAD"]
+_PAGE = 1000
+
+
+@router.api_route("", methods=READ)
+def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    """All files, however many: the answer is made page by page while it is sent."""
+    with services.catalogue.read() as tx:
+        record = readable(services, tx, record_id, viewer)
+    return StreamingResponse(_listing(services, record), media_type="application/json")
+
+
+@router.api_route("/{key:path}/content", methods=READ)
+def read_content(
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: ViewerHere
+) -> Response:
+    with services.catalogue.read() as tx:
+        record = readable(services, tx, record_id, viewer)
+        try:
+            entry = file_of(tx, record, key)
+        except Missing:
+            # The address of the entry of a file that is itself called `…/content`.
+            other = file_of(tx, record, f"{key}/content", missing=key)
+            return JSONResponse(_entry(services, record, other))
+    return served(request, services, record, entry)
+
+
+@router.api_route("/{key:path}", methods=READ)
+def read_entry(record_id: str, key: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    with services.catalogue.read() as tx:
+        record = readable(services, tx, record_id, viewer)
+        entry = file_of(tx, record, key)
+    return JSONResponse(_entry(services, record, entry))
+
+
+# ---------------------------------------------------------------- rights
+
+
+def readable(services: Services, tx: Transaction, record_id: str, viewer: Viewer) -> Record:
+    """The record whose files the viewer may read. Raises as `find`, and `Denied`."""
+    record = find(services, tx, record_id)
+    if not may_read_files(record, viewer, today=services.now().date()):
+        raise Denied("Permission denied.")
+    return record
+
+
+def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> FileEntry:
+    """Raises `Missing`, naming the file as it was asked for."""
+    try:
+        return records.holding(tx, record.id, key).entry
+    except Missing:
+        raise Missing(f"Record '{record.id}' has no file '{missing or key}'.") from None
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def served(request: Request, services: Services, record: Record, entry: FileEntry) -> Response:
+    """The bytes, or the part of them, that are asked for. Whoever asks may read them. Raises `Conflict`
+    for a file that waits for its scan, `Denied` for an infected one, `RangeNotSatisfiable`."""
+    _check_verdict(services, entry)
+    validators = content.Validators(content.entity_tag(entry), record.created)
+    headers = _headers(request, entry, validators)
+    if content.is_unchanged(request.headers, validators):
+        return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        return Response(headers={**headers, "Content-Length": str(entry.size)})
+    span = content.requested_span(request.headers, validators, entry.size)
+    status = 200 if span is None else 206
+    whole = span or content.Span(0, entry.size, entry.size)
+    headers["Content-Length"] = str(whole.length)
+    if span is not None:
+        headers["Content-Range"] = span.content_range
+    blocks = read_file(services, record.id, entry.key, whole.start, whole.length)
+    return StreamingResponse(_threaded(content.in_blocks(blocks)), status, headers)
+
+
+def _check_verdict(services: Services, entry: FileEntry) -> None:
+    match withheld(entry.scan, services.settings.scan_gate):
+        case Withheld.BEING_SCANNED:
+            raise Conflict(f"The file '{entry.key}' is being scanned for viruses; please try again later.")
+        case Withheld.INFECTED:
+            raise Denied(f"The file '{entry.key}' is infected and not served.")
+
+
+def _headers(request: Request, entry: FileEntry, validators: content.Validators) -> dict[str, str]:
+    media_type, may_show = content.served_type(entry)
+    wants_attachment = request.query_params.get("download") == "1"
+    is_public = "Authorization" not in request.headers and "access_token" not in request.query_params
+    return {
+        "Content-Type": media_type,
+        "Content-Disposition": content.disposition(entry.key, attachment=wants_attachment or not may_show),
+        "Content-Security-Policy": CONTENT_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "bytes",
+        "ETag": validators.etag,
+        "Last-Modified": validators.last_modified,
+        "Cache-Control": "no-cache" if is_public else "private, no-cache",
+        "Vary": "Authorization",
+        # Pages of other sites may show open data; the right to read was checked.
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+
+
+async def _threaded(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The blocks, each read in a thread: one at a time, when the client has taken the one before."""
+    while (block := await run_in_threadpool(next, blocks, None)) is not None:
+        yield block
+
+
+# ---------------------------------------------------------------- entries
+
+
+def _listing(services: Services, record: Record) -> Iterator[bytes]:
+    address = f"{services.repository.base_url}/api/records/{record.id}/files"
+    head = {"enabled": True, "links": {"self": address}, "default_preview": None, "order": []}
+    yield to_json(head)[:-1] + b', "entries": ['
+    page, separator = _next_page(services, record, ""), b""
+    while page:
+        yield separator + b", ".join(to_json(_entry(services, record, entry)) for entry in page)
+        page, separator = _next_page(services, record, page[-1].key), b", "
+    yield b"]}"
+
+
+def _next_page(services: Services, record: Record, after: str) -> list[FileEntry]:
+    with services.catalogue.read() as tx:
+        return records.files(tx, record.id, after=after, limit=_PAGE)
+
+
+def _entry(services: Services, record: Record, entry: FileEntry) -> JsonObject:
+    """A file as Zenodo describes it, and what we know besides: every digest, what was declared, the format,
+    the virus scan."""
+    address = f"{services.repository.base_url}/api/records/{record.id}/files/{quote(entry.key)}"
+    file_id = crosswalks.file_id(services.repository.id, record.id, entry.key)
+    return {
+        "key": entry.key,
+        "created": record.created.isoformat(timespec="microseconds"),
+        "updated": record.created.isoformat(timespec="microseconds"),
+        "mimetype": content.guessed_type(entry),
+        "version_id": str(uuid5(file_id, content.entity_tag(entry))),
+        "file_id": str(file_id),
+        "bucket_id": str(crosswalks.file_id(services.repository.id, record.id, "")),
+        "metadata": None,
+        "access": {"hidden": False},
+        "links": {"self": address, "content": f"{address}/content"},
+        "storage_class": "L",
+        "checksum": content.entity_tag(entry).strip('"'),
+        "size": entry.size,
+        "transfer": {"type": "L"},
+        "status": "completed",
+        "digests": dict(entry.digests),
+        "declared": dict(entry.declared),
+        "identification": codec.identification_to_json(entry.identification),
+        "scan": codec.verdict_to_json(entry.scan),
+    }

@@ -1,0 +1,130 @@
+"""The formats in which a record is given out (zenodo-api §3.9), and how a request chooses among them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from lxml import etree
+
+from gateway.negotiation import choose
+from gateway.problems import NotAcceptable
+from pipeline.feeds import crosswalks
+from pipeline.model import Dissemination, JsonObject
+
+VARY = "Accept, Authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`name` is the word in `/records/{id}/export/{name}`, empty where there is no such address; `convert`
+    takes whether the asker may read the files."""
+
+    name: str
+    title: str
+    media_types: tuple[str, ...]
+    ending: str
+    convert: Callable[[Dissemination, bool], JsonObject | etree._Element]
+
+    @property
+    def served_as(self) -> str:
+        charset = "; charset=utf-8" if self.ending == "xml" else ""
+        return self.media_types[0] + charset
+
+    def render(self, described: Dissemination, *, files_open: bool, indent: int | None = None) -> bytes:
+        converted = self.convert(described, files_open)
+        if isinstance(converted, dict):
+            return to_json(converted, indent=indent)
+        document: bytes = etree.tostring(converted, xml_declaration=True, encoding="UTF-8")
+        return document
+
+
+def to_json(document: object, *, indent: int | None = None) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=indent).encode()
+
+
+ZENODO = Format(
+    "",
+    "Zenodo JSON",
+    ("application/json", "application/vnd.zenodo.v1+json"),
+    "json",
+    lambda described, files_open: crosswalks.zenodo_json(described, files_open=files_open),
+)
+RDM = Format(
+    "json",
+    "JSON",
+    ("application/vnd.inveniordm.v1+json",),
+    "json",
+    lambda described, files_open: crosswalks.rdm_json(described, files_open=files_open),
+)
+JSON_LD = Format(
+    "json-ld",
+    "JSON-LD (schema.org)",
+    ("application/ld+json",),
+    "json",
+    lambda described, _: crosswalks.schema_org(described),
+)
+DATACITE_JSON = Format(
+    "datacite-json",
+    "DataCite JSON",
+    ("application/vnd.datacite.datacite+json",),
+    "json",
+    lambda described, _: crosswalks.datacite_json(described),
+)
+DATACITE_XML = Format(
+    "datacite-xml",
+    "DataCite XML",
+    ("application/vnd.datacite.datacite+xml", "application/x-datacite+xml"),
+    "xml",
+    lambda described, _: crosswalks.datacite_xml(described),
+)
+DUBLIN_CORE = Format(
+    "dublincore",
+    "Dublin Core",
+    ("application/x-dc+xml",),
+    "xml",
+    lambda described, _: crosswalks.oai_dc(described),
+)
+
+FORMATS = (ZENODO, RDM, JSON_LD, DATACITE_JSON, DATACITE_XML, DUBLIN_CORE)
+BY_MEDIA_TYPE: Mapping[str, Format] = {media_type: one for one in FORMATS for media_type in one.media_types}
+IN_LISTS = tuple(media_type for media_type, one in BY_MEDIA_TYPE.items() if one.ending == "json")
+"""Media types of lists of records: of the JSON forms only, several XML documents in a row are none."""
+EXPORTS: Mapping[str, Format] = {one.name: one for one in FORMATS if one.name}
+OLD_EXPORTS: Mapping[str, str] = {"dcite4": DATACITE_XML.name, "xd": DUBLIN_CORE.name}
+"""Names of formats before 2023, which links still bear (§3.13)."""
+
+
+def negotiated(request: Request, offered: Sequence[str]) -> Format:
+    """The format that the request wants. Raises `NotAcceptable`."""
+    chosen = choose(request.headers.get("accept"), offered)
+    if chosen is None:
+        raise NotAcceptable(", ".join(offered))
+    return BY_MEDIA_TYPE[chosen]
+
+
+def indentation(request: Request) -> int | None:
+    """`?prettyprint=1` indents JSON (zenodo-api §0.1)."""
+    return 2 if "prettyprint" in request.query_params else None
+
+
+def rendered(request: Request, described: Dissemination, form: Format, *, files_open: bool) -> Response:
+    """The record in a format, or 304 where the client has it already."""
+    headers = {
+        "ETag": _entity_tag(described, form, files_open=files_open),
+        "Vary": VARY,
+        "Cache-Control": "no-cache",
+        "Link": f'<{described.url}>; rel="describes"; type="text/html"',
+    }
+    tags = request.headers.get("if-none-match", "")
+    if headers["ETag"] in (tag.strip().removeprefix("W/") for tag in tags.split(",")):
+        return Response(status_code=304, headers=headers)
+    body = form.render(described, files_open=files_open, indent=indentation(request))
+    return Response(body, headers=headers, media_type=form.served_as)
+
+
+def _entity_tag(described: Dissemination, form: Format, *, files_open: bool) -> str:
+    # A bare number in Zenodo's own form (§0.6). Other forms, and a view with the files closed, are other
+    # representations, and a strong tag must tell them apart.
+    parts = [str(described.record.change), form.name, "" if files_open else "closed"]
+    return f'"{"-".join(filter(None, parts))}"'

@@ -1,0 +1,72 @@
+"""From the id in an address to the record that it names, and Zenodo's answers for want of one (§3.5)."""
+
+import re
+
+from gateway.problems import RecordMoved, Withdrawn
+from pipeline.access import as_of
+from pipeline.catalogue import Transaction, records
+from pipeline.errors import Missing
+from pipeline.feeds import crosswalks
+from pipeline.model import Dissemination, Record, RecordState
+from pipeline.services import Services
+
+FILES_IN_RECORD = 10_000
+"""Files listed in one record's JSON; `/files` lists them all."""
+
+# An id fits into 64 bits, and has one spelling only.
+_ID = re.compile("[1-9][0-9]{0,17}")
+
+
+def find(services: Services, tx: Transaction, record_id: str) -> Record:
+    """The published record of that id. Raises `Missing`, `RecordMoved` for the id of a work, `Withdrawn`."""
+    number = _number(record_id)
+    try:
+        record = records.get(tx, number)
+    except Missing:
+        raise RecordMoved(_newest(services, tx, number)) from None
+    if record.state is RecordState.WITHDRAWN:
+        raise withdrawn(services, tx, record.id)
+    return record
+
+
+def find_described(
+    services: Services, tx: Transaction, record_id: str, *, file_limit: int = FILES_IN_RECORD
+) -> Dissemination:
+    """As `find`, with all that outputs show of the record today."""
+    record = find(services, tx, record_id)
+    described = records.disseminate(tx, services.repository, [record.id], file_limit=file_limit)[record.id]
+    return as_of(described, today=services.now().date())
+
+
+def newest_id(services: Services, tx: Transaction, record_id: str) -> int:
+    """The newest version of the work that the id, of any version or of the work itself, belongs to: of those
+    that are still published, if there are any. Raises `Missing`."""
+    number = _number(record_id)
+    try:
+        concept_id = records.get(tx, number).concept_id
+    except Missing:
+        concept_id = number
+    return _newest(services, tx, concept_id)
+
+
+def withdrawn(services: Services, tx: Transaction, record_id: int) -> Withdrawn:
+    described = records.disseminate(tx, services.repository, [record_id], file_limit=0)[record_id]
+    return Withdrawn(record_id, crosswalks.tombstone_json(described)["tombstone"])
+
+
+def _number(record_id: str) -> int:
+    if not _ID.fullmatch(record_id):
+        raise Missing("The persistent identifier does not exist.")
+    return int(record_id)
+
+
+def _newest(services: Services, tx: Transaction, concept_id: int) -> int:
+    try:
+        latest = records.latest(tx, concept_id)
+    except Missing:
+        raise Missing("The persistent identifier does not exist.") from None
+    if latest.state is RecordState.PUBLISHED:
+        return latest.id
+    versions = records.disseminate(tx, services.repository, [latest.id], file_limit=0)[latest.id].versions
+    published = [one.record_id for one in versions if one.state is RecordState.PUBLISHED]
+    return published[-1] if published else latest.id

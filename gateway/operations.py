@@ -1,0 +1,124 @@
+"""What operators ask: is it up (`/healthz`), and how does it fare (`/metrics`, Prometheus)."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.auth import ServicesHere
+from gateway.records import READ
+from pipeline.catalogue import outbox, records
+from pipeline.errors import HeadraceError, Unavailable
+from pipeline.services import Services
+
+router = APIRouter()
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# ---------------------------------------------------------------- health
+
+
+@router.api_route("/healthz", methods=READ)
+def health(services: ServicesHere) -> Response:
+    """200 when requests can be answered: without the catalogue none can, without the others some can."""
+    parts = {
+        "catalogue": _state(services.catalogue.ping),
+        "store": _state(services.store.room),
+        "index": _state(services.index.count),
+    }
+    is_up = parts["catalogue"] == "ok"
+    status = "ok" if set(parts.values()) == {"ok"} else "degraded" if is_up else "unavailable"
+    body = {"status": status, "parts": parts}
+    return JSONResponse(body, 200 if is_up else 503, {"Cache-Control": "no-store"})
+
+
+def _state(probe: Callable[[], object]) -> str:
+    # The reason may name hosts: it is for the log of whoever looks at the part, not for the world.
+    try:
+        probe()
+    except HeadraceError as error:
+        return error.code
+    return "ok"
+
+
+# ---------------------------------------------------------------- metrics
+
+
+@router.api_route("/metrics", methods=READ)
+def metrics(request: Request) -> Response:
+    registry: CollectorRegistry = request.app.state.metrics
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class CatalogueCollector(Collector):
+    """Asks the catalogue when Prometheus asks us."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("headrace_catalogue_up", "Whether the catalogue answers")
+        try:
+            with self._services.catalogue.read() as tx:
+                published, waiting = records.count(tx), outbox.waiting(tx)
+        except Unavailable:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield GaugeMetricFamily("headrace_records", "Published records", value=published)
+        yield from self._effects(waiting)
+
+    def _effects(self, waiting: list[outbox.Waiting]) -> Iterator[GaugeMetricFamily]:
+        due = GaugeMetricFamily("headrace_outbox_waiting", "Effects to bring about", labels=["kind"])
+        parked = GaugeMetricFamily(
+            "headrace_outbox_parked", "Effects that wait for a person", labels=["kind"]
+        )
+        age = GaugeMetricFamily("headrace_outbox_age_seconds", "Age of the oldest effect", labels=["kind"])
+        for one in waiting:
+            due.add_metric([one.kind.value], one.due)
+            parked.add_metric([one.kind.value], one.parked)
+            if one.oldest is not None:
+                age.add_metric([one.kind.value], (self._services.now() - one.oldest).total_seconds())
+        yield from (due, parked, age)
+
+
+class Instrumented:
+    """Counts requests and measures their time by the route's template, so that the labels stay few. The time
+    ends with the answer's last byte."""
+
+    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "headrace_http_requests", "Requests answered", ["method", "route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "headrace_http_request_seconds", "Time to answer requests", ["route"], registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, begun = 500, time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._requests.labels(method, route, str(status)).inc()
+            self._seconds.labels(route).observe(time.perf_counter() - begun)

@@ -1,0 +1,88 @@
+"""`/api/records`: search, one record in its formats, its versions (zenodo-api §3.1-§3.9, §3.13)."""
+
+from dataclasses import replace
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from gateway import search as searching
+from gateway.auth import ServicesHere, ViewerHere
+from gateway.formats import (
+    BY_MEDIA_TYPE,
+    IN_LISTS,
+    RDM,
+    VARY,
+    Format,
+    indentation,
+    negotiated,
+    rendered,
+    to_json,
+)
+from gateway.lookup import find_described, newest_id
+from gateway.search import Found
+from pipeline.access import Viewer, as_of, may_read_files
+from pipeline.catalogue import records
+from pipeline.model import RecordState
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api/records")
+READ = ["GET", "HEAD"]
+
+
+@router.api_route("", methods=READ)
+def search(request: Request, services: ServicesHere, viewer: ViewerHere) -> Response:
+    form = negotiated(request, IN_LISTS)
+    question = searching.parse(request.query_params, largest=searching.largest_page(viewer))
+    return _listed(request, services, viewer, searching.search(services, question), form)
+
+
+@router.api_route("/", methods=READ)
+def search_with_slash(request: Request, services: ServicesHere) -> Response:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{services.repository.base_url}/api/records{query}", 301)
+
+
+@router.api_route("/{record_id}", methods=READ)
+def read(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    form = negotiated(request, tuple(BY_MEDIA_TYPE))
+    with services.catalogue.read() as tx:
+        described = find_described(services, tx, record_id)
+    files_open = may_read_files(described.record, viewer, today=services.now().date())
+    return rendered(request, described, form, files_open=files_open)
+
+
+@router.api_route("/{record_id}/versions", methods=READ)
+def versions(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    form = negotiated(request, IN_LISTS)
+    asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))
+    question = replace(asked, sort=asked.sort or "version", filters={})
+    with services.catalogue.read() as tx:
+        described = find_described(services, tx, record_id, file_limit=0)
+        published = [one.record_id for one in described.versions if one.state is RecordState.PUBLISHED]
+        # Versions come oldest first; every order but the reversed one shows the highest first.
+        ordered = published if question.sort == "-version" else published[::-1]
+        shown = ordered[(question.page - 1) * question.size : question.page * question.size]
+        each = records.disseminate(tx, services.repository, shown, file_limit=searching.FILES_IN_HIT)
+    found = Found(
+        question, len(published), tuple(as_of(each[id_], today=services.now().date()) for id_ in shown)
+    )
+    return _listed(request, services, viewer, found, form)
+
+
+@router.api_route("/{record_id}/versions/latest", methods=READ)
+def latest_version(record_id: str, services: ServicesHere) -> Response:
+    with services.catalogue.read() as tx:
+        target = newest_id(services, tx, record_id)
+    location = f"{services.repository.base_url}/api/records/{target}"
+    body = {"status": 301, "message": "Redirecting...", "location": location}
+    return JSONResponse(body, 301, {"Location": location})
+
+
+def _listed(request: Request, services: Services, viewer: Viewer, found: Found, form: Format) -> Response:
+    today = services.now().date()
+    hits = [form.convert(one, may_read_files(one.record, viewer, today=today)) for one in found.hits]
+    body = searching.envelope(found, hits, services.repository.base_url + request.url.path)
+    if form is RDM:
+        body["sortBy"] = found.question.order
+    text = to_json(body, indent=indentation(request))
+    return Response(text, media_type=form.served_as, headers={"Vary": VARY, "Cache-Control": "no-cache"})
