@@ -10,8 +10,8 @@ BIN := .venv/bin
 # It does not read pip's configuration: where only pip knows of an index, pip does the same.
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --compile-bytecode \
     --require-hashes $(1) || $(BIN)/python -m pip install --quiet --only-binary :all: --require-hashes $(1)
-# Published without a wheel; needed by the independent OCFL validator in the tests.
-SOURCES := --no-binary pairtree
+# Published without a wheel; the independent OCFL validator of the tests needs them.
+SOURCES := --no-binary bagit --no-binary pairtree
 
 .PHONY: help setup demo test lint bench pins clean
 
@@ -33,7 +33,7 @@ lint: .venv/.test ## ruff and mypy
 bench: .venv/.test ## run every benchmark in loadtests/
 	@for bench in loadtests/bench_*.py; do $(BIN)/python -m "loadtests.$$(basename "$$bench" .py)"; done
 
-pins: .venv/.test ## write requirements/ anew from pyproject.toml; UPGRADE=--upgrade moves to the newest versions
+pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=--upgrade moves to the newest versions
 	@compile() { $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-header --no-annotate $(UPGRADE) --output-file "$$@"; }; \
 	compile requirements/installer.txt --group pyproject.toml:installer; \
