@@ -74,7 +74,12 @@ class DaskCompute:
             flights.cancel()
 
     def slots(self) -> int:
-        return sum(self._client.nthreads().values())
+        if self._client.status != "running":
+            raise _scheduler_lost()
+        try:
+            return sum(self._client.nthreads().values())
+        except OSError as error:
+            raise _scheduler_lost() from error
 
     def describe(self) -> str:
         return f"{self._where}, {self.slots()} units at a time"

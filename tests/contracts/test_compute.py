@@ -310,6 +310,8 @@ def test_a_lost_scheduler_is_unavailable(tmp_path: Path) -> None:
         process.kill()
         with pytest.raises(Unavailable, match="scheduler"):
             list(results)
+        with pytest.raises(Unavailable, match="scheduler"):
+            compute.slots()
 
 
 # ------------------------------------------------------------ what stays behind
