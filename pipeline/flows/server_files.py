@@ -55,7 +55,7 @@ class ServerFiles:
         """The record, locked for the server that is about to start: it inherits the open file, and with it
         the lock. To be called in one's turn, when no server is alive."""
         with self._open("prefect.json") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX)  # at most the moment of somebody's `is_alive`
             file.truncate(0)
             yield file
 
