@@ -1,4 +1,4 @@
-"""The sample collection of the demo: two dozen records of many sciences, some 320 files, one of them of
+"""The sample collection of the demo: two dozen records of many sciences, some 340 files, one of them of
 300 MB, and one of each thing that goes wrong. The same to the byte wherever and whenever it is made (with one
 version of pyarrow, whose name stands in Parquet files).
 """
