@@ -138,7 +138,8 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """Ids in order, the total of hits, and per facet (value, count) pairs, the largest first."""
+    """Ids in order, the total of hits, and per facet (value, count) pairs, the largest first. A facet's
+    values are counted over what all the other choices leave, so that more of its own can be chosen."""
 
     total: int
     ids: tuple[int, ...]
@@ -151,13 +152,15 @@ class SearchIndex(Protocol):
         for each document that was refused (by id); the others are in."""
 
     def search(self, request: SearchRequest) -> SearchPage:
-        """Raises `Rejected` (field `q` or `sort`) where the question cannot be understood."""
+        """Raises `Rejected` (field `q`, `sort`, `page` or a facet's name) where the question cannot be
+        understood."""
 
     def count(self) -> int:
         """How many documents it holds."""
 
     def begin_rebuild(self) -> SearchIndex:
-        """A new, empty generation to be filled beside the one in use."""
+        """A new, empty generation to be filled beside the one in use. What others write meanwhile goes into
+        both."""
 
     def finish_rebuild(self) -> None:
         """Called on the new generation: swap it in for the one in use, drop the old."""

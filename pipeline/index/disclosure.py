@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from pipeline.index.fields import EVERYWHERE, FIELDS, FILENAMES, NEVER, NO_FILES, OPEN, OPENS, TITLE, Kind
+from pipeline.index.fields import EVERYWHERE, FIELDS, FILENAMES, NEVER, NO_FILES, OPEN, OPENS, Kind
 from pipeline.index.nodes import (
     NOTHING,
     Bool,
@@ -18,7 +18,6 @@ from pipeline.index.nodes import (
     Exists,
     Leaf,
     MatchAll,
-    Phrase,
     Query,
     Range,
     Term,
@@ -29,9 +28,6 @@ from pipeline.index.nodes import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# A word of the title says more about a record than one of its description.
-_TITLE_BOOST: Final = 2.0
 
 
 def statuses(now: int) -> Mapping[str, Range]:
@@ -69,14 +65,7 @@ def _each(queries: tuple[Query, ...], now: int) -> tuple[Query, ...]:
 
 
 def _everywhere(leaf: Leaf, now: int) -> Query:
-    in_names = every(_in(FILENAMES, leaf), statuses(now)["open"])
-    if isinstance(leaf, Term | Phrase):
-        return some(leaf, Boost(_in(TITLE, leaf), _TITLE_BOOST), in_names)
-    return some(leaf, in_names)
-
-
-def _in(field: str, leaf: Leaf) -> Leaf:
-    return replace(leaf, field=field)
+    return some(leaf, every(replace(leaf, field=FILENAMES), statuses(now)["open"]))
 
 
 def _status(leaf: Leaf, now: int) -> Query:

@@ -7,10 +7,9 @@ Facts about files that stay closed are left out. Those under an embargo are in, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pipeline.errors import Rejected
 from pipeline.index import dates
@@ -31,7 +30,9 @@ from pipeline.metadata import text, vocabulary
 from pipeline.model import Access, Dissemination, FileEntry, FilesAccess, JsonObject, Record, RecordState
 from pipeline.ports import IndexDocument
 
-Values: TypeAlias = list[Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 Terms: TypeAlias = dict[str, list[str] | list[int]]
 """Index field → folded words (TEXT, as one blank-separated string a value), whole values, or numbers."""
 
@@ -39,13 +40,20 @@ _ID_BITS: Final = 31
 _MOST: Final = (1 << 63) - 1
 _RANK_BITS: Final = 16
 
-# Where in the record's metadata the values of a stored field are; a list on the way stands for each item.
-_PATHS: Final = tuple(
-    name.removeprefix("metadata.")
-    for name in FIELDS
-    if name.startswith("metadata.")
-    and not name.startswith(("metadata.publication_date", "metadata.resource_type.props"))
-)
+Steps: TypeAlias = tuple[str, ...]
+
+
+def _paths(prefix: str, *derived: str) -> tuple[tuple[str, Steps], ...]:
+    """The fields below `prefix` and where their values are, without those that are `derived`."""
+    return tuple(
+        (name, tuple(name.removeprefix(prefix).split(".")))
+        for name in FIELDS
+        if name.startswith(prefix) and not name.startswith(derived)
+    )
+
+
+_METADATA: Final = _paths("metadata.", "metadata.publication_date", "metadata.resource_type.props")
+_CUSTOM_FIELDS: Final = _paths("custom_fields.")
 
 
 def document(d: Dissemination, *, version: int, views: int = 0, downloads: int = 0) -> IndexDocument:
@@ -57,7 +65,7 @@ def document(d: Dissemination, *, version: int, views: int = 0, downloads: int =
     values = {
         **_identity(d),
         **_described(metadata),
-        **_custom(d.record.description.custom_fields),
+        **{name: list(_at(d.record.description.custom_fields, path)) for name, path in _CUSTOM_FIELDS},
         **_access(d.record),
         **_files(d),
         **_facets(metadata),
@@ -83,7 +91,7 @@ def _identity(d: Dissemination) -> JsonObject:
 
 
 def _described(metadata: JsonObject) -> JsonObject:
-    found: JsonObject = {f"metadata.{path}": list(_at(metadata, path.split("."))) for path in _PATHS}
+    found: JsonObject = {name: list(_at(metadata, path)) for name, path in _METADATA}
     for name in ("metadata.description", "metadata.additional_descriptions.description"):
         found[name] = [text.plain(markup) for markup in found[name]]
     if period := dates.span(str(metadata.get("publication_date", ""))):
@@ -98,45 +106,36 @@ def _described(metadata: JsonObject) -> JsonObject:
     return found
 
 
-def _at(value: Any, path: list[str]) -> Iterator[str]:
-    """The strings at `path`, through lists on the way."""
+def _at(value: Any, path: Steps) -> Iterator[str]:
+    """The strings at `path`; a list on the way stands for each of its items."""
     if isinstance(value, list):
         for item in value:
             yield from _at(item, path)
     elif not path:
         if isinstance(value, str) and value.strip():
             yield value
-    elif isinstance(value, Mapping) and path[0] in value:
+    elif isinstance(value, dict) and path[0] in value:
         yield from _at(value[path[0]], path[1:])
 
 
 def _resource_type(metadata: JsonObject) -> tuple[str, str]:
     """Type and subtype as Zenodo's vocabulary has them: `publication` and `publication-article`."""
-    name = next(_at(metadata, ["resource_type", "id"]), "")
+    name = next(_at(metadata, ("resource_type", "id")), "")
     kind, dash, _ = name.partition("-")
     return kind, name if dash else ""
 
 
 def _licence_urls(metadata: JsonObject) -> Iterator[str]:
-    yield from _at(metadata, ["rights", "link"])
-    for name in _at(metadata, ["rights", "id"]):
+    yield from _at(metadata, ("rights", "link"))
+    for name in _at(metadata, ("rights", "id")):
         if url := vocabulary.licences().get(name, {}).get("url"):
             yield url
 
 
 def _funders(metadata: JsonObject) -> Iterator[Mapping[str, Any]]:
-    for name in _at(metadata, ["funding", "funder", "id"]):
+    for name in _at(metadata, ("funding", "funder", "id")):
         if entry := vocabulary.funders().get(name):
             yield entry
-
-
-def _custom(custom_fields: JsonObject) -> JsonObject:
-    prefix = "custom_fields."
-    return {
-        name: list(_at(custom_fields, name.removeprefix(prefix).split(".")))
-        for name in FIELDS
-        if name.startswith(prefix)
-    }
 
 
 def _access(record: Record) -> JsonObject:
@@ -176,7 +175,7 @@ def _facets(metadata: JsonObject) -> JsonObject:
     published = str(metadata.get("publication_date", ""))
     return {
         "facet.resource_type": [kind, *([f"{kind}::{subtype}"] if subtype else [])] if kind else [],
-        "facet.subject": list(_at(metadata, ["subjects", "subject"])),
+        "facet.subject": list(_at(metadata, ("subjects", "subject"))),
         "facet.year": published[:4] if dates.span(published) else [],
     }
 
@@ -206,7 +205,7 @@ def _ranks(custom_fields: JsonObject, name: str, *parts: str) -> int:
     """The numbers with which these parts of a custom field begin, the first the weightiest."""
     rank = 0
     for part in parts:
-        rank = rank << _RANK_BITS | _leading_number(next(_at(custom_fields, [name, part]), ""))
+        rank = rank << _RANK_BITS | _leading_number(next(_at(custom_fields, (name, part)), ""))
     return rank
 
 
@@ -229,10 +228,10 @@ def terms(body: JsonObject) -> Terms:
         if field is None:
             raise Rejected(f"The index has no field {name!r}.", field=name)
         values = given if isinstance(given, list) else [given]
-        stored = dict.fromkeys(_term(name, field, value) for value in values)
-        found[name] = [term for term in stored if term != ""]
+        stored = [term for term in dict.fromkeys(_term(name, field, value) for value in values) if term != ""]
+        found[name] = stored
         if field.everywhere:
-            everywhere += [" ".join(words(str(value))) for value in values]
+            everywhere += stored if field.kind is Kind.TEXT else [" ".join(words(value)) for value in values]
     return found | {EVERYWHERE: everywhere, PRESENT: _present(found)}
 
 

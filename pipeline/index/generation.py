@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.index.selection import Selection
 
 _VERSION: Final = "_version"
-_WRITER_MEMORY: Final = 64_000_000
+_WRITER_MEMORY: Final = 32_000_000
 _MOST_VALUES: Final = 100
 """Values a facet answers with."""
 _EXACT_UP_TO: Final = 65_000
@@ -152,7 +152,8 @@ def _count(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
 
 def _scored(selection: Selection) -> tantivy.Query:
     filters = [(Occur.Must, _unscored(translate(query))) for query in selection.filters.values()]
-    return tantivy.Query.boolean_query([(Occur.Must, translate(selection.query)), *filters])
+    preferred = [(Occur.Should, translate(query)) for query in selection.preferred]
+    return tantivy.Query.boolean_query([(Occur.Must, translate(selection.query)), *filters, *preferred])
 
 
 def _page(
@@ -207,7 +208,7 @@ def _facets(
 
 def _aggregation(facet: str, now: int) -> dict[str, Any]:
     field = FACETS[facet]
-    by_value = {"terms": {"field": field, "size": _EXACT_UP_TO, "segment_size": _EXACT_UP_TO}}
+    by_value = {"terms": {"field": field, "size": _MOST_VALUES, "segment_size": _EXACT_UP_TO}}
     if FIELDS[field].kind is Kind.STATUS:
         return _by_status(now)
     return {**_by_status(now), "aggs": {"open": by_value}} if FIELDS[field].of_files else by_value
@@ -226,9 +227,11 @@ def _by_status(now: int) -> dict[str, Any]:
 def _counts(field: str, answer: Mapping[str, Any]) -> FacetCounts:
     buckets = answer["buckets"]
     if FIELDS[field].of_files:
-        buckets = next(bucket["open"]["buckets"] for bucket in buckets if bucket["key"] == "open")
+        buckets = [
+            inner for bucket in buckets if bucket["key"] == "open" for inner in bucket["open"]["buckets"]
+        ]
     found = [(bucket["key"], bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]]
-    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:_MOST_VALUES])
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
 # ---------------------------------------------------------------- queries

@@ -46,7 +46,7 @@ MOST_EXPANSIONS: Final = 16
 """Leaves that an engine compares with its whole dictionary: wildcards and fuzzy words."""
 
 _BLANK = re.compile(r"\s+")
-_FIELD = re.compile(r"((?:[^\W\d]|_)(?:[\w.-]|\\:)*):")
+_FIELD = re.compile(r"((?:[^\W\d]|_)(?:[\w.-]|\\:)*|\*):")
 _OPERATOR = re.compile(r"(AND|OR|NOT)(?=[\s()\"+!-]|$)|(&&)|(\|\|)")
 _CONJUNCTION: Mapping[str, str] = {"AND": "AND", "&&": "AND", "OR": "OR", "||": "OR"}
 _MODIFIER = re.compile(r"NOT(?=[\s(\"])|[+!-](?=\S)")
@@ -200,7 +200,7 @@ class _Parser:
         if self._field():
             label = self.matched[1].replace("\\:", ":")
             existence = label == "_exists_"
-            named = None if existence else stored_name(label)
+            named = None if existence else _stored(label)
             self._accept(_BLANK)
         query = self._existence() if existence else self._value(named)
         if query == NOTHING and named is not None:
@@ -213,7 +213,7 @@ class _Parser:
             return False
         label = self.matched[1].replace("\\:", ":")
         rest = self.text[self.at : self.at + 2]
-        if label == "_exists_" or stored_name(label) or not (rest[:1].strip() == "" or rest == "//"):
+        if label == "_exists_" or _stored(label) or not (rest[:1].strip() == "" or rest == "//"):
             return True
         self.at = before
         return False
@@ -268,6 +268,10 @@ class _Parser:
         if is_fuzzy:
             return leaves.fuzzy(name, _unescape(word), int(self.matched[1]) if self.matched[1] else None)
         return leaves.wildcard(name, word) if _WILD.search(word) else leaves.term(name, _unescape(word))
+
+
+def _stored(label: str) -> str | None:
+    return EVERYWHERE if label == "*" else stored_name(label)
 
 
 def _unescape(text: str) -> str:

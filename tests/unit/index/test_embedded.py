@@ -1,0 +1,82 @@
+"""What only the embedded index promises: overlapping rebuilds, indexes of other versions, disk faults."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Conflict, Unavailable
+from pipeline.index.embedded import EmbeddedIndex
+from pipeline.ports import SearchRequest
+from tests.index_corpus import NOW, indexed
+
+
+def clock() -> datetime:
+    return NOW
+
+
+def test_a_second_rebuild_abandons_the_first(tmp_path: Path) -> None:
+    """Of two rebuilds the later one counts; the earlier is told so at its next call, and changes nothing."""
+    index = EmbeddedIndex(tmp_path, clock)
+    first, second = index.begin_rebuild(), index.begin_rebuild()
+    with pytest.raises(Conflict):
+        first.write([indexed(1)])
+    with pytest.raises(Conflict):
+        first.finish_rebuild()
+    second.write([indexed(2)])
+    second.finish_rebuild()
+    assert index.search(SearchRequest()).ids == (2,)
+
+
+def test_a_finished_rebuild_leaves_one_generation(tmp_path: Path) -> None:
+    """Nothing of earlier generations stays on the disk, those of rebuilds that died included."""
+    index = EmbeddedIndex(tmp_path, clock)
+    index.begin_rebuild()
+    index.begin_rebuild().finish_rebuild()
+    assert len(list((tmp_path / "generations").iterdir())) == 1
+
+
+def test_only_a_rebuild_can_be_finished(tmp_path: Path) -> None:
+    """The index in use is not swapped for itself."""
+    with pytest.raises(Conflict):
+        EmbeddedIndex(tmp_path, clock).finish_rebuild()
+
+
+def test_an_index_of_other_code_asks_for_a_rebuild(tmp_path: Path) -> None:
+    """An index whose fields or words differ is not misread: the remedy is named, and the rebuild works."""
+    index = EmbeddedIndex(tmp_path, clock)
+    folder = next((tmp_path / "generations").iterdir())
+    folder.rename(folder.with_name("00000000-of-another-version"))
+    (tmp_path / "current").write_text("00000000-of-another-version")
+    for use in (lambda: index.search(SearchRequest()), lambda: index.write([indexed(1)])):
+        with pytest.raises(Unavailable) as caught:
+            use()
+        assert "index rebuild" in caught.value.remedy
+    rebuilt = index.begin_rebuild()
+    rebuilt.write([indexed(1)])
+    rebuilt.finish_rebuild()
+    assert index.search(SearchRequest()).ids == (1,)
+
+
+def test_faults_of_the_disk_are_retryable(tmp_path: Path) -> None:
+    """A folder that cannot be used is `Unavailable`, not a traceback."""
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(Unavailable):
+        EmbeddedIndex(tmp_path / "taken", clock)
+
+
+def test_a_damaged_index_is_told(tmp_path: Path) -> None:
+    """A generation whose files are gone is `Unavailable`."""
+    index = EmbeddedIndex(tmp_path, clock)
+    next((tmp_path / "generations").glob("*/meta.json")).unlink()
+    with pytest.raises(Unavailable):
+        index.search(SearchRequest("tide"))
+
+
+def test_many_writes_do_not_pile_up_files(tmp_path: Path) -> None:
+    """Small commits are merged as they come."""
+    index = EmbeddedIndex(tmp_path, clock)
+    for number in range(1, 41):
+        index.write([indexed(number)])
+    assert index.count() == 40
+    assert len(list((tmp_path / "generations").glob("*/*.term"))) < 20
