@@ -250,7 +250,9 @@ class _SurveyWriter:
 def _fingerprint(file: SourceFile) -> int:
     """A 128-bit number of what the survey knows of one file. Their sum over a record does not depend on
     order, so files can be added to it as they come."""
-    seen = to_text([file.key, file.size, file.mtime_ns, dict(file.declared)])
+    declared = " ".join(f"{name}:{digest}" for name, digest in sorted(file.declared.items()))
+    # No key holds a NUL, so no two files give the same text.
+    seen = f"{file.key}\0{file.size}\0{file.mtime_ns}\0{declared}"
     return xxhash.xxh3_128_intdigest(seen.encode())
 
 
