@@ -83,6 +83,9 @@ class ObjectStore(Protocol):
     def room(self) -> tuple[int, int] | None:
         """(free, total) bytes, where the store can tell."""
 
+    def close(self) -> None:
+        """Give up what the store holds; idempotent."""
+
 
 # ---------------------------------------------------------------- scanner
 

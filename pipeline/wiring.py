@@ -35,7 +35,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     """The parts of an instance. Raises `Misconfigured` where a setting cannot be used, `Unavailable` where a server
     does not answer."""
     with ExitStack() as stack:
-        store = open_store(settings.store)
+        store = stack.enter_context(closing(open_store(settings.store)))
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
         catalogue = stack.enter_context(closing(open_catalogue(settings.database)))
         registry = stack.enter_context(closing(open_registry(settings.dois)))
