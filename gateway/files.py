@@ -16,7 +16,7 @@ from gateway.lookup import find
 from pipeline import codec
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
 from pipeline.catalogue import Transaction, records
-from pipeline.errors import Conflict, Denied, Missing
+from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.feeds import crosswalks
 from pipeline.model import FileEntry, JsonObject, Record
 from pipeline.retrieval import read_file
@@ -96,8 +96,16 @@ def served(request: Request, services: Services, record: Record, entry: FileEntr
     headers["Content-Length"] = str(whole.length)
     if span is not None:
         headers["Content-Range"] = span.content_range
-    blocks = read_file(services, record.id, entry.key, whole.start, whole.length)
+    blocks = _opened(services, record, entry, whole)
     return StreamingResponse(_threaded(content.in_blocks(blocks)), status, headers)
+
+
+def _opened(services: Services, record: Record, entry: FileEntry, span: content.Span) -> Iterator[bytes]:
+    try:
+        return read_file(services, record.id, entry.key, span.start, span.length)
+    except Missing as lost:
+        # The file is the record's, so this is no mistake of whoever asks.
+        raise Corrupt(f"the bytes of {entry.key} of record {record.id} are not in the store") from lost
 
 
 def _check_verdict(services: Services, entry: FileEntry) -> None:

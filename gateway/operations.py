@@ -15,6 +15,7 @@ from gateway.auth import ServicesHere
 from gateway.records import READ
 from pipeline.catalogue import outbox, records
 from pipeline.errors import HeadraceError, Unavailable
+from pipeline.model import EffectKind
 from pipeline.services import Services
 
 router = APIRouter()
@@ -82,11 +83,13 @@ class CatalogueCollector(Collector):
             "headrace_outbox_parked", "Effects that wait for a person", labels=["kind"]
         )
         age = GaugeMetricFamily("headrace_outbox_age_seconds", "Age of the oldest effect", labels=["kind"])
-        for one in waiting:
-            due.add_metric([one.kind.value], one.due)
-            parked.add_metric([one.kind.value], one.parked)
-            if one.oldest is not None:
-                age.add_metric([one.kind.value], (self._services.now() - one.oldest).total_seconds())
+        known = {one.kind: one for one in waiting}
+        for kind in EffectKind:
+            one = known.get(kind, outbox.Waiting(kind, due=0, parked=0, oldest=None))
+            due.add_metric([kind.value], one.due)
+            parked.add_metric([kind.value], one.parked)
+            now = self._services.now()
+            age.add_metric([kind.value], (now - (one.oldest or now)).total_seconds())
         yield from (due, parked, age)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import codec, dispatch, publication, wiring
 from pipeline.catalogue import accessions, accounts, communities, deposits, identifiers, records
-from pipeline.catalogue.deposits import FileOutcome, NewFile
+from pipeline.catalogue.deposits import FileOutcome, FoundFile
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     UNIDENTIFIED,
@@ -125,7 +125,11 @@ class Archive:
             accessions.create(
                 tx,
                 Accession(
-                    accession_id, collection=accession_id, source="tests", state=AccessionState.INGESTING, started=now
+                    accession_id,
+                    collection=accession_id,
+                    source="tests",
+                    state=AccessionState.INGESTING,
+                    started=now,
                 ),
             )
             line = {
@@ -142,14 +146,12 @@ class Archive:
                 "files_open": len(given),
             }
             [deposit_id] = deposits.add(tx, [line])
-            deposits.add_files(
-                tx,
-                [
-                    NewFile(deposit_id, key, key, len(one.content), None, one.declared)
-                    for key, one in given.items()
-                ],
-            )
-            planned = deposits.planned_files(tx, accession_id, at_least=0, below=None, after=0, limit=100_000)
+            found = [
+                FoundFile(deposit_id, key, key, len(one.content), None, one.declared)
+                for key, one in given.items()
+            ]
+            deposits.find_files(tx, found, run=accession_id)
+            planned = deposits.planned_files(tx, accession_id, below=1 << 40, after=0, limit=100_000)
             deposits.settle_files(
                 tx,
                 [_outcome(each.id, each.key, given[each.key], services.root_digest) for each in planned],
