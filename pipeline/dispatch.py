@@ -42,8 +42,10 @@ class Drained:
     put_off: Counter[EffectKind] = field(default_factory=Counter)
     parked: Counter[EffectKind] = field(default_factory=Counter)
 
-    def __bool__(self) -> bool:
-        return bool(self.done or self.put_off or self.parked)
+    def add(self, other: Drained) -> None:
+        self.done += other.done
+        self.put_off += other.put_off
+        self.parked += other.parked
 
 
 def drain(
@@ -90,7 +92,9 @@ def _carry_out(
     return len(done)
 
 
-def _put_off(tx: Transaction, services: Services, claim: Claim, error: HeadraceError, drained: Drained) -> None:
+def _put_off(
+    tx: Transaction, services: Services, claim: Claim, error: HeadraceError, drained: Drained
+) -> None:
     is_parked = not error.retryable or claim.attempts + 1 >= _ATTEMPTS
     wait = min(_FIRST_WAIT * 2 ** min(claim.attempts, 12), _LONGEST_WAIT)
     outbox.put_off(tx, claim, due=services.now() + wait, error=error.message, parked=is_parked)

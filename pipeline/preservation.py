@@ -20,7 +20,16 @@ from pipeline.catalogue import records
 from pipeline.catalogue.records import Holding
 from pipeline.errors import HeadraceError, Missing, Unavailable
 from pipeline.feeds import crosswalks
-from pipeline.model import Concept, Dissemination, Event, EventType, FileEntry, JsonObject, Record, RecordState
+from pipeline.model import (
+    Concept,
+    Dissemination,
+    Event,
+    EventType,
+    FileEntry,
+    JsonObject,
+    Record,
+    RecordState,
+)
 from pipeline.services import Services
 from pipeline.store import layout, ocfl
 
@@ -93,10 +102,8 @@ def _collect(services: Services, record_ids: Sequence[int]) -> list[_Package]:
         ]
 
 
-def _preserve_all(
-    services: Services, packages: Sequence[_Package]
-) -> dict[int, int | None | HeadraceError]:
-    results: dict[int, int | None | HeadraceError] = {}
+def _preserve_all(services: Services, packages: Sequence[_Package]) -> dict[int, int | HeadraceError | None]:
+    results: dict[int, int | HeadraceError | None] = {}
     for package in packages:
         try:
             results[package.record.id] = _preserve_one(services, package)

@@ -12,6 +12,7 @@ from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.records import WantedDoi
 from pipeline.errors import Conflict
+from pipeline.ingest.sources.names import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
     DepositAction,
@@ -49,6 +50,7 @@ def publish_sealed(services: Services, accession_id: str, *, owner: str = "", co
         _name(tx, services, fresh)
         _join_communities(tx, publishable, community)
         records.add_events(tx, [_event(one, now) for one in publishable], accession_id=accession_id)
+        _report_duplicates(tx, fresh)
         _want_effects(tx, fresh, revised, accession_id, now=now)
         deposits.move(tx, publishable, DepositEvent.PUBLISH)
         deposits.forget_files(tx, [one.id for one in publishable])
@@ -177,7 +179,9 @@ def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None
     for one in fresh:
         external = _external_doi(one)
         if external:
-            wanted.append(WantedDoi(external, one.concept_id, one.record_id, DoiState.FINDABLE, external=True))
+            wanted.append(
+                WantedDoi(external, one.concept_id, one.record_id, DoiState.FINDABLE, external=True)
+            )
             continue
         for name, record_id in (
             (version_doi(services.repository, one.record_id), one.record_id),
@@ -210,6 +214,21 @@ def _no_community(one: Deposit, slug: str) -> Problem:
         reason=f"there is no community {slug}; the record is published without it",
         remedy=f"Make it with --community {slug}, then ingest again.",
     )
+
+
+def _report_duplicates(tx: Transaction, fresh: Sequence[Deposit]) -> None:
+    """Say which files of a record have the same bytes: both are kept, their bytes once."""
+    line_of = {one.record_id: one for one in fresh}
+    for again in records.duplicates(tx, list(line_of)):
+        one = line_of[again.record_id]
+        problem = Problem(
+            path=shown(again.path or again.key),
+            record=one.key,
+            outcome=Outcome.WARNED,
+            code="duplicate",
+            reason=f"the same bytes as {again.first}: both are kept, their bytes are stored once",
+        )
+        accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, problem)])
 
 
 def _event(one: Deposit, now: datetime) -> Event:

@@ -31,9 +31,7 @@ def read_file(
         return _open(services, record_id, key, offset, length)
 
 
-def _open(
-    services: Services, record_id: int, key: str, offset: int, length: int | None
-) -> Iterator[bytes]:
+def _open(services: Services, record_id: int, key: str, offset: int, length: int | None) -> Iterator[bytes]:
     with services.catalogue.read() as tx:
         holding = records.holding(tx, record_id, key)
     return services.store.read(storage_key(services.repository.id, holding), offset, length)

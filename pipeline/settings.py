@@ -44,18 +44,28 @@ class Settings(BaseSettings):
     dois: str = Field("", description="DOI registry: local:///file (datacite://… later)")
     compute: str = Field("local:", description="workers: local:, local:4, inline:, tcp://scheduler:8786")
     base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
-    port: int = Field(0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered")
+    port: int = Field(
+        0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered"
+    )
     doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
     doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")
     digests: Annotated[tuple[str, ...], NoDecode] = Field(
         ("md5", "xxh3-128"), description="digests besides the root's and declared ones"
     )
-    root_digest: Literal["", "sha256", "sha512"] = Field("", description="of a new storage root; default by CPU")
+    root_digest: Literal["", "sha256", "sha512"] = Field(
+        "", description="of a new storage root; default by CPU"
+    )
     repository_name: str = Field("Headrace", description="shown in pages, citations and OAI-PMH")
-    repository_id: str = Field("headrace.localdomain", description="a domain name, in OAI and OCFL ids; set once")
+    repository_id: str = Field(
+        "headrace.localdomain", description="a domain name, in OAI and OCFL ids; set once"
+    )
     admin_email: str = Field("admin@headrace.localdomain", description="shown in OAI-PMH Identify")
-    scan_gate: Literal["none", "serve", "publish"] = Field("none", description="what waits for a virus verdict")
-    min_free: int = Field(0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller")
+    scan_gate: Literal["none", "serve", "publish"] = Field(
+        "none", description="what waits for a virus verdict"
+    )
+    min_free: int = Field(
+        0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
+    )
 
     @field_validator("digests", mode="before")
     @classmethod
@@ -75,7 +85,9 @@ class Settings(BaseSettings):
     def _domain(cls, value: str) -> str:
         # OAI identifiers want a domain of two labels or more, each beginning with a letter (standards §2.4).
         if not _DOMAIN.fullmatch(value):
-            raise ValueError("must be a domain name such as data.example.org, each label beginning with a letter")
+            raise ValueError(
+                "must be a domain name such as data.example.org, each label beginning with a letter"
+            )
         return value
 
     @field_validator("base_url")
@@ -91,12 +103,12 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: Any) -> None:  # noqa: ARG002
         home = self.home.expanduser().absolute()
         inside = {
             "home": home,

@@ -211,7 +211,7 @@ class _Member:
         return status
 
 
-class _Asked(Exception):  # noqa: N818 - not an error
+class _Asked(Exception):
     """A signal asked us to stop."""
 
     def __init__(self, number: signal.Signals) -> None:
@@ -219,7 +219,7 @@ class _Asked(Exception):  # noqa: N818 - not an error
         self.signal = number
 
 
-class _Failed(Exception):  # noqa: N818 - the past tense says it
+class _Failed(Exception):
     """A child could not be kept running."""
 
     def __init__(self, member: _Member, what: str) -> None:

@@ -89,6 +89,6 @@ ODDITIES: Mapping[str, Oddity] = {
         lambda random: {"lines.csv": _series(random, "line")},
         links={"more-lines.csv": "/etc/passwd"},
     ),
-    "on-purpose/duplicate-file": Oddity("the same bytes under two names", Fate.PUBLISHED, _duplicate),
+    "on-purpose/duplicate-file": Oddity("the same bytes under two names", Fate.WARNED, _duplicate),
 }
 """By the record's key; its description is `descriptions/<key>.json`."""

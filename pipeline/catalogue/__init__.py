@@ -58,7 +58,8 @@ def _translated() -> Iterator[None]:
         text = str(error.orig).strip()
         if "disk is full" in text:
             raise OutOfSpace(
-                "no room left for the database", remedy="make room on its disk, then run the same command again"
+                "no room left for the database",
+                remedy="make room on its disk, then run the same command again",
             ) from error
         raise Unavailable(f"the database does not answer: {text}") from error
     except sa.exc.DBAPIError as error:

@@ -201,11 +201,11 @@ def problem_paths(tx: Transaction, deposit_id: int) -> list[tuple[str, Outcome]]
 def problem_counts(tx: Transaction, accession_id: str) -> dict[str, int]:
     """How many lines of each outcome."""
     rows = tx.execute(
-        sa.select(problem.c.outcome, sa.func.count())
+        sa.select(problem.c.outcome, sa.func.count().label("number"))
         .where(problem.c.accession_id == accession_id)
         .group_by(problem.c.outcome)
     )
-    return {outcome: number for outcome, number in rows}
+    return {row.outcome: row.number for row in rows}
 
 
 def _accession(row: sa.Row[Any]) -> Accession:

@@ -54,5 +54,8 @@ def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[
     )
     found: dict[int, tuple[Community, ...]] = {}
     for row in tx.execute(joined):
-        found[row.concept_id] = (*found.get(row.concept_id, ()), Community(row.slug, row.title, row.description))
+        found[row.concept_id] = (
+            *found.get(row.concept_id, ()),
+            Community(row.slug, row.title, row.description),
+        )
     return found

@@ -141,7 +141,9 @@ def add(tx: Transaction, new: Sequence[JsonObject]) -> list[int]:
 
 def renew(tx: Transaction, deposit_id: int, values: Mapping[str, Any]) -> None:
     """Begin a plan line anew (columns of `deposit`); its files are looked at again as they are found."""
-    tx.execute(sa.update(deposit).where(deposit.c.id == deposit_id).values(files_open=0, files_bad=0, **values))
+    tx.execute(
+        sa.update(deposit).where(deposit.c.id == deposit_id).values(files_open=0, files_bad=0, **values)
+    )
 
 
 def supersede(tx: Transaction, old: Deposit, new_id: int) -> None:
@@ -213,7 +215,9 @@ def carry_over(tx: Transaction, accession_id: str) -> None:
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .join(
             record_file,
-            sa.and_(record_file.c.record_id == deposit.c.base_record_id, record_file.c.key == deposit_file.c.key),
+            sa.and_(
+                record_file.c.record_id == deposit.c.base_record_id, record_file.c.key == deposit_file.c.key
+            ),
         )
         .where(
             deposit.c.accession_id == accession_id,
@@ -317,9 +321,7 @@ def settle_files(tx: Transaction, outcomes: Sequence[FileOutcome]) -> set[int]:
     twice. Answers the ids of the files that this call settled."""
     planned = (
         sa.select(deposit_file.c.id, deposit_file.c.deposit_id)
-        .where(
-            deposit_file.c.id.in_([one.id for one in outcomes]), deposit_file.c.state == FileState.PLANNED
-        )
+        .where(deposit_file.c.id.in_([one.id for one in outcomes]), deposit_file.c.state == FileState.PLANNED)
         .with_for_update()
     )
     deposit_of = {row.id: row.deposit_id for row in tx.execute(planned)}
@@ -388,7 +390,9 @@ def by_key(tx: Transaction, accession_id: str, keys: Sequence[str]) -> dict[str,
     return {row.key: row.id for row in rows}
 
 
-def in_state(tx: Transaction, accession_id: str, state: DepositState, limit: int, after: int = 0) -> list[Deposit]:
+def in_state(
+    tx: Transaction, accession_id: str, state: DepositState, limit: int, after: int = 0
+) -> list[Deposit]:
     """Deposits in a state with ids above `after`, by id."""
     return _select(
         tx,
@@ -466,16 +470,15 @@ def tally(tx: Transaction, accession_id: str) -> dict[DepositState, int]:
     return {DepositState(state): number for state, number in rows}
 
 
-def extent(tx: Transaction, accession_id: str) -> tuple[int, int, int]:
-    """(deposits, files, bytes) of the accession's plan, superseded ones left out."""
+def extent(tx: Transaction, accession_id: str) -> tuple[int, int]:
+    """(files, bytes) of the accession's plan, superseded deposits left out."""
     row = tx.execute(
         sa.select(
-            sa.func.count(),
             sa.func.coalesce(sa.func.sum(deposit.c.files_total), 0),
             sa.func.coalesce(sa.func.sum(deposit.c.bytes_total), 0),
         ).where(deposit.c.accession_id == accession_id, deposit.c.state != DepositState.SUPERSEDED)
     ).one()
-    return int(row[0]), int(row[1]), int(row[2])
+    return int(row[0]), int(row[1])
 
 
 def _select(tx: Transaction, statement: sa.Select[Any]) -> list[Deposit]:

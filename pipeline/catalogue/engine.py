@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from alembic import command
 from pipeline.catalogue import Catalogue
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.settings import redacted

@@ -18,6 +18,7 @@ from pipeline.catalogue.tables import concept_community, record, stamper
 from pipeline.errors import Conflict
 
 _SECOND = timedelta(seconds=1)
+_SKEW = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ def open_stamper(tx: Transaction, *, owner: str, now: datetime, lease: timedelta
     if row.lease_owner not in (None, owner) and row.lease_until > now:
         raise Conflict("another process is giving datestamps")
     stamp: datetime = max(now.replace(microsecond=0), row.last)
-    tx.execute(sa.update(stamper).values(opened=stamp, last=stamp, lease_owner=owner, lease_until=now + lease))
+    tx.execute(
+        sa.update(stamper).values(opened=stamp, last=stamp, lease_owner=owner, lease_until=now + lease)
+    )
     return stamp
 
 
@@ -49,11 +52,12 @@ def stamp(tx: Transaction, record_ids: Sequence[int], *, owner: str, datestamp: 
 
 
 def horizon(tx: Transaction, *, now: datetime) -> datetime:
-    """No record with a later datestamp may be shown yet."""
+    """No record with a later datestamp may be shown yet, and none will be given an earlier one: stamps never go
+    back behind `last`, nor behind the clock of any machine that is less than `_SKEW` off ours."""
     row = tx.execute(sa.select(stamper)).one()
-    whole = now.replace(microsecond=0)
+    reached: datetime = max(row.last, now.replace(microsecond=0) - _SKEW)
     opened: datetime | None = row.opened
-    return whole if opened is None else min(whole, opened - _SECOND)
+    return reached if opened is None else min(reached, opened - _SECOND)
 
 
 def page(
@@ -88,9 +92,7 @@ def _bound(after: tuple[datetime, int]) -> tuple[sa.BindParameter[datetime], sa.
     return sa.literal(after[0], record.c.datestamp.type), sa.literal(after[1], record.c.id.type)
 
 
-def _selected(
-    start: datetime | None, until: datetime, community: str | None
-) -> list[sa.ColumnElement[bool]]:
+def _selected(start: datetime | None, until: datetime, community: str | None) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = [record.c.datestamp.is_not(None), record.c.datestamp <= until]
     if start is not None:
         conditions.append(record.c.datestamp >= start)

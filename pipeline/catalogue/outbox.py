@@ -163,7 +163,9 @@ def release(tx: Transaction, *, now: datetime, accession_id: str | None = None) 
 def waiting(tx: Transaction, accession_id: str | None = None) -> list[Waiting]:
     """What waits, by kind."""
     parked = sa.func.sum(sa.case((outbox.c.parked, 1), else_=0))
-    statement = sa.select(outbox.c.kind, sa.func.count(), parked, sa.func.min(outbox.c.created)).group_by(outbox.c.kind)
+    statement = sa.select(outbox.c.kind, sa.func.count(), parked, sa.func.min(outbox.c.created)).group_by(
+        outbox.c.kind
+    )
     if accession_id is not None:
         statement = statement.where(outbox.c.accession_id == accession_id)
     return [

@@ -78,9 +78,7 @@ def resolve_doi(tx: Transaction, name: str) -> int:
     return int(row.record_id) if row.record_id is not None else latest(tx, row.concept_id).id
 
 
-def files(
-    tx: Transaction, record_id: int, *, after: str = "", limit: int | None = None
-) -> list[FileEntry]:
+def files(tx: Transaction, record_id: int, *, after: str = "", limit: int | None = None) -> list[FileEntry]:
     """Files of a record by key, from behind `after` on."""
     statement = (
         sa.select(record_file)
@@ -165,9 +163,7 @@ def _versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[Ve
     return found
 
 
-def _first_files(
-    tx: Transaction, rows: Sequence[Record], limit: int
-) -> dict[int, tuple[FileEntry, ...]]:
+def _first_files(tx: Transaction, rows: Sequence[Record], limit: int) -> dict[int, tuple[FileEntry, ...]]:
     # One query for all that are listed whole; of the few with more files, only the first are read.
     whole = [one.id for one in rows if one.file_count <= limit]
     listed = (
@@ -277,7 +273,10 @@ def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit_file.c.mtime_ns,
             deposit_file.c.root_digest,
             sa.func.coalesce(deposit_file.c.holder_id, older.c.holder_id, deposit.c.record_id),
-            sa.case((deposit_file.c.holder_id.is_not(None), deposit_file.c.content), else_=sa.func.coalesce(older.c.content, own)),
+            sa.case(
+                (deposit_file.c.holder_id.is_not(None), deposit_file.c.content),
+                else_=sa.func.coalesce(older.c.content, own),
+            ),
             deposit_file.c.path,
             deposit_file.c.digests,
             deposit_file.c.declared,
@@ -334,9 +333,45 @@ def measure(tx: Transaction, record_ids: Sequence[int]) -> None:
         .where(record.c.id.in_(record_ids))
         .values(
             file_count=sa.select(sa.func.count()).where(mine).scalar_subquery(),
-            total_bytes=sa.select(sa.func.coalesce(sa.func.sum(record_file.c.size), 0)).where(mine).scalar_subquery(),
+            total_bytes=sa.select(sa.func.coalesce(sa.func.sum(record_file.c.size), 0))
+            .where(mine)
+            .scalar_subquery(),
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A file of a record with the same bytes as another that comes before it by key (`first`)."""
+
+    record_id: int
+    key: str
+    path: str
+    first: str
+
+
+def duplicates(tx: Transaction, record_ids: Sequence[int]) -> list[Duplicate]:
+    """Files of records, empty ones left out, whose bytes another file of the same record has."""
+    numbered = (
+        sa.select(
+            record_file.c.record_id,
+            record_file.c.key,
+            record_file.c.original_path,
+            sa.func.first_value(record_file.c.key)
+            .over(
+                partition_by=(record_file.c.record_id, record_file.c.root_digest), order_by=record_file.c.key
+            )
+            .label("first"),
+        )
+        .where(record_file.c.record_id.in_(record_ids), record_file.c.size > 0)
+        .subquery()
+    )
+    rows = tx.execute(
+        sa.select(numbered)
+        .where(numbered.c.key != numbered.c.first)
+        .order_by(numbered.c.record_id, numbered.c.key)
+    )
+    return [Duplicate(row.record_id, row.key, os.fsdecode(row.original_path), row.first) for row in rows]
 
 
 def refresh_times(tx: Transaction, record_id: int, deposit_id: int, fingerprint: str) -> None:
@@ -387,7 +422,9 @@ def lease_works(
     mine = sa.select(record.c.concept_id).where(record.c.id.in_(record_ids))
     free = sa.or_(concept.c.lease_owner.is_(None), concept.c.lease_until < now)
     tx.execute(
-        sa.update(concept).where(concept.c.id.in_(mine), free).values(lease_owner=owner, lease_until=now + length)
+        sa.update(concept)
+        .where(concept.c.id.in_(mine), free)
+        .values(lease_owner=owner, lease_until=now + length)
     )
     held = (
         sa.select(record.c.id)

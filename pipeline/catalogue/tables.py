@@ -36,7 +36,13 @@ class Utc(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return (
+            None
+            if value is None
+            else value.replace(tzinfo=UTC)
+            if value.tzinfo is None
+            else value.astimezone(UTC)
+        )
 
 
 def _one_of(column: str, kinds: type[StrEnum]) -> sa.CheckConstraint:
@@ -188,7 +194,9 @@ deposit = sa.Table(
     sa.CheckConstraint("files_open >= 0", name="files_open_not_negative"),
     # Nothing is sealed or published while a file of it is still to be taken.
     sa.CheckConstraint("files_open = 0 OR state NOT IN ('sealed', 'published')", name="sealed_is_whole"),
-    sa.CheckConstraint("description IS NOT NULL OR state NOT IN ('sealed', 'published')", name="sealed_is_described"),
+    sa.CheckConstraint(
+        "description IS NOT NULL OR state NOT IN ('sealed', 'published')", name="sealed_is_described"
+    ),
 )
 
 deposit_file = sa.Table(

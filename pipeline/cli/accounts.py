@@ -36,7 +36,9 @@ def token() -> None:
 
 
 @token.command("create")
-@click.option("--user", "email", required=True, metavar="EMAIL", help="Whose token; the account is made if new.")
+@click.option(
+    "--user", "email", required=True, metavar="EMAIL", help="Whose token; the account is made if new."
+)
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable; default: all.")
 def create_token(email: str, scopes: tuple[str, ...]) -> None:
     """Make a token and print it, alone, on stdout. It is shown only this once.

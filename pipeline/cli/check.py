@@ -34,7 +34,9 @@ class Finding:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning.")
+@click.option(
+    "--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning."
+)
 def check(as_json: bool, show_settings: bool) -> None:  # noqa: FBT001
     """Look at settings, database, store, index, DOIs, scanner, Prefect and workers.
 
@@ -48,7 +50,8 @@ def check(as_json: bool, show_settings: bool) -> None:  # noqa: FBT001
             {
                 "ok": all(one.ok for one in findings),
                 "parts": [
-                    {"part": one.part, "ok": one.ok, "what": one.what, "remedy": one.remedy} for one in findings
+                    {"part": one.part, "ok": one.ok, "what": one.what, "remedy": one.remedy}
+                    for one in findings
                 ],
                 "settings": {name: value for name, value, _ in described},
             }
@@ -130,13 +133,18 @@ def _prefect(settings: Settings) -> Finding:
             return Finding("Prefect", ok=True, what=f"answers at {redacted(url)}")
     except (OSError, ValueError) as error:
         return Finding(
-            "Prefect", ok=False, what=f"{redacted(url)} does not answer: {error}", remedy="start it, or correct PREFECT_API_URL"
+            "Prefect",
+            ok=False,
+            what=f"{redacted(url)} does not answer: {error}",
+            remedy="start it, or correct PREFECT_API_URL",
         )
 
 
 def _workers(settings: Settings) -> Finding:
     if settings.compute.startswith("local:") and standing_address(settings.home) is None:
-        return Finding("workers", ok=True, what=f"{settings.compute}: started by each ingest (none stand by now)")
+        return Finding(
+            "workers", ok=True, what=f"{settings.compute}: started by each ingest (none stand by now)"
+        )
     try:
         with closing(wiring.open_compute(settings)) as compute:
             return Finding("workers", ok=compute.slots() > 0, what=compute.describe(), remedy="start workers")

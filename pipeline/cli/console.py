@@ -70,12 +70,31 @@ def fail_unexpected(error: BaseException, home: Path) -> NoReturn:
     except OSError:
         where = "its details could not be written anywhere"
     err.print(f"[bold red]unexpected error:[/] {_escaped(f'{type(error).__name__}: {error}'[:500])}")
-    err.print(f"  [dim]→[/] this is a bug in Headrace; {_escaped(where)}. What was done is safe; the command may be run again.")
+    err.print(
+        f"  [dim]→[/] this is a bug in Headrace; {_escaped(where)}."
+        " What was done is safe; the command may be run again."
+    )
     sys.exit(Exit.BUG)
 
 
 def table(*columns: str, title: str = "") -> Table:
-    return Table(*columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    return Table(
+        *columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+    )
+
+
+def show_problems(problems: list[JsonObject], total: int, *, limit: int, more: str) -> None:
+    """Problems as a person reads them: what and where, why, and what to do."""
+    for one in problems[:limit]:
+        colour = "yellow" if one["outcome"] == "warned" else "red"
+        where = one["path"] or one["record"]
+        err.print(f"[{colour}]{one['outcome']}[/] [bold]{_escaped(where)}[/]", soft_wrap=True)
+        field = f"{one['field']}: " if one["field"] else ""
+        err.print(f"    {_escaped(field + one['reason'])}", soft_wrap=True)
+        if one["remedy"]:
+            err.print(f"    [dim]→ {_escaped(one['remedy'])}[/]", soft_wrap=True)
+    if total > limit:
+        err.print(f"… and {total - limit:,} more; {more}")
 
 
 def is_interactive() -> bool:

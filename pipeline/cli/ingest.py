@@ -17,7 +17,18 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from pipeline import wiring
 from pipeline.catalogue import accessions
-from pipeline.cli.console import Exit, err, exit_code, fail, fail_unexpected, is_interactive, print_json, say, table
+from pipeline.cli.console import (
+    Exit,
+    err,
+    exit_code,
+    fail,
+    fail_unexpected,
+    is_interactive,
+    print_json,
+    say,
+    show_problems,
+    table,
+)
 from pipeline.errors import HeadraceError, Misconfigured
 from pipeline.flows.server import PrefectServer, flow_environment, standing_server
 from pipeline.ingest import accession, report, survey
@@ -42,7 +53,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--checksum", is_flag=True, help="Tell unchanged files by reading them, not by size and time.")
 @click.option("--allow-partial", is_flag=True, help="Publish records without their rejected files.")
 @click.option(
-    "--report", "report_file", type=click.Path(path_type=Path), help="Write every problem to *.jsonl or *.parquet."
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path),
+    help="Write every problem to *.jsonl or *.parquet.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done; read no file, write nothing.")
 @_JSON
@@ -92,7 +106,9 @@ def ingest(
 
 @click.command()
 @click.argument("accession_id", metavar="ACCESSION")
-@click.option("--report", "report_file", type=click.Path(path_type=Path), help="Write every problem to a file.")
+@click.option(
+    "--report", "report_file", type=click.Path(path_type=Path), help="Write every problem to a file."
+)
 @_JSON
 def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Go on with an ACCESSION that was stopped, and try its held records again.
@@ -122,7 +138,9 @@ def cancel(accession_id: str, yes: bool) -> None:  # noqa: FBT001
     """
     with wiring.open_services(load_settings()) as services:
         if not yes and sys.stdin.isatty():
-            click.confirm(f"Give up everything in {accession_id} that is not published?", abort=True, err=True)
+            click.confirm(
+                f"Give up everything in {accession_id} that is not published?", abort=True, err=True
+            )
         number = accession.cancel(services, accession_id)
     say(f"accession {accession_id} is cancelled; {number:,} records were given up")
 
@@ -180,6 +198,7 @@ def _run(
                 )
             finally:
                 flows.attendant.reset(token)
+                flows.flush_logs()
         _conclude(state, stop, server, settings, as_json=as_json, report_file=report_file)
 
 
@@ -190,7 +209,13 @@ def _prepare(server: PrefectServer, settings: Settings) -> None:
 
 
 def _conclude(
-    state: Any, stop: _Stop, server: PrefectServer, settings: Settings, *, as_json: bool, report_file: Path | None
+    state: Any,
+    stop: _Stop,
+    server: PrefectServer,
+    settings: Settings,
+    *,
+    as_json: bool,
+    report_file: Path | None,
 ) -> None:
     run_url = f"{server.ui_url}/runs/flow-run/{state.state_details.flow_run_id}"
     if state.is_cancelled():
@@ -201,7 +226,9 @@ def _conclude(
         if isinstance(error, HeadraceError):
             err.print("[dim]what was done is kept; run the same command again to go on[/]")
             fail(error) if exit_code(error) is not Exit.DONE else None
-        fail_unexpected(error if isinstance(error, BaseException) else RuntimeError(str(state.message)), settings.home)
+        fail_unexpected(
+            error if isinstance(error, BaseException) else RuntimeError(str(state.message)), settings.home
+        )
     document: JsonObject = state.result()
     document["ui"] = run_url
     if report_file is not None:
@@ -220,8 +247,12 @@ def _write_report(settings: Settings, document: JsonObject, path: Path) -> None:
 
 
 def _show(document: JsonObject) -> None:
-    if document["records_total"] == 0 and document["unchanged"] and not document["held"]:
-        say(f"[green]unchanged:[/] all {document['unchanged']:,} records are as they were; nothing was written")
+    if document["accession"] is None:
+        held = f", {document['held']:,} are held as before" if document["held"] else ""
+        say(
+            f"[green]unchanged:[/] {document['unchanged']:,} records are as they were{held}; nothing was written"
+        )
+        _show_problems(document)
         return
     rows = table("accession", "published", "unchanged", "held", "files", "bytes", "seconds")
     rows.add_row(
@@ -242,15 +273,9 @@ def _show(document: JsonObject) -> None:
 
 
 def _show_problems(document: JsonObject) -> None:
-    if not document["problems"]:
-        return
-    rows = table("what", "record", "file", "why", "what to do")
-    for one in document["problems"][:20]:
-        why = f"{one['field']}: {one['reason']}" if one["field"] else one["reason"]
-        rows.add_row(one["outcome"], one["record"], one["path"], why, one["remedy"])
-    err.print(rows)
-    if document["problems_total"] > 20:
-        say(f"… and {document['problems_total'] - 20:,} more; --report FILE writes all of them")
+    show_problems(
+        document["problems"], document["problems_total"], limit=20, more="--report FILE writes all of them"
+    )
 
 
 class _Stop:
@@ -276,10 +301,15 @@ class _Display:
     def __init__(self, stop: _Stop) -> None:
         self._stop = stop
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[line]}"), console=err, transient=True
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[line]}"),
+            console=err,
+            transient=True,
         )
         self._task = self._bar.add_task("taking in", total=100.0, line="")
         self._said = time.monotonic()
+        self._line = ""
         self._is_live = is_interactive()
 
     def __enter__(self) -> _Display:
@@ -299,13 +329,13 @@ class _Display:
             return
         if self._is_live:
             self._bar.update(self._task, completed=progress.percent(), line=progress.line())
-        elif time.monotonic() - self._said > 10 or progress.files == progress.files_total:
-            self._said = time.monotonic()
-            say(progress.line())
+        elif self._line.split(" ·")[0] != progress.line().split(" ·")[0] and (
+            time.monotonic() - self._said > 10 or progress.files == progress.files_total
+        ):
+            self._said, self._line = time.monotonic(), progress.line()
+            say(self._line)
 
     def wants_stop(self) -> str:
         if self._stop.signal is None:
             return ""
         return "stopped by Ctrl-C" if self._stop.signal == signal.SIGINT else "stopped by a signal"
-
-

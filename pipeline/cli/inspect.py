@@ -6,10 +6,11 @@ import json
 import sys
 
 import click
+from rich.markup import escape
 
 from pipeline import codec, wiring
 from pipeline.catalogue import accessions, outbox, records
-from pipeline.cli.console import out, print_json, say, table
+from pipeline.cli.console import out, print_json, say, show_problems, table
 from pipeline.ingest import report
 from pipeline.model import AccessionState, Dissemination, JsonObject
 from pipeline.ports import SearchRequest
@@ -99,19 +100,18 @@ def _show_one(services: Services, accession_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    say(f"[bold]{document['accession']}[/] {document['collection']} from {document['source']}: {document['state']}")
+    say(
+        f"[bold]{document['accession']}[/] {document['collection']} from {document['source']}: {document['state']}"
+    )
     if document["reason"]:
         say(f"  {document['reason']}")
     say(
         f"  {document['records_total']:,} published, {document['unchanged']:,} unchanged, {document['held']:,} held,"
         f" {document['planned']:,} to do; {document['files']:,} files, {document['bytes']:,} bytes"
     )
-    rows = table("what", "record", "file", "why", "what to do")
-    for one in document["problems"][:100]:
-        why = f"{one['field']}: {one['reason']}" if one["field"] else one["reason"]
-        rows.add_row(one["outcome"], one["record"], one["path"], why, one["remedy"])
-    if document["problems"]:
-        out.print(rows)
+    show_problems(
+        document["problems"], document["problems_total"], limit=100, more="--json-lines streams all"
+    )
     if document["held"] or document["planned"]:
         say(f"mend the source, then: headrace retry {document['accession']}")
 
@@ -141,7 +141,10 @@ def search(query: str, sort: str, size: int, page: int, all_versions: bool, as_j
         print_json({"hits": hits, "total": found.total})
         return
     for hit in hits:
-        out.print(f"[bold]{hit['title']}[/]\n  {', '.join(hit['creators'])} ({hit['published']})\n  {hit['doi']}  {hit['url']}")
+        out.print(
+            f"[bold]{escape(hit['title'])}[/]\n  {escape(', '.join(hit['creators']))} ({hit['published']})\n"
+            f"  {hit['doi']}  {hit['url']}"
+        )
     say(f"{found.total:,} found")
 
 

@@ -66,7 +66,7 @@ def main() -> None:
         fail(error)
     except BrokenPipeError:
         sys.exit(Exit.DONE)
-    except Exception as error:  # noqa: BLE001 - the last resort of a command
+    except Exception as error:
         fail_unexpected(error, _home())
 
 

@@ -25,7 +25,9 @@ from pipeline.supervisor import Child, Supervisor
 
 @click.command()
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address that the gateway listens on.")
-@click.option("--port", type=int, default=0, help="Port of the gateway; default 8000, or a free one, remembered.")
+@click.option(
+    "--port", type=int, default=0, help="Port of the gateway; default 8000, or a free one, remembered."
+)
 def up(host: str, port: int) -> None:
     """Run the whole instance in the foreground: Prefect, workers, gateway and dispatcher.
 
@@ -39,7 +41,11 @@ def up(host: str, port: int) -> None:
     settings = load_settings()
     port = port or settings.port or remembered_port(settings.home, wiring.GATEWAY, wiring.DEFAULT_PORT)
     base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
-    environment = {"HEADRACE_PORT": str(port), "HEADRACE_BASE_URL": base_url, "HEADRACE_HOME": str(settings.home)}
+    environment = {
+        "HEADRACE_PORT": str(port),
+        "HEADRACE_BASE_URL": base_url,
+        "HEADRACE_HOME": str(settings.home),
+    }
     os.environ.update(environment)
     with wiring.open_services(load_settings()):
         pass  # migrations and the storage root are made once, before the parts meet over them
@@ -50,10 +56,17 @@ def up(host: str, port: int) -> None:
         health = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/healthz"  # noqa: S104
         children = [
             Child("workers", _headrace("worker"), environment, ready=partial(_has_workers, settings.home)),
-            Child("gateway", _headrace("serve", "--host", host, "--port", str(port)), environment, ready=partial(_answers, health)),
+            Child(
+                "gateway",
+                _headrace("serve", "--host", host, "--port", str(port)),
+                environment,
+                ready=partial(_answers, health),
+            ),
             Child("dispatcher", _headrace("dispatch"), environment),
         ]
-        supervisor = Supervisor(children, settings.home / "logs", on_ready=partial(_ready, base_url, server.ui_url, settings))
+        supervisor = Supervisor(
+            children, settings.home / "logs", on_ready=partial(_ready, base_url, server.ui_url, settings)
+        )
         code = supervisor.run()
     sys.exit(code)
 
@@ -124,5 +137,3 @@ def _stop_event() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
-
-

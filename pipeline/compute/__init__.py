@@ -3,7 +3,8 @@
 | URL | Runs units |
 |---|---|
 | `inline:` | in the calling thread, one by one |
-| `local:`, `local:4`, `local:?workers=4` | in worker processes of this machine, by default one for each CPU: those of the instance if it is up, else ones started for the purpose |
+| `local:`, `local:4`, `local:?workers=4` | in worker processes of this machine, one for each CPU by default; \
+in those of the instance if it is up |
 | `tcp://host:port`, `tls://host:port` | wherever the workers of that Dask scheduler are |
 """
 
@@ -36,8 +37,8 @@ def open_compute(url: str, home: Path) -> Compute:
     # Importing Dask takes most of a second, which commands that compute nothing need not pay.
     from pipeline.compute.dask import DaskCompute
 
-    standing = url if local is None else standing_address(home)
-    if standing is not None:
+    if local is None:
+        return DaskCompute.connect(url)
+    if standing := standing_address(home):
         return DaskCompute.connect(standing)
-    assert local is not None
     return DaskCompute.start_local(int(local[1]) if local[1] else None, home)

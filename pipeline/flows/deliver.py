@@ -50,8 +50,7 @@ def _drain_all(services: Services) -> Drained:
     total = Drained()
     while True:
         drained = dispatch.drain(services)
-        for mine, theirs in ((total.done, drained.done), (total.put_off, drained.put_off), (total.parked, drained.parked)):
-            mine.update(theirs)
+        total.add(drained)
         if not drained.done:
             return total
         time.sleep(_SETTLE)

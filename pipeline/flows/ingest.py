@@ -26,6 +26,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
+from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Crashed
 
@@ -44,8 +45,9 @@ from pipeline.worker import run_unit
 T = TypeVar("T")
 
 _LOOK_EVERY = 2.0  # seconds between looks at the run's own state, and between two updates of the progress
-_WAIT_FOR_EFFECTS = 30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
-
+_WAIT_FOR_EFFECTS = (
+    30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
+)
 
 
 class Attendant:
@@ -88,7 +90,9 @@ def ingest_collection(
     settings = load_settings()
     with ExitStack() as stack:
         services = stack.enter_context(wiring.open_services(settings))
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_scratch(settings), prefix="survey-")))
+        scratch = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(dir=_scratch(settings), prefix="survey-"))
+        )
         try:
             return _Ingest(settings, services, source, options, retry, scratch).run()
         except Interrupted as stopped:
@@ -225,13 +229,19 @@ class _Ingest:
             logger.warning("%s: %d wait for the dispatcher, %d are parked", kind, one.due, one.parked)
 
     def _report(self, document: JsonObject) -> None:
-        create_markdown_artifact(_summary(document, self.services.repository.base_url), key="summary", description="What this run did")
+        create_markdown_artifact(
+            _summary(document, self.services.repository.base_url),
+            key="summary",
+            description="What this run did",
+        )
         rows = [
             {name: one[name] for name in ("record", "path", "outcome", "field", "reason", "remedy")}
             for one in document["problems"][:500]
         ]
         if rows:
-            create_table_artifact(rows, key="problems", description="What was rejected, and what to do about it")
+            create_table_artifact(
+                rows, key="problems", description="What was rejected, and what to do about it"
+            )
         for one in document["records"][:3]:
             create_link_artifact(one["url"], link_text=one["doi"], key=f"record-{one['id']}")
 
@@ -286,7 +296,7 @@ class _Ingest:
                     client.set_flow_run_state(
                         UUID(before.flow_run), Crashed(message="its process was killed"), force=True
                     )
-            except Exception:  # noqa: BLE001 - its history may be gone with an older Prefect database
+            except Exception:
                 get_run_logger().info("the run before this one is not known to this Prefect server")
 
 
@@ -295,6 +305,11 @@ _EFFECTS = (
     ("index", EffectKind.INDEX, "Make the records findable."),
     ("announce", EffectKind.ANNOUNCE, "Give the records to harvesters (OAI-PMH)."),
 )
+
+
+def flush_logs() -> None:
+    """Send what was logged: to be called before the server may go away."""
+    APILogHandler().flush()
 
 
 def _stage(name: str, description: str, action: Callable[[], T]) -> T:
@@ -320,7 +335,7 @@ def _raise_if_cancelled() -> None:
     with get_client(sync_client=True) as client:
         try:
             state = client.read_flow_run(UUID(run_id)).state
-        except Exception:  # noqa: BLE001 - the server may be away for a while; the work is not
+        except Exception:
             return
     if state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED):
         raise Interrupted("the run was cancelled")
@@ -342,7 +357,10 @@ def _summary(document: JsonObject, url: str) -> str:
     ]
     bad = [one for one in document["problems"] if one["outcome"] != Outcome.WARNED]
     if bad:
-        lines += [f"{len(bad)} problems keep records back: see the table *problems*. Mend the source, then:", ""]
+        lines += [
+            f"{len(bad)} problems keep records back: see the table *problems*. Mend the source, then:",
+            "",
+        ]
         lines += ["```", f"headrace ingest {document.get('source', '…')}", "```", ""]
     lines += [f"- [{one['doi']}]({one['url']})" for one in document["records"][:20]]
     if document["records_total"] > 20:

@@ -191,3 +191,12 @@ def _api_url(port: int) -> str:
 
 def _log(home: Path) -> Path:
     return home / "logs" / "prefect-server.log"
+
+
+def running_server(home: Path) -> PrefectServer | None:
+    """The instance's own server, where it answers now; starts nothing."""
+    files = ServerFiles(home.absolute())
+    record = files.record() if files.is_alive() else None
+    if record is None or not _is_healthy(record):
+        return None
+    return PrefectServer(_api_url(record.port), f"http://{LOOPBACK}:{record.port}", record.pid)

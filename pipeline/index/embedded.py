@@ -159,7 +159,7 @@ class EmbeddedIndex:
 def _fitting(name: str) -> str:
     if not name.startswith(f"{SCHEMA_DIGEST}-"):
         raise Unavailable(
-            "The search index was written by another version of Headrace.",
+            "The search index is missing, or was written by another version of Headrace.",
             remedy="Run `headrace index rebuild`.",
         )
     return name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from hashlib import sha256
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 import tantivy
@@ -54,15 +53,14 @@ def _schema() -> tantivy.Schema:
 
 
 SCHEMA: Final = _schema()
-SCHEMA_DIGEST: Final = sha256(
-    repr(
-        (
-            analysis.VERSION,
-            metadata.version("tantivy"),
-            sorted((name, str(field.kind)) for name, field in FIELDS.items()),
-        )
-    ).encode()
-).hexdigest()[:8]
+# "tantivy v0.27.0, index_format v7"
+_FORMAT: Final = tantivy.__version__.rpartition(" ")[2]  # type: ignore[attr-defined] # missing in tantivy's stubs
+_LAYOUT: Final = (
+    analysis.VERSION,
+    _FORMAT,
+    sorted((name, str(field.kind)) for name, field in FIELDS.items()),
+)
+SCHEMA_DIGEST: Final = sha256(repr(_LAYOUT).encode()).hexdigest()[:8]
 """Changes whenever an index on disk would no longer fit this code."""
 
 

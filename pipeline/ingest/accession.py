@@ -127,7 +127,9 @@ def plan(services: Services, survey: Path, run: Run) -> Plan:
         _plan_files(services, survey, run, plan_.accession_id, deposit_of)
         _report_survey(services, survey, plan_.accession_id)
         with services.catalogue.write() as tx:
-            accessions.change(tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=plan_.unchanged)
+            accessions.change(
+                tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=plan_.unchanged
+            )
     return plan_
 
 
@@ -155,10 +157,13 @@ def _reopened(tx: Transaction, accession_id: str, other: Accession | None) -> Ac
     """A completed accession may be gone on with. Raises `Missing`, or `Conflict` where it may not."""
     accession = accessions.get(tx, accession_id)
     if accession.state is AccessionState.CANCELLED:
-        raise Conflict(f"accession {accession_id} was cancelled, which is final", remedy="ingest the source again")
+        raise Conflict(
+            f"accession {accession_id} was cancelled, which is final", remedy="ingest the source again"
+        )
     if other is not None:
         raise Conflict(
-            f"accession {other.id} of the same collection is not finished", remedy=f"headrace retry {other.id}"
+            f"accession {other.id} of the same collection is not finished",
+            remedy=f"headrace retry {other.id}",
         )
     return accession
 
@@ -261,7 +266,11 @@ def _write_lines(
 
 
 def _renewed(decided: Sequence[_Decided]) -> list[int]:
-    return [known.pending.id for _, decision, known in decided if decision.step is Step.RENEW and known and known.pending]
+    return [
+        known.pending.id
+        for _, decision, known in decided
+        if decision.step is Step.RENEW and known and known.pending
+    ]
 
 
 def _new_rows(
@@ -512,7 +521,9 @@ def finish(services: Services, run: Run, accession_id: str) -> None:
     """No record is open any more: the accession is completed."""
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
-        accessions.change(tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason="")
+        accessions.change(
+            tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason=""
+        )
         accessions.unlease(tx, accession_id, owner=run.id)
 
 

@@ -103,7 +103,9 @@ def _take_opened(
     except Rejected as fault:
         return _rejected(file, fault.code, fault.message, fault.remedy, bytes_read=counted.total)
     except _SourceFault as fault:
-        return _rejected(file, "unreadable", str(fault), "See to the source's disk.", bytes_read=counted.total)
+        return _rejected(
+            file, "unreadable", str(fault), "See to the source's disk.", bytes_read=counted.total
+        )
     finally:
         upload.abort()
         scan.close()
@@ -185,6 +187,12 @@ def _quarantined(
         remedy="Take the file out of the source, or have it cleaned; then ingest again.",
     )
     quarantined = FileOutcome(
-        outcome.id, FileState.QUARANTINED, "", outcome.root_digest, outcome.digests, outcome.identification, outcome.scan
+        outcome.id,
+        FileState.QUARANTINED,
+        "",
+        outcome.root_digest,
+        outcome.digests,
+        outcome.identification,
+        outcome.scan,
     )
     return FileReport(quarantined, problem, size)

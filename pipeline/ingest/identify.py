@@ -50,7 +50,9 @@ def identify(name: str, sample: Sample) -> Identification:
         return Identification(puid="", warning="empty file", tool=_TOOL)
     suffix = PurePosixPath(name).suffix
     is_usable = suffix.isascii() and suffix[1:].isalnum() and len(suffix) < 20
-    with tempfile.NamedTemporaryFile(dir=_memory(), prefix="headrace-", suffix=suffix if is_usable else "") as file:
+    with tempfile.NamedTemporaryFile(
+        dir=_memory(), prefix="headrace-", suffix=suffix if is_usable else ""
+    ) as file:
         _fill(file.fileno(), sample)
         return _read(file.name)
 
@@ -64,7 +66,9 @@ def _fill(descriptor: int, sample: Sample) -> None:
     os.write(descriptor, sample.head)
     if sample.tail:
         is_container = sample.head.startswith(_ZIP)
-        os.pwrite(descriptor, sample.tail, sample.size - len(sample.tail) if is_container else len(sample.head))
+        os.pwrite(
+            descriptor, sample.tail, sample.size - len(sample.tail) if is_container else len(sample.head)
+        )
 
 
 def _read(path: str) -> Identification:

@@ -40,9 +40,7 @@ class Taken:
     verdict: ScanVerdict
 
 
-def take(
-    source: Readable, size: int, algorithms: Sequence[str], scan: ScanSession, upload: Upload
-) -> Taken:
+def take(source: Readable, size: int, algorithms: Sequence[str], scan: ScanSession, upload: Upload) -> Taken:
     """Read `source` to its end, once, into everything. The upload is neither committed nor aborted here.
     Raises what the source, the scanner or the store raise."""
     hashes = new_hashes(algorithms)
@@ -50,7 +48,9 @@ def take(
     light = [one.update for name, one in hashes.items() if not is_heavy(name)]
     heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
     if size < _THREADED_FROM:
-        total = _read_here(source, min(BLOCK, size + 1), [*heavy, *light, scan.feed, sample.feed, upload.write])
+        total = _read_here(
+            source, min(BLOCK, size + 1), [*heavy, *light, scan.feed, sample.feed, upload.write]
+        )
     else:
         groups = [[one] for one in heavy] + [[*light, scan.feed, sample.feed], [upload.write]]
         total = _read_ring(source, groups)
@@ -125,7 +125,7 @@ class _Ring:
                 if self._failure is None:
                     for consume in group:
                         consume(slot.buffer[: slot.filled])
-            except BaseException as error:  # noqa: BLE001 - it is raised again in the reader's thread
+            except BaseException as error:
                 self._failure = error
             self._give_back(slot)
 

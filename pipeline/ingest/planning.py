@@ -56,7 +56,13 @@ def decide(
         action, reads = DepositAction.REVISION, False
     step = Step.BEGIN
     if known and known.pending:
-        step = _go_on(surveyed, description, known.pending, accession_id, retry_held=retry_held or (allow_partial and description is not None))
+        step = _go_on(
+            surveyed,
+            description,
+            known.pending,
+            accession_id,
+            retry_held=retry_held or (allow_partial and description is not None),
+        )
         if step is Step.KEEP:
             return Decision(step, known.pending.action, known.pending.state, reads=False)
     # Invalid metadata: the record is held at once, and its files are not read.

@@ -27,7 +27,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
     with services.catalogue.read() as tx:
         accession = accessions.get(tx, accession_id)
         tally = deposits.tally(tx, accession_id)
-        total, files, size = deposits.extent(tx, accession_id)
+        files, size = deposits.extent(tx, accession_id)
         unchanged, bytes_read = accessions.counters(tx, accession_id)
         published = records.of_accession(tx, accession_id, limit=LISTED)
         shown = records.disseminate(tx, services.repository, [one.id for one in published], file_limit=0)
@@ -121,7 +121,9 @@ def write_problems(problems: Iterable[Problem], path: Path) -> int:
     """Write all problems into a JSON Lines or Parquet file, by its suffix; how many. Raises `Misconfigured`."""
     if path.suffix not in (".jsonl", ".parquet"):
         raise Misconfigured(
-            f"{path} is neither .jsonl nor .parquet", field="--report", remedy="name the report *.jsonl or *.parquet"
+            f"{path} is neither .jsonl nor .parquet",
+            field="--report",
+            remedy="name the report *.jsonl or *.parquet",
         )
     rows = (codec.problem_to_json(one) for one in problems)
     number = 0

@@ -45,9 +45,7 @@ def survey(services: Services, source: Source, folder: Path) -> Surveyed:
     return Surveyed(source.collection, str(source.root), folder, summary)
 
 
-def _describe(
-    services: Services, document: object
-) -> tuple[Description | None, Sequence[FieldProblem]]:
+def _describe(services: Services, document: object) -> tuple[Description | None, Sequence[FieldProblem]]:
     reading = metadata.read(document, today=services.now().date())
     problems = list(reading.problems)
     brought = reading.description.doi if reading.description else None

@@ -67,7 +67,10 @@ class Form:
         """What was written at `path`, or None."""
         node: Any = self.document
         for step in path:
-            node = node.get(step) if isinstance(node, dict) else None
+            if isinstance(step, int):
+                node = node[step] if isinstance(node, list) and step < len(node) else None
+            else:
+                node = node.get(step) if isinstance(node, dict) else None
         return node
 
     def name(self, path: Path, source: str) -> None:

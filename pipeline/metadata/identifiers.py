@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _LONGEST = 2048
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_ORCID = re.compile(
+    r"(?:orcid:\s*|(?:https?://)?(?:www\.)?orcid\.org/)?([0-9]{4})-?([0-9]{4})-?([0-9]{4})-?([0-9]{3}[0-9X])",
+    re.IGNORECASE,
+)
 _ROR = re.compile(r"(?:https?://)?(?:ror\.org/)?(0[0-9a-hj-km-np-tv-z]{6})([0-9]{2})", re.IGNORECASE)
 _GND = re.compile(
     r"(?:gnd:|(?:https?://)?d-nb\.info/gnd/)?"
@@ -64,16 +68,10 @@ def person_url(scheme: str, value: str) -> str | None:
 
 
 def _normal_orcid(value: str) -> str | None:
-    bare = (
-        re.sub(r"^(?:orcid:\s*|https?://(?:www\.)?orcid\.org/)", "", value, flags=re.IGNORECASE)
-        .strip("/")
-        .upper()
-    )
-    if not re.fullmatch(r"[0-9]{4}-?[0-9]{4}-?[0-9]{4}-?[0-9]{3}[0-9X]", bare) or not validators.is_orcid(
-        bare
-    ):
-        return None
-    return str(normalizers.normalize_orcid(bare))
+    # The check digit alone decides: the ranges that ORCID has drawn from so far are no part of its form.
+    found = _ORCID.fullmatch(value.rstrip("/"))
+    bare = "".join(found.groups()).upper() if found else ""
+    return str(normalizers.normalize_orcid(bare)) if bare and validators.is_isni(bare) else None
 
 
 def _normal_isni(value: str) -> str | None:

@@ -243,7 +243,9 @@ def _language(code: str, path: str) -> Iterator[FieldProblem]:
 
 def _dates(metadata: JsonObject) -> Iterator[FieldProblem]:
     for path, entry in _entries(metadata, "dates"):
-        if not dates.is_date(entry.get("date", "")):
+        if not entry.get("date"):
+            yield _missing(f"{path}.date", "Give the date, or remove the entry.")
+        elif not dates.is_date(entry["date"]):
             yield _no_date(f"{path}.date")
         yield from _from_list(entry, "type", path, vocabulary.date_types())
 

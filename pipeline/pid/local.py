@@ -92,7 +92,9 @@ class LocalRegistry:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as database:
+            with closing(
+                sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+            ) as database:
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute("BEGIN IMMEDIATE")
                 yield database

@@ -1,9 +1,9 @@
 """Where things lie in the object store (pure).
 
-    root/                                the OCFL 1.1 storage root, layout extension 0004
-    root/3c0/ff4/240/3c0ff4240c1e…/      an object: a work with all its versions, or a system object
-    staging/<record>/content/…           bytes of record versions that are not preserved yet
-    quarantine/<accession>/<file>        infected files, kept apart
+root/                                the OCFL 1.1 storage root, layout extension 0004
+root/3c0/ff4/240/3c0ff4240c1e…/      an object: a work with all its versions, or a system object
+staging/<record>/content/…           bytes of record versions that are not preserved yet
+quarantine/<accession>/<file>        infected files, kept apart
 """
 
 from __future__ import annotations

@@ -214,4 +214,6 @@ def _translated() -> Iterator[None]:
             raise OutOfSpace(
                 "no room left in the store", remedy="make room on its disk, then run the same command again"
             ) from error
-        raise Unavailable(f"the store's disk answers: {error.strerror} ({error.filename or 'write'})") from error
+        raise Unavailable(
+            f"the store's disk answers: {error.strerror} ({error.filename or 'write'})"
+        ) from error

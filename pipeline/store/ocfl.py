@@ -55,7 +55,9 @@ def next_inventory(
     """The inventory with one version more, whose state is exactly `contents`: where each one's bytes are, in an
     older version or in the new one, is the caller's to say."""
     number = head(before) + 1
-    manifest: dict[str, list[str]] = {digest: list(paths) for digest, paths in (before or {}).get("manifest", {}).items()}
+    manifest: dict[str, list[str]] = {
+        digest: list(paths) for digest, paths in (before or {}).get("manifest", {}).items()
+    }
     fixity: dict[str, dict[str, list[str]]] = {
         name: {digest: list(paths) for digest, paths in block.items()}
         for name, block in (before or {}).get("fixity", {}).items()

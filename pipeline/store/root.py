@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from pathlib import Path
 
 from pipeline.errors import Misconfigured, Missing
 from pipeline.ports import ObjectStore
@@ -43,8 +44,7 @@ def preferred_algorithm() -> str:
     """The algorithm for a new root: sha256 where the CPU has instructions for it, else sha512, which is then the
     faster one. OCFL 1.1 allows both."""
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
-            flags = info.read().split()
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
     except OSError:
         return "sha512"
     return "sha256" if {"sha_ni", "sha2"} & set(flags) else "sha512"
@@ -59,7 +59,9 @@ def _make(store: ObjectStore, place: str, repository_id: str, algorithm: str, no
         object_id=layout.REPOSITORY_OBJECT,
         algorithm=algorithm,
         contents=[ocfl.Content("repository.json", hashlib.new(algorithm, about).hexdigest(), content, {})],
-        authorship=ocfl.Authorship(now, "The storage root is made", "Headrace", f"urn:x-headrace:{repository_id}"),
+        authorship=ocfl.Authorship(
+            now, "The storage root is made", "Headrace", f"urn:x-headrace:{repository_id}"
+        ),
     )
     raw = ocfl.to_bytes(inventory)
     name, digest_line = ocfl.sidecar(raw, algorithm)

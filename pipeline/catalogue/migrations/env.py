@@ -1,6 +1,7 @@
 """Alembic's environment: migrations run on the connection that `engine` hands over."""
 
 from alembic import context
+
 from pipeline.catalogue.tables import metadata
 
 context.configure(
