@@ -1,0 +1,95 @@
+"""Checks an OCFL 1.1 storage root on disk by layout extension 0004, which ocfl-py does not know: that each object lies
+where its id says, and that nothing lies between the objects. The objects themselves are ocfl-py's to judge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+from ocfl import Validator as ObjectValidator
+
+from tests.reference import reference
+
+_LAYOUT = "0004-hashed-n-tuple-storage-layout"
+_OBJECT = "0=ocfl_object_1.1"
+_DECLARATION = "0=ocfl_1.1"
+_AT_TOP = {_DECLARATION, "ocfl_1.1.txt", "ocfl_layout.json", "extensions"}
+
+
+def problems(root: Path) -> list[str]:
+    """What is wrong with the storage root at rest in the folder `root`; nothing for a good one."""
+    found = [*_declaration(root), *_layout(root), *_empty_folders(root), *_between(root)]
+    for place in objects(root):
+        found += [*_misplaced(root, place), *_invalid(root, place)]
+    return found
+
+
+def objects(root: Path) -> list[Path]:
+    """The folders of all objects."""
+    return sorted(declaration.parent for declaration in root.rglob(_OBJECT))
+
+
+def _declaration(root: Path) -> Iterator[str]:
+    path = root / _DECLARATION
+    if not path.is_file() or path.read_bytes() != b"ocfl_1.1\n":
+        yield f"{_DECLARATION} is missing or says something else"
+    others = sorted(name for name in os.listdir(root) if name.startswith("0=") and name != _DECLARATION)
+    yield from (f"{name} is one declaration too many" for name in others)
+
+
+def _layout(root: Path) -> Iterator[str]:
+    layout, config = _json(root / "ocfl_layout.json"), _json(root / "extensions" / _LAYOUT / "config.json")
+    if layout.get("extension") != _LAYOUT or not layout.get("description"):
+        yield "ocfl_layout.json does not name and describe the layout"
+    schema = _json(reference("testdata", "ocfl", "extension-json-schema", f"{_LAYOUT}-schema.json"))
+    faults = jsonschema.Draft7Validator(schema).iter_errors(config)
+    yield from (f"config.json: {fault.message}" for fault in faults)
+
+
+def _empty_folders(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        if not folders and not files:
+            yield f"{Path(folder).relative_to(root)} is an empty folder"
+
+
+def _between(root: Path) -> Iterator[str]:
+    """Files that are neither the root's own nor in an object, and objects in objects."""
+    for folder, folders, files in os.walk(root):
+        place = Path(folder).relative_to(root)
+        if place == Path():
+            folders[:] = [name for name in folders if name != "extensions"]
+            files = [name for name in files if name not in _AT_TOP]
+        elif _OBJECT in files:
+            inner = Path(folder).rglob(f"*/{_OBJECT}")
+            yield from (f"{one.parent.relative_to(root)} is an object in an object" for one in inner)
+            folders.clear()
+            continue
+        yield from (f"{place / name} belongs to no object" for name in files)
+
+
+def _misplaced(root: Path, place: Path) -> Iterator[str]:
+    config = _json(root / "extensions" / _LAYOUT / "config.json")
+    size, number = int(config["tupleSize"]), int(config["numberOfTuples"])
+    object_id = _json(place / "inventory.json")["id"]
+    digest = hashlib.new(str(config["digestAlgorithm"]), object_id.encode()).hexdigest()
+    expected = Path(*(digest[at * size : (at + 1) * size] for at in range(number)), digest)
+    if place.relative_to(root) != expected:
+        yield f"{place.relative_to(root)} should lie at {expected}"
+
+
+def _invalid(root: Path, place: Path) -> Iterator[str]:
+    validator = ObjectValidator(log_warnings=True)
+    if not validator.validate_object(str(place)) or validator.log.num_warnings:
+        yield f"{place.relative_to(root)}: {validator.status_str()}"
+
+
+def _json(path: Path) -> dict[str, str]:
+    try:
+        document: dict[str, str] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return document
