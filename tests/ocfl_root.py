@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import jsonschema
-from ocfl import Validator as ObjectValidator
+import jsonschema  # type: ignore[import-untyped]
+from ocfl.validator import Validator as ObjectValidator  # type: ignore[import-untyped]
 
 from tests.reference import reference
 
@@ -37,7 +37,7 @@ def _declaration(root: Path) -> Iterator[str]:
     path = root / _DECLARATION
     if not path.is_file() or path.read_bytes() != b"ocfl_1.1\n":
         yield f"{_DECLARATION} is missing or says something else"
-    others = sorted(name for name in os.listdir(root) if name.startswith("0=") and name != _DECLARATION)
+    others = sorted(one.name for one in root.glob("0=*") if one.name != _DECLARATION)
     yield from (f"{name} is one declaration too many" for name in others)
 
 
