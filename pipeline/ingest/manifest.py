@@ -2,7 +2,7 @@
 
 `records.parquet` has one row a record, its ordinal counting from 0 in order of appearance;
 `files.parquet` one row a file, those of a record together and in order; `problems.parquet` every problem.
-Memory does not grow with the survey: rows are written in groups of `GROUP`.
+Memory does not grow with the survey: rows are written in groups.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from pipeline.ingest.sources import Found
 
 GROUP = 50_000
+"""Rows of a row group."""
+RECORD_GROUP = 5_000
+"""The same for records, whose descriptions may be long."""
 
 _RECORDS = pa.schema(
     [
@@ -114,30 +117,32 @@ def write_survey(found: Iterable[Found], folder: Path) -> SurveySummary:
     """
     with ExitStack() as stack:
         writer = _SurveyWriter(
-            *(stack.enter_context(_Table(folder / name, schema)) for name, schema in _TABLES.items())
+            stack.enter_context(_Table(folder / _PARTS[0], _RECORDS, RECORD_GROUP)),
+            stack.enter_context(_Table(folder / _PARTS[1], _FILES, GROUP)),
+            stack.enter_context(_Table(folder / _PARTS[2], _PROBLEMS, GROUP)),
         )
         for item in found:
             writer.add(item)
         summary = writer.close()
-    for name in _TABLES:
-        (folder / f"{name}.part").replace(folder / name)
+    for part in _PARTS:
+        (folder / part).replace(folder / part.removesuffix(".part"))
     return summary
 
 
-_TABLES = {"records.parquet": _RECORDS, "files.parquet": _FILES, "problems.parquet": _PROBLEMS}
+_PARTS = ("records.parquet.part", "files.parquet.part", "problems.parquet.part")
 
 
 class _Table:
     """Rows on their way into one Parquet file."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path.with_name(f"{path.name}.part"), schema, compression="zstd")
-        self._schema = schema
+    def __init__(self, path: Path, schema: pa.Schema, group: int) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._schema, self._group = schema, group
         self._rows: list[tuple[Any, ...]] = []
 
     def append(self, *row: object) -> None:
         self._rows.append(row)
-        if len(self._rows) >= GROUP:
+        if len(self._rows) >= self._group:
             self._flush()
 
     def _flush(self) -> None:
@@ -261,7 +266,7 @@ def _fingerprint(file: SourceFile) -> int:
 
 def read_records(folder: Path) -> Iterator[SurveyedRecord]:
     """The records by ordinal."""
-    for row in _rows(folder / "records.parquet", GROUP):
+    for row in _rows(folder / "records.parquet", RECORD_GROUP):
         problems = tuple(problem_from_json(problem) for problem in json.loads(row.pop("problems")))
         text = row.pop("description")
         description = description_from_json(json.loads(text)) if text else None

@@ -26,11 +26,13 @@ def open_source(locator: str, *, default_metadata: JsonObject | None, collection
 
     Raises `Misconfigured` for what is wholly wrong and could not give one record.
     """
-    path = Path(locator).resolve()
-    if path.is_dir():
+    try:
+        path = Path(locator).resolve(strict=True)
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise Misconfigured(f"{shown(locator)} cannot be opened: {error}", remedy=_KINDS) from error
+    if is_folder:
         return _folder(path, default_metadata, collection)
-    if not path.exists():
-        raise Misconfigured(f"There is no file or folder {shown(locator)}", remedy=_KINDS)
     if not path.is_file() or path.suffix.lower() not in SUFFIXES:
         raise Misconfigured(f"{shown(locator)} is no source that can be ingested", remedy=_KINDS)
     require_rows(path)

@@ -3,7 +3,7 @@
 Each folder with a `record.json` is one record: that file describes it, everything below the folder that
 is not below another `record.json` belongs to it. Where there is no `record.json` at all, each entry at
 the top, file or folder, is one record with the default metadata. Empty folders leave no trace: a record
-holds files.
+holds files. Checksum files in a record's folder declare digests for its files (`sidecars`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pipeline.ingest.sources.documents import default_record, record_in_file
 from pipeline.ingest.sources.fates import bad_name, not_followed, refused, renamed
 from pipeline.ingest.sources.names import is_utf8, join, key_fault, shown
 from pipeline.ingest.sources.opening import Entry, open_folder
+from pipeline.ingest.sources.sidecars import read_sidecars
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
 
 if TYPE_CHECKING:
@@ -142,12 +143,13 @@ def _record(
         yield bad_name("", place.path, fault)
         return
     yield record_in_file(root, join(place.path, DESCRIPTION), key, describe)
-    yield from files_below(
+    found = files_below(
         root,
         key,
         Place(place.path, ""),
         lambda inner: other_record(Place(inner.path, join(place.key, inner.key))),
     )
+    yield from read_sidecars(root, key, place.path).declare(key, found)
 
 
 def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], None]) -> Iterator[Problem]:
@@ -173,19 +175,23 @@ def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], Non
 
 def _undescribed(root: str, record: Callable[[str], SourceRecord]) -> Iterator[Found]:
     folders: list[Place] = []
-    with open_folder(root, "") as top:
-        for entry in top.entries():
-            place = Place("", "").below(entry)
-            if stat.S_ISDIR(entry.mode):
-                folders.append(place)
-            elif not stat.S_ISREG(entry.mode) or key_fault(place.key):
-                yield from _found("", place, entry)
-            else:
-                yield record(place.key)
-                yield from _found(place.key, place, entry)
+    try:
+        with open_folder(root, "") as top:
+            for entry in top.entries():
+                place = Place("", "").below(entry)
+                if stat.S_ISDIR(entry.mode):
+                    folders.append(place)
+                    continue
+                taken = stat.S_ISREG(entry.mode) and not key_fault(place.key)
+                if taken:
+                    yield record(place.key)
+                yield from _found(place.key if taken else "", place, entry)
+    except Rejected as error:
+        yield refused("", ".", error)
     for place in folders:
         if fault := key_fault(place.key):
             yield bad_name("", place.path, fault)
             continue
         yield record(place.key)
-        yield from files_below(root, place.key, Place(place.path, ""))
+        found = files_below(root, place.key, Place(place.path, ""))
+        yield from read_sidecars(root, place.key, place.path).declare(place.key, found)
