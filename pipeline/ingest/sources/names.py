@@ -39,6 +39,8 @@ def _shown(char: str) -> str:
 
 def escaped(name: str) -> str:
     """The name with `%XX` for each byte that is not UTF-8, all else as it is."""
+    if is_utf8(name):
+        return name
     return "".join(f"%{ord(char) - 0xDC00:02X}" if "\udc80" <= char <= "\udcff" else char for char in name)
 
 

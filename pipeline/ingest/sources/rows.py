@@ -193,7 +193,9 @@ def _record(cell: object) -> str | RowFault:
 
 def _is_text(text: str) -> bool:
     """Whether every lone surrogate of the text stands for a byte, as in Python's file names."""
-    return all("\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff")
+    return text.isascii() or all(
+        "\udc80" <= char <= "\udcff" for char in text if "\ud800" <= char <= "\udfff"
+    )
 
 
 def _path_fault(path: str) -> str:

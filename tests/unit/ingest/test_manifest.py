@@ -75,12 +75,14 @@ def test_files_come_in_batches(tmp_path: Path) -> None:
 def test_more_rows_than_a_group_holds_are_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups are written as they fill."""
     monkeypatch.setattr("pipeline.ingest.manifest.GROUP", 3)
+    monkeypatch.setattr("pipeline.ingest.manifest.RECORD_GROUP", 4)
     found: list[Found] = []
     for number in range(10):
         key = f"r{number}"
         found += [SourceRecord(key, DESCRIBED), replace(A, record=key)]
     assert write_survey(found, tmp_path).records == 10
     assert [record.key for record in read_records(tmp_path)] == [f"r{number}" for number in range(10)]
+    assert sum(len(batch) for batch in read_files(tmp_path)) == 10
 
 
 @settings(max_examples=30, deadline=None)

@@ -270,10 +270,12 @@ def test_the_collection_can_be_named(tree: Path, tmp_path: Path) -> None:
     assert survey(tree, tmp_path, collection="mine").collection == "mine"
 
 
-@pytest.mark.parametrize("name", ["nowhere", "notes.txt"])
+@pytest.mark.parametrize("name", ["nowhere", "notes.txt", "loop", "fifo.csv", "x\0y", "n" * 300])
 def test_what_is_no_source_is_refused(tmp_path: Path, name: str) -> None:
-    """A path without anything, and a file that is no manifest."""
+    """A path without anything, a file that is no manifest, and what only looks like a path or a file."""
     write(tmp_path / "notes.txt", "hello")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "fifo.csv")
     with pytest.raises(Misconfigured) as refusal:
         open_source(str(tmp_path / name), default_metadata=DEFAULT, collection=None)
     assert "manifest" in refusal.value.remedy
