@@ -18,6 +18,7 @@ from pipeline.index.fields import (
     EVERYWHERE,
     FIELDS,
     LATEST,
+    NESTED,
     NEVER,
     NO_FILES,
     OPEN,
@@ -174,7 +175,7 @@ def _facets(metadata: JsonObject) -> JsonObject:
     kind, subtype = _resource_type(metadata)
     published = str(metadata.get("publication_date", ""))
     return {
-        "facet.resource_type": [kind, *([f"{kind}::{subtype}"] if subtype else [])] if kind else [],
+        "facet.resource_type": (f"{kind}{NESTED}{subtype}" if subtype else kind) or [],
         "facet.subject": list(_at(metadata, ("subjects", "subject"))),
         "facet.year": published[:4] if dates.span(published) else [],
     }

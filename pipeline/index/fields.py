@@ -227,8 +227,9 @@ FACETS: Final[Mapping[str, str]] = {
     "file_type": "files.types",
     "subject": "facet.subject",
 }
-"""Facet → the field whose values it counts and filters by. `resource_type` holds a type and, nested as
-on Zenodo, `type::subtype`."""
+"""Facet → the field whose values it counts. A `resource_type` is stored as `type`, or as `type::subtype`
+where it has a subtype; answers and choices have the types with subtypes as well (`selection`)."""
+NESTED: Final = "::"
 
 
 def stored_name(name: str) -> str | None:

@@ -15,6 +15,7 @@ from pipeline.index import analysis
 from pipeline.index.disclosure import statuses
 from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, OPENS, PRESENT, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
+from pipeline.index.selection import tally
 from pipeline.ports import SearchPage
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _EXACT_UP_TO: Final = 65_000
 _NUMBERS: Final = (Kind.NUMBER, Kind.INSTANT)
 _SPECIAL = re.compile(r"[^\w\s]")
 
-FacetCounts = tuple[tuple[str, int], ...]
+_STATUS: Final = "access_status"
 
 
 def _schema() -> tantivy.Schema:
@@ -191,7 +192,7 @@ def _ids(searcher: tantivy.Searcher, hits: Sequence[tuple[Any, tantivy.DocAddres
 
 def _facets(
     searcher: tantivy.Searcher, selection: Selection, facets: Sequence[str], now: int
-) -> Iterable[tuple[str, FacetCounts]]:
+) -> Iterable[tuple[str, tuple[tuple[str, int], ...]]]:
     """Those without a choice are counted together, in one pass over the hits."""
     for name in facets:
         if name not in FACETS:
@@ -200,16 +201,24 @@ def _facets(
     for names in [free, *([name] for name in facets if name in selection.filters)]:
         if names:
             query = translate(selection.counted(names[0]))
-            counts = searcher.aggregate(query, {name: _aggregation(name, now) for name in names})
-            yield from ((name, _counts(FACETS[name], counts[name])) for name in names)
+            answer = searcher.aggregate(query, _aggregations(names, now))
+            yield from ((name, tally(name, _counts(name, answer))) for name in names)
 
 
-def _aggregation(facet: str, now: int) -> dict[str, Any]:
-    field = FACETS[facet]
-    by_value = {"terms": {"field": field, "size": _MOST_VALUES, "segment_size": _EXACT_UP_TO}}
-    if FIELDS[field].kind is Kind.STATUS:
-        return _by_status(now)
-    return {**_by_status(now), "aggs": {"open": by_value}} if FIELDS[field].of_files else by_value
+def _aggregations(facets: Sequence[str], now: int) -> dict[str, Any]:
+    """Facts about files are counted within the status `open`, which is counted anyway."""
+    fields = {name: FIELDS[FACETS[name]] for name in facets}
+    asked = {
+        name: {"terms": {"field": FACETS[name], "size": _MOST_VALUES, "segment_size": _EXACT_UP_TO}}
+        for name in facets
+    }
+    top = {
+        name: asked[name]
+        for name, field in fields.items()
+        if not field.of_files and field.kind is not Kind.STATUS
+    }
+    within = {name: asked[name] for name, field in fields.items() if field.of_files}
+    return top if len(top) == len(facets) else {**top, _STATUS: {**_by_status(now), "aggs": within}}
 
 
 def _by_status(now: int) -> dict[str, Any]:
@@ -222,14 +231,14 @@ def _by_status(now: int) -> dict[str, Any]:
     return {"range": {"field": OPENS, "ranges": ranges}}
 
 
-def _counts(field: str, answer: Mapping[str, Any]) -> FacetCounts:
-    buckets = answer["buckets"]
-    if FIELDS[field].of_files:
-        buckets = [
-            inner for bucket in buckets if bucket["key"] == "open" for inner in bucket["open"]["buckets"]
-        ]
-    found = [(bucket["key"], bucket["doc_count"]) for bucket in buckets if bucket["doc_count"]]
-    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+def _counts(facet: str, answer: Mapping[str, Any]) -> list[tuple[str, int]]:
+    field = FIELDS[FACETS[facet]]
+    if field.of_files:
+        opened = [bucket for bucket in answer[_STATUS]["buckets"] if bucket["key"] == "open"]
+        buckets = [inner for bucket in opened for inner in bucket[facet]["buckets"]]
+    else:
+        buckets = answer[_STATUS if field.kind is Kind.STATUS else facet]["buckets"]
+    return [(bucket["key"], bucket["doc_count"]) for bucket in buckets]
 
 
 # ---------------------------------------------------------------- queries

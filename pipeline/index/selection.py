@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import Rejected
 from pipeline.index import dates, leaves
 from pipeline.index.disclosure import as_of
-from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, LATEST, TITLE, Kind
+from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, LATEST, NESTED, TITLE, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Term, every, some
 from pipeline.index.query import Order, order, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pipeline.ports import SearchRequest
 
@@ -81,10 +82,29 @@ def _in_title(query: Query) -> Iterator[Query]:
 def _filter(name: str, values: Sequence[str], now: int) -> Query:
     if name == PUBLICATION_DATE:
         return some(*map(_published, values))
-    field = FACETS.get(name)
-    if field is None:
+    if name not in FACETS:
         raise Rejected(f"There is no filter {name!r}.", field=name)
-    return as_of(some(*(leaves.term(field, value) for value in values)), now)
+    return as_of(some(*(leaves.term(_filtered(name, value), value) for value in values)), now)
+
+
+def _filtered(facet: str, value: str) -> str:
+    """The field in which the value of a facet is looked up."""
+    if facet == "resource_type" and NESTED not in value:
+        return "metadata.resource_type.props.type"
+    return FACETS[facet]
+
+
+def tally(facet: str, counts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """An engine's counts of stored values as a facet's answer: types with the records of their subtypes,
+    nothing that is not there, the largest first."""
+    total: Counter[str] = Counter()
+    for value, number in counts:
+        total[value] += number
+        kind, nested, _ = value.partition(NESTED)
+        if facet == "resource_type" and nested:
+            total[kind] += number
+    found = [(value, number) for value, number in total.items() if number]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
 def _published(period: str) -> Query:

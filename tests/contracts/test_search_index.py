@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import chain, count
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.errors import Rejected
 from pipeline.index.embedded import EmbeddedIndex
@@ -275,6 +278,48 @@ def test_what_cannot_be_understood_is_rejected(
     with pytest.raises(Rejected) as caught:
         archive.search(request_)
     assert field == caught.value.field
+
+
+_PIECES = st.sampled_from(
+    [
+        *'()[]{}"~^*?\\:+-!/|&.$#@<>= ',
+        *(
+            " AND ",
+            " OR ",
+            " NOT ",
+            " TO ",
+            "title:",
+            "doi:10.",
+            "created:",
+            "filename:",
+            "filesize:>",
+            "language:",
+        ),
+        *(
+            "access_right:",
+            "_exists_:",
+            "2024",
+            "Ü",
+            "東京",
+            "a",
+            "\u0301",
+            "\x00",
+            "\ud800",
+            "^2",
+            "~1",
+            "😀",
+            "sea level",
+        ),
+    ]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.one_of(st.text(), st.lists(_PIECES, max_size=20).map("".join)))
+def test_any_text_is_answered_or_rejected(archive: SearchIndex, text: str) -> None:
+    """No query makes the index fail: it answers, or rejects the query."""
+    with suppress(Rejected):
+        assert archive.search(SearchRequest(text, facets=("file_type",))).total <= len(CORPUS)
 
 
 def test_only_the_latest_version_is_found(archive: SearchIndex) -> None:
