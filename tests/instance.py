@@ -58,7 +58,9 @@ class Attempt:
     def units(self) -> list[Unit]:
         """What is to be read."""
         services = self.instance.services
-        return list(accession.units(services, accession.terms(services, self.accession_id, self.surveyed.root)))
+        return list(
+            accession.units(services, accession.terms(services, self.accession_id, self.surveyed.root))
+        )
 
     def take_in(self, units: list[Unit] | None = None) -> None:
         """Have a worker take units into custody (all that are left), and settle them."""

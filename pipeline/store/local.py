@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import Conflict, HeadraceError, Missing, OutOfSpace, Rejected, Unavailable
@@ -73,19 +74,18 @@ class LocalStore:
         self.settle(list(objects))
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        try:
-            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            raise Missing(f"the store has no object {key}") from None
-        except OSError as error:
-            raise Unavailable(f"{key} cannot be read: {error.strerror}") from error
-        return _blocks(descriptor, offset, length)
+        blocks = _blocks(self._path(key), offset, length)
+        with _translated(), _missing(key):
+            # The file is opened now, and from now on closed however the generator ends, unread too.
+            next(blocks)
+        return blocks
 
     def size(self, key: str) -> int:
-        try:
-            return self._path(key).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            raise Missing(f"the store has no object {key}") from None
+        with _translated(), _missing(key):
+            found = self._path(key).stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise Missing(f"the store has no object {key}")
+        return found.st_size
 
     def move(self, source: str, target: str) -> None:
         old, new = self._path(source), self._path(target)
@@ -96,26 +96,26 @@ class LocalStore:
         if new.exists():
             raise Conflict(f"{target} is there already, {source} cannot be moved to it")
         with _translated():
-            new.parent.mkdir(parents=True, exist_ok=True)
-            self._disk.rename(old, new)
-            self._flush_folders([new.parent, old.parent])
+            _rename_into_folder(self._disk, old, new)
+            self._flush_folders([new.parent, self._prune(old.parent)])
 
     def delete(self, prefix: str) -> None:
         path = self._path(prefix)
         with _translated():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=False)
+            if path.is_dir():
+                shutil.rmtree(path)
             else:
-                path.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                self._disk.flush_folder(path.parent)
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    path.unlink()
+            self._disk.flush_folder(self._prune(path.parent))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         top = self._path(prefix)
         for folder, _, names in os.walk(top):
             for name in names:
                 path = Path(folder, name)
-                yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
+                with suppress(FileNotFoundError):
+                    yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
 
     def room(self) -> tuple[int, int] | None:
         usage = shutil.disk_usage(self._folder)
@@ -134,10 +134,23 @@ class LocalStore:
             upload.abort()
 
     def _path(self, key: str) -> Path:
-        parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or ".." in parts or "\0" in key:
+        parts = key.split("/")
+        if any(part in ("", ".", "..") for part in parts) or parts[0] == _PARTIAL or not _is_utf8_text(key):
             raise Rejected(f"not a key of the store: {key!r}")
         return self._folder.joinpath(*parts)
+
+    def _prune(self, folder: Path) -> Path:
+        """Take away folders that are empty: a store of objects has none, and OCFL allows none. The first one that
+        stays; those right below the store's own always do."""
+        while folder.parent != self._folder and folder != self._folder:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return folder
+            folder = folder.parent
+        return folder if folder.is_dir() else self._folder
 
     def _flush_folders(self, folders: Iterable[Path]) -> None:
         """Flush folders and all that lie between them and the store's own, the deepest first."""
@@ -172,8 +185,7 @@ class LocalUpload:
         with _translated():
             self._disk.flush(self._descriptor)
             self._close()
-            self._final.parent.mkdir(parents=True, exist_ok=True)
-            self._disk.rename(self._partial, self._final)
+            _rename_into_folder(self._disk, self._partial, self._final)
 
     def abort(self) -> None:
         self._close()
@@ -189,18 +201,47 @@ def _depth(folder: Path) -> int:
     return len(folder.parts)
 
 
-def _blocks(descriptor: int, offset: int, length: int | None) -> Iterator[bytes]:
+def _rename_into_folder(disk: Disk, source: Path, target: Path) -> None:
+    """Rename; the target's folder is made if need be, and again where another thread has just taken it away."""
+    for is_last in (False, False, False, True):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            disk.rename(source, target)
+        except FileNotFoundError:
+            if is_last or not source.exists():
+                raise
+        else:
+            return
+
+
+def _is_utf8_text(key: str) -> bool:
     try:
+        return b"\0" not in key.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _blocks(path: Path, offset: int, length: int | None) -> Iterator[bytes]:
+    """Nothing once the file is open, then its blocks."""
+    with path.open("rb", buffering=0) as file:
+        yield b""
         left = length
         while left is None or left > 0:
-            block = os.pread(descriptor, _BLOCK if left is None else min(_BLOCK, left), offset)
+            with _translated():
+                block = os.pread(file.fileno(), _BLOCK if left is None else min(_BLOCK, left), offset)
             if not block:
                 return
             offset += len(block)
             left = None if left is None else left - len(block)
             yield block
-    finally:
-        os.close(descriptor)
+
+
+@contextmanager
+def _missing(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise Missing(f"the store has no object {key}") from None
 
 
 @contextmanager
@@ -214,6 +255,8 @@ def _translated() -> Iterator[None]:
             raise OutOfSpace(
                 "no room left in the store", remedy="make room on its disk, then run the same command again"
             ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise Rejected("a name is longer than the store's disk bears") from error
         raise Unavailable(
             f"the store's disk answers: {error.strerror} ({error.filename or 'write'})"
         ) from error
