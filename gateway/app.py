@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
 
-from gateway import feeds, files, landing, operations, pages, problems, records
+from gateway import archives, feeds, files, landing, operations, pages, problems, records
 from gateway.headers import ApiCors, SecurityHeaders
 from gateway.problems import RecordMoved
 from pipeline import wiring
@@ -35,6 +35,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(operations.CatalogueCollector(services))
     for router in (
+        archives.router,
         files.router,
         records.router,
         landing.router,

@@ -1,6 +1,7 @@
 """Files of published records: their list, one entry, the bytes (zenodo-api §3.12)."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from itertools import chain
 from urllib.parse import quote
 from uuid import uuid5
 
@@ -32,7 +33,7 @@ def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Re
     """All files, however many: the answer is made page by page while it is sent."""
     with services.catalogue.read() as tx:
         record = readable(services, tx, record_id, viewer)
-    return StreamingResponse(_listing(services, record), media_type="application/json")
+    return streamed(_listing(services, record), 200, {"Content-Type": "application/json"})
 
 
 @router.api_route("/{key:path}/content", methods=READ)
@@ -83,7 +84,7 @@ def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> 
 def served(request: Request, services: Services, record: Record, entry: FileEntry) -> Response:
     """The bytes, or the part of them, that are asked for. Whoever asks may read them. Raises `Conflict`
     for a file that waits for its scan, `Denied` for an infected one, `RangeNotSatisfiable`."""
-    _check_verdict(services, entry)
+    check_verdict(services, entry)
     validators = content.Validators(content.entity_tag(entry), record.created)
     headers = _headers(request, entry, validators)
     if content.is_unchanged(request.headers, validators):
@@ -97,7 +98,13 @@ def served(request: Request, services: Services, record: Record, entry: FileEntr
     if span is not None:
         headers["Content-Range"] = span.content_range
     blocks = _opened(services, record, entry, whole)
-    return StreamingResponse(_threaded(content.in_blocks(blocks)), status, headers)
+    return streamed(blocks, status, headers)
+
+
+def streamed(blocks: Iterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
+    """An answer of blocks of a megabyte, the first of them read already: what fails at once is an error answer."""
+    even = content.in_blocks(blocks)
+    return StreamingResponse(_threaded(chain((next(even, b""),), even)), status, headers)
 
 
 def _opened(services: Services, record: Record, entry: FileEntry, span: content.Span) -> Iterator[bytes]:
@@ -108,7 +115,8 @@ def _opened(services: Services, record: Record, entry: FileEntry, span: content.
         raise Corrupt(f"the bytes of {entry.key} of record {record.id} are not in the store") from lost
 
 
-def _check_verdict(services: Services, entry: FileEntry) -> None:
+def check_verdict(services: Services, entry: FileEntry) -> None:
+    """Raises `Conflict` for a file that waits for its scan, `Denied` for an infected one."""
     match withheld(entry.scan, services.settings.scan_gate):
         case Withheld.BEING_SCANNED:
             raise Conflict(f"The file '{entry.key}' is being scanned for viruses; please try again later.")
@@ -148,16 +156,23 @@ def _listing(services: Services, record: Record) -> Iterator[bytes]:
     address = f"{services.repository.base_url}/api/records/{record.id}/files"
     head = {"enabled": True, "links": {"self": address}, "default_preview": None, "order": []}
     yield to_json(head)[:-1] + b', "entries": ['
-    page, separator = _next_page(services, record, ""), b""
-    while page:
-        yield separator + b", ".join(to_json(_entry(services, record, entry)) for entry in page)
-        page, separator = _next_page(services, record, page[-1].key), b", "
+    separator = b""
+    for entry in all_files(services, record):
+        yield separator + to_json(_entry(services, record, entry))
+        separator = b", "
     yield b"]}"
 
 
-def _next_page(services: Services, record: Record, after: str) -> list[FileEntry]:
-    with services.catalogue.read() as tx:
-        return records.files(tx, record.id, after=after, limit=_PAGE)
+def all_files(services: Services, record: Record) -> Iterator[FileEntry]:
+    """However many there are: read page by page, each in a transaction of its own."""
+    after = ""
+    while True:
+        with services.catalogue.read() as tx:
+            page = records.files(tx, record.id, after=after, limit=_PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].key
 
 
 def _entry(services: Services, record: Record, entry: FileEntry) -> JsonObject:

@@ -1,5 +1,6 @@
 """What operators ask: is it up (`/healthz`), and how does it fare (`/metrics`, Prometheus)."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,8 @@ from pipeline.model import EffectKind
 from pipeline.services import Services
 
 router = APIRouter()
+
+_LOG = logging.getLogger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -45,6 +48,9 @@ def _state(probe: Callable[[], object]) -> str:
         probe()
     except HeadraceError as error:
         return error.code
+    except Exception:
+        _LOG.exception("a part cannot even be asked")
+        return "broken"
     return "ok"
 
 

@@ -83,16 +83,19 @@ class Archive:
         }
         accession_id, record_id = self._deposit(described, given, version_of)
         publication.publish_sealed(self.services, accession_id, owner=owner, community=community)
+        self._settle()
+        return self.record(record_id)
+
+    def _settle(self) -> None:
+        """Preserve, register, index and announce what waits for it."""
         self.clock.move(seconds=1)
         dispatch.drain(self.services)
-        return self.record(record_id)
 
     def withdraw(self, record: Record, *, note: str = "") -> None:
         publication.withdraw(
             self.services, record.id, reason="test-record", note=note, by="admin@archive.example"
         )
-        self.clock.move(seconds=1)
-        dispatch.drain(self.services)
+        self._settle()
 
     def record(self, record_id: int) -> Record:
         with self.services.catalogue.read() as tx:

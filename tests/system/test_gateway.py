@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
+from zipfile import ZIP_STORED, ZipFile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -427,6 +429,20 @@ def test_large_files_come_whole(archive: Archive, client: Client) -> None:
     assert client.get(path, Range=f"bytes={border - 3}-{border + 2}").content == data[border - 3 : border + 3]
 
 
+def test_all_files_come_as_one_zip(standing: tuple[Client, Record]) -> None:
+    """The archive of a record holds every file under its key, uncompressed, and names the record."""
+    client, record = standing
+    answer = client.get(f"/api/records/{record.id}/files-archive")
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{record.id}.zip"'
+    with ZipFile(BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert {one.filename: archive.read(one) for one in archive.infolist()} == {
+            name: CSV if name == "gauge.csv" else name.encode() for name in NAMES
+        }
+        assert {one.compress_type for one in archive.infolist()} == {ZIP_STORED}
+
+
 # ---------------------------------------------------------------- access
 
 _CLOSED = Access(FilesAccess.RESTRICTED)
@@ -436,6 +452,7 @@ _DOORS = (
     "/api/records/{id}/files/secret.txt/content",
     "/records/{id}/files/secret.txt",
     "/records/{id}/files/secret.txt?download=1",
+    "/api/records/{id}/files-archive",
 )
 
 
@@ -550,6 +567,7 @@ def test_files_wait_for_their_scan(tmp_path: Path) -> None:
         record = archive.publish(files=files)
         answers = {key: client.get(f"/api/records/{record.id}/files/{key}/content") for key in files}
         page = client.get(f"/records/{record.id}").text
+        assert client.get(f"/api/records/{record.id}/files-archive").status_code in (403, 409)
     assert {key: answer.status_code for key, answer in answers.items()} == {
         "unknown.txt": 409,
         "clean.txt": 200,
@@ -842,10 +860,21 @@ def test_sitemap_and_robots(archive: Archive, client: Client) -> None:
 
 
 def test_health_follows_the_catalogue(archive: Archive, client: Client) -> None:
-    """200 with the state of each part while the catalogue answers."""
+    """200 with the state of each part while the catalogue answers, 503 when it is away; then every page says that it
+    will be back, and tells nothing of what is wrong."""
     answer = client.get("/healthz")
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "parts": {"catalogue": "ok", "store": "ok", "index": "ok"}}
+    archive.services.catalogue.close()
+    home = archive.services.settings.home
+    home.rename(home.with_name("away"))
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["parts"]["catalogue"]) == (503, "unavailable")
+    for path in ("/", "/api/records", "/oai2d?verb=ListSets"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert "sqlite" not in answer.text
+    assert "headrace_catalogue_up 0.0" in client.get("/metrics").text
 
 
 def test_metrics_count_by_route(archive: Archive, client: Client) -> None:
