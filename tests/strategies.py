@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from pipeline.metadata import vocabulary
-from pipeline.metadata.text import clean, sanitise
+from pipeline.metadata.text import clean, plain, sanitise
 from pipeline.model import (
     Access,
     Community,
@@ -63,11 +63,11 @@ def texts(least: int = 1, most: int = 30) -> SearchStrategy[str]:
 
 
 @cache
-def markup(least: int = 3) -> SearchStrategy[str]:
+def markup() -> SearchStrategy[str]:
     """Sanitised HTML."""
     wrapped = st.sampled_from(["{}", "<p>{}</p>", "<b>{}</b> & <i>x</i>", "<ul><li>{}</li></ul>", "{}<br>y"])
-    whole = st.builds(str.replace, wrapped, st.just("{}"), texts(least, 40))
-    return whole.map(sanitise).filter(lambda html: len(html) >= least)
+    whole = st.builds(str.replace, wrapped, st.just("{}"), texts(3, 40))
+    return whole.map(sanitise).filter(lambda html: len(plain(html)) >= 3)
 
 
 @cache
@@ -92,6 +92,13 @@ def _names() -> SearchStrategy[str]:
     return texts(1, 15).map(lambda text: clean(text.replace(",", ""))).filter(bool)
 
 
+_AFFILIATIONS = st.lists(
+    st.fixed_dictionaries({"name": texts()}, optional={"id": st.sampled_from(RORS)}),
+    max_size=2,
+    unique_by=lambda affiliation: affiliation["name"],
+)
+
+
 @cache
 def persons() -> SearchStrategy[JsonObject]:
     """People and organisations as creators and contributors have them."""
@@ -106,18 +113,13 @@ def _persons(draw: DrawFn) -> JsonObject:
         who |= {"family_name": family} | ({"given_name": given} if given else {})
         found = {"orcid": draw(st.sampled_from(ORCIDS)), "gnd": draw(st.sampled_from(GNDS))}
     else:
-        who = {"type": "organizational", "name": draw(texts())}
+        who = {"type": "organizational", "name": draw(_names())}
         found = {"ror": draw(st.sampled_from(RORS))}
     schemes = draw(st.lists(st.sampled_from(sorted(found)), unique=True))
     if schemes:
         who["identifiers"] = [{"scheme": scheme, "identifier": found[scheme]} for scheme in schemes]
-    affiliations = draw(st.lists(_affiliations(), max_size=2))
+    affiliations = draw(_AFFILIATIONS)
     return {"person_or_org": who} | ({"affiliations": affiliations} if affiliations else {})
-
-
-@cache
-def _affiliations() -> SearchStrategy[JsonObject]:
-    return st.fixed_dictionaries({"name": texts()}, optional={"id": st.sampled_from(RORS)})
 
 
 # ---------------------------------------------------------------- descriptions

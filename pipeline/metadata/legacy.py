@@ -52,7 +52,7 @@ DESCRIPTIONS = {"notes": "notes", "method": "methods"}
 
 ACCESS_RIGHTS = ("open", "embargoed", "restricted", "closed")
 ALTERNATE = "isAlternateIdentifier"
-EUROPEAN_COMMISSION = "00k4n6c32"
+_EUROPEAN_COMMISSION = "00k4n6c32"
 
 _OTHER_FIELDS = (
     "upload_type publication_date creators contributors thesis_supervisors access_right access_conditions"
@@ -361,8 +361,9 @@ def _grants(form: Form, legacy: JsonObject) -> None:
         given = _required(form, grant, "id", source)
         if given is None:
             continue
-        funder, mark, number = given.rpartition("::")
-        key = vocabulary.funder_id(funder) if mark else EUROPEAN_COMMISSION
+        funder, mark, number = given.partition("::")
+        # A bare number is one of the European Commission's.
+        key, number = (vocabulary.funder_id(funder), number) if mark else (_EUROPEAN_COMMISSION, given)
         if key is None or not number:
             remedy = "Write <funder DOI>::<award number>, or the number alone for the European Commission."
             form.problem(f"{source}.id", UNKNOWN_VALUE, f"Invalid value {given}.", remedy)

@@ -1,0 +1,119 @@
+"""Whatever is given, it is read without a crash; whatever was read, it reads back as the same."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.feeds.crosswalks import datacite_json
+from pipeline.feeds.crosswalks.facts import distinct
+from pipeline.metadata import from_datacite, from_legacy, read, to_legacy, validate
+from pipeline.model import Description, Dissemination
+from tests.strategies import TODAY, descriptions, disseminations
+
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+LEGACY_FIELDS = """
+    upload_type publication_type publication_date title creators description access_right license embargo_date
+    doi keywords subjects notes method related_identifiers contributors references communities grants
+    journal_title conference_url imprint_isbn thesis_supervisors version language locations dates custom name
+    orcid gnd affiliation type identifier relation resource_type scheme id start end lat lon place term
+    metadata
+"""
+DATACITE_FIELDS = """
+    titles title titleType lang creators name nameType givenName nameIdentifiers nameIdentifier affiliation
+    nameIdentifierScheme affiliationIdentifier contributors contributorType publisher publicationYear dates
+    date dateType types resourceTypeGeneral resourceType subjects subject rightsList rights rightsUri
+    descriptions description descriptionType geoLocations geoLocationPoint geoLocationBox geoLocationPolygon
+    polygonPoint pointLatitude pointLongitude fundingReferences funderName funderIdentifier awardNumber
+    awardUri identifiers identifier identifierType alternateIdentifiers relatedIdentifiers relatedIdentifier
+    relationType relatedItems relatedItemIdentifier container volume firstPage version sizes formats language
+    doi data attributes
+"""
+WORDS = [
+    *("", "open", "embargoed", "dataset", "publication", "http://[", "10.1234/x", "2020-13", "grid.1.a", "²"),
+    *("0000-0002-1694-233X", "eng", "de", "Abstract", "Issued", "cites", "a::b", "\ud800\x00", "<b>"),
+]
+
+
+@cache
+def documents(names: str) -> st.SearchStrategy[Any]:
+    """JSON of any shape, its keys mostly names that a reader looks for."""
+    leaves = (
+        st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=8)
+    )
+    keys = st.sampled_from(names.split()) | st.text(max_size=4)
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=8),
+        max_leaves=30,
+    )
+
+
+@given(st.one_of(documents(LEGACY_FIELDS), documents(DATACITE_FIELDS)))
+@many
+def test_any_json_is_read(document: Any) -> None:
+    """No JSON value makes a reader raise, and what it understood can be checked and written again."""
+    for reader in (read, from_legacy, from_datacite):
+        reading = reader(document, today=TODAY)
+        if reading.description is None:
+            assert reading.problems
+        else:
+            to_legacy(reading.description)
+            validate(reading.description, today=TODAY)
+
+
+@given(st.dictionaries(st.sampled_from(LEGACY_FIELDS.split()), documents(LEGACY_FIELDS), max_size=12))
+@many
+def test_what_is_not_reported_is_valid(document: Any) -> None:
+    """A document read without problems, warnings aside, may be published."""
+    reading = read(document, today=TODAY)
+    if reading.description is not None and all(problem.warning for problem in reading.problems):
+        assert validate(reading.description, today=TODAY) == ()
+
+
+@given(documents(LEGACY_FIELDS + "person_or_org geometry coordinates features rights"))
+@many
+def test_any_description_is_checked(document: Any) -> None:
+    """A description that came from nowhere known is checked without a crash, whatever stands in it."""
+    validate(Description(metadata=document, custom_fields=document), today=TODAY)
+
+
+@given(descriptions())
+@many
+def test_drawn_descriptions_are_valid(description: Description) -> None:
+    """The descriptions that other tests are built on may be published."""
+    assert validate(description, today=TODAY) == ()
+
+
+@given(descriptions())
+@many
+def test_deposit_metadata_reads_back(description: Description) -> None:
+    """Deposit metadata says the same after it was read, and what was read stays so ever after."""
+    written = to_legacy(description)
+    first = from_legacy(written, today=TODAY).description
+    assert first is not None
+    assert {"license": None} | to_legacy(first) == {"license": to_legacy(first).get("license")} | written
+    again = from_legacy({"metadata": to_legacy(first)}, today=TODAY)
+    assert [problem for problem in again.problems if not problem.warning] == []
+    assert again.description == first
+
+
+@given(disseminations())
+@many
+def test_datacite_json_reads_back(d: Dissemination) -> None:
+    """Our own DataCite JSON is read without problems, and says the same of people, dates and access."""
+    reading = from_datacite({"data": {"attributes": datacite_json(d)}}, today=TODAY)
+    assert [problem for problem in reading.problems if not problem.warning] == []
+    assert reading.description is not None
+    read_back, described = reading.description, d.record.description
+    for field in ("title", "creators", "publication_date", "resource_type"):
+        assert read_back.metadata[field] == described.metadata[field], field
+    for field in ("contributors", "funding"):
+        # DataCite's lists hold nothing twice.
+        assert read_back.metadata.get(field, []) == distinct(described.metadata.get(field, [])), field
+    assert read_back.access == described.access
+    assert read_back.doi == d.doi
