@@ -25,6 +25,7 @@ Item = TypeVar("Item")
 
 _BLOCK = 1 << 20
 _FLUSHES_AT_ONCE = 16
+_TRIES = 50
 _PARTIAL = ".partial"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -97,17 +98,18 @@ class LocalStore:
             raise Conflict(f"{target} is there already, {source} cannot be moved to it")
         with _translated():
             _rename_into_folder(self._disk, old, new)
-            self._flush_folders([new.parent, self._prune(old.parent)])
+            self._flush_folders([new.parent])
+            self._prune(old.parent)
 
     def delete(self, prefix: str) -> None:
         path = self._path(prefix)
         with _translated():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    path.unlink()
-            self._disk.flush_folder(self._prune(path.parent))
+            try:
+                remove = shutil.rmtree if path.is_dir() else Path.unlink
+                remove(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            self._prune(path.parent)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         top = self._path(prefix)
@@ -139,18 +141,20 @@ class LocalStore:
             raise Rejected(f"not a key of the store: {key!r}")
         return self._folder.joinpath(*parts)
 
-    def _prune(self, folder: Path) -> Path:
-        """Take away folders that are empty: a store of objects has none, and OCFL allows none. The first one that
-        stays; those right below the store's own always do."""
+    def _prune(self, folder: Path) -> None:
+        """After something went from `folder`: take away folders that are empty, for a store of objects has none and
+        OCFL allows none, and flush the first that stays. Those right below the store's own always do."""
         while folder.parent != self._folder and folder != self._folder:
             try:
                 folder.rmdir()
             except FileNotFoundError:
                 pass
             except OSError:
-                return folder
+                break
             folder = folder.parent
-        return folder if folder.is_dir() else self._folder
+        # What another thread has taken away meanwhile, it has flushed.
+        with suppress(FileNotFoundError):
+            self._disk.flush_folder(folder)
 
     def _flush_folders(self, folders: Iterable[Path]) -> None:
         """Flush folders and all that lie between them and the store's own, the deepest first."""
@@ -202,13 +206,13 @@ def _depth(folder: Path) -> int:
 
 
 def _rename_into_folder(disk: Disk, source: Path, target: Path) -> None:
-    """Rename; the target's folder is made if need be, and again where another thread has just taken it away."""
-    for is_last in (False, False, False, True):
+    """Rename; the target's folder is made if need be, and again where another has just taken it away as empty."""
+    for tries_left in reversed(range(_TRIES)):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             disk.rename(source, target)
-        except FileNotFoundError:
-            if is_last or not source.exists():
+        except (FileNotFoundError, FileExistsError):
+            if not tries_left or not source.exists():
                 raise
         else:
             return
