@@ -1,5 +1,7 @@
 """The application: routers, error answers, what every answer passes through; and its server."""
 
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
@@ -67,7 +69,9 @@ def _redirect_to_newest(request: Request, moved: Exception) -> Response:
 def serve(settings: Settings, *, host: str, port: int) -> None:
     """Run the gateway in this process until it is told to stop (SIGTERM, Ctrl-C). Raises what opening the
     services raises."""
-    with wiring.open_services(settings) as services:
+    # The server sends itself the signal again that ended it; the services are to be closed first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with wiring.open_services(settings) as services, suppress(KeyboardInterrupt):
         uvicorn.run(
             create_app(services),
             host=host,

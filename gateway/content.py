@@ -6,7 +6,7 @@ as themselves, all else is a download (zenodo-api §3.12 and (d)1).
 
 import mimetypes
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -166,7 +166,7 @@ def _is_same(condition: str | None, validators: Validators) -> bool:
 # ---------------------------------------------------------------- blocks
 
 
-def in_blocks(blocks: Iterator[bytes], size: int = BLOCK) -> Iterator[bytes]:
+def in_blocks(blocks: Iterator[bytes], size: int = BLOCK) -> Generator[bytes, None, None]:
     """The same bytes in blocks of `size`, so that one step across threads carries much, and none too much."""
     waiting = bytearray()
     for block in blocks:

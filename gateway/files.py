@@ -1,13 +1,13 @@
 """Files of published records: their list, one entry, the bytes (zenodo-api §3.12)."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from itertools import chain
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from urllib.parse import quote
 from uuid import uuid5
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from gateway import content
 from gateway.auth import ServicesHere, ViewerHere
@@ -104,7 +104,28 @@ def served(request: Request, services: Services, record: Record, entry: FileEntr
 def streamed(blocks: Iterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
     """An answer of blocks of a megabyte, the first of them read already: what fails at once is an error answer."""
     even = content.in_blocks(blocks)
-    return StreamingResponse(_threaded(chain((next(even, b""),), even)), status, headers)
+    return _Streamed(_threaded(next(even, b""), even), status, headers)
+
+
+class _Streamed(StreamingResponse):
+    """Gives up its source when it ends, however it ends: most downloads that fail are broken off by the client."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                await self.body_iterator.aclose()
+
+
+async def _threaded(first: bytes, rest: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:
+    """The blocks, each read in a thread: one at a time, when the client has taken the one before."""
+    try:
+        yield first
+        while (block := await run_in_threadpool(next, rest, None)) is not None:
+            yield block
+    finally:
+        rest.close()
 
 
 def _opened(services: Services, record: Record, entry: FileEntry, span: content.Span) -> Iterator[bytes]:
@@ -141,12 +162,6 @@ def _headers(request: Request, entry: FileEntry, validators: content.Validators)
         # Pages of other sites may show open data; the right to read was checked.
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
-
-
-async def _threaded(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The blocks, each read in a thread: one at a time, when the client has taken the one before."""
-    while (block := await run_in_threadpool(next, blocks, None)) is not None:
-        yield block
 
 
 # ---------------------------------------------------------------- entries

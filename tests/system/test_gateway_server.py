@@ -1,0 +1,81 @@
+"""The gateway as a process of its own, over a socket."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from pipeline.loopback import free_port
+from tests.archive import open_archive
+
+_START_SECONDS = 60
+
+
+@contextmanager
+def running(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The process and its address, once it answers."""
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "gateway", "--port", address.rpartition(":")[2]]
+    environment = {**os.environ, "HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": address}
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            _await_health(address)
+            yield process, address
+        finally:
+            process.kill()
+
+
+def _await_health(address: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            if httpx.get(f"{address}/healthz").status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def test_the_server_serves_and_stops_when_told(tmp_path: Path) -> None:
+    """`python -m gateway` serves files, whole, in parts, and their headers alone; clients that go away in the middle
+    leave no open file behind; SIGTERM ends it in order."""
+    data = os.urandom(1 << 20) * 12
+    with open_archive(tmp_path / "home") as archive:
+        record = archive.publish(files={"large.bin": data})
+    with running(tmp_path / "home") as (process, address), httpx.Client(base_url=address) as client:
+        path = f"/records/{record.id}/files/large.bin"
+        assert client.get(path).content == data
+        assert client.get(path, headers={"Range": "bytes=-5"}).content == data[-5:]
+        told = client.head(path)
+        assert (told.headers["content-length"], told.content) == (str(len(data)), b"")
+        for _ in range(10):
+            with client.stream("GET", path) as answer:
+                next(answer.iter_raw(1000))
+        assert _holds_no(process.pid, "large.bin")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+def _holds_no(pid: int, name: str) -> bool:
+    """Whether the process has, before long, no file of that name open."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        links = (link for link in Path(f"/proc/{pid}/fd").iterdir())
+        if not any(_target(link).endswith(name) for link in links):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""
