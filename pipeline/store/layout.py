@@ -21,7 +21,9 @@ _TUPLES, _TUPLE_SIZE = 3, 3
 _NAME_BYTES = 255
 _PATH_BYTES = 2000
 _UNSAFE = '\\:*?"<>|'
-_TAGGED = re.compile(r"~[0-9a-f]{16}$")
+# 128 bits: nobody can make two names with one tag.
+_TAG = 32
+_TAGGED = re.compile(r"~[0-9a-f]{32}$")
 
 
 def concept_object(repository_id: str, concept_id: int) -> str:
@@ -101,7 +103,7 @@ def _content_name(name: str) -> str:
 
 
 def _tagged(readable: str, name: str) -> str:
-    tag = hashlib.sha256(name.encode()).hexdigest()[:16]
+    tag = hashlib.sha256(name.encode()).hexdigest()[:_TAG]
     return readable.encode()[: _NAME_BYTES - 40].decode(errors="ignore").rstrip(". ") + "~" + tag
 
 
