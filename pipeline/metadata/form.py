@@ -56,6 +56,9 @@ class Form:
             node = _enter(node, step, [] if isinstance(following, int) else {})
         _set(node, path[-1], value)
         self.sources[_dotted(path)] = source
+        if path[-1] == "id":
+            # Where a term of a vocabulary is wrong, the problem is told of the reference as a whole.
+            self.sources[_dotted(path[:-1])] = source
 
     def append(self, path: Path, value: object, source: str) -> Path:
         """Add an entry to the list at `path`; returns the entry's own path."""
@@ -138,9 +141,16 @@ def finish(form: Form, *, today: date) -> Reading:
     )
     problems = [*form.problems, *_named(form, (*metadata.problems, *custom_fields.problems))]
     checked = list(check(description, today=today))
-    reported = {each.field for each in problems}
+    reported = {field_ for each in problems if not each.warning for field_ in _with_parents(each.field)}
     problems += [each for each in _named(form, checked) if each.field not in reported]
     return Reading(_without(description, checked), tuple(dict.fromkeys(problems)))
+
+
+def _with_parents(field_: str) -> Iterator[str]:
+    """A field and all that it is part of: a list is not missing where an entry of it was refused."""
+    while field_:
+        yield field_
+        field_ = field_.rpartition(".")[0]
 
 
 def _named(form: Form, problems: tuple[FieldProblem, ...] | list[FieldProblem]) -> Iterator[FieldProblem]:

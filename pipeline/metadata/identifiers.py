@@ -137,8 +137,8 @@ def detect(value: str) -> str | None:
 
 
 def _accepts(scheme: str, value: str) -> bool:
-    # What begins like a DOI and is none (a blank in it, say) is a mistake, not a handle.
-    if scheme in ("doi", "handle") and _LIKE_DOI.match(value):
+    # What begins like a DOI and is none (a blank in it, say) is a mistake, neither a handle nor an address.
+    if scheme in ("doi", "handle", "url") and _LIKE_DOI.match(value):
         return scheme == "doi" and doi.parse(value) is not None
     return scheme in vocabulary.identifier_schemes()
 
