@@ -37,6 +37,7 @@ def open_root(store: ObjectStore, repository_id: str, algorithm: str | None, *, 
             field="HEADRACE_ROOT_DIGEST",
             remedy="leave HEADRACE_ROOT_DIGEST unset",
         )
+    _declare(store)
     return made_with
 
 
@@ -51,7 +52,7 @@ def preferred_algorithm() -> str:
 
 
 def _make(store: ObjectStore, place: str, repository_id: str, algorithm: str, now: datetime) -> None:
-    """The declaration comes last: a root half made is none, and is made again."""
+    """The system object's inventory and then the declaration come last: a root half made is made again."""
     about = json.dumps({"format": "headrace-repository/1", "repository": repository_id}).encode() + b"\n"
     content = "v1/content/repository.json"
     inventory = ocfl.next_inventory(
@@ -76,4 +77,12 @@ def _make(store: ObjectStore, place: str, repository_id: str, algorithm: str, no
         }
     )
     store.put_many({f"{place}/inventory.json": raw})
-    store.put_many(layout.DECLARATION)
+    _declare(store)
+
+
+def _declare(store: ObjectStore) -> None:
+    [(key, content)] = layout.DECLARATION.items()
+    try:
+        store.size(key)
+    except Missing:
+        store.put_many({key: content})

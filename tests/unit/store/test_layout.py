@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from pipeline.store import layout
 from tests.reference import reference
 
-_ODD = st.sampled_from(["~", ". ", " ", ":", "a*", "?", "é", "e\u0301", "_", "..", ".", "\n", "a~" + "0" * 32])
+_ODD = st.sampled_from(
+    ["~", ". ", " ", ":", "a*", "?", "é", "e\u0301", "_", "..", ".", "\n", "a~" + "0" * 32]
+)
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12)
 _LONG = st.builds(lambda text, number: text * number, _TEXT, st.integers(20, 300))
 _PLAIN = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", fullmatch=True)
