@@ -36,7 +36,7 @@ class CatalogueSource:
 
     def get(self, record_id: int) -> HarvestItem | None:
         shown = self._disseminate([record_id]).get(record_id)
-        if shown is None or shown.record.datestamp is None or shown.record.datestamp > self.horizon():
+        if shown is None or shown.record.datestamp is None:
             return None
         return _item(Stamped(record_id, shown.record.datestamp), shown, headers_only=False)
 

@@ -1,0 +1,37 @@
+"""Archives for the gateway's tests, over real parts: SQLite, the local store, the embedded index."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.app import create_app
+from pipeline.model import Record
+from tests.archive import Archive, open_archive
+from tests.asking import Client
+from tests.system.over_http.sample import CSV, NAMES
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with open_archive(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(archive: Archive) -> Client:
+    return Client(create_app(archive.services))
+
+
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Record]]:
+    """An archive that no test changes, with one record that has files of all kinds."""
+    with open_archive(tmp_path_factory.mktemp("standing")) as opened:
+        opened.add_community("tides", "Tide tables")
+        record = opened.publish(
+            files={name: CSV if name == "gauge.csv" else name.encode() for name in NAMES},
+            community="tides",
+            subjects=[{"subject": "sea level"}],
+            languages=[{"id": "eng"}],
+        )
+        yield Client(create_app(opened.services)), record
