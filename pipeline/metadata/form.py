@@ -18,7 +18,7 @@ from pipeline.metadata.validation import check
 from pipeline.model import Access, Description, JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import date
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -141,13 +141,20 @@ def finish(form: Form, *, today: date) -> Reading:
     )
     problems = [*form.problems, *_named(form, (*metadata.problems, *custom_fields.problems))]
     checked = list(check(description, today=today))
-    reported = {field_ for each in problems if not each.warning for field_ in _with_parents(each.field)}
-    problems += [each for each in _named(form, checked) if each.field not in reported]
+    problems += _unreported(_named(form, checked), [each.field for each in problems if not each.warning])
     return Reading(_without(description, checked), tuple(dict.fromkeys(problems)))
 
 
+def _unreported(found: Iterable[FieldProblem], fields: list[str]) -> Iterator[FieldProblem]:
+    """Those that say something new: a list is not missing where an entry of it was refused, nor does it
+    miss anything where it was refused itself."""
+    around = {parent for field_ in fields for parent in _with_parents(field_)}
+    for problem in found:
+        if problem.field not in around and not set(fields).intersection(_with_parents(problem.field)):
+            yield problem
+
+
 def _with_parents(field_: str) -> Iterator[str]:
-    """A field and all that it is part of: a list is not missing where an entry of it was refused."""
     while field_:
         yield field_
         field_ = field_.rpartition(".")[0]
@@ -160,11 +167,11 @@ def _named(form: Form, problems: tuple[FieldProblem, ...] | list[FieldProblem]) 
 
 def _source(form: Form, canonical: str) -> str:
     """The field of the nearest thing around `canonical` that was read from somewhere."""
-    name = canonical
-    while name:
+    for name in _with_parents(canonical):
         if name in form.sources:
-            return form.sources[name]
-        name = name.rpartition(".")[0]
+            # An entry of a list that was taken over as it is stands where it stood.
+            entry = canonical[len(name) :]
+            return form.sources[name] + (entry if entry.removeprefix(".").isdigit() else "")
     return canonical
 
 
