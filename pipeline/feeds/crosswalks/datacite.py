@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.places import geo_locations
 from pipeline.metadata import identifiers, vocabulary
+from pipeline.metadata.legacy_form import access_right
 from pipeline.metadata.text import plain
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _formats(d: Dissemination) -> Iterator[str]:
 
 def _rights(d: Dissemination) -> Iterator[JsonObject]:
     # Aggregators take the first entry for the access right (standards §3.1).
-    words, uri = facts.EU_REPO_ACCESS[facts.access_right(d.record.description.access)]
+    words, uri = facts.EU_REPO_ACCESS[access_right(d.record.description.access)]
     yield {"rights": words, "rightsUri": uri}
     for each in facts.licences(d):
         rights = {"rights": each["title"], "rightsUri": each.get("url")}

@@ -10,6 +10,7 @@ from lxml.etree import Element, SubElement, _Element
 from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.xml import XSI
 from pipeline.metadata import vocabulary
+from pipeline.metadata.legacy_form import access_right
 from pipeline.metadata.text import clean, plain
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _grant_agreement(funding: JsonObject) -> str | None:
 
 
 def _rights(d: Dissemination) -> Iterator[tuple[str, str]]:
-    yield "rights", facts.EU_REPO_ACCESS[facts.access_right(d.record.description.access)][1]
+    yield "rights", facts.EU_REPO_ACCESS[access_right(d.record.description.access)][1]
     for licence in facts.licences(d):
         yield "rights", licence["title"]
         if "url" in licence:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pipeline.metadata import dates, identifiers, vocabulary
 from pipeline.metadata.text import plain
-from pipeline.model import Access, Dissemination, FileEntry, FilesAccess, JsonObject, RecordState, VersionRef
+from pipeline.model import Dissemination, FileEntry, FilesAccess, JsonObject, RecordState, VersionRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,21 +43,8 @@ def publication_year(d: Dissemination) -> str:
     return dates.year(metadata(d)["publication_date"])
 
 
-def access_right(access: Access) -> str:
-    """`open`, `embargoed` or `restricted`, as the files are now: lifting an embargo changes the record."""
-    if access.files is FilesAccess.PUBLIC:
-        return "open"
-    return "embargoed" if access.embargo_until else "restricted"
-
-
 def is_open(d: Dissemination) -> bool:
     return d.record.description.access.files is FilesAccess.PUBLIC
-
-
-def additional_description(d: Dissemination, kind: str) -> str | None:
-    """The first additional description of that type, as HTML."""
-    entries = metadata(d).get("additional_descriptions", [])
-    return next((each["description"] for each in entries if each["type"]["id"] == kind), None)
 
 
 def plain_description(d: Dissemination) -> str:
@@ -101,8 +88,13 @@ def work_url(identifier: JsonObject) -> str | None:
 # ---------------------------------------------------------------- addresses
 
 
+def doi_path(doi: str) -> str:
+    """A DOI as it stands in the path of an address."""
+    return quote(doi, safe=_SAFE.replace("?", ""))
+
+
 def doi_url(doi: str) -> str:
-    return f"https://doi.org/{quote(doi, safe=_SAFE)}"
+    return f"https://doi.org/{doi_path(doi)}"
 
 
 def record_api(d: Dissemination) -> str:

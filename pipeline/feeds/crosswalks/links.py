@@ -20,7 +20,7 @@ def record_links(d: Dissemination) -> JsonObject:
         "preview_html": f"{d.url}?preview=1",
         "doi": facts.doi_url(d.doi),
         "self_doi": facts.doi_url(d.doi),
-        "self_doi_html": f"{base}/doi/{d.doi}",
+        "self_doi_html": f"{base}/doi/{facts.doi_path(d.doi)}",
         "reserve_doi": f"{api}/draft/pids/doi",
         "parent": f"{base}/api/records/{concept}",
         "parent_html": f"{base}/records/{concept}",
@@ -45,6 +45,6 @@ def record_links(d: Dissemination) -> JsonObject:
     if d.concept_doi is not None:
         links |= {
             "parent_doi": facts.doi_url(d.concept_doi),
-            "parent_doi_html": f"{base}/doi/{d.concept_doi}",
+            "parent_doi_html": f"{base}/doi/{facts.doi_path(d.concept_doi)}",
         }
     return links

@@ -9,6 +9,7 @@ from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.links import record_links
 from pipeline.feeds.crosswalks.zenodo import file_id
 from pipeline.metadata import vocabulary
+from pipeline.metadata.legacy_form import access_right
 
 if TYPE_CHECKING:
     from pipeline.model import Dissemination, FileEntry, JsonObject
@@ -69,7 +70,7 @@ def _pids(d: Dissemination) -> JsonObject:
 
 def _access(d: Dissemination) -> JsonObject:
     access = d.record.description.access
-    right = facts.access_right(access)
+    right = access_right(access)
     until = access.embargo_until if right == "embargoed" else None
     embargo = {"active": until is not None, "until": until.isoformat() if until else None}
     return {

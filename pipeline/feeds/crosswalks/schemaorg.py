@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.feeds.crosswalks import facts
 from pipeline.metadata import geometry, identifiers
+from pipeline.metadata.legacy_form import additional_description
 from pipeline.metadata.text import plain
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def schema_org(d: Dissemination) -> JsonObject:
             "sameAs": facts.related_urls(d, "isidenticalto"),
             "exampleOfWork": facts.doi_url(d.concept_doi) if d.concept_doi else None,
             "funding": facts.distinct(_grant(each) for each in metadata.get("funding", [])),
-            "measurementTechnique": plain(facts.additional_description(d, "methods") or "") or None,
+            "measurementTechnique": plain(additional_description(metadata, "methods") or "") or None,
             "temporalCoverage": _periods(metadata),
             "spatialCoverage": list(_places(metadata)),
             "includedInDataCatalog": _catalogue(d),

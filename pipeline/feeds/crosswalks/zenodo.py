@@ -90,7 +90,7 @@ def _file(d: Dissemination, file: FileEntry) -> JsonObject:
 def _metadata(d: Dissemination) -> JsonObject:
     metadata, custom_fields = facts.metadata(d), d.record.description.custom_fields
     access = d.record.description.access
-    right = facts.access_right(access)
+    right = legacy_form.access_right(access)
     until = access.embargo_until if right == "embargoed" else None
     required = {
         "title": metadata["title"],
@@ -107,8 +107,8 @@ def _metadata(d: Dissemination) -> JsonObject:
         "subjects": legacy_form.legacy_subjects(metadata),
         "version": metadata.get("version"),
         "language": next((each["id"] for each in metadata.get("languages", [])), None),
-        "notes": facts.additional_description(d, "notes"),
-        "method": facts.additional_description(d, "methods"),
+        "notes": legacy_form.additional_description(metadata, "notes"),
+        "method": legacy_form.additional_description(metadata, "methods"),
         "resource_type": _resource_type(d),
         "license": _licence(metadata),
         "related_identifiers": legacy_form.legacy_relations(metadata),
