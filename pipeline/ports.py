@@ -70,9 +70,10 @@ class ObjectStore(Protocol):
     def size(self, key: str) -> int:
         """Raises `Missing`."""
 
-    def move(self, source: str, target: str) -> None:
-        """Move the object or whole tree `source` to `target`, durably. Idempotent: when `source` is gone and
-        `target` is there it has been done. Raises `Missing` when neither is there, `Conflict` when both are."""
+    def move_many(self, moves: Mapping[str, str]) -> None:
+        """Move objects or whole trees (source → target), each in one step, durable as a group. Idempotent: when a
+        source is gone and its target is there it has been done. Raises `Missing` when neither is there, `Conflict`
+        when both are, before anything is moved."""
 
     def delete(self, prefix: str) -> None:
         """Delete the object or everything below `prefix/`; idempotent."""

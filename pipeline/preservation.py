@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from pipeline import codec
 from pipeline.catalogue import records
 from pipeline.catalogue.records import Holding
-from pipeline.errors import HeadraceError, Missing, Unavailable
+from pipeline.errors import Corrupt, HeadraceError, Missing, Unavailable
 from pipeline.feeds import crosswalks
 from pipeline.model import (
     Concept,
@@ -32,6 +34,8 @@ from pipeline.model import (
 )
 from pipeline.services import Services
 from pipeline.store import layout, ocfl
+
+Value = TypeVar("Value")
 
 _AT_ONCE = 16
 _LEASE = timedelta(minutes=5)
@@ -68,23 +72,49 @@ def preserve(services: Services, record_ids: Sequence[int]) -> Mapping[int, Head
 
 
 def _preserve_leased(services: Services, record_ids: Sequence[int]) -> dict[int, HeadraceError]:
-    packages = _collect(services, record_ids)
+    works: dict[int, deque[_Package]] = {}
+    for package in _collect(services, record_ids):
+        works.setdefault(package.concept.id, deque()).append(package)
+    failed: dict[int, HeadraceError] = {}
+    while works:
+        # Versions of one work go one after the other; works side by side.
+        turn = [packages.popleft() for packages in works.values()]
+        failed |= _preserve_round(services, turn)
+        for package in turn:
+            left = works[package.concept.id]
+            if error := failed.get(package.record.id):
+                # A later version must not come before one that is still missing.
+                failed |= {later.record.id: error for later in left}
+            if error or not left:
+                del works[package.concept.id]
+    return failed
+
+
+def _preserve_round(services: Services, packages: Sequence[_Package]) -> dict[int, HeadraceError]:
+    """Commit one version of each work, as a group: a step is durable for all of them before the next begins."""
     failed: dict[int, HeadraceError] = {}
     done: dict[int, int | None] = {}
+    commits: list[_Commit] = []
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="preserve") as pool:
-        # Versions of one work go one after the other; works side by side.
-        by_concept: dict[int, list[_Package]] = {}
-        for package in packages:
-            by_concept.setdefault(package.concept.id, []).append(package)
-        for results in pool.map(partial(_preserve_all, services), by_concept.values()):
-            for record_id, result in results.items():
-                if isinstance(result, HeadraceError):
-                    failed[record_id] = result
-                else:
-                    done[record_id] = result
+        for package, prepared in zip(packages, pool.map(partial(_prepared, services), packages), strict=True):
+            if isinstance(prepared, HeadraceError):
+                failed[package.record.id] = prepared
+            else:
+                done[package.record.id] = prepared.own_version
+                commits.append(prepared)
+    store = services.store
+    store.put_many(_merged(one.writes for one in commits))
+    store.move_many(_merged(one.build for one in commits))
+    store.move_many(_merged(one.move for one in commits))
+    store.put_many(_merged(one.inventory for one in commits))
+    store.put_many(_merged(one.sidecar for one in commits))
     with services.catalogue.write() as tx:
         records.note_preserved(tx, done)
     return failed
+
+
+def _merged(parts: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def _collect(services: Services, record_ids: Sequence[int]) -> list[_Package]:
@@ -102,19 +132,27 @@ def _collect(services: Services, record_ids: Sequence[int]) -> list[_Package]:
         ]
 
 
-def _preserve_all(services: Services, packages: Sequence[_Package]) -> dict[int, int | HeadraceError | None]:
-    results: dict[int, int | HeadraceError | None] = {}
-    for package in packages:
-        try:
-            results[package.record.id] = _preserve_one(services, package)
-        except HeadraceError as error:
-            # A later version must not come before one that is still missing.
-            return results | {one.record.id: error for one in packages if one.record.id not in results}
-    return results
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """What is to be done for one version, step by step. `own_version` is the OCFL version that the record's own bytes
+    are in afterwards. `inventory` and `sidecar` are the object's own, where it was there before."""
+
+    own_version: int | None
+    writes: Mapping[str, bytes] = field(default_factory=dict)
+    build: Mapping[str, str] = field(default_factory=dict)
+    move: Mapping[str, str] = field(default_factory=dict)
+    inventory: Mapping[str, bytes] = field(default_factory=dict)
+    sidecar: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def _preserve_one(services: Services, package: _Package) -> int | None:
-    """The OCFL version that this record's own bytes are in, where this call knows it."""
+def _prepared(services: Services, package: _Package) -> _Commit | HeadraceError:
+    try:
+        return _prepare(services, package)
+    except HeadraceError as error:
+        return error
+
+
+def _prepare(services: Services, package: _Package) -> _Commit:
     object_id = layout.concept_object(services.repository.id, package.concept.id)
     root = layout.object_root(object_id)
     before = _settled_inventory(services, object_id, root)
@@ -125,7 +163,7 @@ def _preserve_one(services: Services, package: _Package) -> int | None:
     contents = [_data(services, one, own_version or number, package.record.id) for one in kept]
     contents += [_metadata(services, before, name, bytes_, number) for name, bytes_ in documents.items()]
     if ocfl.current_state(before) == {one.path: one.digest for one in contents}:
-        return own_version
+        return _Commit(own_version)
     inventory = ocfl.next_inventory(
         before,
         object_id=object_id,
@@ -139,8 +177,7 @@ def _preserve_one(services: Services, package: _Package) -> int | None:
         ),
     )
     new = {one.stored for one in contents if one.stored.startswith(f"v{number}/")}
-    _commit(services, package, root, number, inventory, new, documents)
-    return own_version or (number if package.record.staged else None)
+    return _steps(services, package, root, number, inventory, new, documents, own_version)
 
 
 def _own_version(package: _Package, before: JsonObject | None) -> int | None:
@@ -216,7 +253,7 @@ def _metadata(
     return ocfl.Content(path=f"metadata/{name}", digest=digest, stored=stored, fixity={})
 
 
-def _commit(
+def _steps(
     services: Services,
     package: _Package,
     root: str,
@@ -224,34 +261,50 @@ def _commit(
     inventory: JsonObject,
     new: set[str],
     documents: Mapping[str, bytes],
-) -> None:
+    own_version: int | None,
+) -> _Commit:
     staged = package.record.staged or layout.staged(package.record.id)
-    prefix = f"v{number}/content/"
-    written = {
-        f"{staged}/content/metadata/{name}": document
-        for name, document in documents.items()
-        if f"{prefix}metadata/{name}" in new
-    }
-    wanted = {f"{staged}/{path.removeprefix(f'v{number}/')}" for path in new}
-    for spare in [one.key for one in services.store.list(f"{staged}/content") if one.key not in wanted]:
-        services.store.delete(spare)
+    object_ = f"{staged}.object"
+    _unbuild(services, staged, object_)
+    prefix = f"v{number}/"
+    metadata = {f"{staged}/content/metadata/{name}": document for name, document in documents.items()}
+    wanted = {f"{staged}/{path.removeprefix(prefix)}" for path in new}
+    _tidy(services, staged, wanted, set(metadata))
     raw = ocfl.to_bytes(inventory)
     name, digest_line = ocfl.sidecar(raw, services.root_digest)
-    services.store.put_many({**written, f"{staged}/inventory.json": raw, f"{staged}/{name}": digest_line})
+    writes = {key: document for key, document in metadata.items() if key in wanted}
+    writes |= {f"{staged}/inventory.json": raw, f"{staged}/{name}": digest_line}
+    own_version = own_version or (number if package.record.staged else None)
     if number > 1:
-        services.store.move(staged, f"{root}/v{number}")
-        _put_root_inventory(services, root, raw, services.root_digest)
-        return
-    object_ = f"{staged}.object"
-    services.store.put_many(
-        {
-            f"{object_}/{ocfl.DECLARATION}": ocfl.DECLARATION_BYTES,
-            f"{object_}/inventory.json": raw,
-            f"{object_}/{name}": digest_line,
-        }
-    )
-    services.store.move(staged, f"{object_}/v1")
-    services.store.move(object_, root)
+        return _Commit(
+            own_version,
+            writes,
+            move={staged: f"{root}/v{number}"},
+            inventory={f"{root}/inventory.json": raw},
+            sidecar={f"{root}/{name}": digest_line},
+        )
+    writes |= {
+        f"{object_}/{ocfl.DECLARATION}": ocfl.DECLARATION_BYTES,
+        f"{object_}/inventory.json": raw,
+        f"{object_}/{name}": digest_line,
+    }
+    return _Commit(own_version, writes, build={staged: f"{object_}/v1"}, move={object_: root})
+
+
+def _unbuild(services: Services, staged: str, object_: str) -> None:
+    """Take apart a new object that a crash left half built beside its staged bytes."""
+    if any(True for _ in services.store.list(f"{object_}/v1")):
+        services.store.move_many({f"{object_}/v1": staged})
+    services.store.delete(object_)
+
+
+def _tidy(services: Services, staged: str, wanted: set[str], metadata: set[str]) -> None:
+    """Of the staged bytes keep those that the version lists. Raises `Corrupt` where one is missing."""
+    there = {one.key for one in services.store.list(f"{staged}/content")}
+    if lost := sorted(wanted - there - metadata):
+        raise Corrupt(f"bytes in custody are gone from the store: {lost[0]} (and {len(lost) - 1} more)")
+    for spare in there - wanted:
+        services.store.delete(spare)
 
 
 # ---------------------------------------------------------------- what stands beside the data

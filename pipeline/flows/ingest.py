@@ -38,6 +38,7 @@ from pipeline.ingest import accession, report, survey
 from pipeline.ingest.accession import IngestOptions, Plan, Run
 from pipeline.ingest.custody import Unit
 from pipeline.model import EffectKind, FileState, JsonObject, Outcome
+from pipeline.ports import Compute
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 from pipeline.worker import run_unit
@@ -118,6 +119,7 @@ class _Ingest:
     scratch: Path
     progress: Progress = field(default_factory=Progress)
     seconds: dict[str, float] = field(default_factory=dict)
+    starting: float = 0.0  # seconds that starting workers took, which no figure counts
     _looked: float = 0.0
     _artifact: UUID | None = None
 
@@ -148,7 +150,7 @@ class _Ingest:
         if plan.accession_id is not None:
             with self._ending(run, plan.accession_id):
                 self._take_in_and_publish(run, plan, plan.accession_id, surveyed.root)
-        self.seconds["total"] = round(time.monotonic() - started, 3)
+        self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
         document = report.of_run(self.services, plan, self.scratch, self.seconds)
         _stage("report", "What became of everything.", lambda: self._report(document))
         return document
@@ -177,7 +179,7 @@ class _Ingest:
         self._artifact = create_progress_artifact(0.0, key="progress", description=self.progress.line())  # type: ignore[assignment]
         terms = accession.terms(self.services, accession_id, root)
         if plan.files_to_ingest:
-            with closing(wiring.open_compute(self.settings)) as compute:
+            with closing(self._open_compute()) as compute:
                 units = self._with_room(accession.units(self.services, terms))
                 for result in compute.map_unordered(run_unit, units, in_flight=2 * compute.slots() + 1):
                     if result.error is not None or result.result is None:
@@ -190,6 +192,13 @@ class _Ingest:
                     )
                     self._look(lambda: self._publish_whole(run, accession_id))
         self._show()
+
+    def _open_compute(self) -> Compute:
+        began = time.monotonic()
+        compute = wiring.open_compute(self.settings)
+        self.starting += time.monotonic() - began
+        self.progress.begin(self.progress.files_total, self.progress.bytes_total)
+        return compute
 
     def _with_room(self, units: Iterator[Unit]) -> Iterator[Unit]:
         for unit in units:
@@ -267,11 +276,11 @@ class _Ingest:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
+        started, starting = time.monotonic(), self.starting
         try:
             yield
         finally:
-            self.seconds[name] = round(time.monotonic() - started, 3)
+            self.seconds[name] = round(time.monotonic() - started - (self.starting - starting), 3)
 
     @contextmanager
     def _ending(self, run: Run, accession_id: str) -> Iterator[None]:

@@ -177,7 +177,7 @@ def _quarantined(
     """Put an infected file apart, where nothing serves it."""
     apart = layout.quarantined(terms.accession_id, file.id)
     store.delete(apart)
-    store.move(_staged_key(file), apart)
+    store.move_many({_staged_key(file): apart})
     problem = Problem(
         shown(file.path),
         file.record,

@@ -76,6 +76,11 @@ def staged(record_id: int) -> str:
     return f"staging/{record_id}"
 
 
+def assembled(staged_key: str) -> str:
+    """The key below which a new object is put together from its staged first version, before it appears in the root."""
+    return f"{staged_key}.object"
+
+
 def quarantined(accession_id: str, file_id: int) -> str:
     return f"quarantine/{accession_id}/{file_id}"
 

@@ -207,14 +207,14 @@ def open_descriptors() -> int:
 def test_an_object_moves(store: ObjectStore) -> None:
     """It is at its new key and no more at the old."""
     put(store, "from/a", b"x")
-    store.move("from/a", "to/b/c")
+    store.move_many({"from/a": "to/b/c"})
     assert (keys(store, "from"), keys(store, "to")) == ([], ["to/b/c"])
 
 
 def test_a_tree_moves(store: ObjectStore) -> None:
     """With everything below it, and nothing beside it that only begins alike."""
     store.put_many({"tree/a": b"1", "tree/b/c": b"2", "tree2": b"3"})
-    store.move("tree", "new/tree")
+    store.move_many({"tree": "new/tree"})
     assert keys(store, "new") == ["new/tree/a", "new/tree/b/c"]
     assert content(store, "tree2") == b"3"
     assert keys(store, "tree") == []
@@ -223,22 +223,22 @@ def test_a_tree_moves(store: ObjectStore) -> None:
 def test_a_move_that_was_done_is_done(store: ObjectStore) -> None:
     """Repeating it changes nothing: a crash may come between doing and noting."""
     put(store, "from/a", b"x")
-    store.move("from", "to")
-    store.move("from", "to")
+    store.move_many({"from": "to"})
+    store.move_many({"from": "to"})
     assert content(store, "to/a") == b"x"
 
 
 def test_a_move_from_nowhere_is_missing(store: ObjectStore) -> None:
     """When neither place has anything."""
     with pytest.raises(Missing):
-        store.move("from", "to")
+        store.move_many({"from": "to"})
 
 
 def test_a_move_never_overwrites(store: ObjectStore) -> None:
     """When both places have something, both keep it."""
     store.put_many({"from/a": b"1", "to/a": b"2"})
     with pytest.raises(Conflict):
-        store.move("from", "to")
+        store.move_many({"from": "to"})
     assert (content(store, "from/a"), content(store, "to/a")) == (b"1", b"2")
 
 
@@ -289,8 +289,8 @@ def test_what_is_no_key_is_refused(store: ObjectStore, key: str) -> None:
         lambda: store.put_many({key: b"x"}),
         lambda: store.read(key),
         lambda: store.size(key),
-        lambda: store.move(key, "b"),
-        lambda: store.move("b", key),
+        lambda: store.move_many({key: "b"}),
+        lambda: store.move_many({"b": key}),
         lambda: store.delete(key),
         lambda: list(store.list(key)),
     ):
@@ -326,7 +326,7 @@ def test_no_empty_folder_is_left_on_disk(tmp_path: Path) -> None:
     with closing(LocalStore(tmp_path)) as store:
         store.put_many({"staging/1/data/a/x": b"", "staging/1/data/b/x": b"", "staging/1/data/y": b""})
         store.delete("staging/1/data/a/x")
-        store.move("staging/1/data/b/x", "quarantine/x")
+        store.move_many({"staging/1/data/b/x": "quarantine/x"})
         assert sorted(path.name for path in (tmp_path / "staging/1/data").iterdir()) == ["y"]
 
 
