@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pipeline.catalogue import records
 from pipeline.catalogue.records import Holding
 from pipeline.errors import Missing
 from pipeline.services import Services
-from pipeline.store import layout
-
-
-def storage_key(repository_id: str, holding: Holding) -> str:
-    """The object store's key of a file's bytes."""
-    content = f"content/{holding.entry.content}"
-    if holding.staged is not None:
-        return f"{holding.staged}/{content}"
-    root = layout.object_root(layout.concept_object(repository_id, holding.concept_id))
-    return f"{root}/v{holding.ocfl_version}/{content}"
+from pipeline.store import layout, ocfl
 
 
 def read_file(
     services: Services, record_id: int, key: str, offset: int = 0, length: int | None = None
 ) -> Iterator[bytes]:
     """Blocks of a published file. Who may read it was decided before. Raises `Missing`, at the call."""
-    try:
-        return _open(services, record_id, key, offset, length)
-    except Missing:
-        # Preserving may have moved the bytes between our look at the catalogue and at the store.
-        return _open(services, record_id, key, offset, length)
-
-
-def _open(services: Services, record_id: int, key: str, offset: int, length: int | None) -> Iterator[bytes]:
     with services.catalogue.read() as tx:
         holding = records.holding(tx, record_id, key)
-    return services.store.read(storage_key(services.repository.id, holding), offset, length)
+    for place in _places(services, holding):
+        with suppress(Missing):
+            return services.store.read(place, offset, length)
+    raise Missing(f"the store has no bytes of {key} of record {record_id}")
+
+
+def _places(services: Services, holding: Holding) -> Iterator[str]:
+    """Where the bytes may be. Preserving moves them ahead of what the catalogue knows, through these places and in
+    this order, so that whoever looks into one after the other finds them."""
+    object_id = layout.concept_object(services.repository.id, holding.concept_id)
+    root = layout.object_root(object_id)
+    content = f"content/{holding.entry.content}"
+    if holding.staged is None:
+        yield f"{root}/v{holding.ocfl_version}/{content}"
+        return
+    yield f"{holding.staged}/{content}"
+    yield f"{layout.assembled(holding.staged)}/v1/{content}"
+    with suppress(Missing):
+        inventory = ocfl.parse(b"".join(services.store.read(f"{root}/inventory.json")), object_id)
+        yield f"{root}/v{ocfl.head(inventory) + 1}/{content}"
+        place = ocfl.place_of(inventory, holding.entry.digests[services.root_digest])
+        if place is not None:
+            yield f"{root}/{place}"

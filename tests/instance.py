@@ -168,7 +168,11 @@ def open_instance(home: Path, **settings: object) -> Iterator[Instance]:
     chosen = Settings(home=home, compute="inline:", base_url="https://archive.example.org", **settings)  # type: ignore[arg-type]
     chosen.home.mkdir(parents=True, exist_ok=True)
     with wiring.open_services(chosen, now=clock) as services:
-        yield Instance(services, clock)
+        try:
+            yield Instance(services, clock)
+        finally:
+            # A worker keeps its store, and the store its threads, for as long as its process lives.
+            worker._store.cache_clear()
 
 
 def write_record(folder: Path, files: Mapping[str, bytes], **metadata: object) -> Path:

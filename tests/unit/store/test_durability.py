@@ -1,0 +1,212 @@
+"""Durability is a matter of order: nothing is said to be kept before the disk was told to keep it.
+
+A killed process keeps the page cache, so killing shows nothing; the calls are recorded instead, and power is lost
+at every rename in turn, from which the next attempt has to recover.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline import preservation
+from pipeline.catalogue.deposits import PlannedFile
+from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
+from pipeline.ingest.eicar import EicarScanner
+from pipeline.model import FileState
+from pipeline.services import Services
+from pipeline.store import layout
+from pipeline.store.local import LocalStore
+from tests.instance import Instance, open_instance, write_record
+from tests.ocfl_root import objects, problems
+from tests.recording_disk import FailingDisk, PowerLoss, RecordingDisk, Step
+
+FILES = {"a.csv": b"1,2\n", "sub/b.csv": b"1,2\n", "sub/deep/c.bin": b"\0" * 70_000, "empty": b""}
+
+
+@pytest.mark.parametrize("count", [9, 200])
+def test_put_many_answers_when_everything_is_safe(tmp_path: Path, count: int) -> None:
+    """Bytes before names, and names before the answer; of a small group file by file, of a large one all at once."""
+    disk = RecordingDisk()
+    with closing(LocalStore(tmp_path, disk)) as store:
+        store.put_many({f"a/{number % 3}/{number}": b"x" for number in range(count)})
+    assert [fault for path in disk.renames() for fault in disk.unsafe(path, tmp_path)] == []
+    assert len(disk.renames()) == count
+
+
+def test_a_move_is_safe_when_it_answers(tmp_path: Path) -> None:
+    """The new name's folders are flushed, and the old name's."""
+    disk = RecordingDisk()
+    with closing(LocalStore(tmp_path, disk)) as store:
+        store.put_many({"old/place/a": b"x", "old/b": b"x"})
+        disk.steps.clear()
+        store.move_many({"old/place/a": "new/place/a"})
+    assert disk.unsafe(tmp_path / "new/place/a", tmp_path) == []
+    assert tmp_path / "old" in [step.path for step in disk.steps if step.call == "flush-folder"]
+
+
+def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
+    """A worker's report comes after write, flush, rename, and the flush of every folder up to the store's own."""
+    disk = RecordingDisk()
+    source = tmp_path / "source"
+    contents = {f"{number % 4}/{number}": b"%d" % number * 1000 for number in range(20)}
+    contents["large"] = b"large" * 2_000_000
+    for name, body in contents.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(body)
+    terms = CustodyTerms("a1", str(source), "", "eicar:", "sha256", ("md5",))
+    files = tuple(
+        PlannedFile(number, 1, 2, "record", name, name, len(body), None, {})
+        for number, (name, body) in enumerate(contents.items())
+    )
+    with closing(LocalStore(tmp_path / "store", disk)) as store:
+        reports = take_unit(store, EicarScanner(), Unit(terms, files))
+    assert {report.outcome.state for report in reports} == {FileState.IN_CUSTODY}
+    staged = tmp_path / "store" / layout.staged(2) / "content"
+    for report in reports:
+        assert disk.unsafe(staged / report.outcome.content, tmp_path / "store") == []
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[Instance]:
+    """A record with two versions that are both published, of which the second waits to be preserved."""
+    source = tmp_path / "source"
+    write_record(source / "one", FILES)
+    with open_instance(tmp_path / "home") as instance:
+        instance.ingest(source)
+        write_record(source / "one", {**FILES, "a.csv": b"changed", "new/d.csv": b"new"})
+        attempt = instance.attempt(source)
+        attempt.take_in()
+        attempt.publish()
+        yield instance
+
+
+def with_disk(instance: Instance, disk: RecordingDisk | FailingDisk) -> Services:
+    return replace(instance.services, store=LocalStore(instance.store, disk))
+
+
+def test_a_first_version_appears_whole(tmp_path: Path) -> None:
+    """A new object comes into the root by one rename, after which nothing of it is written."""
+    write_record(tmp_path / "source" / "one", FILES)
+    disk = RecordingDisk()
+    with open_instance(tmp_path / "home") as instance:
+        attempt = instance.attempt(tmp_path / "source")
+        attempt.take_in()
+        attempt.publish()
+        services = with_disk(instance, disk)
+        with closing(services.store):
+            assert preservation.preserve(services, [2]) == {}
+        in_root = [path for path in disk.renames() if path.is_relative_to(instance.root)]
+        concept = layout.concept_object(services.repository.id, 1)
+        assert in_root == [instance.store / layout.object_root(concept)]
+        assert disk.renames()[-1] == in_root[0]
+        assert [fault for path in disk.renames()[-1:] for fault in disk.unsafe(path, instance.store)] == []
+        for path in disk.renames()[:-2]:
+            assert disk.unsafe(path, instance.store) == []
+
+
+def test_a_further_version_comes_before_its_inventory_and_that_before_the_sidecar(
+    published: Instance,
+) -> None:
+    """So that whatever the root's inventory speaks of is there, and a sidecar never vouches for what is not."""
+    disk = RecordingDisk()
+    services = with_disk(published, disk)
+    with closing(services.store):
+        assert preservation.preserve(services, [3]) == {}
+    place = published.store / layout.object_root(layout.concept_object(services.repository.id, 1))
+    sidecar = f"inventory.json.{services.root_digest}"
+    in_root = [path for path in disk.renames() if path.is_relative_to(place)]
+    assert in_root == [place / "v2", place / "inventory.json", place / sidecar]
+    assert [fault for path in in_root for fault in disk.unsafe(path, published.store)] == []
+    # Each is safe before the next one is begun.
+    flushed = [at for at, step in enumerate(disk.steps) if step == Step("flush-folder", place)]
+    renamed = [at for at, step in enumerate(disk.steps) if step.to in in_root]
+    for earlier, later in pairwise(renamed):
+        assert any(earlier < at < later for at in flushed)
+
+
+def test_the_catalogue_says_preserved_only_afterwards(published: Instance) -> None:
+    """As long as anything is still to be renamed, the record's bytes are looked for in staging."""
+    said: list[str | None] = []
+    disk = RecordingDisk(before_rename=lambda _source, _target: said.append(published.record(3).staged))
+    services = with_disk(published, disk)
+    with closing(services.store):
+        preservation.preserve(services, [3])
+    assert set(said) == {layout.staged(3)}
+    assert (published.record(3).staged, published.record(3).ocfl_version) == (None, 2)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_files_can_be_read_at_every_moment(tmp_path: Path, version: int) -> None:
+    """While their bytes go from staging to the root, readers find them."""
+    source = tmp_path / "source"
+    write_record(source / "one", FILES)
+    with open_instance(tmp_path / "home") as instance:
+        if version == 2:
+            instance.ingest(source)
+            write_record(source / "one", {**FILES, "a.csv": b"changed!"})
+        attempt = instance.attempt(source)
+        attempt.take_in()
+        attempt.publish()
+        record_id = 1 + version
+        expected = instance.files(record_id)
+
+        def read(_source: Path, _target: Path) -> None:
+            assert instance.files(record_id) == expected
+
+        class Watched(RecordingDisk):
+            def rename(self, source: Path, target: Path) -> None:
+                super().rename(source, target)
+                read(source, target)
+
+        services = with_disk(instance, Watched())
+        with closing(services.store):
+            assert preservation.preserve(services, [record_id]) == {}
+        assert instance.files(record_id) == expected
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_preserving_goes_on_from_wherever_the_power_went(tmp_path: Path, version: int) -> None:
+    """Whichever rename it was: the next attempt ends in the same inventory, a valid root and an empty staging."""
+    source = tmp_path / "source"
+    write_record(source / "one", FILES)
+    with open_instance(tmp_path / "home") as instance:
+        if version == 2:
+            instance.ingest(source)
+            write_record(source / "one", {**FILES, "a.csv": b"changed!"})
+        attempt = instance.attempt(source)
+        attempt.take_in()
+        attempt.publish()
+    record_id = 1 + version
+    results = []
+    for survives in range(100):
+        home = tmp_path / str(survives)
+        shutil.copytree(tmp_path / "home", home, copy_function=shutil.copy2)
+        with open_instance(home) as instance:
+            failing = with_disk(instance, FailingDisk(survives))
+            with closing(failing.store):
+                survived = _preserve(failing, record_id)
+            instance.clock.move(minutes=10)
+            assert preservation.preserve(instance.services, [record_id]) == {}
+            assert problems(instance.root) == [], survives
+            assert list((instance.store / "staging").rglob("*")) == []
+            assert instance.record(record_id).ocfl_version == version
+            inventory = objects(instance.root)
+            results.append({path.name: (path / "inventory.json").read_bytes() for path in inventory})
+        if survived:
+            break
+    assert survives > 5
+    assert all(result == results[-1] for result in results)
+
+
+def _preserve(services: Services, record_id: int) -> bool:
+    try:
+        return preservation.preserve(services, [record_id]) == {}
+    except PowerLoss:
+        return False
