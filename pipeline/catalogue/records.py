@@ -31,6 +31,13 @@ from pipeline.model import (
 
 # ---------------------------------------------------------------- reading
 
+_HOLDER = record.alias("holder")
+_HOLDINGS = (
+    sa.select(record_file, _HOLDER.c.concept_id, _HOLDER.c.ocfl_version, _HOLDER.c.staged)
+    .join(_HOLDER, _HOLDER.c.id == record_file.c.holder_id)
+    .order_by(record_file.c.key)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -97,13 +104,7 @@ def holding(tx: Transaction, record_id: int, key: str) -> Holding:
 
 def holdings(tx: Transaction, record_id: int, *, key: str | None = None) -> Iterator[Holding]:
     """Every file of a record with where its bytes are, by key."""
-    holder = record.alias("holder")
-    statement = (
-        sa.select(record_file, holder.c.concept_id, holder.c.ocfl_version, holder.c.staged)
-        .join(holder, holder.c.id == record_file.c.holder_id)
-        .where(record_file.c.record_id == record_id)
-        .order_by(record_file.c.key)
-    )
+    statement = _HOLDINGS.where(record_file.c.record_id == record_id)
     if key is not None:
         statement = statement.where(record_file.c.key == key)
     for row in tx.execute(statement):

@@ -210,6 +210,7 @@ class LocalUpload:
         self._disk = disk
         self._partial = partial
         self._final = final
+        self._has_appeared = False
         with _translated():
             self._descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 
@@ -231,10 +232,12 @@ class LocalUpload:
         """Take the final name; the bytes are durable by now."""
         self.close()
         _rename_into_folder(self._disk, self._partial, self._final)
+        self._has_appeared = True
 
     def abort(self) -> None:
         self.close()
-        self._partial.unlink(missing_ok=True)
+        if not self._has_appeared:
+            self._partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._descriptor >= 0:
