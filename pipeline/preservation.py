@@ -264,7 +264,7 @@ def _steps(
     own_version: int | None,
 ) -> _Commit:
     staged = package.record.staged or layout.staged(package.record.id)
-    object_ = f"{staged}.object"
+    object_ = layout.assembled(staged)
     _unbuild(services, staged, object_)
     prefix = f"v{number}/"
     metadata = {f"{staged}/content/metadata/{name}": document for name, document in documents.items()}

@@ -1,0 +1,31 @@
+"""Who may import whom."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pipeline
+
+_CHECKOUT = Path(pipeline.__file__).resolve().parent.parent
+
+
+def test_the_layers_hold() -> None:
+    """Every contract of `[tool.importlinter]` in pyproject.toml is kept."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=_CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_worker_loads_neither_prefect_nor_a_web_framework() -> None:
+    """Nor Dask, unless it is Dask that runs it: importing them takes seconds in each of many processes."""
+    program = """
+import sys
+import pipeline.worker
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=_CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"prefect", "fastapi", "starlette", "uvicorn", "distributed", "gateway"}.isdisjoint(loaded)
