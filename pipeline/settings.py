@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from pipeline.errors import Misconfigured
 DIGEST_ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "xxh3-128")
 
 _DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z][a-zA-Z0-9-]*)+")
-_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/?#\s]+@")
 
 
 class Settings(BaseSettings):
@@ -125,6 +126,8 @@ def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. Raises `Misconfigured` naming the setting that is wrong."""
     try:
         return Settings(**overrides)
+    except TOMLDecodeError as wrong:
+        raise Misconfigured(f"headrace.toml is not TOML: {wrong}", field="headrace.toml") from None
     except ValidationError as wrong:
         first = wrong.errors()[0]
         name = "HEADRACE_" + "_".join(str(part) for part in first["loc"][:1]).upper()

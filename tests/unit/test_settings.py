@@ -1,0 +1,148 @@
+"""Settings: every one is documented, a wrong one is named, no password is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import Misconfigured
+from pipeline.settings import Settings, describe_settings, load_settings, redacted
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No `headrace.toml` and no variable of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"HEADRACE_{name.upper()}", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("DIGESTS", "md5,crc32"),
+        ("DIGESTS", "md5;sha1"),
+        ("ROOT_DIGEST", "md5"),
+        ("ROOT_DIGEST", "SHA512"),
+        ("REPOSITORY_ID", "archive"),
+        ("REPOSITORY_ID", "1archive.example.org"),
+        ("REPOSITORY_ID", "archive.example.org/path"),
+        ("BASE_URL", "archive.example.org"),
+        ("BASE_URL", "ftp://archive.example.org"),
+        ("SCAN_GATE", "always"),
+        ("MIN_FREE", "-1"),
+        ("MIN_FREE", "5%"),
+    ],
+)
+def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """In the message, for people, and as the field, for scripts."""
+    monkeypatch.setenv(f"HEADRACE_{name}", value)
+    with pytest.raises(Misconfigured) as refused:
+        load_settings()
+    assert refused.value.field == f"HEADRACE_{name}"
+    assert refused.value.message.startswith(f"HEADRACE_{name}: ")
+
+
+def test_an_unknown_name_in_the_file_is_refused() -> None:
+    """A setting misspelt would silently not be set."""
+    Path("headrace.toml").write_text("stoer = 'file:///x'\n", encoding="utf-8")
+    with pytest.raises(Misconfigured, match="HEADRACE_STOER"):
+        load_settings()
+
+
+def test_a_file_that_is_no_toml_is_refused() -> None:
+    """And named."""
+    Path("headrace.toml").write_text("store = \n", encoding="utf-8")
+    with pytest.raises(Misconfigured, match=r"headrace\.toml"):
+        load_settings()
+
+
+def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what a caller says before both."""
+    Path("headrace.toml").write_text(
+        "port = 1\nadmin_email = 'toml@x'\ndoi_name = 'toml'\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("HEADRACE_PORT", "2")
+    monkeypatch.setenv("HEADRACE_ADMIN_EMAIL", "env@x")
+    found = load_settings(port=3)
+    assert (found.port, found.admin_email, found.doi_name) == (3, "env@x", "toml")
+
+
+def test_everything_unset_lies_inside_home(tmp_path: Path) -> None:
+    """Deleting HOME removes the instance; `~` and relative paths are made absolute."""
+    found = load_settings(home=Path("instance"))
+    home = tmp_path / "instance"
+    assert found.home == home
+    assert found.store == f"file://{home}/store"
+    assert found.database == f"sqlite:///{home}/catalogue.sqlite"
+    assert found.index == f"file://{home}/index"
+    assert found.dois == f"local://{home}/dois.sqlite"
+
+
+def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment; blanks do not matter."""
+    monkeypatch.setenv("HEADRACE_DIGESTS", "sha256, md5")
+    assert load_settings().digests == ("sha256", "md5")
+
+
+def test_the_base_url_has_no_final_slash() -> None:
+    """Paths are joined to it with one."""
+    assert (
+        load_settings(base_url="https://archive.example.org/data/").base_url
+        == "https://archive.example.org/data"
+    )
+
+
+def test_settings_do_not_change() -> None:
+    """They are shared by threads and travel to workers."""
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().port = 1
+
+
+def test_every_setting_says_what_it_means() -> None:
+    """`headrace check` shows name, value and meaning of each."""
+    described = describe_settings(load_settings())
+    assert [name for name, _, _ in described] == [
+        f"HEADRACE_{name.upper()}" for name in Settings.model_fields
+    ]
+    assert all(len(meaning) > 10 for _, _, meaning in described)
+
+
+_PLAIN = st.text("abcdefgXYZ0123-_.~%", min_size=1, max_size=12)
+_SECRET = st.text("abcdXYZ019!$&'()*+,;=:%-_.~@", min_size=6, max_size=20)
+
+
+@given(user=_PLAIN | st.just(""), secret=_SECRET, host=_PLAIN)
+def test_no_password_in_a_url_is_shown(user: str, secret: str, host: str) -> None:
+    """Whatever stands in it, and in the middle of a sentence too."""
+    url = f"postgresql+psycopg://{user}:{secret}@{host}:5432/archive?sslmode=require"
+    shown = redacted(f"cannot reach {url} now")
+    assert shown == f"cannot reach postgresql+psycopg://{user}:***@{host}:5432/archive?sslmode=require now"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///data/a:b@c",
+        "sqlite:////home/a/catalogue.sqlite",
+        "https://user@host/x",
+        "http://127.0.0.1:8000/x@y",
+        "postgresql+psycopg:///archive?host=/run/postgresql",
+    ],
+)
+def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
+    """Redacting takes nothing else."""
+    assert redacted(url) == url
+
+
+def test_passwords_are_redacted_where_settings_are_shown() -> None:
+    """A setting's value is fit for logs and pages."""
+    shown = describe_settings(load_settings(database="postgresql+psycopg://me:secret@db/archive"))
+    assert "secret" not in str(shown)
+    assert ("HEADRACE_DATABASE", "postgresql+psycopg://me:***@db/archive") in [one[:2] for one in shown]
