@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 import shutil
 import stat
@@ -61,7 +62,7 @@ class Disk:
         return True
 
     def rename(self, source: Path, target: Path) -> None:
-        source.rename(target)
+        os.rename(source, target)  # noqa: PTH104 - half the time of Path.rename, thousands of times a second
 
     def flush_folder(self, folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -80,11 +81,15 @@ class LocalStore:
         self._folder = folder.absolute()
         self._disk = disk or Disk()
         self._pool = ThreadPoolExecutor(_FLUSHES_AT_ONCE, thread_name_prefix="flush")
+        self._partial = self._folder / _PARTIAL
+        # Names of partial files: no other process has the token, no other file of this one the number.
+        self._token = uuid.uuid4().hex
+        self._numbers = itertools.count()
         with _translated():
-            (self._folder / _PARTIAL).mkdir(parents=True, exist_ok=True)
+            self._partial.mkdir(parents=True, exist_ok=True)
 
     def begin(self, key: str, size: int) -> LocalUpload:  # noqa: ARG002 - a folder needs no plan of parts
-        return LocalUpload(self._disk, self._folder / _PARTIAL / uuid.uuid4().hex, self._path(key))
+        return LocalUpload(self._disk, self._partial / f"{self._token}-{next(self._numbers)}", self._path(key))
 
     def settle(self, keys: Sequence[str]) -> None:
         self._flush_folders(self._path(key).parent for key in keys)
@@ -100,7 +105,8 @@ class LocalStore:
                     uploads[-1].close()
                 if len(uploads) < _GROUP or not self._disk.flush_all(self._folder):
                     self._each(LocalUpload.flush, uploads)
-                self._each(LocalUpload.appear, uploads)
+                for upload in uploads:
+                    upload.appear()
                 self._flush_folders(self._path(key).parent for key in objects)
         finally:
             for upload in uploads:
@@ -127,7 +133,8 @@ class LocalStore:
             if self._is_due(source, target)
         ]
         with _translated():
-            self._each(lambda pair: _rename_into_folder(self._disk, *pair), due)
+            for old, new in due:
+                _rename_into_folder(self._disk, old, new)
             self._flush_folders(new.parent for _, new in due)
             self._each(self._prune, {old.parent for old, _ in due})
 
@@ -253,13 +260,14 @@ def _rename_into_folder(disk: Disk, source: Path, target: Path) -> None:
     """Rename; the target's folder is made if need be, and again where another has just taken it away as empty."""
     for tries_left in reversed(range(_TRIES)):
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             disk.rename(source, target)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:
             if not tries_left or not source.exists():
                 raise
         else:
             return
+        with suppress(FileNotFoundError, FileExistsError):
+            target.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _is_utf8_text(key: str) -> bool:
