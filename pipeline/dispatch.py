@@ -3,7 +3,6 @@ state, and settles, puts off or parks each one."""
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pipeline.index.indexer import index
 from pipeline.model import EffectKind
 from pipeline.pid.register import register
 from pipeline.preservation import preserve
-from pipeline.services import Services
+from pipeline.services import Services, lease_owner
 
 Handler = Callable[[Services, Sequence[int]], Mapping[int, HeadraceError]]
 
@@ -66,7 +65,7 @@ def drain(
 
 
 def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tuple[str, list[Claim]] | None:
-    owner = uuid.uuid4().hex
+    owner = lease_owner(services)
     with services.catalogue.write() as tx:
         claims = outbox.claim(
             tx, kind, now=services.now(), owner=owner, lease=_LEASE, limit=_BATCH, accession_id=accession_id

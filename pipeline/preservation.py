@@ -8,7 +8,6 @@ behind is completed by the next attempt, from what lies in the root itself.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,7 @@ from pipeline.model import (
     Record,
     RecordState,
 )
-from pipeline.services import Services
+from pipeline.services import Services, lease_owner
 from pipeline.store import layout, ocfl
 
 Value = TypeVar("Value")
@@ -56,7 +55,7 @@ class _Package:
 def preserve(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
     """Bring records into the storage root as they are now; what failed, by id. Records that are there already
     change nothing."""
-    owner = uuid.uuid4().hex
+    owner = lease_owner(services)
     with services.catalogue.write() as tx:
         # The lease is the lock of the object: its versions are written one after the other.
         leased = records.lease_works(tx, record_ids, owner=owner, now=services.now(), length=_LEASE)

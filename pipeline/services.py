@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from pipeline.catalogue import Catalogue
@@ -12,7 +13,8 @@ from pipeline.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One instance's parts. `root_digest` is the storage root's algorithm, chosen when the root was made."""
+    """One instance's parts. `root_digest` is the storage root's algorithm, chosen when the root was made;
+    `leaseholder` names this process in the leases that it takes (`lease_owner`)."""
 
     settings: Settings
     repository: Repository
@@ -23,3 +25,9 @@ class Services:
     index: SearchIndex
     registry: DoiRegistry
     now: Clock
+    leaseholder: str
+
+
+def lease_owner(services: Services, what: str = "") -> str:
+    """An owner for leases that are taken together, a new one unless it is told `what` by."""
+    return f"{services.leaseholder}/{what or uuid.uuid4().hex}"

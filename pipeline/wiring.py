@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pipeline import leaseholders
+from pipeline.catalogue import Catalogue, leases
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.compute import open_compute as _open_compute
 from pipeline.errors import Misconfigured
@@ -40,6 +42,8 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
         catalogue = stack.enter_context(closing(open_catalogue(settings.database)))
         registry = stack.enter_context(closing(open_registry(settings.dois)))
         index = stack.enter_context(closing(open_index(settings.index, now)))
+        leaseholder = stack.enter_context(leaseholders.leaseholder(settings.home))
+        _bury_the_dead(settings.home, catalogue)
         yield Services(
             settings=settings,
             repository=repository(settings),
@@ -50,7 +54,16 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
             index=index,
             registry=registry,
             now=now,
+            leaseholder=leaseholder,
         )
+
+
+def _bury_the_dead(home: Path, catalogue: Catalogue) -> None:
+    """Free what processes of this instance held when they were killed: nobody waits for their leases to end."""
+    for name in leaseholders.departed(home):
+        with catalogue.write() as tx:
+            leases.release(tx, name)
+        leaseholders.forget(home, name)
 
 
 def repository(settings: Settings) -> Repository:

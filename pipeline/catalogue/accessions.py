@@ -108,16 +108,18 @@ def lease(tx: Transaction, accession_id: str, *, owner: str, now: datetime, leng
     if taken.rowcount == 0:
         raise Conflict(
             f"accession {accession_id} is being worked on by another process",
-            remedy="wait for it to end, or for half a minute if it was killed, then run the same command again",
+            remedy="wait for it to end, or for half a minute if its machine was lost, then run the same command again",
         )
 
 
-def unlease(tx: Transaction, accession_id: str, *, owner: str) -> None:
-    tx.execute(
+def unlease(tx: Transaction, accession_id: str, *, owner: str) -> bool:
+    """Give the lease up; whether the owner still had it."""
+    given_up = tx.execute(
         sa.update(accession)
         .where(accession.c.id == accession_id, accession.c.lease_owner == owner)
         .values(lease_owner=None, lease_until=None)
     )
+    return given_up.rowcount > 0
 
 
 def is_cancelled(tx: Transaction, accession_id: str) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from pipeline.catalogue import harvest
 from pipeline.errors import Conflict, HeadraceError, Unavailable
-from pipeline.services import Services
+from pipeline.services import Services, lease_owner
 
 _LEASE = timedelta(seconds=30)
 
 
 def announce(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
     """Give the records the time of now; all or none."""
-    owner = uuid.uuid4().hex
+    owner = lease_owner(services)
     try:
         with services.catalogue.write() as tx:
             stamp = harvest.open_stamper(tx, owner=owner, now=services.now(), lease=_LEASE)

@@ -135,7 +135,8 @@ class _Ingest:
             flow_run=str(flow_run.get_id() or ""),
             retry=self.retry,
         )
-        self._bury_predecessor(run.collection)
+        with self.services.catalogue.read() as tx:
+            before = accessions.unfinished(tx, run.collection)
         with self._timed("survey"):
             surveyed = _stage(
                 "survey source",
@@ -147,6 +148,8 @@ class _Ingest:
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
                 lambda: accession.plan(self.services, self.scratch, run),
             )
+        if before is not None and before.id == plan.accession_id:
+            _bury(before.flow_run)
         if plan.accession_id is not None:
             with self._ending(run, plan.accession_id):
                 self._take_in_and_publish(run, plan, plan.accession_id, surveyed.root)
@@ -292,22 +295,6 @@ class _Ingest:
             accession.stop(self.services, run, accession_id, reason)
             raise
 
-    def _bury_predecessor(self, collection: str) -> None:
-        """A run that was killed cannot say so: say it for it, where its accession is taken over."""
-        with self.services.catalogue.read() as tx:
-            before = accessions.unfinished(tx, collection)
-        if before is None or not before.flow_run:
-            return
-        with get_client(sync_client=True) as client:
-            try:
-                state = client.read_flow_run(UUID(before.flow_run)).state
-                if state is not None and not state.is_final():
-                    client.set_flow_run_state(
-                        UUID(before.flow_run), Crashed(message="its process was killed"), force=True
-                    )
-            except Exception:
-                get_run_logger().info("the run before this one is not known to this Prefect server")
-
 
 _EFFECTS = (
     ("register DOIs", EffectKind.REGISTER, "Bring every DOI to its wanted state at the registry."),
@@ -335,6 +322,19 @@ def _called(action: Callable[[], T]) -> Callable[[], T]:
         return action()
 
     return stage
+
+
+def _bury(run_id: str) -> None:
+    """A run that was killed cannot say so: say it for it, now that its accession was taken over."""
+    if not run_id:
+        return
+    with get_client(sync_client=True) as client:
+        try:
+            state = client.read_flow_run(UUID(run_id)).state
+            if state is not None and not state.is_final():
+                client.set_flow_run_state(UUID(run_id), Crashed(message="its process was killed"), force=True)
+        except Exception:
+            get_run_logger().info("the run before this one is not known to this Prefect server")
 
 
 def _raise_if_cancelled() -> None:

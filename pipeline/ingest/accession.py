@@ -36,7 +36,7 @@ from pipeline.model import (
     Outcome,
     Problem,
 )
-from pipeline.services import Services
+from pipeline.services import Services, lease_owner
 from pipeline.store import layout
 
 Item = TypeVar("Item")
@@ -140,7 +140,7 @@ def _resume(services: Services, run: Run) -> str | None:
             resumed = _reopened(tx, run.retry, resumed)
         if resumed is None:
             return None
-        accessions.lease(tx, resumed.id, owner=run.id, now=services.now(), length=LEASE)
+        _lease(tx, services, run, resumed.id)
         accessions.change(
             tx,
             resumed.id,
@@ -185,7 +185,7 @@ def _begin(tx: Transaction, services: Services, run: Run) -> str:
         flow_run=run.flow_run,
     )
     accessions.create(tx, accession)
-    accessions.lease(tx, number, owner=run.id, now=services.now(), length=LEASE)
+    _lease(tx, services, run, number)
     if run.options.community:
         communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
     return number
@@ -349,7 +349,7 @@ def _plan_files(
         ]
         with services.catalogue.write() as tx:
             deposits.find_files(tx, found, run=run.id)
-            accessions.lease(tx, accession_id, owner=run.id, now=services.now(), length=LEASE)
+            _lease(tx, services, run, accession_id)
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
     with services.catalogue.write() as tx:
         for some in _batches(iter(wanting), BATCH):
@@ -459,12 +459,17 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
         accessions.add_bytes_read(tx, accession_id, sum(one.bytes_read for one in reports))
 
 
+def _lease(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:
+    owner = lease_owner(services, run.id)
+    accessions.lease(tx, accession_id, owner=owner, now=services.now(), length=LEASE)
+
+
 def hold_on(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:
     """Prolong the run's lease. Raises `Interrupted` where the accession was cancelled or another run has it."""
     if accessions.is_cancelled(tx, accession_id):
         raise Interrupted(f"accession {accession_id} was cancelled")
     try:
-        accessions.lease(tx, accession_id, owner=run.id, now=services.now(), length=LEASE)
+        _lease(tx, services, run, accession_id)
     except Conflict as lost:
         raise Interrupted(f"another run took over accession {accession_id}") from lost
 
@@ -518,21 +523,25 @@ def _no_files(one: Deposit) -> Problem:
 
 
 def finish(services: Services, run: Run, accession_id: str) -> None:
-    """No record is open any more: the accession is completed."""
+    """No record is open any more: the accession is completed. Raises `Interrupted` where that is not so."""
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
+        if number := deposits.tally(tx, accession_id).get(DepositState.PLANNED):
+            raise Interrupted(
+                f"{number} records are not in custody yet", remedy="run the same command again to go on"
+            )
         accessions.change(
             tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason=""
         )
-        accessions.unlease(tx, accession_id, owner=run.id)
+        accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
 
 
 def stop(services: Services, run: Run, accession_id: str, reason: str) -> None:
-    """The run ends early; the next one goes on from here."""
+    """The run ends early; the next one goes on from here. Where that one has begun already nothing is changed."""
     with services.catalogue.write() as tx:
-        if not accessions.is_cancelled(tx, accession_id):
+        was_ours = accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
+        if was_ours and not accessions.is_cancelled(tx, accession_id):
             accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=reason)
-        accessions.unlease(tx, accession_id, owner=run.id)
 
 
 def cancel(services: Services, accession_id: str) -> int:
