@@ -316,6 +316,14 @@ def _files(tx: Transaction, statement: sa.Select[Any]) -> list[PlannedFile]:
     ]
 
 
+def left_to_read(tx: Transaction, accession_id: str) -> tuple[int, int]:
+    """(files, bytes) that are still to be read."""
+    planned = _planned(accession_id).subquery()
+    total = sa.func.coalesce(sa.func.sum(planned.c.size), 0)
+    files, size = tx.execute(sa.select(sa.func.count(), total).select_from(planned)).one()
+    return int(files), int(size)
+
+
 def settle_files(tx: Transaction, outcomes: Sequence[FileOutcome]) -> set[int]:
     """Write what became of planned files; one that is settled already stays as it is, so that a unit may report
     twice. Answers the ids of the files that this call settled."""
@@ -381,11 +389,11 @@ def complete(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
 
 
 def by_key(tx: Transaction, accession_id: str, keys: Sequence[str]) -> dict[str, int]:
-    """Ids of the accession's deposits by record key."""
+    """Ids of the accession's newest deposits by record key."""
     rows = tx.execute(
-        sa.select(deposit.c.key, deposit.c.id).where(
-            deposit.c.accession_id == accession_id, deposit.c.key.in_(keys)
-        )
+        sa.select(deposit.c.key, deposit.c.id)
+        .where(deposit.c.accession_id == accession_id, deposit.c.key.in_(keys))
+        .order_by(deposit.c.id)
     )
     return {row.key: row.id for row in rows}
 

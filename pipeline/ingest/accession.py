@@ -115,11 +115,13 @@ def plan(services: Services, survey: Path, run: Run) -> Plan:
     written. Raises `Conflict` while another run works on the collection."""
     plan_ = Plan(accession_id=_resume(services, run))
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
+    unchanged = 0
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.write() as tx:
             decided = _decide(tx, batch, run, plan_.accession_id)
             if plan_.accession_id is None and any(_writes(decision) for _, decision, _ in decided):
                 plan_.accession_id = _begin(tx, services, run)
+            unchanged += _unchanged(tx, plan_.accession_id or "", decided)
             deposit_of.extend(_write_lines(tx, services, run, plan_.accession_id or "", decided))
         for surveyed, decision, known in decided:
             _tally(plan_, surveyed, decision, known)
@@ -127,9 +129,9 @@ def plan(services: Services, survey: Path, run: Run) -> Plan:
         _plan_files(services, survey, run, plan_.accession_id, deposit_of)
         _report_survey(services, survey, plan_.accession_id)
         with services.catalogue.write() as tx:
-            accessions.change(
-                tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=plan_.unchanged
-            )
+            # The lines kept from a run before this one included, and without what needs no reading after all.
+            plan_.files_to_ingest, plan_.bytes_to_ingest = deposits.left_to_read(tx, plan_.accession_id)
+            accessions.change(tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=unchanged)
     return plan_
 
 
@@ -224,6 +226,13 @@ def _writes(decision: Decision) -> bool:
     return decision.step in (Step.BEGIN, Step.RENEW)
 
 
+def _unchanged(tx: Transaction, accession_id: str, decided: Sequence[_Decided]) -> int:
+    """How many records are as they were before the accession. Those that an earlier run of it dealt with are in its
+    plan already, and count there."""
+    keys = [surveyed.key for surveyed, decision, _ in decided if decision.step is Step.UNCHANGED]
+    return len(keys) - len(deposits.by_key(tx, accession_id, keys))
+
+
 def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> None:
     plan_.records += 1
     if decision.step is Step.UNCHANGED:
@@ -242,6 +251,9 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
     if decision.reads:
         plan_.files_to_ingest += surveyed.files
         plan_.bytes_to_ingest += surveyed.bytes
+    elif decision.step is Step.KEEP and known and known.pending and known.pending.files_open:
+        plan_.files_to_ingest += known.pending.files_open
+        plan_.bytes_to_ingest += known.pending.bytes_total
 
 
 def _write_lines(
@@ -259,7 +271,11 @@ def _write_lines(
             deposits.supersede(tx, pending, deposit_id)
         if decision.step is Step.RENEW and known:
             deposits.renew(tx, deposit_id, _line(surveyed, decision, known))
-        keeps_files = decision.step is Step.KEEP and decision.state is DepositState.PLANNED
+        keeps_files = (
+            decision.step is Step.KEEP
+            and decision.state is DepositState.PLANNED
+            and decision.action is not DepositAction.REVISION
+        )
         wants.append(deposit_id if (_writes(decision) and decision.reads) or keeps_files else -1)
     accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
     return wants
