@@ -186,7 +186,17 @@ deposit = sa.Table(
     sa.Column("files_bad", sa.BigInteger, nullable=False, default=0),
     # Faults that the survey found already: of the record, or of things in it that are no readable files.
     sa.Column("faults", sa.BigInteger, nullable=False, default=0),
-    sa.UniqueConstraint("accession_id", "key"),
+    # One line of a record is under way at a time. What an accession published may have changed in the source by the
+    # time that it is gone on with, and then has a further line.
+    sa.Index(
+        "uq_deposit_under_way",
+        "accession_id",
+        "key",
+        unique=True,
+        sqlite_where=sa.text("state IN ('planned', 'sealed', 'held')"),
+        postgresql_where=sa.text("state IN ('planned', 'sealed', 'held')"),
+    ),
+    sa.Index("ix_deposit_accession_id_key", "accession_id", "key"),
     sa.Index("ix_deposit_accession_id_state", "accession_id", "state"),
     sa.Index("ix_deposit_concept_id", "concept_id"),
     _one_of("state", DepositState),

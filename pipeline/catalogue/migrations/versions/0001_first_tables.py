@@ -183,10 +183,18 @@ def upgrade() -> None:
         sa.CheckConstraint("files_open >= 0", name=op.f("ck_deposit_files_open_not_negative")),
         sa.ForeignKeyConstraint(["accession_id"], ["accession.id"], name=op.f("fk_deposit_accession_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deposit")),
-        sa.UniqueConstraint("accession_id", "key", name=op.f("uq_deposit_accession_id_key")),
     )
+    op.create_index("ix_deposit_accession_id_key", "deposit", ["accession_id", "key"], unique=False)
     op.create_index("ix_deposit_accession_id_state", "deposit", ["accession_id", "state"], unique=False)
     op.create_index("ix_deposit_concept_id", "deposit", ["concept_id"], unique=False)
+    op.create_index(
+        "uq_deposit_under_way",
+        "deposit",
+        ["accession_id", "key"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('planned', 'sealed', 'held')"),
+        postgresql_where=sa.text("state IN ('planned', 'sealed', 'held')"),
+    )
     op.create_table(
         "problem",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
