@@ -16,6 +16,7 @@ from gateway import archives, feeds, files, landing, operations, pages, problems
 from gateway.headers import ApiCors, SecurityHeaders
 from gateway.problems import RecordMoved
 from pipeline import wiring
+from pipeline.catalogue import secrets
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -34,6 +35,9 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    with services.catalogue.write() as tx:
+        # All gateways of an instance share it: a harvest begun at one goes on at another.
+        app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(operations.CatalogueCollector(services))
     for router in (

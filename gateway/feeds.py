@@ -1,6 +1,5 @@
 """For machines that come by themselves: OAI-PMH, robots.txt, sitemaps."""
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -32,7 +31,7 @@ URLS_PER_SITEMAP = 50_000
 
 @router.api_route("/oai2d", methods=READ)
 def oai_pmh(request: Request, services: ServicesHere) -> Response:
-    return _harvested(services, request.url.query)
+    return _harvested(services, request.url.query, request.app.state.token_secret)
 
 
 @router.post("/oai2d")
@@ -44,10 +43,10 @@ async def oai_pmh_form(request: Request, services: ServicesHere) -> Response:
         if len(form) > _LONGEST_FORM:
             raise Rejected(f"The form is longer than {_LONGEST_FORM} bytes.")
     both = "&".join(filter(None, (request.url.query, form.decode("utf-8", "replace"))))
-    return await run_in_threadpool(_harvested, services, both)
+    return await run_in_threadpool(_harvested, services, both, request.app.state.token_secret)
 
 
-def _harvested(services: Services, encoded: str) -> Response:
+def _harvested(services: Services, encoded: str, secret: bytes) -> Response:
     try:
         arguments = parse_qsl(encoded, keep_blank_values=True, max_num_fields=_MOST_ARGUMENTS)
     except ValueError:
@@ -55,13 +54,8 @@ def _harvested(services: Services, encoded: str) -> Response:
     now = services.now()
     with services.catalogue.read() as tx:
         source = CatalogueSource(tx, services.repository, now=now)
-        document = answer(arguments, source, services.repository, now=now, secret=_token_secret(services))
+        document = answer(arguments, source, services.repository, now=now, secret=secret)
     return Response(document, media_type=_OAI_TYPE)
-
-
-def _token_secret(services: Services) -> bytes:
-    # All servers of an archive share its database, so they share this; a token asks for public data only.
-    return hashlib.sha256(f"OAI-PMH resumption tokens of {services.settings.database}".encode()).digest()
 
 
 # ---------------------------------------------------------------- robots and sitemaps

@@ -11,7 +11,6 @@ from pipeline.catalogue import Transaction, accessions, communities, deposits, o
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.records import WantedDoi
-from pipeline.errors import Conflict
 from pipeline.ingest.sources.names import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
@@ -41,7 +40,7 @@ def publish_sealed(services: Services, accession_id: str, *, owner: str = "", co
     now = services.now()
     with services.catalogue.write() as tx:
         chosen = _admitted(tx, services, deposits.in_state(tx, accession_id, DepositState.SEALED, BATCH))
-        publishable = _without_taken_dois(tx, chosen)
+        publishable = _without_taken_dois(tx, _without_withdrawn(tx, chosen))
         fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
         revised = [one for one in publishable if one.action is DepositAction.REVISION]
         _add_versions(tx, fresh, owner=owner, now=now)
@@ -104,6 +103,30 @@ def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Depo
         else:
             free.append(one)
     return free
+
+
+def _without_withdrawn(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
+    """Hold new descriptions of records that were withdrawn; the rest."""
+    kept: list[Deposit] = []
+    for one in chosen:
+        is_revision = one.action is DepositAction.REVISION
+        if is_revision and records.get(tx, one.record_id).state is RecordState.WITHDRAWN:
+            deposits.move(tx, [one], DepositEvent.HOLD)
+            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _withdrawn(one))])
+        else:
+            kept.append(one)
+    return kept
+
+
+def _withdrawn(one: Deposit) -> Problem:
+    return Problem(
+        path="",
+        record=one.key,
+        outcome=Outcome.REJECTED,
+        code="withdrawn",
+        reason=f"record {one.record_id} was withdrawn; its description is not changed any more",
+        remedy="Take the record out of the source, or change its files to publish a new version.",
+    )
 
 
 def _external_doi(one: Deposit) -> str:
@@ -255,7 +278,5 @@ def _want_effects(
             effects += [(kind, older.id) for kind in step_record(older.state, RecordEvent.GAIN_VERSION)[1]]
     for one in revised:
         current = records.get(tx, one.record_id)
-        if current.state is RecordState.WITHDRAWN:
-            raise Conflict(f"record {one.record_id} was withdrawn meanwhile")
         effects += [(kind, one.record_id) for kind in step_record(current.state, RecordEvent.REVISE)[1]]
     outbox.want(tx, effects, now=now, accession_id=accession_id)

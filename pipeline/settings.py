@@ -79,6 +79,8 @@ class Settings(BaseSettings):
         unknown = [name for name in value if name not in DIGEST_ALGORITHMS]
         if unknown:
             raise ValueError(f"unknown digest {', '.join(unknown)}; known are {', '.join(DIGEST_ALGORITHMS)}")
+        if "md5" not in value:
+            raise ValueError("md5 must be among them: it is the checksum that Zenodo's API shows")
         return value
 
     @field_validator("repository_id")

@@ -15,6 +15,7 @@ from infra.local.service import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _GRACE_SECONDS = 2.0
 _LASTING_THREADS = ("Dask-", "TCP-Executor")
@@ -38,6 +39,15 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
         server.execute(f"CREATE DATABASE {name}")
         yield postgres_url.replace("/postgres?", f"/{name}?")
         server.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """`HEADRACE_DATABASE` of an empty database: what uses it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/catalogue.sqlite"
+    url: str = request.getfixturevalue("postgres_database")
+    return url
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,13 @@ def everyone(tx: Transaction) -> list[Community]:
     return [Community(row.slug, row.title, row.description) for row in rows]
 
 
+def with_works(tx: Transaction) -> list[Community]:
+    """The communities that have a work, by slug."""
+    peopled = sa.select(concept_community.c.slug)
+    rows = tx.execute(sa.select(community).where(community.c.slug.in_(peopled)).order_by(community.c.slug))
+    return [Community(row.slug, row.title, row.description) for row in rows]
+
+
 def include(tx: Transaction, memberships: Sequence[tuple[int, str]]) -> None:
     """Put works (by concept id) into communities (by slug) that exist; doing it again changes nothing."""
     if not memberships:

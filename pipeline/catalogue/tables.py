@@ -57,6 +57,13 @@ sequence = sa.Table(
     sa.Column("value", sa.BigInteger, nullable=False),
 )
 
+secret = sa.Table(
+    "secret",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+
 accession = sa.Table(
     "accession",
     metadata,

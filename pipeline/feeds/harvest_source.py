@@ -31,7 +31,7 @@ class CatalogueSource:
     def sets(self) -> Sequence[OaiSet]:
         return [
             OaiSet(community_set(one.slug), one.title, one.description)
-            for one in communities.everyone(self._tx)
+            for one in communities.with_works(self._tx)
         ]
 
     def get(self, record_id: int) -> HarvestItem | None:

@@ -167,7 +167,8 @@ class LocalStore:
                     yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
 
     def room(self) -> tuple[int, int] | None:
-        usage = shutil.disk_usage(self._folder)
+        with _translated():
+            usage = shutil.disk_usage(self._folder)
         return usage.free, usage.total
 
     def close(self) -> None:

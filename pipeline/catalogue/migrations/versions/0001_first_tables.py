@@ -1,7 +1,6 @@
 """The catalogue's first tables."""
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision = "0001"
@@ -125,6 +124,12 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_accession_id", "outbox", ["accession_id"], unique=False)
     op.create_index("ix_outbox_kind_parked_due", "outbox", ["kind", "parked", "due"], unique=False)
+    op.create_table(
+        "secret",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_secret")),
+    )
     op.create_table(
         "sequence",
         sa.Column("name", sa.Text(), nullable=False),
