@@ -123,6 +123,7 @@ def plan(services: Services, survey: Path, run: Run) -> Plan:
                 plan_.accession_id = _begin(tx, services, run)
             unchanged += _unchanged(tx, plan_.accession_id or "", decided)
             deposit_of.extend(_write_lines(tx, services, run, plan_.accession_id or "", decided))
+        _sweep(services, _given_up(decided))
         for surveyed, decision, known in decided:
             _tally(plan_, surveyed, decision, known)
     if plan_.accession_id is not None:
@@ -264,13 +265,15 @@ def _write_lines(
     rows = _new_rows(tx, services, run, accession_id, begun)
     new_ids = dict(zip((surveyed.key for surveyed, _, _ in begun), deposits.add(tx, rows), strict=True))
     wants: list[int] = []
+    without_files: list[int] = []
     for surveyed, decision, known in decided:
         pending = known.pending if known else None
         deposit_id = new_ids.get(surveyed.key, pending.id if pending else -1)
         if decision.step is Step.BEGIN and pending:
             deposits.supersede(tx, pending, deposit_id)
         if decision.step is Step.RENEW and known:
-            deposits.renew(tx, deposit_id, _line(surveyed, decision, known))
+            record_id = _record_id(decision, known) or identifiers.allot(tx, 1)[0]
+            deposits.renew(tx, deposit_id, {"record_id": record_id, **_line(surveyed, decision, known)})
         keeps_files = (
             decision.step is Step.KEEP
             and decision.state is DepositState.PLANNED
@@ -278,7 +281,17 @@ def _write_lines(
         )
         wants.append(deposit_id if (_writes(decision) and decision.reads) or keeps_files else -1)
     accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
+    deposits.forget_files(tx, without_files)
     return wants
+
+
+def _given_up(decided: Sequence[_Decided]) -> list[Deposit]:
+    """Planned versions in whose stead only the description of the published one is changed."""
+    return [
+        known.pending
+        for _, decision, known in decided
+        if _writes(decision) and decision.action is DepositAction.REVISION and known and known.pending
+    ]
 
 
 def _renewed(decided: Sequence[_Decided]) -> list[int]:
@@ -292,20 +305,16 @@ def _renewed(decided: Sequence[_Decided]) -> list[int]:
 def _new_rows(
     tx: Transaction, services: Services, run: Run, accession_id: str, begun: Sequence[_Decided]
 ) -> list[JsonObject]:
-    ids = iter(identifiers.allot(tx, sum(_ids_needed(decision, known) for _, decision, known in begun)))
+    missing = sum((known is None) + (_record_id(decision, known) is None) for _, decision, known in begun)
+    ids = iter(identifiers.allot(tx, missing))
     concepts: list[Concept] = []
     rows: list[JsonObject] = []
     for surveyed, decision, known in begun:
+        # As on Zenodo, the concept has the number before its first version's.
+        concept_id = known.concept_id if known else next(ids)
+        record_id = _record_id(decision, known) or next(ids)
         if known is None:
-            # As on Zenodo, the concept has the number before its first version's.
-            concept_id, record_id = next(ids), next(ids)
             concepts.append(Concept(concept_id, run.collection, surveyed.key, run.options.owner))
-        elif decision.action is DepositAction.REVISION and known.latest:
-            concept_id, record_id = known.concept_id, known.latest.record_id
-        elif known.pending and not _is_published(known):
-            concept_id, record_id = known.concept_id, known.pending.record_id
-        else:
-            concept_id, record_id = known.concept_id, next(ids)
         rows.append(
             {
                 "accession_id": accession_id,
@@ -320,17 +329,14 @@ def _new_rows(
     return rows
 
 
-def _is_published(known: Known) -> bool:
-    """Whether the pending deposit's number is that of a version that is out already (a held revision)."""
-    return bool(known.pending and known.latest and known.pending.record_id == known.latest.record_id)
-
-
-def _ids_needed(decision: Decision, known: Known | None) -> int:
-    if known is None:
-        return 2
-    if decision.action is DepositAction.REVISION or (known.pending and not _is_published(known)):
-        return 0
-    return 1
+def _record_id(decision: Decision, known: Known | None) -> int | None:
+    """The number that a line's record has already: a revised version's own, or the one that was given to a version
+    that is not out yet. None where it is to be given one."""
+    latest = known.latest.record_id if known and known.latest else None
+    if decision.action is DepositAction.REVISION:
+        return latest
+    pending = known.pending.record_id if known and known.pending else None
+    return None if pending == latest else pending
 
 
 def _line(surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> JsonObject:
@@ -498,30 +504,41 @@ def seal(services: Services, run: Run, accession_id: str) -> int:
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
         chosen = deposits.complete(tx, accession_id, BATCH)
-        for one in chosen:
-            _judge(tx, run, one)
+        needless = [one for one in chosen if not _judge(tx, run, one)]
+    _sweep(services, needless)
     return len(chosen)
 
 
-def _judge(tx: Transaction, run: Run, one: Deposit) -> None:
+def _judge(tx: Transaction, run: Run, one: Deposit) -> bool:
+    """Whether the deposit's staged files are still needed."""
     kept = one.files_total - one.files_bad
     if one.action is not DepositAction.REVISION and kept == 0:
         deposits.move(tx, [one], DepositEvent.HOLD)
         if one.files_total == 0:
             accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _no_files(one))])
-        return
+        return True
     if one.files_bad + one.faults > 0 and not run.options.allow_partial:
         deposits.move(tx, [one], DepositEvent.HOLD)
-        return
-    if one.action is DepositAction.VERSION and not deposits.differs_from_base(tx, one):
-        base = records.get(tx, one.base_record_id or 0)
-        records.refresh_times(tx, base.id, one.id, one.fingerprint)
-        if codec.to_text(codec.description_to_json(base.description)) == codec.to_text(one.description):
-            deposits.move(tx, [one], DepositEvent.FIND_UNCHANGED)
-            deposits.forget_files(tx, [one.id])
-            return
+        return True
+    if one.action is not DepositAction.VERSION or deposits.differs_from_base(tx, one):
+        deposits.move(tx, [one], DepositEvent.SEAL)
+        return True
+    base = records.get(tx, one.base_record_id or 0)
+    records.refresh_times(tx, base.id, one.id, one.fingerprint)
+    deposits.forget_files(tx, [one.id])
+    if codec.to_text(codec.description_to_json(base.description)) == codec.to_text(one.description):
+        deposits.move(tx, [one], DepositEvent.FIND_UNCHANGED)
+    else:
         deposits.change(tx, one.id, action=DepositAction.REVISION, record_id=base.id)
-    deposits.move(tx, [one], DepositEvent.SEAL)
+        deposits.move(tx, [one], DepositEvent.SEAL)
+    return False
+
+
+def _sweep(services: Services, given_up: Sequence[Deposit]) -> None:
+    """Remove the staged bytes of versions that will not be; a revision has none."""
+    for one in given_up:
+        if one.action is not DepositAction.REVISION:
+            services.store.delete(layout.staged(one.record_id))
 
 
 def _no_files(one: Deposit) -> Problem:
@@ -574,9 +591,7 @@ def cancel(services: Services, accession_id: str) -> int:
         for some in _batches(iter([one.id for one in given_up]), BATCH):
             deposits.forget_files(tx, some)
         accessions.change(tx, accession_id, state=AccessionState.CANCELLED, finished=services.now())
-    for one in given_up:
-        if one.action is not DepositAction.REVISION:
-            services.store.delete(layout.staged(one.record_id))
+    _sweep(services, given_up)
     return len(given_up)
 
 
