@@ -1,6 +1,6 @@
 """How close bulk ingest runs to what the machine can do.
 
-    python -m loadtests.bench_intake [--large-gib 8] [--small 5000] [--records 2000] [--rounds 3] [--folder DIR] [--keep]
+    python -m loadtests.bench_intake [--large-gib 8] [--small 5000] [--records 2000] [--rounds 3] [--keep]
 
 Everything goes through `headrace ingest`: the flow, worker processes, every step and durability on.
 
@@ -66,17 +66,34 @@ def make_large(folder: Path, gib: int) -> None:
 
 
 def make_small(folder: Path, files: int, per_record: int) -> None:
-    """Files of 4 to 64 KiB of text and of random bytes."""
-    noise = os.urandom(1 << 17)
+    """Files of 4 to 64 KiB: a quarter each of CSV, plain text, JSON and PNG images (with noise for pixels)."""
+    contents = _contents()
     for number in range(files):
         record = folder / f"record-{number // per_record:05}"
         if number % per_record == 0:
             _describe(record)
         size = 4096 + number * 7919 % 61440
+        suffix, begin, content = contents[number % len(contents)]
         start = number * 104729 % (1 << 16)
-        name = f"file-{number:06}." + ("csv", "bin", "txt", "dat")[number % 4]
-        (record / name).write_bytes(number.to_bytes(8, "big") + noise[start : start + size - 8])
+        body = f"{number:08}".encode() + content[start : start + size]
+        (record / f"file-{number:06}.{suffix}").write_bytes((begin + body)[:size])
     os.sync()
+
+
+def _contents() -> list[tuple[str, bytes, bytes]]:
+    """(suffix, how a file begins, what it goes on with)."""
+    rows = b"".join(
+        b"%d,%d.%02d,%d\n" % (row, row * 7 % 90, row % 100, row * 31 % 1009) for row in range(12_000)
+    )
+    prose = b" ".join(b"Station %d was serviced on day %d." % (row % 97, row % 365) for row in range(6_000))
+    objects = b",\n".join(b'{"id": %d, "depth": %d}' % (row, row * 13 % 5000) for row in range(8_000))
+    png = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x01\x00\x00\x00\x01\x00\x08\x02\x00\x00\x00"
+    return [
+        ("csv", b"a,b,c\n", rows),
+        ("txt", b"", prose),
+        ("json", b"[\n", objects),
+        ("png", png, os.urandom(1 << 18)),
+    ]
 
 
 def _describe(record: Path) -> None:
@@ -115,7 +132,7 @@ def _copy(job: tuple[str, str]) -> dict[str, str]:
     threads = [threading.Thread(target=_hash, args=pair) for pair in zip(hashes, inboxes, strict=True)]
     for thread in threads:
         thread.start()
-    with open(source, "rb", buffering=0) as reader, open(target, "wb", buffering=0) as writer:
+    with Path(source).open("rb", buffering=0) as reader, Path(target).open("wb", buffering=0) as writer:
         while block := reader.read(_BLOCK):
             for inbox in inboxes:
                 inbox.put(block)
@@ -241,9 +258,8 @@ def _large(options: argparse.Namespace, work: Path, workers: int, memory: Memory
         _remove(work / "home-large")
         quotients.append(ours / bare)
         rate = options.large_gib * 1024 / ours
-        print(
-            f"round {number + 1}: bare loop {bare:.1f} s, ingest {ours:.1f} s ({rate:.0f} MiB/s), quotient {ours / bare:.2f}"
-        )
+        said = f"bare loop {bare:.1f} s, ingest {ours:.1f} s ({rate:.0f} MiB/s)"
+        print(f"round {number + 1}: {said}, quotient {ours / bare:.2f}")
     _remove(source)
     return Figure(
         "large files: ingest ÷ bare loop",
@@ -251,7 +267,8 @@ def _large(options: argparse.Namespace, work: Path, workers: int, memory: Memory
         "ratio",
         1.4,
         "lower",
-        f"{options.large_gib} GiB in files of 1 GiB, cold; md5, {preferred_algorithm()}, xxh3-128; median of {options.rounds}",
+        f"{options.large_gib} GiB in files of 1 GiB, cold; md5, {preferred_algorithm()}, xxh3-128;"
+        f" median of {options.rounds}",
     )
 
 

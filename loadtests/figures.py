@@ -70,6 +70,7 @@ def _markdown(document: dict[str, object]) -> str:
         sign = "≤" if row["better"] == "lower" else "≥"
         met = "met" if row["met"] else "**missed**"
         lines.append(
-            f"| {row['name']} | {row['value']:,} {row['unit']} | {sign} {row['goal']:g} | {met} | {row['how']} | `{row['commit']}` |"
+            f"| {row['name']} | {row['value']:,} {row['unit']} | {sign} {row['goal']:g} | {met} |"
+            f" {row['how']} | `{row['commit']}` |"
         )
     return "\n".join(lines) + "\n"
