@@ -13,10 +13,10 @@ install = $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :al
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo test lint bench pins clean
+.PHONY: help setup demo test lint bench screenshots pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.runtime ## make .venv with all that Headrace needs to run; the command is .venv/bin/headrace
 
@@ -32,6 +32,9 @@ lint: .venv/.test ## ruff and mypy
 
 bench: .venv/.test ## run every benchmark in loadtests/
 	@for bench in loadtests/bench_*.py; do $(BIN)/python -m "loadtests.$$(basename "$$bench" .py)"; done
+
+screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
+	@$(BIN)/python -m infra.screenshots
 
 pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=--upgrade moves to the newest versions
 	@compile() { $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \

@@ -366,11 +366,12 @@ def _summary(document: JsonObject, url: str) -> str:
     ]
     bad = [one for one in document["problems"] if one["outcome"] != Outcome.WARNED]
     if bad:
+        # The accession remembers its collection and options; `ingest` with other ones would be another collection.
+        again = f"`headrace retry {document['accession']}`" if document["accession"] else "ingest it again"
         lines += [
-            f"{len(bad)} problems keep records back: see the table *problems*. Mend the source, then:",
+            f"{len(bad)} problems keep records back: see the table *problems*. Mend the source, then {again}.",
             "",
         ]
-        lines += ["```", f"headrace ingest {document.get('source', '…')}", "```", ""]
     lines += [f"- [{one['doi']}]({one['url']})" for one in document["records"][:20]]
     if document["records_total"] > 20:
         lines += [f"- … and {document['records_total'] - 20:,} more: [{url}/search]({url}/search)"]
