@@ -443,11 +443,15 @@ def unlease_works(tx: Transaction, *, owner: str) -> None:
 
 def note_preserved(tx: Transaction, versions: Mapping[int, int | None]) -> None:
     """The records are in the storage root; those that brought bytes, in that version of their object."""
-    for record_id, ocfl_version in versions.items():
-        values: dict[str, Any] = {"staged": None}
-        if ocfl_version is not None:
-            values["ocfl_version"] = ocfl_version
-        tx.execute(sa.update(record).where(record.c.id == record_id).values(**values))
+    rows = [{"b_id": record_id, "b_version": number} for record_id, number in versions.items()]
+    if rows:
+        known = sa.func.coalesce(sa.bindparam("b_version", type_=sa.Integer), record.c.ocfl_version)
+        tx.execute(
+            sa.update(record)
+            .where(record.c.id == sa.bindparam("b_id"))
+            .values(staged=None, ocfl_version=known),
+            rows,
+        )
 
 
 def add_events(tx: Transaction, new: Sequence[Event], *, accession_id: str | None = None) -> None:
