@@ -161,6 +161,7 @@ def _dry_run(settings: Settings, source: str, options: IngestOptions, *, as_json
     for name in ("records", "new", "versions", "revisions", "unchanged", "held", "files", "bytes"):
         rows.add_row(name, f"{document[name]:,}")
     rows.add_row("files to ingest", f"{document['files_to_ingest']:,}")
+    rows.add_row("likely duplicates", f"{document['likely_duplicates']:,}")
     rows.add_row("bytes to ingest", f"{document['bytes_to_ingest']:,}")
     err.print(rows)
     _show_problems(document)

@@ -141,12 +141,12 @@ class _Ingest:
             surveyed = _stage(
                 "survey source",
                 "List every record and file, and judge every description. No file is read.",
-                lambda: survey.survey(self.services, opened, self.scratch),
+                lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
             )
             plan = _stage(
                 "plan records",
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
-                lambda: accession.plan(self.services, self.scratch, run),
+                lambda: accession.plan(self.services, self.scratch, run, checkpoint=self._look),
             )
         if before is not None and before.id == plan.accession_id:
             _bury(before.flow_run)

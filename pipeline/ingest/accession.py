@@ -9,7 +9,7 @@ found anew. The flow calls them in this order; `retry` and `cancel` come from th
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -110,9 +110,12 @@ def assess(services: Services, survey: Path, run: Run) -> Plan:
     return plan_
 
 
-def plan(services: Services, survey: Path, run: Run) -> Plan:
+def plan(
+    services: Services, survey: Path, run: Run, *, checkpoint: Callable[[], None] = lambda: None
+) -> Plan:
     """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
-    written. Raises `Conflict` while another run works on the collection."""
+    written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
+    anew. Raises `Conflict` while another run works on the collection."""
     plan_ = Plan(accession_id=_resume(services, run))
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     unchanged = 0
@@ -126,8 +129,9 @@ def plan(services: Services, survey: Path, run: Run) -> Plan:
         _sweep(services, _given_up(decided))
         for surveyed, decision, known in decided:
             _tally(plan_, surveyed, decision, known)
+        checkpoint()
     if plan_.accession_id is not None:
-        _plan_files(services, survey, run, plan_.accession_id, deposit_of)
+        _plan_files(services, survey, run, plan_.accession_id, deposit_of, checkpoint)
         _report_survey(services, survey, plan_.accession_id)
         with services.catalogue.write() as tx:
             # The lines kept from a run before this one included, and without what needs no reading after all.
@@ -172,11 +176,6 @@ def _reopened(tx: Transaction, accession_id: str, other: Accession | None) -> Ac
 
 
 def _begin(tx: Transaction, services: Services, run: Run) -> str:
-    if accessions.unfinished(tx, run.collection) is not None:
-        raise Conflict(
-            f"another run has begun to ingest the collection {run.collection}",
-            remedy="wait for it to end, then run the same command again",
-        )
     number = services.now().strftime("%Y%m%d") + "-" + run.id[:8]
     accession = Accession(
         id=number,
@@ -354,7 +353,12 @@ def _line(surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> 
 
 
 def _plan_files(
-    services: Services, survey: Path, run: Run, accession_id: str, deposit_of: Sequence[int]
+    services: Services,
+    survey: Path,
+    run: Run,
+    accession_id: str,
+    deposit_of: Sequence[int],
+    checkpoint: Callable[[], None],
 ) -> None:
     for batch in manifest.read_files(survey, _FILE_BATCH):
         found = [
@@ -372,6 +376,7 @@ def _plan_files(
         with services.catalogue.write() as tx:
             deposits.find_files(tx, found, run=run.id)
             _lease(tx, services, run, accession_id)
+        checkpoint()
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
     with services.catalogue.write() as tx:
         for some in _batches(iter(wanting), BATCH):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,13 @@ from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
 from pipeline.ingest.accession import IngestOptions
 from pipeline.ingest.manifest import SurveySummary
-from pipeline.ingest.sources import Source, open_source
+from pipeline.ingest.sources import Found, Source, open_source
 from pipeline.metadata import FieldProblem
 from pipeline.model import Description, JsonObject
 from pipeline.pid import doi
 from pipeline.services import Services
+
+_CHECK_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,23 @@ def open_(locator: str, options: IngestOptions) -> Source:
     return open_source(locator, default_metadata=options.metadata, collection=options.collection or None)
 
 
-def survey(services: Services, source: Source, folder: Path) -> Surveyed:
-    """Write the survey of a source into an empty folder."""
+def survey(
+    services: Services, source: Source, folder: Path, *, checkpoint: Callable[[], None] = lambda: None
+) -> Surveyed:
+    """Write the survey of a source into an empty folder. `checkpoint` is called now and then; what it raises ends the
+    survey."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def describe(document: object) -> tuple[Description | None, Sequence[FieldProblem]]:
         return _describe(services, document)
 
-    summary = manifest.write_survey(source.survey(describe, folder), folder)
+    def watched() -> Iterator[Found]:
+        for number, found in enumerate(source.survey(describe, folder)):
+            if number % _CHECK_EVERY == 0:
+                checkpoint()
+            yield found
+
+    summary = manifest.write_survey(watched(), folder)
     return Surveyed(source.collection, str(source.root), folder, summary)
 
 
