@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize
 from rich.console import Console
 
 from infra.browser import chromium
@@ -97,24 +97,22 @@ def _take(browser: Browser, address: str, name: str, size: ViewportSize, *, dark
 
 def _flow_run(browser: Browser, address: str) -> None:
     """The ingest's run in Prefect, and the report that it left there."""
-    origin = address.partition("/runs/")[0]
-    with urlopen(f"{origin}/api/artifacts/summary/latest") as answer:
-        summary = json.load(answer)["id"]
-    _take_drawn(browser, address, "flow-run", until="take into custody")
-    _take_drawn(
-        browser, f"{origin}/artifacts/artifact/{summary}", "flow-artifacts", until="Records published"
-    )
-
-
-def _take_drawn(browser: Browser, address: str, name: str, *, until: str) -> None:
-    """A page of an application that draws itself some seconds after it was loaded."""
     page = browser.new_page(viewport=_SCREEN)
+    page.set_default_timeout(_PREFECT_MILLISECONDS)
     page.goto(address)
-    page.get_by_text(until).first.wait_for(timeout=_PREFECT_MILLISECONDS)
+    _take_drawn(page, "flow-run", until="take into custody")
+    page.goto(address.partition("/runs/")[0] + "/artifacts/key/summary")
+    page.locator("a[href*='/artifacts/artifact/']").first.click()
+    _take_drawn(page, "flow-artifacts", until="Records published")
+    page.close()
+
+
+def _take_drawn(page: Page, name: str, *, until: str) -> None:
+    """A page of an application that draws itself some seconds after it was loaded."""
+    page.get_by_text(until).first.wait_for()
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(2000)  # the timeline moves into its place
     page.screenshot(path=IMAGES / f"{name}.png")
-    page.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""The papers say what stands: settings, exit codes, commands, paths and modules in them are compared with the code."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+
+import click
+import pytest
+
+from pipeline.cli.console import Exit
+from pipeline.cli.main import headrace
+from pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PAPERS = [README, ARCHITECTURE, *sorted((ROOT / "infra" / "decisions").glob("*.md"))]
+
+_SETTINGS = re.compile(r"<!-- settings.*?-->\n(.*?)<!-- end of settings -->", re.DOTALL)
+_PATH = re.compile(r"`((?:pipeline|gateway|infra|loadtests|tests|docs|requirements)/[\w./-]*)`")
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+_COMMAND = re.compile(r"\bheadrace ([a-z]+)(?: ([a-z]+))?")
+_TREE = re.compile(r"<!-- tree.*?-->\n```\n(.*?)```", re.DOTALL)
+
+
+def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
+    """The table of settings in the README is the one that `pipeline.settings` gives."""
+    found = _SETTINGS.search(README.read_text(encoding="utf-8"))
+    assert found, "the README has no table of settings"
+    head = ["| Name | Default | Means |", "|---|---|---|"]
+    assert found[1].splitlines() == [*head, *map(_setting_row, Settings.model_fields)]
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    """Each exit code of the command line has a row in the README's table, and no other number has."""
+    section = README.read_text(encoding="utf-8").partition("### Exit codes")[2].partition("\n## ")[0]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == [*Exit]
+
+
+def test_the_readme_names_every_command() -> None:
+    """A user finds each command of `headrace` in the README, those of groups with their group."""
+    text = README.read_text(encoding="utf-8")
+    alone = {name for name in headrace.commands if f"`{name}`" in text}
+    shown = {" ".join(filter(None, words)) for words in _COMMAND.findall(text)}
+    assert _commands() - {words for words in _commands() if _is_shown(words, shown)} - alone == set()
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
+def test_no_paper_shows_a_command_that_does_not_exist(paper: Path) -> None:
+    """Every `headrace …` in a code span or block of a paper is a command."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`]+`", paper.read_text(encoding="utf-8"), re.DOTALL))
+    assert {first for first, _ in _COMMAND.findall(code)} - headrace.commands.keys() == set()
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
+def test_every_path_in_a_paper_exists(paper: Path) -> None:
+    """Paths of the project in a paper's code spans, and the targets of its links, are there."""
+    text = paper.read_text(encoding="utf-8")
+    named = [ROOT / path for path in _PATH.findall(text)]
+    linked = [paper.parent / target for target in _LINK.findall(text)]
+    assert [str(path.relative_to(ROOT)) for path in named + linked if not path.exists()] == []
+
+
+def test_the_architecture_describes_every_module() -> None:
+    """The tree in docs/architecture.md has a line for each module of the two packages, and for nothing else."""
+    found = _TREE.search(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert found, "docs/architecture.md has no tree"
+    assert sorted(_tree_paths(found[1])) == sorted(_modules())
+
+
+def _setting_row(name: str) -> str:
+    field = Settings.model_fields[name]
+    default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+    shown = f"`{default}`" if default else ""
+    return f"| `HEADRACE_{name.upper()}` | {shown} | {escape(field.description or '', quote=False)} |"
+
+
+def _commands() -> set[str]:
+    return {
+        words
+        for name, command in headrace.commands.items()
+        for words in (
+            [f"{name} {inner}" for inner in command.commands] if isinstance(command, click.Group) else [name]
+        )
+    }
+
+
+def _is_shown(words: str, shown: set[str]) -> bool:
+    return any(one == words or one.startswith(f"{words} ") for one in shown)
+
+
+def _tree_paths(tree: str) -> list[str]:
+    """The modules of an indented tree (two spaces a level) in which folders end with `/`."""
+    folders: list[str] = []
+    paths = []
+    for line in filter(str.strip, tree.splitlines()):
+        name = line.split()[0]
+        del folders[(len(line) - len(line.lstrip())) // 2 :]
+        if name.endswith("/"):
+            folders.append(name)
+        else:
+            paths.append("".join([*folders, name]))
+    return paths
+
+
+def _modules() -> list[str]:
+    """The modules that hold code; an `__init__` that only says what a package is need not be listed."""
+    return [
+        path.relative_to(ROOT).as_posix()
+        for package in ("pipeline", "gateway")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    ]
