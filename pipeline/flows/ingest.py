@@ -4,10 +4,11 @@ units; every rule is elsewhere."""
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,11 +29,11 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Crashed
+from prefect.states import Cancelled, Crashed, Failed
 
 from pipeline import dispatch, publication, wiring
 from pipeline.catalogue import accessions, outbox
-from pipeline.errors import HeadraceError, Interrupted
+from pipeline.errors import HeadraceError, Interrupted, Unavailable
 from pipeline.flows.progress import Progress, human_size
 from pipeline.ingest import accession, report, survey
 from pipeline.ingest.accession import IngestOptions, Plan, Run
@@ -99,6 +100,9 @@ def ingest_collection(
         except Interrupted as stopped:
             # Not a failure: what was done stays, and the next run goes on from there.
             return Cancelled(message=f"{stopped.message}; run the same ingest again to go on")  # type: ignore[return-value]
+        except HeadraceError as error:
+            # Raised through Prefect it would be logged with its trace, as a bug is.
+            return Failed(data=error, message=error.message)  # type: ignore[return-value]
 
 
 def _scratch(settings: Settings) -> Path:
@@ -152,7 +156,9 @@ class _Ingest:
             _bury(before.flow_run)
         if plan.accession_id is not None:
             with self._ending(run, plan.accession_id):
-                self._take_in_and_publish(run, plan, plan.accession_id, surveyed.root)
+                with self._keeping_lease(run, plan.accession_id):
+                    self._take_in_and_publish(run, plan, plan.accession_id, surveyed.root)
+                accession.finish(self.services, run, plan.accession_id)
         self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
         document = report.of_run(self.services, plan, self.scratch, self.seconds)
         _stage("report", "What became of everything.", lambda: self._report(document))
@@ -173,7 +179,6 @@ class _Ingest:
             )
             for name, kind, description in _EFFECTS:
                 _stage(name, description, partial(self._drain, run, accession_id, kind))
-        accession.finish(self.services, run, accession_id)
 
     # ------------------------------------------------------------ stages
 
@@ -286,6 +291,25 @@ class _Ingest:
             self.seconds[name] = round(time.monotonic() - started - (self.starting - starting), 3)
 
     @contextmanager
+    def _keeping_lease(self, run: Run, accession_id: str) -> Iterator[None]:
+        """A unit of a large file takes longer than the lease lasts, which is prolonged beside it."""
+        is_over = threading.Event()
+
+        def keep() -> None:
+            while not is_over.wait(accession.LEASE.total_seconds() / 3):
+                # Where the lease was lost the run finds out at its next transaction.
+                with suppress(Unavailable):
+                    accession.keep(self.services, run, accession_id)
+
+        thread = threading.Thread(target=keep, name="lease")
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+
+    @contextmanager
     def _ending(self, run: Run, accession_id: str) -> Iterator[None]:
         """However the work ends, the accession is left in a state that the next run goes on from."""
         try:
@@ -309,19 +333,25 @@ def flush_logs() -> None:
 
 
 def _stage(name: str, description: str, action: Callable[[], T]) -> T:
-    """Run one stage as a Prefect task."""
-    stage: Any = task(
+    """Run one stage as a Prefect task. An error of ours becomes the task's state, and is raised again outside of it:
+    Prefect would log it with its trace, as a bug is."""
+    errors: list[HeadraceError] = []
+
+    def stage() -> Any:
+        try:
+            return action()
+        except HeadraceError as error:
+            errors.append(error)
+            return (Cancelled if isinstance(error, Interrupted) else Failed)(message=error.message)
+
+    run: Any = task(
         name=name, description=description, cache_policy=NO_CACHE, persist_result=False, task_run_name=name
-    )(_called(action))
-    result: T = stage()
+    )(stage)
+    state = run(return_state=True)
+    if errors:
+        raise errors[0]
+    result: T = state.result()
     return result
-
-
-def _called(action: Callable[[], T]) -> Callable[[], T]:
-    def stage() -> T:
-        return action()
-
-    return stage
 
 
 def _bury(run_id: str) -> None:

@@ -501,6 +501,12 @@ def hold_on(tx: Transaction, services: Services, run: Run, accession_id: str) ->
         raise Interrupted(f"another run took over accession {accession_id}") from lost
 
 
+def keep(services: Services, run: Run, accession_id: str) -> None:
+    """`hold_on`, for a run that has nothing to write for a while."""
+    with services.catalogue.write() as tx:
+        hold_on(tx, services, run, accession_id)
+
+
 # ---------------------------------------------------------------- sealing
 
 
