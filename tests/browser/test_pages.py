@@ -1,0 +1,245 @@
+"""The pages in a real browser, served by a gateway of its own process over a small published instance."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from infra.browser import chromium
+from infra.local.service import Service, running
+from pipeline.loopback import LOOPBACK, free_port
+from tests.archive import open_archive
+
+LANDING, SEARCH, HOME = "landing page", "search page", "front page"
+PAGES = [LANDING, SEARCH, HOME]
+_LONG_NAME = "/".join(["observations", "x" * 120, "gauge_2025-03-09T14-10-00Z_quality-controlled.csv"])
+_WIDE = "<p>Ten-minute means.</p><pre>" + "column, " * 60 + "</pre><p>" + "unbroken" * 40 + "</p>"
+
+_TEXT_COLOURS = """() => {
+  const opaque = colour => !/^rgba\\(.*, 0\\)$|^transparent$/.test(colour);
+  const ground = node => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (opaque(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (walker.currentNode.data.trim() && node.checkVisibility() && node.tagName !== "SCRIPT")
+      found.push([walker.currentNode.data.trim(), getComputedStyle(node).color, ground(node)]);
+  }
+  return found;
+}"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the gateway answers, and the addresses of its pages by what they are."""
+
+    origin: str
+    addresses: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A page that was opened, what its scripts complained of, and what it asked of whom."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    home = tmp_path_factory.mktemp("home")
+    with open_archive(home) as archive:
+        record = archive.publish(
+            files={"gauge.csv": b"day,metres\n1,2.41\n", _LONG_NAME: b"day,metres\n1,1.98\n"},
+            description=_WIDE,
+            subjects=[{"subject": "sea level"}],
+        )
+    origin = f"http://{LOOPBACK}:{free_port()}"
+    with running(_gateway(home, origin), home / "gateway.log"):
+        yield Site(
+            origin,
+            {
+                LANDING: f"{origin}/records/{record.id}",
+                SEARCH: f"{origin}/search?q=gauge",
+                HOME: f"{origin}/",
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running_browser:
+        yield running_browser
+
+
+@pytest.fixture
+def visit(site: Site, browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens one of the site's pages, with options of `Browser.new_page`."""
+    opened: list[Page] = []
+
+    def open_page(which: str, **options: object) -> Visit:
+        visited = Visit(browser.new_page(**options))  # type: ignore[arg-type]
+        opened.append(visited.page)
+        visited.page.on("console", lambda said: said.type == "error" and visited.complaints.append(said.text))
+        visited.page.on("pageerror", lambda error: visited.complaints.append(str(error)))
+        visited.page.on("request", lambda request: visited.requests.append(request.url))
+        visited.page.goto(site.addresses[which], wait_until="networkidle")
+        return visited
+
+    yield open_page
+    for page in opened:
+        page.close()
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_a_page_works_without_errors(visit: Callable[..., Visit], which: str) -> None:
+    """Neither the page's scripts nor its policies (CSP) have the browser complain."""
+    assert visit(which).complaints == []
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_a_page_asks_nothing_of_other_sites(visit: Callable[..., Visit], site: Site, which: str) -> None:
+    """Everything that a page loads, its style sheet and script included, comes from the archive itself."""
+    visited = visit(which)
+    assert any(url.endswith(".css") for url in visited.requests)
+    assert [url for url in visited.requests if not url.startswith(f"{site.origin}/")] == []
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_a_page_fits_a_narrow_phone(visit: Callable[..., Visit], which: str) -> None:
+    """At 360 pixels no page scrolls sideways, whatever long words and names its record has (WCAG 2.2, 1.4.10)."""
+    page = visit(which, viewport={"width": 360, "height": 740}).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_the_keyboard_reaches_the_content_first(visit: Callable[..., Visit], which: str) -> None:
+    """The first Tab shows a focused link that skips to the content, and Enter goes there (WCAG 2.2, 2.4.1, 2.4.7)."""
+    page = visit(which).page
+    page.keyboard.press("Tab")
+    link = page.locator(":focus")
+    assert link.inner_text() == "Skip to the content"
+    box = link.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["y"] >= 0
+    style, width = link.evaluate(
+        "at => [getComputedStyle(at).outlineStyle, getComputedStyle(at).outlineWidth]"
+    )
+    assert style != "none"
+    assert float(width.removesuffix("px")) >= 2
+    page.keyboard.press("Enter")
+    assert page.locator(":focus").get_attribute("id") == "content"
+
+
+@pytest.mark.parametrize("which", PAGES)
+def test_everything_on_a_page_has_a_visible_focus(visit: Callable[..., Visit], which: str) -> None:
+    """Whatever Tab reaches has an outline while it has the focus, to the end of the page (WCAG 2.2, 2.4.7)."""
+    page = visit(which).page
+    bare = []
+    reachable = page.locator("a[href], button, input:not([type=hidden]), summary").count()
+    for _ in range(reachable):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if focused.evaluate("at => getComputedStyle(at).outlineStyle") == "none":
+            bare.append(focused.evaluate("at => at.outerHTML"))
+    assert reachable > 5
+    assert bare == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", PAGES)
+def test_text_is_readable_by_day_and_by_night(visit: Callable[..., Visit], which: str, scheme: str) -> None:
+    """Every visible text has a contrast of 4.5:1 or more with what it stands on, as the browser computed them
+    (WCAG 2.2, 1.4.3), and the dark scheme is dark."""
+    page = visit(which, color_scheme=scheme).page
+    body = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (_luminance(body) < 0.2) is (scheme == "dark")
+    texts = page.evaluate(_TEXT_COLOURS)
+    assert len(texts) > 5
+    assert [text for text, ink, ground in texts if _contrast(ink, ground) < 4.5] == []
+
+
+def test_a_landing_page_tells_machines_what_it_is(visit: Callable[..., Visit]) -> None:
+    """Its title is the record's, and its JSON-LD is a dataset of schema.org with the DOI and its files."""
+    page = visit(LANDING).page
+    assert page.title().startswith("Tide gauge readings, harbour pier, 2025")
+    [script] = page.locator("script[type='application/ld+json']").all_text_contents()
+    described = json.loads(script)
+    assert described["@type"] == "Dataset"
+    assert described["@id"].startswith("https://doi.org/10.5072/")
+    assert {"gauge.csv", _LONG_NAME} <= {one.get("name") for one in described["distribution"]}
+
+
+def test_a_citation_is_copied_by_its_button(site: Site, browser: Browser) -> None:
+    """The button beside the DOI puts it into the clipboard and says so."""
+    with _context_page(browser, site.origin) as page:
+        page.goto(site.addresses[LANDING])
+        page.get_by_role("button", name="Copy").first.click()
+        page.get_by_role("button", name="Copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()").startswith("https://doi.org/10.5072/")
+
+
+def test_a_search_is_asked_and_narrowed_without_scripts(site: Site, browser: Browser) -> None:
+    """The search form and the facets work where scripts are switched off."""
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{site.origin}/")
+    page.get_by_label("Search all records").fill("gauge")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("complementary").get_by_role("link", name="Dataset").click()
+    assert page.get_by_role("status").inner_text() == "1 record"
+    page.get_by_role("link", name=re.compile("Tide gauge readings")).click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Tide gauge readings, harbour pier, 2025"
+    page.close()
+
+
+@contextmanager
+def _context_page(browser: Browser, origin: str) -> Iterator[Page]:
+    """A page that may use the clipboard."""
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
+    yield context.new_page()
+    context.close()
+
+
+def _gateway(home: Path, origin: str) -> Service:
+    port = origin.rpartition(":")[2]
+    settings = (f"HEADRACE_HOME={home}", f"HEADRACE_PORT={port}", f"HEADRACE_BASE_URL={origin}")
+
+    def healthy() -> bool:
+        try:
+            with urlopen(f"{origin}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except URLError:
+            return False
+
+    return Service("gateway", ("env", *settings, sys.executable, "-m", "gateway"), origin, healthy)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2) of an opaque colour as browsers compute it: `rgb(22, 38, 43)`."""
+    channels = [int(value) / 255 for value in re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour).groups()]  # type: ignore[union-attr]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(ink: str, ground: str) -> float:
+    dark, light = sorted((_luminance(ink), _luminance(ground)))
+    return (light + 0.05) / (dark + 0.05)
