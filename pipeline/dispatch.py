@@ -86,15 +86,16 @@ def _carry_out(
         outbox.settle(tx, done, owner=owner)
         for one in claims:
             if one.record_id in failed:
-                _put_off(tx, services, one, failed[one.record_id], drained)
+                _put_off(tx, services, owner, one, failed[one.record_id], drained)
     drained.done[kind] += len(done)
     return len(done)
 
 
 def _put_off(
-    tx: Transaction, services: Services, claim: Claim, error: HeadraceError, drained: Drained
+    tx: Transaction, services: Services, owner: str, claim: Claim, error: HeadraceError, drained: Drained
 ) -> None:
     is_parked = not error.retryable or claim.attempts + 1 >= _ATTEMPTS
     wait = min(_FIRST_WAIT * 2 ** min(claim.attempts, 12), _LONGEST_WAIT)
-    outbox.put_off(tx, claim, due=services.now() + wait, error=error.message, parked=is_parked)
+    due = services.now() + wait
+    outbox.put_off(tx, claim, owner=owner, due=due, error=error.message, parked=is_parked)
     (drained.parked if is_parked else drained.put_off)[claim.kind] += 1

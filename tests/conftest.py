@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from infra.local.postgres import postgres
 from infra.local.service import running
+from pipeline.catalogue.engine import open_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """SQLAlchemy URL of a running PostgreSQL's database `postgres`: use `postgres_database` for tables."""
     folder = tmp_path_factory.mktemp("postgres")
     with running(postgres(folder), folder / "log") as url:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as server:
+            # It is thrown away: what it has need not reach the disk.
+            server.execute("ALTER SYSTEM SET fsync = off")
+            server.execute("SELECT pg_reload_conf()")
         yield url
 
 
@@ -34,20 +41,35 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def postgres_database(postgres_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty PostgreSQL database that is this test's own. Dropping it afterwards fails,
     and so does the test, when a connection to it was left open."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield postgres_url.replace("/postgres?", f"/{name}?")
-        server.execute(f"DROP DATABASE {name}")
+    with _database(postgres_url, "template1") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the catalogue's tables, to be copied: migrating takes longer."""
+    with _database(postgres_url, "template1") as url:
+        open_catalogue(url).close()
+        yield str(sa.make_url(url).database)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """`HEADRACE_DATABASE` of an empty database: what uses it runs on SQLite and on PostgreSQL."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """`HEADRACE_DATABASE` of a catalogue with nothing in it: what uses it runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/catalogue.sqlite"
-    url: str = request.getfixturevalue("postgres_database")
-    return url
+        yield f"sqlite:///{tmp_path}/catalogue.sqlite"
+        return
+    with _database(request.getfixturevalue("postgres_url"), request.getfixturevalue("_migrated")) as url:
+        yield url
+
+
+@contextmanager
+def _database(server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url.replace("+psycopg", ""), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield server_url.replace("/postgres?", f"/{name}?")
+        server.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(autouse=True)

@@ -18,18 +18,25 @@ _UNDER_WAY = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState
 
 
 def create(tx: Transaction, new: Accession) -> None:
-    tx.execute(
-        sa.insert(accession).values(
-            id=new.id,
-            collection=new.collection,
-            source=new.source,
-            state=new.state,
-            started=new.started,
-            options=new.options,
-            flow_run=new.flow_run,
-            reason=new.reason,
+    """Raises `Conflict` where the collection has an accession that has not ended."""
+    try:
+        tx.execute(
+            sa.insert(accession).values(
+                id=new.id,
+                collection=new.collection,
+                source=new.source,
+                state=new.state,
+                started=new.started,
+                options=new.options,
+                flow_run=new.flow_run,
+                reason=new.reason,
+            )
         )
-    )
+    except sa.exc.IntegrityError:
+        raise Conflict(
+            f"another run has begun to ingest the collection {new.collection}",
+            remedy="wait for it to end, then run the same command again",
+        ) from None
 
 
 def get(tx: Transaction, accession_id: str) -> Accession:
@@ -173,13 +180,9 @@ def retract(
 def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
     """The accession's report, in the order of the plan; of superseded deposits no more."""
     rows = tx.execute(
-        sa.select(problem)
-        .outerjoin(deposit, deposit.c.id == problem.c.deposit_id)
-        .where(
-            problem.c.accession_id == accession_id,
-            sa.func.coalesce(deposit.c.state, "") != DepositState.SUPERSEDED,
+        _told(sa.select(problem), accession_id).order_by(
+            sa.func.coalesce(deposit.c.position, -1), problem.c.path, problem.c.id
         )
-        .order_by(sa.func.coalesce(deposit.c.position, -1), problem.c.path, problem.c.id)
     )
     yield from map(_problem, rows)
 
@@ -201,13 +204,21 @@ def problem_paths(tx: Transaction, deposit_id: int) -> list[tuple[str, Outcome]]
 
 
 def problem_counts(tx: Transaction, accession_id: str) -> dict[str, int]:
-    """How many lines of each outcome."""
-    rows = tx.execute(
-        sa.select(problem.c.outcome, sa.func.count().label("number"))
-        .where(problem.c.accession_id == accession_id)
-        .group_by(problem.c.outcome)
-    )
+    """How many lines of each outcome the accession's report has."""
+    counted = sa.select(problem.c.outcome, sa.func.count().label("number"))
+    rows = tx.execute(_told(counted, accession_id).group_by(problem.c.outcome))
     return {row.outcome: row.number for row in rows}
+
+
+def _told(statement: sa.Select[Any], accession_id: str) -> sa.Select[Any]:
+    return (
+        statement.select_from(problem)
+        .outerjoin(deposit, deposit.c.id == problem.c.deposit_id)
+        .where(
+            problem.c.accession_id == accession_id,
+            sa.func.coalesce(deposit.c.state, "") != DepositState.SUPERSEDED,
+        )
+    )
 
 
 def _accession(row: sa.Row[Any]) -> Accession:

@@ -16,10 +16,9 @@ from pipeline.model import Community
 
 def ensure(tx: Transaction, slug: str, *, title: str, now: datetime) -> bool:
     """Make the community if there is none of that name; whether it was made."""
-    if find(tx, slug) is not None:
-        return False
-    tx.execute(sa.insert(community).values(slug=slug, title=title, description="", created=now))
-    return True
+    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    made = insert(community).values(slug=slug, title=title, description="", created=now)
+    return tx.execute(made.on_conflict_do_nothing().returning(community.c.slug)).first() is not None
 
 
 def find(tx: Transaction, slug: str) -> Community | None:

@@ -112,44 +112,40 @@ def claim(
 
 def renew(tx: Transaction, claims: Collection[Claim], *, owner: str, until: datetime) -> None:
     """Prolong leases still held."""
-    ids = [one.id for one in claims]
-    tx.execute(
-        sa.update(outbox).where(outbox.c.id.in_(ids), outbox.c.lease_owner == owner).values(lease_until=until)
-    )
+    tx.execute(_held(claims, owner).values(lease_until=until))
 
 
 def settle(tx: Transaction, claims: Sequence[Claim], *, owner: str) -> None:
-    """The effects were brought about. One that was wanted anew meanwhile stays, free to be claimed again."""
+    """The effects were brought about. One that was wanted anew meanwhile stays, free to be claimed again; one whose
+    lease went to another is that one's to settle."""
     if not claims:
         return
     tx.execute(
         sa.delete(outbox).where(
             outbox.c.id == sa.bindparam("b_id"),
             outbox.c.generation == sa.bindparam("b_generation"),
+            outbox.c.lease_owner == owner,
         ),
         [{"b_id": one.id, "b_generation": one.generation} for one in claims],
     )
-    tx.execute(
-        sa.update(outbox)
-        .where(outbox.c.id.in_([one.id for one in claims]), outbox.c.lease_owner == owner)
-        .values(lease_owner=None, lease_until=None)
-    )
+    tx.execute(_held(claims, owner).values(lease_owner=None, lease_until=None))
 
 
-def put_off(tx: Transaction, claim_: Claim, *, due: datetime, error: str, parked: bool) -> None:
-    """The effect failed: due again later, or parked until somebody releases it."""
+def put_off(tx: Transaction, claim_: Claim, *, owner: str, due: datetime, error: str, parked: bool) -> None:
+    """The effect failed: due again later, or parked until somebody releases it. One that was wanted anew meanwhile
+    is only freed: what failed is not what is wanted now."""
+    held = _held([claim_], owner)
     tx.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == claim_.id)
-        .values(
-            due=due,
-            attempts=outbox.c.attempts + 1,
-            error=error,
-            parked=parked,
-            lease_owner=None,
-            lease_until=None,
+        held.where(outbox.c.generation == claim_.generation).values(
+            due=due, attempts=outbox.c.attempts + 1, error=error, parked=parked
         )
     )
+    tx.execute(held.values(lease_owner=None, lease_until=None))
+
+
+def _held(claims: Collection[Claim], owner: str) -> sa.Update:
+    """An update of those claims whose lease is still the owner's."""
+    return sa.update(outbox).where(outbox.c.id.in_([one.id for one in claims]), outbox.c.lease_owner == owner)
 
 
 def release(tx: Transaction, *, now: datetime, accession_id: str | None = None) -> int:

@@ -1,0 +1,453 @@
+"""The catalogue on SQLite and on PostgreSQL: schema, transactions, ids, accessions, people."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from pipeline.catalogue import (
+    Catalogue,
+    Transaction,
+    accessions,
+    accounts,
+    communities,
+    identifiers,
+    records,
+    tables,
+)
+from pipeline.catalogue.accessions import Stage
+from pipeline.catalogue.engine import open_catalogue
+from pipeline.catalogue.records import WantedDoi
+from pipeline.errors import Conflict, Misconfigured, Missing, Unavailable
+from pipeline.model import AccessionState, Outcome, Problem
+from tests.contracts import rows
+
+NOW = rows.NOW
+HALF_A_MINUTE = timedelta(seconds=30)
+
+
+def run_side_by_side(program: str, url: str, number: int = 4) -> None:
+    """Run a program in several processes at once. Each reads its database URL from its arguments, says `ready`, and
+    begins when a line comes in; all have to end well."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, url],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(number)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+
+
+def failing(catalogue: Catalogue, action: Callable[[Transaction], object]) -> None:
+    """A transaction that fails after `action`."""
+    with catalogue.write() as tx:
+        action(tx)
+        raise ZeroDivisionError
+
+
+# ---------------------------------------------------------------- schema
+
+
+def test_the_migrations_make_the_schema_of_the_code(catalogue: Catalogue) -> None:
+    """Alembic finds no difference between a migrated database and the tables that the code speaks of."""
+    with catalogue.write() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_the_migrations_make_every_check_of_the_code(catalogue: Catalogue) -> None:
+    """Which Alembic does not compare."""
+    with catalogue.read() as tx:
+        inspected = sa.inspect(tx)
+        for name, table in tables.metadata.tables.items():
+            wanted = {one.name for one in table.constraints if isinstance(one, sa.CheckConstraint)}
+            assert {one["name"] for one in inspected.get_check_constraints(name)} == wanted, name
+
+
+OPEN_AND_USE = """
+import sys
+from pipeline.catalogue import identifiers
+from pipeline.catalogue.engine import open_catalogue
+print("ready", flush=True)
+sys.stdin.readline()
+catalogue = open_catalogue(sys.argv[1])
+with catalogue.write() as tx:
+    identifiers.allot(tx, 5)
+catalogue.close()
+"""
+
+
+def test_processes_may_open_a_new_sqlite_file_at_once(tmp_path: Path) -> None:
+    """One of them migrates it, the others wait and use it."""
+    run_side_by_side(OPEN_AND_USE, f"sqlite:///{tmp_path}/catalogue.sqlite")
+    with (
+        closing(open_catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite")) as catalogue,
+        catalogue.read() as tx,
+    ):
+        assert identifiers.high_water_mark(tx) == 20
+
+
+def test_processes_may_open_a_new_postgresql_database_at_once(postgres_database: str) -> None:
+    """As on SQLite."""
+    run_side_by_side(OPEN_AND_USE, postgres_database)
+    with closing(open_catalogue(postgres_database)) as catalogue, catalogue.read() as tx:
+        assert identifiers.high_water_mark(tx) == 20
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://host/x", ""])
+def test_a_url_that_cannot_be_used_is_the_operators_to_mend(url: str) -> None:
+    """And names the setting."""
+    with pytest.raises(Misconfigured) as refused:
+        open_catalogue(url)
+    assert refused.value.field == "HEADRACE_DATABASE"
+
+
+def test_a_server_that_does_not_answer_is_unavailable_and_keeps_its_secret(tmp_path: Path) -> None:
+    """The password is not told."""
+    with pytest.raises(Unavailable) as away:
+        open_catalogue(f"postgresql+psycopg://me:secret@/archive?host={tmp_path}")
+    assert "secret" not in str(away.value)
+
+
+# ---------------------------------------------------------------- transactions
+
+
+def test_a_failed_transaction_leaves_nothing(catalogue: Catalogue) -> None:
+    """It happens whole or not at all."""
+    with pytest.raises(ZeroDivisionError):
+        failing(catalogue, rows.add_accession)
+    with catalogue.read() as tx, pytest.raises(Missing):
+        accessions.get(tx, "a1")
+
+
+def test_what_is_written_through_a_reader_is_lost(catalogue: Catalogue) -> None:
+    """Reading never changes anything."""
+    with catalogue.read() as tx:
+        rows.add_accession(tx)
+    with catalogue.read() as tx, pytest.raises(Missing):
+        accessions.get(tx, "a1")
+
+
+def test_a_reader_sees_one_moment(catalogue: Catalogue) -> None:
+    """Whatever is committed meanwhile; and it holds up no writer."""
+    with catalogue.read() as tx:
+        before = identifiers.high_water_mark(tx)
+        with catalogue.write() as other:
+            identifiers.allot(other, 3)
+        assert identifiers.high_water_mark(tx) == before
+    with catalogue.read() as tx:
+        assert identifiers.high_water_mark(tx) == before + 3
+
+
+def test_times_need_a_zone_and_come_back_in_utc(catalogue: Catalogue) -> None:
+    """Which SQLite would forget."""
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+    with catalogue.read() as tx:
+        assert accessions.get(tx, "a1").started == NOW
+        assert accessions.get(tx, "a1").started.tzinfo is not None
+    with pytest.raises(sa.exc.StatementError, match="zone"), catalogue.write() as tx:
+        accessions.change(tx, "a1", finished=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_no_update_is_lost_between_processes(tmp_path: Path) -> None:
+    """On SQLite a transaction that reads and then writes is begun as a writer: of 4 processes that count, none
+    overwrites another's count."""
+    url = f"sqlite:///{tmp_path}/catalogue.sqlite"
+    open_catalogue(url).close()
+    program = """
+import sys
+import sqlalchemy as sa
+from pipeline.catalogue.engine import open_catalogue
+from pipeline.catalogue.tables import sequence
+catalogue = open_catalogue(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(40):
+    with catalogue.write() as tx:
+        before = tx.execute(sa.select(sequence.c.value)).scalar_one()
+        tx.execute(sa.update(sequence).values(value=before + 1))
+catalogue.close()
+"""
+    run_side_by_side(program, url)
+    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
+        assert identifiers.high_water_mark(tx) == 160
+
+
+def test_sqlite_commits_to_the_disk(tmp_path: Path) -> None:
+    """`synchronous=FULL` with a write-ahead log: a published record survives the power."""
+    with (
+        closing(open_catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite")) as catalogue,
+        catalogue.read() as tx,
+    ):
+        settings = {
+            name: tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
+        }
+    assert settings == {"journal_mode": "wal", "synchronous": 2}
+
+
+# ---------------------------------------------------------------- ids
+
+
+def test_no_id_is_given_twice(catalogue: Catalogue) -> None:
+    """To however many ask at once; within a block they follow each other."""
+
+    def ask(number: int) -> list[int]:
+        with catalogue.write() as tx:
+            return list(identifiers.allot(tx, 1 + number % 3))
+
+    with ThreadPoolExecutor(8) as pool:
+        blocks = list(pool.map(ask, range(60)))
+    given = [id_ for block in blocks for id_ in block]
+    assert sorted(given) == list(range(1, len(given) + 1))
+    assert all(block == list(range(block[0], block[0] + len(block))) for block in blocks)
+
+
+def test_ids_are_given_in_a_transaction_or_not_at_all(catalogue: Catalogue) -> None:
+    """None of a transaction that failed was seen by anybody."""
+    with pytest.raises(ZeroDivisionError):
+        failing(catalogue, lambda tx: identifiers.allot(tx, 10))
+    with catalogue.write() as tx:
+        assert list(identifiers.allot(tx, 0)) == []
+        assert list(identifiers.allot(tx, 2)) == [1, 2]
+        assert identifiers.high_water_mark(tx) == 2
+
+
+# ---------------------------------------------------------------- invariants
+
+
+def _second_latest(tx: Transaction) -> None:
+    tx.execute(sa.update(tables.record).values(is_latest=True))
+
+
+def _version_twice(tx: Transaction) -> None:
+    rows.add_record(tx, 7, concept_id=1_000_001, version=2)
+
+
+def _withdrawn_without_tombstone(tx: Transaction) -> None:
+    tx.execute(sa.update(tables.record).where(tables.record.c.id == 1).values(state="withdrawn"))
+
+
+def _unknown_state(tx: Transaction) -> None:
+    tx.execute(sa.update(tables.record).where(tables.record.c.id == 1).values(state="hidden"))
+
+
+def _version_zero(tx: Transaction) -> None:
+    tx.execute(sa.update(tables.record).where(tables.record.c.id == 1).values(version=0))
+
+
+def _record_without_work(tx: Transaction) -> None:
+    rows.add_record(tx, 8, concept_id=999)
+
+
+def _work_twice(tx: Transaction) -> None:
+    for id_ in (20, 21):
+        tx.execute(
+            sa.insert(tables.concept).values(id=id_, collection="tides", key="harbour", owner="", created=NOW)
+        )
+
+
+def _sealed_with_open_files(tx: Transaction) -> None:
+    rows.add_deposit(tx, state="sealed", files_open=1)
+
+
+def _sealed_without_description(tx: Transaction) -> None:
+    # Not JSON's null, but none at all.
+    rows.add_deposit(tx, state="sealed", description=sa.null())
+
+
+def _custody_without_digest(tx: Transaction) -> None:
+    deposit_id = rows.add_deposit(tx)
+    tx.execute(
+        sa.insert(tables.deposit_file).values(
+            deposit_id=deposit_id, run="r", key="a", path=b"a", size=1, declared={}, state="in-custody"
+        )
+    )
+
+
+def _second_stamper(tx: Transaction) -> None:
+    tx.execute(sa.insert(tables.stamper).values(id=2, last=NOW))
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        _second_latest, _version_twice, _withdrawn_without_tombstone, _unknown_state, _version_zero,
+        _record_without_work, _work_twice, _sealed_with_open_files, _sealed_without_description,
+        _custody_without_digest, _second_stamper,
+    ],
+)  # fmt: skip
+def test_the_database_itself_keeps_invariants(
+    catalogue: Catalogue, breach: Callable[[Transaction], None]
+) -> None:
+    """No code can skip them."""
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+        rows.add_record(tx, 1)
+        rows.add_record(tx, 2, concept_id=1_000_001, version=2)
+    with pytest.raises(sa.exc.IntegrityError), catalogue.write() as tx:
+        breach(tx)
+
+
+# ---------------------------------------------------------------- accessions
+
+
+def test_a_collection_has_one_unfinished_accession(catalogue: Catalogue) -> None:
+    """The second is a conflict, however close they come; when the first has ended there may be another."""
+    together = 8
+
+    def begin(number: int) -> bool:
+        try:
+            with catalogue.write() as tx:
+                rows.add_accession(tx, f"a{number}")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(together) as pool:
+        assert sum(pool.map(begin, range(together))) == 1
+    with catalogue.write() as tx:
+        under_way = accessions.unfinished(tx, "tides")
+        assert under_way is not None
+        accessions.change(tx, under_way.id, state=AccessionState.COMPLETED)
+        assert accessions.unfinished(tx, "tides") is None
+        rows.add_accession(tx, "next")
+
+
+def test_an_accession_is_worked_on_by_one_run(catalogue: Catalogue) -> None:
+    """Whoever has the lease may prolong it; another waits until it was given back or ran out."""
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+        accessions.lease(tx, "a1", owner="one", now=NOW, length=HALF_A_MINUTE)
+        accessions.lease(tx, "a1", owner="one", now=NOW + HALF_A_MINUTE, length=HALF_A_MINUTE)
+        with pytest.raises(Conflict):
+            accessions.lease(tx, "a1", owner="other", now=NOW + HALF_A_MINUTE, length=HALF_A_MINUTE)
+        accessions.lease(tx, "a1", owner="other", now=NOW + 3 * HALF_A_MINUTE, length=HALF_A_MINUTE)
+        accessions.unlease(tx, "a1", owner="one")
+        with pytest.raises(Conflict):
+            accessions.lease(tx, "a1", owner="one", now=NOW + 3 * HALF_A_MINUTE, length=HALF_A_MINUTE)
+        accessions.unlease(tx, "a1", owner="other")
+        accessions.lease(tx, "a1", owner="one", now=NOW + 3 * HALF_A_MINUTE, length=HALF_A_MINUTE)
+
+
+def test_a_report_counts_what_it_lists(catalogue: Catalogue) -> None:
+    """What was superseded by a later accession is in neither."""
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+        old = rows.add_deposit(tx, state="superseded")
+        kept = rows.add_deposit(tx, 4, key="kept")
+        said = Problem("p", "r", Outcome.REJECTED, "code", "why")
+        accessions.report(tx, "a1", Stage.INTAKE, [(old, said), (kept, said), (None, said)])
+        assert len(list(accessions.problems(tx, "a1"))) == 2
+        assert sum(accessions.problem_counts(tx, "a1").values()) == 2
+
+
+def test_what_is_found_anew_takes_back_what_was_said_before(catalogue: Catalogue) -> None:
+    """Stage by stage, and of chosen deposits only where these are named."""
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+        one, other = rows.add_deposit(tx), rows.add_deposit(tx, 4, key="other")
+        said = Problem("p", "r", Outcome.REJECTED, "code", "why")
+        accessions.report(tx, "a1", Stage.SURVEY, [(one, said)])
+        accessions.report(tx, "a1", Stage.INTAKE, [(one, said), (other, said)])
+        accessions.retract(tx, "a1", Stage.INTAKE, [one])
+        assert len(list(accessions.problems(tx, "a1"))) == 2
+        accessions.retract(tx, "a1", Stage.SURVEY)
+        assert accessions.problems_of(tx, [one, other]) == list(accessions.problems(tx, "a1")) == [said]
+
+
+# ---------------------------------------------------------------- people, communities, DOIs
+
+
+def test_a_token_speaks_for_its_account(catalogue: Catalogue) -> None:
+    """With its scopes; addresses are compared without regard to case."""
+    with catalogue.write() as tx:
+        account = accounts.create_account(tx, " Ida@Pier.example ", admin=True, now=NOW)
+        text = accounts.create_token(tx, account, ["deposit:write"], now=NOW)
+    with catalogue.read() as tx:
+        bearer = accounts.verify_token(tx, text)
+        assert bearer is not None
+        assert bearer.account == accounts.find_account(tx, "ida@pier.EXAMPLE") == account
+        assert (account.email, account.admin, bearer.scopes) == ("ida@pier.example", True, ("deposit:write",))
+
+
+def test_only_a_hash_of_a_token_is_kept(catalogue: Catalogue) -> None:
+    """Whoever reads the database cannot speak for anybody."""
+    with catalogue.write() as tx:
+        account = accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
+        text = accounts.create_token(tx, account, [], now=NOW)
+        secret = text.split("_", 2)[2]
+        assert secret not in str(tx.execute(sa.select(tables.token)).all())
+
+
+@pytest.mark.parametrize("spoil", [str.upper, lambda text: text[:-1], lambda text: text + "x", lambda _: ""])
+def test_a_wrong_token_speaks_for_nobody(catalogue: Catalogue, spoil: Callable[[str], str]) -> None:
+    """Nor does a revoked one."""
+    with catalogue.write() as tx:
+        account = accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
+        text = accounts.create_token(tx, account, [], now=NOW)
+        assert accounts.verify_token(tx, spoil(text)) is None
+        assert accounts.verify_token(tx, text) is not None
+        tx.execute(sa.update(tables.token).values(revoked=NOW))
+        assert accounts.verify_token(tx, text) is None
+
+
+def test_an_address_has_one_account(catalogue: Catalogue) -> None:
+    """A second one is refused."""
+    with catalogue.write() as tx:
+        accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
+        with pytest.raises(Conflict):
+            accounts.create_account(tx, "IDA@pier.example", admin=False, now=NOW)
+
+
+def test_a_community_is_made_once(catalogue: Catalogue) -> None:
+    """By whoever comes first of many at once; works join it once."""
+
+    def ensure(_: int) -> bool:
+        with catalogue.write() as tx:
+            return communities.ensure(tx, "tides", title="Tides", now=NOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(ensure, range(8))) == 1
+    with catalogue.write() as tx:
+        rows.add_record(tx, 1)
+        communities.include(tx, [(1_000_001, "tides")])
+        communities.include(tx, [(1_000_001, "tides")])
+        assert [one.slug for one in communities.of_concepts(tx, [1_000_001])[1_000_001]] == ["tides"]
+
+
+def test_a_doi_keeps_what_it_stands_for(catalogue: Catalogue) -> None:
+    """Wanting it anew changes the wanted state alone; names are found in any case."""
+    with catalogue.write() as tx:
+        rows.add_record(tx, 1)
+        records.want_dois(tx, [WantedDoi("10.1/a", 1_000_001, 1, "findable")])
+        of_work = WantedDoi("10.1/c", 1_000_001, None, "findable")
+        records.want_dois(tx, [WantedDoi("10.1/a", 77, 88, "registered"), of_work])
+        assert records.dois_of(tx, [1_000_001]) == [
+            WantedDoi("10.1/a", 1_000_001, 1, "registered"),
+            of_work,
+        ]
+        assert (records.resolve_doi(tx, "10.1/A"), records.resolve_doi(tx, "10.1/C")) == (1, 1)
+        assert records.taken_dois(tx, ["10.1/a", "10.1/z"]) == {"10.1/a": 1_000_001}
+        with pytest.raises(Missing):
+            records.resolve_doi(tx, "10.1/z")

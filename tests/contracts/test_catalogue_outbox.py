@@ -1,0 +1,274 @@
+"""The outbox on both databases: whatever was wanted is brought about, by one at a time, however many die at it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from pipeline.catalogue import Catalogue, accessions, outbox, tables
+from pipeline.catalogue.outbox import Claim
+from pipeline.model import EffectKind
+from tests.contracts import rows
+
+NOW = rows.NOW
+LEASE = timedelta(minutes=5)
+LATER = NOW + 2 * LEASE
+INDEX = EffectKind.INDEX
+
+
+def want(
+    catalogue: Catalogue, *record_ids: int, now: datetime = NOW, accession_id: str | None = None
+) -> None:
+    with catalogue.write() as tx:
+        outbox.want(tx, [(INDEX, one) for one in record_ids], now=now, accession_id=accession_id)
+
+
+def claim(
+    catalogue: Catalogue,
+    owner: str,
+    *,
+    now: datetime = NOW,
+    limit: int = 100,
+    accession_id: str | None = None,
+) -> list[Claim]:
+    with catalogue.write() as tx:
+        return outbox.claim(
+            tx, INDEX, now=now, owner=owner, lease=LEASE, limit=limit, accession_id=accession_id
+        )
+
+
+def settle(catalogue: Catalogue, claims: list[Claim], owner: str) -> None:
+    with catalogue.write() as tx:
+        outbox.settle(tx, claims, owner=owner)
+
+
+def ids(claims: list[Claim]) -> list[int]:
+    return [one.record_id for one in claims]
+
+
+def waiting(catalogue: Catalogue) -> int:
+    with catalogue.read() as tx:
+        return sum(one.due + one.parked for one in outbox.waiting(tx))
+
+
+def test_what_is_wanted_is_handed_out_in_order_and_once(catalogue: Catalogue) -> None:
+    """Up to a limit, the longest waiting first; settled, it is gone."""
+    want(catalogue, 3, 1, 2)
+    first = claim(catalogue, "one", limit=2)
+    rest = claim(catalogue, "other")
+    assert (ids(first), ids(rest), claim(catalogue, "third")) == ([3, 1], [2], [])
+    settle(catalogue, first, "one")
+    settle(catalogue, rest, "other")
+    assert waiting(catalogue) == 0
+
+
+def test_wanting_twice_is_wanting_once(catalogue: Catalogue) -> None:
+    """An effect brings about a state, not a step."""
+    want(catalogue, 1)
+    want(catalogue, 1)
+    assert ids(claim(catalogue, "one")) == [1]
+
+
+def test_claimers_at_once_share_the_work(catalogue: Catalogue) -> None:
+    """None of it is handed to two, none is left."""
+    want(catalogue, *range(100))
+    with ThreadPoolExecutor(8) as pool:
+        shares = list(pool.map(lambda number: ids(claim(catalogue, f"owner {number}", limit=7)), range(24)))
+    assert sorted(id_ for share in shares for id_ in share) == list(range(100))
+
+
+def test_what_a_dead_claimer_held_is_handed_out_again(catalogue: Catalogue) -> None:
+    """When its lease has ended, not before."""
+    want(catalogue, 1)
+    claim(catalogue, "dead")
+    assert claim(catalogue, "living", now=NOW + LEASE) == []
+    assert ids(claim(catalogue, "living", now=LATER)) == [1]
+
+
+def test_a_lease_can_be_prolonged_by_its_owner(catalogue: Catalogue) -> None:
+    """And by nobody else."""
+    want(catalogue, 1)
+    claims = claim(catalogue, "one")
+    with catalogue.write() as tx:
+        outbox.renew(tx, claims, owner="other", until=NOW)
+        outbox.renew(tx, claims, owner="one", until=LATER + LEASE)
+    assert claim(catalogue, "other", now=LATER) == []
+
+
+def test_what_is_wanted_anew_meanwhile_stays(catalogue: Catalogue) -> None:
+    """The state that was brought about is not the one that is wanted now; it can be claimed at once."""
+    want(catalogue, 1)
+    claims = claim(catalogue, "one")
+    want(catalogue, 1)
+    assert claim(catalogue, "other") == []
+    settle(catalogue, claims, "one")
+    assert ids(claim(catalogue, "other")) == [1]
+
+
+def test_a_failed_effect_is_due_later(catalogue: Catalogue) -> None:
+    """With a count of its attempts and the reason."""
+    want(catalogue, 1)
+    [failed] = claim(catalogue, "one")
+    with catalogue.write() as tx:
+        outbox.put_off(tx, failed, owner="one", due=NOW + LEASE, error="away", parked=False)
+        assert not outbox.is_due(tx, now=NOW)
+        assert outbox.is_due(tx, now=NOW + LEASE)
+    assert claim(catalogue, "other") == []
+    [again] = claim(catalogue, "other", now=NOW + LEASE)
+    assert again.attempts == 1
+
+
+def test_a_parked_effect_waits_for_somebody_to_release_it(catalogue: Catalogue) -> None:
+    """Visible, with its reason, and never due by itself."""
+    want(catalogue, 1)
+    [failed] = claim(catalogue, "one")
+    with catalogue.write() as tx:
+        outbox.put_off(tx, failed, owner="one", due=NOW, error="refused", parked=True)
+    assert claim(catalogue, "other", now=LATER) == []
+    with catalogue.write() as tx:
+        [parked] = outbox.parked(tx)
+        assert (parked.record_id, parked.attempts, parked.error) == (1, 1, "refused")
+        assert outbox.release(tx, now=LATER) == 1
+    [again] = claim(catalogue, "other", now=LATER)
+    assert again.attempts == 0
+
+
+def test_wanting_a_parked_effect_frees_it(catalogue: Catalogue) -> None:
+    """What was refused may be accepted as it is now."""
+    want(catalogue, 1)
+    [failed] = claim(catalogue, "one")
+    with catalogue.write() as tx:
+        outbox.put_off(tx, failed, owner="one", due=NOW, error="refused", parked=True)
+    want(catalogue, 1)
+    assert ids(claim(catalogue, "other")) == [1]
+
+
+def test_a_failure_says_nothing_of_what_is_wanted_anew(catalogue: Catalogue) -> None:
+    """An effect that was refused, and wanted anew meanwhile, is tried in its new state: not parked, not put off."""
+    want(catalogue, 1)
+    [failed] = claim(catalogue, "one")
+    want(catalogue, 1)
+    with catalogue.write() as tx:
+        outbox.put_off(tx, failed, owner="one", due=LATER, error="refused", parked=True)
+    [again] = claim(catalogue, "other")
+    assert again.attempts == 0
+
+
+def test_who_lost_the_lease_puts_nothing_off(catalogue: Catalogue) -> None:
+    """It is in the hands of another, who is not disturbed."""
+    want(catalogue, 1)
+    [slow] = claim(catalogue, "slow")
+    claim(catalogue, "quick", now=LATER)
+    with catalogue.write() as tx:
+        outbox.put_off(tx, slow, owner="slow", due=LATER, error="timeout", parked=True)
+    assert claim(catalogue, "third", now=LATER) == []
+    with catalogue.read() as tx:
+        assert outbox.parked(tx) == []
+
+
+def test_a_run_brings_its_own_effects_about(catalogue: Catalogue) -> None:
+    """The dispatcher takes those of an accession only when no run works on it."""
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+        accessions.lease(tx, "a1", owner="run", now=NOW, length=LEASE)
+    want(catalogue, 1, accession_id="a1")
+    want(catalogue, 2)
+    assert ids(claim(catalogue, "dispatcher")) == [2]
+    assert ids(claim(catalogue, "run", accession_id="a1")) == [1]
+    want(catalogue, 3, accession_id="a1")
+    assert ids(claim(catalogue, "dispatcher", now=LATER)) == [1, 2, 3]
+
+
+def test_what_waits_is_counted_by_kind(catalogue: Catalogue) -> None:
+    """With the parked ones apart, and since when."""
+    with catalogue.write() as tx:
+        outbox.want(tx, [(kind, 1) for kind in EffectKind], now=NOW)
+        outbox.want(tx, [(INDEX, 2)], now=LATER)
+    [first, *_] = claim(catalogue, "one")
+    with catalogue.write() as tx:
+        outbox.put_off(tx, first, owner="one", due=NOW, error="x", parked=True)
+        counted = {one.kind: one for one in outbox.waiting(tx)}
+    assert set(counted) == set(EffectKind)
+    assert (counted[INDEX].due, counted[INDEX].parked, counted[INDEX].oldest) == (1, 1, NOW)
+
+
+OWNERS = st.sampled_from(["one", "other"])
+RECORDS = st.integers(1, 3)
+
+
+class Dispatching(RuleBasedStateMachine):
+    """Two dispatchers, either of which may die or be slow at any point. The world outside has for each record the
+    state that was wanted when an effect was last brought about."""
+
+    catalogue: Catalogue
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.catalogue.write() as tx:
+            tx.execute(sa.delete(tables.outbox))
+        self.now = NOW
+        self.wanted: dict[int, int] = {}
+        self.outside: dict[int, int] = {}
+        self.held: dict[str, list[Claim]] = {"one": [], "other": []}
+        self.did: dict[str, list[Claim]] = {"one": [], "other": []}
+
+    @rule(record_id=RECORDS)
+    def want(self, record_id: int) -> None:
+        self.wanted[record_id] = self.wanted.get(record_id, 0) + 1
+        want(self.catalogue, record_id, now=self.now)
+
+    @rule(owner=OWNERS)
+    def claim(self, owner: str) -> None:
+        """Whatever it had claimed before is forgotten, as by one that was killed and started again."""
+        self.held[owner] = claim(self.catalogue, owner, now=self.now, limit=2)
+
+    @rule(owner=OWNERS)
+    def bring_about(self, owner: str) -> None:
+        self.outside |= {one.record_id: self.wanted[one.record_id] for one in self.held[owner]}
+        self.did[owner] = self.held[owner]
+
+    @rule(owner=OWNERS)
+    def settle(self, owner: str) -> None:
+        """Long after having brought it about, maybe."""
+        settle(self.catalogue, self.did[owner], owner)
+        self.did[owner] = []
+
+    @rule(owner=OWNERS, parked=st.booleans())
+    def fail(self, owner: str, parked: bool) -> None:
+        with self.catalogue.write() as tx:
+            for one in self.held[owner]:
+                outbox.put_off(tx, one, owner=owner, due=self.now + LEASE, error="x", parked=parked)
+        self.held[owner] = []
+
+    @rule(minutes=st.integers(1, 20))
+    def pass_time(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @invariant()
+    def nothing_is_forgotten(self) -> None:
+        with self.catalogue.read() as tx:
+            noted = set(tx.execute(sa.select(tables.outbox.c.record_id)).scalars())
+        assert {one for one, state in self.wanted.items() if self.outside.get(one) != state} <= noted
+
+    def teardown(self) -> None:
+        self.now += timedelta(days=1)
+        with self.catalogue.write() as tx:
+            outbox.release(tx, now=self.now)
+        last = claim(self.catalogue, "last", now=self.now)
+        self.outside |= {one.record_id: self.wanted[one.record_id] for one in last}
+        assert self.outside == self.wanted
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_no_effect_is_lost_whoever_dies(catalogue: Catalogue) -> None:
+    """In any order of wanting, claiming, doing, failing, dying and waiting, the world ends as it was wanted last."""
+    machine = type("Machine", (Dispatching,), {"catalogue": catalogue})
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=20, stateful_step_count=20, deadline=None)
+    )
