@@ -312,6 +312,34 @@ class FileState(StrEnum):
     QUARANTINED = "quarantined"
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file that must be read. `path` is in the source's own bytes, `surrogateescape`d."""
+
+    id: int
+    deposit_id: int
+    record_id: int
+    record: str
+    key: str
+    path: str
+    size: int
+    mtime_ns: int | None
+    declared: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of a planned file: `content` is its path in the deposit's staged content folder."""
+
+    id: int
+    state: FileState
+    content: str = ""
+    root_digest: str | None = None
+    digests: Digests | None = None
+    identification: JsonObject | None = None
+    scan: JsonObject | None = None
+
+
 # ---------------------------------------------------------------- effects
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.catalogue import Catalogue
-from pipeline.model import Repository
-from pipeline.ports import Clock, DoiRegistry, ObjectStore, Scanner, SearchIndex
-from pipeline.settings import Settings
+if TYPE_CHECKING:
+    # Names only: a worker imports this module by way of `wiring`, and neither database nor settings.
+    from pipeline.catalogue import Catalogue
+    from pipeline.model import Repository
+    from pipeline.ports import Clock, DoiRegistry, ObjectStore, Scanner, SearchIndex
+    from pipeline.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""THE one place: URL scheme → implementation; what is opened, in which order, and closed again."""
+"""THE one place: URL scheme → implementation; what is opened, in which order, and closed again.
+
+What only some commands need is imported where it is opened: a worker opens a store and a scanner, and would spend
+seconds on loading database and index.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from pipeline import leaseholders
-from pipeline.catalogue import Catalogue, leases
-from pipeline.catalogue.engine import open_catalogue
-from pipeline.compute import open_compute as _open_compute
 from pipeline.errors import Misconfigured
-from pipeline.index.embedded import EmbeddedIndex
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.loopback import known_port
 from pipeline.model import Repository
-from pipeline.pid.local import LocalRegistry
-from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
 from pipeline.services import Services
-from pipeline.settings import Settings, redacted
 from pipeline.store.local import LocalStore
 from pipeline.store.root import open_root
+
+if TYPE_CHECKING:
+    from pipeline.catalogue import Catalogue
+    from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
+    from pipeline.settings import Settings
 
 GATEWAY = "gateway"
 DEFAULT_PORT = 8000
@@ -36,6 +39,8 @@ def utc_now() -> datetime:
 def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Services]:
     """The parts of an instance. Raises `Misconfigured` where a setting cannot be used, `Unavailable` where a server
     does not answer."""
+    from pipeline.catalogue.engine import open_catalogue
+
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings.store)))
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
@@ -44,6 +49,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
         index = stack.enter_context(closing(open_index(settings.index, now)))
         leaseholder = stack.enter_context(leaseholders.leaseholder(settings.home))
         _bury_the_dead(settings.home, catalogue)
+        stack.callback(_release, catalogue, leaseholder)
         yield Services(
             settings=settings,
             repository=repository(settings),
@@ -61,9 +67,15 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
 def _bury_the_dead(home: Path, catalogue: Catalogue) -> None:
     """Free what processes of this instance held when they were killed: nobody waits for their leases to end."""
     for name in leaseholders.departed(home):
-        with catalogue.write() as tx:
-            leases.release(tx, name)
+        _release(catalogue, name)
         leaseholders.forget(home, name)
+
+
+def _release(catalogue: Catalogue, leaseholder: str) -> None:
+    from pipeline.catalogue import leases
+
+    with catalogue.write() as tx:
+        leases.release(tx, leaseholder)
 
 
 def repository(settings: Settings) -> Repository:
@@ -100,6 +112,8 @@ def open_scanner(url: str) -> Scanner:
 def open_index(url: str, now: Clock) -> SearchIndex:
     match urlsplit(url).scheme:
         case "file":
+            from pipeline.index.embedded import EmbeddedIndex
+
             return EmbeddedIndex(_path(url), now)
     raise _unknown("HEADRACE_INDEX", url, "file:///folder")
 
@@ -107,12 +121,17 @@ def open_index(url: str, now: Clock) -> SearchIndex:
 def open_registry(url: str) -> DoiRegistry:
     match urlsplit(url).scheme:
         case "local":
+            from pipeline.pid.local import LocalRegistry
+
             return LocalRegistry(_path(url))
     raise _unknown("HEADRACE_DOIS", url, "local:///file")
 
 
 def open_compute(settings: Settings) -> Compute:
     """Workers for bulk work. Raises `Misconfigured` where they could not reach what they need."""
+    from pipeline import compute
+    from pipeline.settings import redacted
+
     url = settings.compute
     if url.startswith(("tcp:", "tls:")) and not _is_loopback(url):
         private = [
@@ -126,7 +145,7 @@ def open_compute(settings: Settings) -> Compute:
                 field="HEADRACE_COMPUTE",
                 remedy="use local: workers, or a store and a database that other machines reach",
             )
-    return _open_compute(url, settings.home)
+    return compute.open_compute(url, settings.home)
 
 
 def _is_loopback(url: str) -> bool:
@@ -138,6 +157,8 @@ def _path(url: str) -> Path:
 
 
 def _unknown(setting: str, url: str, known: str) -> Misconfigured:
+    from pipeline.settings import redacted
+
     return Misconfigured(
         f"{setting}: {redacted(url)} is not of a kind that is known here",
         field=setting,

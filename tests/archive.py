@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import codec, dispatch, publication, wiring
 from pipeline.catalogue import accessions, accounts, communities, deposits, identifiers, records
-from pipeline.catalogue.deposits import FileOutcome, FoundFile
+from pipeline.catalogue.deposits import FoundFile
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     UNIDENTIFIED,
@@ -22,6 +22,7 @@ from pipeline.model import (
     DepositState,
     Description,
     Digests,
+    FileOutcome,
     FileState,
     Identification,
     JsonObject,

@@ -14,7 +14,16 @@ from pipeline import lifecycle
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.tables import concept, deposit, deposit_file, record, record_file
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import DepositAction, DepositState, Digests, FileState, JsonObject, ScanStatus
+from pipeline.model import (
+    DepositAction,
+    DepositState,
+    Digests,
+    FileOutcome,
+    FileState,
+    JsonObject,
+    PlannedFile,
+    ScanStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +68,6 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """A file that must be read. `path` is in the source's own bytes, `surrogateescape`d."""
-
-    id: int
-    deposit_id: int
-    record_id: int
-    record: str
-    key: str
-    path: str
-    size: int
-    mtime_ns: int | None
-    declared: Digests
-
-
-@dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file that a survey found for a deposit."""
 
@@ -83,19 +77,6 @@ class FoundFile:
     size: int
     mtime_ns: int | None
     declared: Digests
-
-
-@dataclass(frozen=True, slots=True)
-class FileOutcome:
-    """What became of a planned file: `content` is its path in the deposit's staged content folder."""
-
-    id: int
-    state: FileState
-    content: str = ""
-    root_digest: str | None = None
-    digests: Digests | None = None
-    identification: JsonObject | None = None
-    scan: JsonObject | None = None
 
 
 _PENDING = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)

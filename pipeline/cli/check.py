@@ -155,5 +155,7 @@ def _workers(settings: Settings) -> Finding:
 def _show(findings: list[Finding]) -> None:
     rows = table("part", "", "what", "to do")
     for one in findings:
-        rows.add_row(one.part, "[green]ok[/]" if one.ok else "[bold red]no[/]", one.what, one.remedy)
+        rows.add_row(
+            one.part, "[green]ok[/]" if one.ok else "[bold red]no[/]", one.what, "" if one.ok else one.remedy
+        )
     out.print(rows)

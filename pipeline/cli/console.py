@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.errors import HeadraceError, Misconfigured, Rejected
 from pipeline.model import JsonObject
@@ -77,9 +77,16 @@ def fail_unexpected(error: BaseException, home: Path) -> NoReturn:
     sys.exit(Exit.BUG)
 
 
-def table(*columns: str, title: str = "") -> Table:
+def table(name: str, *columns: str, title: str = "") -> Table:
+    """A table whose first column, which names things, is never cut short: people copy it."""
     return Table(
-        *columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+        Column(name, no_wrap=True),
+        *columns,
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
     )
 
 

@@ -21,6 +21,7 @@ from pipeline import processes
 from pipeline.errors import Unavailable
 from pipeline.loopback import LOOPBACK
 
+PRELOAD = ("pipeline.worker",)
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0
 
@@ -46,7 +47,9 @@ def local_cluster(workers: int, home: Path) -> Iterator[str]:
     the scheduler's address. Raises `Unavailable` where they do not start."""
     log = home / "logs" / "workers.log"
     process = processes.start(
-        processes.python(__name__, "--workers", str(workers), "--scratch", str(home / "scratch")),
+        processes.python(
+            __name__, "--workers", str(workers), "--scratch", str(home / "scratch"), "--preload", *PRELOAD
+        ),
         log=log,
         env=processes.environment({}),
         stdin=subprocess.PIPE,
@@ -90,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--scratch", required=True)
+    parser.add_argument("--preload", nargs="*", default=[])
     options = parser.parse_args()
     dask.config.update_defaults(_DEFAULTS)  # what the operator set in DASK_* still wins
     with LocalCluster(
@@ -97,6 +101,8 @@ def main() -> None:
         threads_per_worker=1,
         host=LOOPBACK,
         dashboard_address=f"{LOOPBACK}:0",
+        # What units run is loaded before the first of them comes.
+        preload=options.preload,
         local_directory=options.scratch,
         silence_logs=logging.WARNING,
     ) as cluster:

@@ -34,6 +34,7 @@ from pipeline.model import (
     DepositState,
     JsonObject,
     Outcome,
+    PlannedFile,
     Problem,
 )
 from pipeline.services import Services, lease_owner
@@ -431,7 +432,7 @@ def units(services: Services, terms_: CustodyTerms) -> Iterator[Unit]:
     the small ones fill the cores at the end."""
     for file in _large_files(services, terms_.accession_id):
         yield Unit(terms_, (file,))
-    pack: list[deposits.PlannedFile] = []
+    pack: list[PlannedFile] = []
     size = 0
     for file in _small_files(services, terms_.accession_id):
         if pack and (size + file.size > _UNIT_BYTES or len(pack) >= _UNIT_FILES):
@@ -443,7 +444,7 @@ def units(services: Services, terms_: CustodyTerms) -> Iterator[Unit]:
         yield Unit(terms_, tuple(pack))
 
 
-def _large_files(services: Services, accession_id: str) -> Iterator[deposits.PlannedFile]:
+def _large_files(services: Services, accession_id: str) -> Iterator[PlannedFile]:
     after: tuple[int, int] | None = None
     while True:
         with services.catalogue.read() as tx:
@@ -454,7 +455,7 @@ def _large_files(services: Services, accession_id: str) -> Iterator[deposits.Pla
         after = (some[-1].size, some[-1].id)
 
 
-def _small_files(services: Services, accession_id: str) -> Iterator[deposits.PlannedFile]:
+def _small_files(services: Services, accession_id: str) -> Iterator[PlannedFile]:
     after = 0
     while True:
         with services.catalogue.read() as tx:

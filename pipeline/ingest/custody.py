@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipeline import codec
-from pipeline.catalogue.deposits import FileOutcome, PlannedFile
 from pipeline.errors import Rejected
 from pipeline.ingest import intake
 from pipeline.ingest.identify import identify
 from pipeline.ingest.sources import SourceReader, open_file
 from pipeline.ingest.sources.names import shown
-from pipeline.model import FileState, Outcome, Problem, ScanStatus
+from pipeline.model import FileOutcome, FileState, Outcome, PlannedFile, Problem, ScanStatus
 from pipeline.ports import ObjectStore, Scanner
 from pipeline.store import layout
 

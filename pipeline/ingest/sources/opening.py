@@ -59,8 +59,9 @@ class SourceReader(io.FileIO):
     Reading raises `FileUnreadable` where the disk does not give the bytes.
     """
 
-    def __init__(self, descriptor: int, path: str) -> None:
+    def __init__(self, descriptor: int, root: str, path: str) -> None:
         super().__init__(descriptor)
+        self.root = root
         self.path = path
         self.found = os.fstat(descriptor)
 
@@ -73,10 +74,16 @@ class SourceReader(io.FileIO):
             return super().read(size) or b""
 
     def still_same(self) -> None:
-        """Raises `FileChanged` when size or modification time moved since the file was opened."""
-        now = os.fstat(self.fileno())
-        if (now.st_size, now.st_mtime_ns) != (self.found.st_size, self.found.st_mtime_ns):
-            raise FileChanged(f"{shown(self.path)} changed while it was read", remedy=_SETTLE)
+        """Raises `FileChanged` when size or modification time moved since the file was opened, or when its name
+        was given to another file: writers replace a file by renaming a new one over it. As `open_file` where
+        nothing that could be read lies there any more."""
+        for now in (os.fstat(self.fileno()), stat_regular(self.root, self.path)):
+            if _identity(now) != _identity(self.found):
+                raise FileChanged(f"{shown(self.path)} changed while it was read", remedy=_SETTLE)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 _SETTLE = "Ingest again when nothing writes to the source."
@@ -102,7 +109,7 @@ def open_regular(root: str, path: str) -> SourceReader:
     with _parent(root, path) as (parent, name), _told(path):
         _require_regular(path, os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
         descriptor = os.open(name, _FILE, dir_fd=parent)
-    reader = SourceReader(descriptor, path)
+    reader = SourceReader(descriptor, root, path)
     try:
         # The name may have been given to something else between the two calls.
         _require_regular(path, reader.found.st_mode)

@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import preservation
-from pipeline.catalogue.deposits import PlannedFile
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
-from pipeline.model import FileState
+from pipeline.model import FileState, PlannedFile
 from pipeline.services import Services
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
