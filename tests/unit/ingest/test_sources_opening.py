@@ -59,6 +59,22 @@ def test_a_change_during_the_reading_is_noticed(tmp_path: Path, change: str) -> 
     assert rejection.value.code == "changed"
 
 
+def test_another_file_under_the_name_is_a_change(tmp_path: Path) -> None:
+    """Writers replace a file by renaming a new one over it: what was read is the source's no more, though the new
+    one has the same size and time."""
+    path = write(tmp_path / "a", "hello")
+    with open_file(str(tmp_path), "a", 5, None) as reader:
+        reader.read()
+        new = write(tmp_path / "new", "world")
+        os.utime(new, ns=(reader.found.st_atime_ns, reader.found.st_mtime_ns))
+        new.rename(path)
+        with pytest.raises(FileChanged, match="while it was read"):
+            reader.still_same()
+        path.unlink()
+        with pytest.raises(FileMissing):
+            reader.still_same()
+
+
 @pytest.mark.parametrize("path", ["gone", "d/gone", "gone/x"])
 def test_a_missing_file_is_missing(tmp_path: Path, path: str) -> None:
     """So is one whose folder is not there."""
