@@ -172,6 +172,16 @@ def test_who_lost_the_lease_puts_nothing_off(catalogue: Catalogue) -> None:
         assert outbox.parked(tx) == []
 
 
+def test_who_lost_the_lease_settles_nothing(catalogue: Catalogue) -> None:
+    """What was settled by another and is wanted again since is not what it did."""
+    want(catalogue, 1)
+    slow = claim(catalogue, "slow")
+    settle(catalogue, claim(catalogue, "quick", now=LATER), "quick")
+    want(catalogue, 1)
+    settle(catalogue, slow, "slow")
+    assert waiting(catalogue) == 1
+
+
 def test_a_run_brings_its_own_effects_about(catalogue: Catalogue) -> None:
     """The dispatcher takes those of an accession only when no run works on it."""
     with catalogue.write() as tx:

@@ -1,0 +1,138 @@
+"""The life of deposits and records, in any order of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import Conflict
+from pipeline.lifecycle import DepositEvent, RecordEvent, is_open, step_deposit, step_record
+from pipeline.model import DepositState, EffectKind, RecordState
+
+FINAL = {
+    DepositState.PUBLISHED,
+    DepositState.UNCHANGED,
+    DepositState.SUPERSEDED,
+    DepositState.CANCELLED,
+}
+
+deposit_events = st.lists(st.sampled_from(DepositEvent), max_size=20)
+record_events = st.lists(st.sampled_from(RecordEvent), max_size=20)
+
+
+def deposit_after(events: Sequence[DepositEvent]) -> list[DepositState]:
+    """The states of a deposit over events; those that cannot happen are refused and change nothing."""
+    states = [DepositState.PLANNED]
+    for event in events:
+        try:
+            states.append(step_deposit(states[-1], event))
+        except Conflict:
+            continue
+    return states
+
+
+@given(deposit_events)
+def test_a_deposit_that_has_come_to_an_end_stays_so(events: list[DepositEvent]) -> None:
+    """Published, unchanged, superseded or cancelled: no event leads on from there."""
+    states = deposit_after(events)
+    ended = [state for state in states if state in FINAL]
+    assert len(ended) <= 1
+    assert ended in ([], states[-1:])
+
+
+@given(deposit_events)
+def test_only_a_sealed_deposit_is_published(events: list[DepositEvent]) -> None:
+    """Whatever came before: nothing is public whose files were not all judged."""
+    states = deposit_after(events)
+    for before, after in pairwise(states):
+        assert after is not DepositState.PUBLISHED or before is DepositState.SEALED
+
+
+@given(deposit_events)
+def test_a_held_deposit_goes_on_only_when_somebody_asks(events: list[DepositEvent]) -> None:
+    """By a retry, a later deposit in its stead, or a cancellation."""
+    states = deposit_after(events)
+    for before, after in pairwise(states):
+        if before is DepositState.HELD:
+            assert after in (
+                DepositState.HELD,
+                DepositState.PLANNED,
+                DepositState.SUPERSEDED,
+                DepositState.CANCELLED,
+            )
+
+
+@given(deposit_events)
+def test_every_deposit_can_come_to_an_end(events: list[DepositEvent]) -> None:
+    """From any state it was brought into."""
+    state = deposit_after(events)[-1]
+    if state not in FINAL:
+        assert step_deposit(state, DepositEvent.CANCEL) is DepositState.CANCELLED
+
+
+@pytest.mark.parametrize("state", DepositState)
+def test_only_planned_and_sealed_deposits_are_open(state: DepositState) -> None:
+    """A held one waits for a person, an ended one for nobody."""
+    assert is_open(state) is (state in (DepositState.PLANNED, DepositState.SEALED))
+
+
+@pytest.mark.parametrize(("state", "event"), product(FINAL, DepositEvent))
+def test_what_cannot_happen_says_what_and_where(state: DepositState, event: DepositEvent) -> None:
+    """A refused step is a conflict that a person understands."""
+    with pytest.raises(Conflict, match=f"a deposit that is {state} cannot {event}"):
+        step_deposit(state, event)
+
+
+@given(record_events)
+def test_a_record_is_published_once_and_withdrawn_once(events: list[RecordEvent]) -> None:
+    """And never disappears, nor comes back."""
+    state: RecordState | None = None
+    seen: list[RecordState] = []
+    for event in events:
+        try:
+            state, _ = step_record(state, event)
+        except Conflict:
+            continue
+        seen.append(state)
+    assert seen == sorted(seen, key=[RecordState.PUBLISHED, RecordState.WITHDRAWN].index)
+    assert (state is None) == (RecordEvent.PUBLISH not in events)
+
+
+@given(record_events)
+def test_outputs_end_as_the_record_was_seen_last(events: list[RecordEvent]) -> None:
+    """After each event that changes what an output shows, the effect that brings it there is wanted: each output
+    shows the newest revision, the versions there are, and the withdrawal."""
+    state: RecordState | None = None
+    actual = [0, 0]  # changes of the record itself, and of its place among versions
+    shown = {kind: [0, 0] for kind in EffectKind}
+    for event in events:
+        try:
+            state, effects = step_record(state, event)
+        except Conflict:
+            continue
+        if state is RecordState.PUBLISHED or event is RecordEvent.WITHDRAW:
+            actual[event is RecordEvent.GAIN_VERSION] += 1
+        for kind in effects:
+            shown[kind] = list(actual)
+    for kind in (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE):
+        assert shown[kind] == actual
+    # The stored object says nothing of later versions.
+    assert shown[EffectKind.PRESERVE][0] == actual[0]
+
+
+def test_effects_are_wanted_in_the_order_in_which_they_are_brought_about() -> None:
+    """Kept first, announced last: whoever hears of a record finds it."""
+    _, effects = step_record(None, RecordEvent.PUBLISH)
+    assert effects == (EffectKind.PRESERVE, EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE)
+
+
+@pytest.mark.parametrize("event", set(RecordEvent) - {RecordEvent.GAIN_VERSION})
+def test_nothing_happens_to_a_withdrawn_record(event: RecordEvent) -> None:
+    """Its description is not changed, it is not withdrawn again; a newer version of its work may come."""
+    with pytest.raises(Conflict):
+        step_record(RecordState.WITHDRAWN, event)
+    assert step_record(RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION) == (RecordState.WITHDRAWN, ())
