@@ -3,6 +3,7 @@ state, and settles, puts off or parks each one."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +11,15 @@ from datetime import timedelta
 
 from pipeline.catalogue import Transaction, outbox
 from pipeline.catalogue.outbox import Claim
-from pipeline.errors import HeadraceError, Unavailable
+from pipeline.errors import Corrupt, HeadraceError, Unavailable
 from pipeline.feeds.announce import announce
 from pipeline.index.indexer import index
 from pipeline.model import EffectKind
 from pipeline.pid.register import register
 from pipeline.preservation import preserve
 from pipeline.services import Services, lease_owner
+
+_LOG = logging.getLogger(__name__)
 
 Handler = Callable[[Services, Sequence[int]], Mapping[int, HeadraceError]]
 
@@ -53,12 +56,13 @@ def drain(
     *,
     accession_id: str | None = None,
     on_batch: Callable[[EffectKind, int], None] = lambda _kind, _number: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Drained:
     """Bring about every effect of `kinds` that is due now (of one accession), kind after kind. `on_batch` is told
-    how many came about; what it raises ends the draining between two batches."""
+    how many came about; what it raises ends the draining between two batches, and so does `should_stop`."""
     drained = Drained()
     for kind in kinds:
-        while claims := _claim(services, kind, accession_id):
+        while not should_stop() and (claims := _claim(services, kind, accession_id)):
             number = _carry_out(services, kind, claims, drained)
             on_batch(kind, number)
     return drained
@@ -77,10 +81,7 @@ def _carry_out(
     services: Services, kind: EffectKind, claimed: tuple[str, list[Claim]], drained: Drained
 ) -> int:
     owner, claims = claimed
-    try:
-        failed = _HANDLERS[kind](services, [one.record_id for one in claims])
-    except Unavailable as away:
-        failed = {one.record_id: away for one in claims}
+    failed = _handle(services, kind, [one.record_id for one in claims])
     done = [one for one in claims if one.record_id not in failed]
     with services.catalogue.write() as tx:
         outbox.settle(tx, done, owner=owner)
@@ -89,6 +90,30 @@ def _carry_out(
                 _put_off(tx, services, owner, one, failed[one.record_id], drained)
     drained.done[kind] += len(done)
     return len(done)
+
+
+def _handle(services: Services, kind: EffectKind, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+    """What failed, by record id. A batch that one record breaks is carried out again record by record, so that the
+    others do not wait for it."""
+    try:
+        return _HANDLERS[kind](services, record_ids)
+    except Unavailable as away:
+        return dict.fromkeys(record_ids, away)
+    except Exception as error:
+        if len(record_ids) == 1:
+            return {record_ids[0]: _failure(kind, record_ids[0], error)}
+    failed: dict[int, HeadraceError] = {}
+    for one in record_ids:
+        failed |= _handle(services, kind, [one])
+    return failed
+
+
+def _failure(kind: EffectKind, record_id: int, error: Exception) -> HeadraceError:
+    if isinstance(error, HeadraceError):
+        return error
+    # A bug, which trying again does not mend; the trace is for whoever does.
+    _LOG.error("%s of record %s failed", kind, record_id, exc_info=error)
+    return Corrupt(f"{type(error).__name__}: {error}")
 
 
 def _put_off(

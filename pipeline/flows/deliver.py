@@ -3,55 +3,77 @@ them; without Prefect while Prefect is away."""
 
 from __future__ import annotations
 
+import logging
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 from prefect import flow, get_run_logger
+from prefect.exceptions import TerminationSignal
 from prefect.settings import get_current_settings
 
-from pipeline import dispatch, wiring
+from pipeline import dispatch
 from pipeline.catalogue import outbox
 from pipeline.dispatch import Drained
+from pipeline.errors import Unavailable
 from pipeline.model import JsonObject
 from pipeline.services import Services
-from pipeline.settings import load_settings
 
+_LOG = logging.getLogger(__name__)
 _POLL = 1.0
 _SETTLE = 0.5  # one run goes on while there is work: it looks once more before it ends
-
-
-@flow(
-    name="deliver",
-    description="Preserve, register, index and announce what was published or changed, whatever is due.",
-    validate_parameters=False,
-    persist_result=False,
-)
-def deliver() -> JsonObject:
-    """Bring about all that is due; how many of each kind."""
-    with wiring.open_services(load_settings()) as services:
-        drained = _drain_all(services)
-        get_run_logger().info("%s", _told(drained))
-        return _told(drained)
+_AWAY = 5.0  # seconds until a database that did not answer is asked again
 
 
 def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> None:
-    """Deliver whenever something is due, until asked to stop."""
+    """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
+    is away is waited for."""
+    deliver = _delivery(services, should_stop)
     while not should_stop():
-        if not _is_due(services):
-            time.sleep(_POLL)
-        elif _prefect_answers():
+        try:
+            if not _is_due(services):
+                time.sleep(_POLL)
+            elif _prefect_answers():
+                deliver()
+            else:
+                _drain_all(services, should_stop)
+        except Unavailable as away:
+            _LOG.warning("%s; trying again", away.message)
+            time.sleep(_AWAY)
+
+
+def _delivery(services: Services, should_stop: Callable[[], bool]) -> Callable[[], None]:
+    """A run of the flow that brings about all that is due."""
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+
+    @flow(
+        name="deliver",
+        description="Preserve, register, index and announce what was published or changed, whatever is due.",
+        persist_result=False,
+    )
+    def deliver() -> JsonObject:
+        # Prefect's own handler would end the run in the middle of a batch.
+        signal.signal(signal.SIGTERM, on_sigterm)
+        drained = _told(_drain_all(services, should_stop))
+        get_run_logger().info("%s", drained)
+        return drained
+
+    def run() -> None:
+        # Raised where the signal came before or after the flow's own code; our handler was called, too.
+        with suppress(TerminationSignal):
             deliver()
-        else:
-            _drain_all(services)
+
+    return run
 
 
-def _drain_all(services: Services) -> Drained:
+def _drain_all(services: Services, should_stop: Callable[[], bool]) -> Drained:
     total = Drained()
     while True:
-        drained = dispatch.drain(services)
+        drained = dispatch.drain(services, should_stop=should_stop)
         total.add(drained)
-        if not drained.done:
+        if not drained.done or should_stop():
             return total
         time.sleep(_SETTLE)
 

@@ -1,0 +1,123 @@
+"""Effects are brought about whatever one of them, or the database, does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline import dispatch
+from pipeline.catalogue import Catalogue, Transaction, outbox, records
+from pipeline.errors import Unavailable
+from pipeline.model import EffectKind
+from tests.archive import Archive, open_archive
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with open_archive(tmp_path / "home") as opened:
+        yield opened
+
+
+def want(archive: Archive, kind: EffectKind, *record_ids: int) -> None:
+    with archive.services.catalogue.write() as tx:
+        outbox.want(tx, [(kind, one) for one in record_ids], now=archive.clock())
+
+
+def parked(archive: Archive) -> list[outbox.Parked]:
+    with archive.services.catalogue.read() as tx:
+        return outbox.parked(tx)
+
+
+def misdescribe(archive: Archive, record_id: int) -> None:
+    """Leave a record in the catalogue that no crosswalk can read."""
+    with archive.services.catalogue.write() as tx:
+        records.revise(tx, record_id, {"description": {"metadata": {"creators": [{}]}}})
+
+
+def test_one_record_that_breaks_a_batch_is_parked_and_the_others_go_on(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An effect whose handler has a bug is parked with what happened, its trace is logged, and the effects claimed
+    in the same batch are brought about."""
+    sound, broken, last = (archive.publish(title=f"Tides {number}").id for number in range(3))
+    misdescribe(archive, broken)
+    want(archive, EffectKind.REGISTER, sound, broken, last)
+    with caplog.at_level(logging.ERROR, logger="pipeline.dispatch"):
+        drained = dispatch.drain(archive.services)
+    assert drained.done[EffectKind.REGISTER] == 2
+    [left] = parked(archive)
+    assert (left.kind, left.record_id) == (EffectKind.REGISTER, broken)
+    assert "KeyError" in left.error
+    assert [str(broken) in one.getMessage() for one in caplog.records if one.exc_info] == [True]
+
+
+def test_what_is_parked_is_released(archive: Archive) -> None:
+    """A parked effect is not tried again by itself; released, it is, from its first attempt on."""
+    broken = archive.publish()
+    misdescribe(archive, broken.id)
+    want(archive, EffectKind.REGISTER, broken.id)
+    assert dispatch.drain(archive.services).parked[EffectKind.REGISTER] == 1
+    archive.clock.move(days=3)
+    assert not dispatch.drain(archive.services).parked
+    with archive.services.catalogue.write() as tx:
+        assert outbox.release(tx, now=archive.clock()) == 1
+    assert dispatch.drain(archive.services).parked[EffectKind.REGISTER] == 1
+
+
+def test_draining_ends_between_two_batches(archive: Archive) -> None:
+    """Asked to stop, draining finishes the batch that it is at and begins no other."""
+    published = archive.publish()
+    want(archive, EffectKind.PRESERVE, published.id)
+    want(archive, EffectKind.INDEX, published.id)
+    finished: list[EffectKind] = []
+    drained = dispatch.drain(
+        archive.services,
+        on_batch=lambda kind, _number: finished.append(kind),
+        should_stop=lambda: bool(finished),
+    )
+    assert finished == [EffectKind.PRESERVE]
+    assert not drained.done[EffectKind.INDEX]
+
+
+class _Restarting(Catalogue):
+    """A database that is away for the first question."""
+
+    def __init__(self, inner: Catalogue) -> None:
+        self._inner, self._is_away = inner, True
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        if self._is_away:
+            self._is_away = False
+            raise Unavailable("the database does not answer: it restarts")
+        with self._inner.read() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        with self._inner.write() as tx:
+            yield tx
+
+
+def test_the_dispatcher_survives_a_restart_of_the_database(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that does not answer is asked again after a pause; what is due is brought about then."""
+    from pipeline.flows import deliver
+
+    monkeypatch.setattr(deliver, "_AWAY", 0.01)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    want(archive, EffectKind.INDEX, archive.publish().id)
+    restarting = replace(archive.services, catalogue=_Restarting(archive.services.catalogue))
+
+    def is_idle() -> bool:
+        with archive.services.catalogue.read() as tx:
+            return not outbox.waiting(tx)
+
+    deliver.dispatch_forever(restarting, is_idle)
+    assert is_idle()
