@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from pipeline.errors import Conflict, Interrupted, OutOfSpace
 from pipeline.ingest import manifest
 from pipeline.ingest.custody import CustodyTerms, FileReport, Unit
 from pipeline.ingest.manifest import SurveyedRecord
-from pipeline.ingest.planning import Decision, Step, decide
+from pipeline.ingest.planning import Decision, Step, decide, refusals, resolve
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     Accession,
@@ -93,6 +93,7 @@ class Plan:
     files_to_ingest: int = 0
     bytes_to_ingest: int = 0
     held_before: list[int] = field(default_factory=list)
+    refused: list[Problem] = field(default_factory=list)
 
 
 # ---------------------------------------------------------------- planning
@@ -100,13 +101,13 @@ class Plan:
 
 def assess(services: Services, survey: Path, run: Run) -> Plan:
     """What `plan` would do, without writing anything (`--dry-run`)."""
-    plan_ = Plan()
+    plan_, today = Plan(), services.now().date()
     with services.catalogue.read() as tx:
         unfinished = accessions.unfinished(tx, run.collection)
     plan_.accession_id = unfinished.id if unfinished else None
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.read() as tx:
-            for surveyed, decision, known in _decide(tx, batch, run, plan_.accession_id):
+            for surveyed, decision, known in _decide(tx, batch, run, plan_.accession_id, today=today):
                 _tally(plan_, surveyed, decision, known)
     return plan_
 
@@ -117,12 +118,12 @@ def plan(
     """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
     written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
     anew. Raises `Conflict` while another run works on the collection."""
-    plan_ = Plan(accession_id=_resume(services, run))
+    plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     unchanged = 0
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.write() as tx:
-            decided = _decide(tx, batch, run, plan_.accession_id)
+            decided = _decide(tx, batch, run, plan_.accession_id, today=today)
             if plan_.accession_id is None and any(_writes(decision) for _, decision, _ in decided):
                 plan_.accession_id = _begin(tx, services, run)
             unchanged += _unchanged(tx, plan_.accession_id or "", decided)
@@ -198,9 +199,10 @@ _Decided = tuple[SurveyedRecord, Decision, Known | None]
 
 
 def _decide(
-    tx: Transaction, batch: Sequence[SurveyedRecord], run: Run, accession_id: str | None
+    tx: Transaction, batch: Sequence[SurveyedRecord], run: Run, accession_id: str | None, *, today: date
 ) -> list[_Decided]:
     known = deposits.known(tx, run.collection, [surveyed.key for surveyed in batch])
+    resolved = [resolve(surveyed, known.get(surveyed.key), today=today) for surveyed in batch]
     return [
         (
             surveyed,
@@ -215,7 +217,7 @@ def _decide(
             ),
             known.get(surveyed.key),
         )
-        for surveyed in batch
+        for surveyed in resolved
     ]
 
 
@@ -245,6 +247,7 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
         return
     if decision.state is DepositState.HELD:
         plan_.invalid += 1
+        plan_.refused += refusals(surveyed)
         return
     plan_.new += decision.action is DepositAction.NEW
     plan_.versions += decision.action is DepositAction.VERSION
@@ -266,6 +269,7 @@ def _write_lines(
     new_ids = dict(zip((surveyed.key for surveyed, _, _ in begun), deposits.add(tx, rows), strict=True))
     wants: list[int] = []
     without_files: list[int] = []
+    refused: list[tuple[int | None, Problem]] = []
     for surveyed, decision, known in decided:
         pending = known.pending if known else None
         deposit_id = new_ids.get(surveyed.key, pending.id if pending else -1)
@@ -280,7 +284,10 @@ def _write_lines(
             and decision.action is not DepositAction.REVISION
         )
         wants.append(deposit_id if (_writes(decision) and decision.reads) or keeps_files else -1)
+        if _writes(decision):
+            refused += [(deposit_id, problem) for problem in refusals(surveyed)]
     accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
+    accessions.report(tx, accession_id, Stage.INTAKE, refused)
     deposits.forget_files(tx, without_files)
     return wants
 

@@ -6,13 +6,80 @@ changed since is still held, for the same reasons.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 
 from pipeline import codec
 from pipeline.catalogue.deposits import Deposit, Known
 from pipeline.ingest.manifest import SurveyedRecord
-from pipeline.model import DepositAction, DepositState, JsonObject
+from pipeline.metadata.problems import EMBARGO_OVER
+from pipeline.model import (
+    DepositAction,
+    DepositState,
+    Description,
+    FilesAccess,
+    JsonObject,
+    Outcome,
+    Problem,
+)
+
+_DATE = "publication_date"
+
+
+def without_date(description: Description) -> Description:
+    """A description whose date of publication nobody wrote: `resolve` gives it one."""
+    kept = {key: value for key, value in description.metadata.items() if key != _DATE}
+    return replace(description, metadata=kept)
+
+
+def resolve(surveyed: SurveyedRecord, known: Known | None, *, today: date) -> SurveyedRecord:
+    """The record with what a survey leaves open, so that a source that stays as it is means the same every day.
+
+    A missing date of publication is that of the version before, else the day on which the record was first met. An
+    embargo that is over is refused, unless the version before has the same: then it simply ended."""
+    description = surveyed.description
+    if description is None:
+        return surveyed
+    before = _descriptions(known)
+    if _is_over(description, before, today):
+        problems = (*surveyed.problems, _embargo_over(surveyed.key, today))
+        return replace(surveyed, description=None, problems=problems, rejected=surveyed.rejected + 1)
+    if _DATE in description.metadata:
+        return surveyed
+    dates = [one["metadata"][_DATE] for one in before]
+    metadata = {**description.metadata, _DATE: next(iter(dates), today.isoformat())}
+    return replace(surveyed, description=replace(description, metadata=metadata))
+
+
+def refusals(surveyed: SurveyedRecord) -> list[Problem]:
+    """What `resolve` found wrong with the record."""
+    return [problem for problem in surveyed.problems if problem.code == EMBARGO_OVER]
+
+
+def _descriptions(known: Known | None) -> list[JsonObject]:
+    """Those that were good once: the published one first."""
+    found = [known.latest, known.pending] if known else []
+    return [one.description for one in found if one is not None and one.description is not None]
+
+
+def _is_over(description: Description, before: list[JsonObject], today: date) -> bool:
+    until = description.access.embargo_until
+    if description.access.files is FilesAccess.PUBLIC or until is None or until > today:
+        return False
+    return until.isoformat() not in [one["access"]["embargo_until"] for one in before]
+
+
+def _embargo_over(key: str, today: date) -> Problem:
+    return Problem(
+        path="",
+        record=key,
+        outcome=Outcome.REJECTED,
+        code=EMBARGO_OVER,
+        reason="Embargo end date must be set to a future date.",
+        field="metadata.embargo_date",
+        remedy=f"Give a date after {today}.",
+    )
 
 
 class Step(StrEnum):

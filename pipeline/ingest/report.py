@@ -112,8 +112,8 @@ def of_plan(plan: Plan, surveyed: Surveyed, services: Services) -> JsonObject:
         "files_to_ingest": plan.files_to_ingest,
         "bytes_to_ingest": plan.bytes_to_ingest,
         "likely_duplicates": manifest.likely_duplicates(surveyed.folder),
-        "problems": [codec.problem_to_json(one) for one in (found + before)[:LISTED]],
-        "problems_total": sum(summary.problems.values()) + len(before),
+        "problems": [codec.problem_to_json(one) for one in (found + before + plan.refused)[:LISTED]],
+        "problems_total": sum(summary.problems.values()) + len(before) + len(plan.refused),
     }
 
 

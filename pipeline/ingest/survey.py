@@ -12,8 +12,10 @@ from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
 from pipeline.ingest.accession import IngestOptions
 from pipeline.ingest.manifest import SurveySummary
+from pipeline.ingest.planning import without_date
 from pipeline.ingest.sources import Found, Source, open_source
 from pipeline.metadata import FieldProblem
+from pipeline.metadata.problems import EMBARGO_OVER
 from pipeline.model import Description, JsonObject
 from pipeline.pid import doi
 from pipeline.services import Services
@@ -57,8 +59,10 @@ def survey(
 
 
 def _describe(services: Services, document: object) -> tuple[Description | None, Sequence[FieldProblem]]:
+    """What only planning can judge, which knows what is published, is left open: the date of a record that has none,
+    and whether an embargo may be over."""
     reading = metadata.read(document, today=services.now().date())
-    problems = list(reading.problems)
+    problems = [one for one in reading.problems if one.code != EMBARGO_OVER]
     brought = reading.description.doi if reading.description else None
     if brought and doi.is_own(services.repository, brought):
         problems.append(
@@ -70,7 +74,9 @@ def _describe(services: Services, document: object) -> tuple[Description | None,
             )
         )
     is_good = not any(not problem.warning for problem in problems)
-    return (reading.description if is_good else None), problems
+    if not is_good or reading.description is None:
+        return None, problems
+    return (without_date(reading.description) if reading.undated else reading.description), problems
 
 
 def read_default_metadata(path: Path) -> JsonObject:

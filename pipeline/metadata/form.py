@@ -29,11 +29,13 @@ class Reading:
     """A description as it was understood, and everything that is wrong with it, named as in the document.
 
     `description` is None only where the document is no metadata at all. It holds no value that Zenodo would
-    drop (zenodo-api (d)1, row 2.3): each of those is among the problems.
+    drop (zenodo-api (d)1, row 2.3): each of those is among the problems. `undated` tells that the document has no
+    date of publication, and the description today's.
     """
 
     description: Description | None
     problems: tuple[FieldProblem, ...] = ()
+    undated: bool = False
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Form:
     access: Access = field(default_factory=Access)
     doi: str | None = None
     communities: tuple[str, ...] = ()
+    undated: bool = False
 
     def put(self, path: Path, value: object, source: str) -> None:
         """Write `value` at `path`, making the objects and lists on the way; None is not written."""
@@ -142,7 +145,7 @@ def finish(form: Form, *, today: date) -> Reading:
     problems = [*form.problems, *_named(form, (*metadata.problems, *custom_fields.problems))]
     checked = list(check(description, today=today))
     problems += _unreported(_named(form, checked), [each.field for each in problems if not each.warning])
-    return Reading(_without(description, checked), tuple(dict.fromkeys(problems)))
+    return Reading(_without(description, checked), tuple(dict.fromkeys(problems)), form.undated)
 
 
 def _unreported(found: Iterable[FieldProblem], fields: list[str]) -> Iterator[FieldProblem]:

@@ -121,7 +121,8 @@ def _texts(form: Form, legacy: JsonObject) -> None:
 
 def _dated(form: Form, legacy: JsonObject, today: date) -> None:
     given = legacy.get("publication_date")
-    written = today.isoformat() if given in (None, "") else given
+    form.undated = given in (None, "")
+    written = today.isoformat() if form.undated else given
     form.put(("metadata", "publication_date"), written, "metadata.publication_date")
 
 

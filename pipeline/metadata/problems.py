@@ -12,6 +12,8 @@ UNKNOWN_VALUE = "unknown-value"
 MALFORMED = "malformed"
 UNKNOWN_FIELD = "unknown-field"
 IGNORED = "ignored"
+EMBARGO_OVER = "embargo-over"
+"""Whether it holds depends on what is published already: an embargo that was good may have ended since."""
 
 REFUSED_ON_SAVE = frozenset({WRONG_TYPE, UNKNOWN_VALUE, MALFORMED, UNKNOWN_FIELD})
 """Codes that Zenodo's deposit API answers with 400 when a draft is saved (zenodo-api §2.3, §2.7); the

@@ -6,7 +6,15 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from pipeline.metadata import dates, geometry, identifiers, vocabulary
-from pipeline.metadata.problems import INVALID, MALFORMED, MISSING, TOO_SHORT, UNKNOWN_VALUE, FieldProblem
+from pipeline.metadata.problems import (
+    EMBARGO_OVER,
+    INVALID,
+    MALFORMED,
+    MISSING,
+    TOO_SHORT,
+    UNKNOWN_VALUE,
+    FieldProblem,
+)
 from pipeline.metadata.shape import conform_custom_fields, conform_metadata
 from pipeline.model import Access, Description, FilesAccess, JsonObject
 from pipeline.pid import doi
@@ -347,7 +355,7 @@ def _access(access: Access, today: date) -> Iterator[FieldProblem]:
     embargoed = access.files is FilesAccess.RESTRICTED
     if embargoed and access.embargo_until <= today:
         reason = "Embargo end date must be set to a future date."
-        yield FieldProblem("access.embargo.until", INVALID, reason, f"Give a date after {today}.")
+        yield FieldProblem("access.embargo.until", EMBARGO_OVER, reason, f"Give a date after {today}.")
     elif not embargoed and access.embargo_until > today:
         reason = "An embargo needs restricted files."
         yield FieldProblem("access.embargo.until", INVALID, reason, "Restrict the files, or remove the date.")
