@@ -21,14 +21,6 @@ from pipeline.services import Services, lease_owner
 
 _LOG = logging.getLogger(__name__)
 
-Handler = Callable[[Services, Sequence[int]], Mapping[int, HeadraceError]]
-
-_HANDLERS: Mapping[EffectKind, Handler] = {
-    EffectKind.PRESERVE: preserve,
-    EffectKind.REGISTER: register,
-    EffectKind.INDEX: index,
-    EffectKind.ANNOUNCE: announce,
-}
 _BATCH = 250
 _LEASE = timedelta(minutes=5)
 _FIRST_WAIT = timedelta(seconds=2)
@@ -81,7 +73,12 @@ def _carry_out(
     services: Services, kind: EffectKind, claimed: tuple[str, list[Claim]], drained: Drained
 ) -> int:
     owner, claims = claimed
-    failed = _handle(services, kind, [one.record_id for one in claims])
+
+    def renew() -> None:
+        with services.catalogue.write() as tx:
+            outbox.renew(tx, claims, owner=owner, until=services.now() + _LEASE)
+
+    failed = _handle(services, kind, [one.record_id for one in claims], renew)
     done = [one for one in claims if one.record_id not in failed]
     with services.catalogue.write() as tx:
         outbox.settle(tx, done, owner=owner)
@@ -92,11 +89,13 @@ def _carry_out(
     return len(done)
 
 
-def _handle(services: Services, kind: EffectKind, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+def _handle(
+    services: Services, kind: EffectKind, record_ids: Sequence[int], renew: Callable[[], None]
+) -> Mapping[int, HeadraceError]:
     """What failed, by record id. A batch that one record breaks is carried out again record by record, so that the
     others do not wait for it."""
     try:
-        return _HANDLERS[kind](services, record_ids)
+        return _bring_about(services, kind, record_ids, renew)
     except Unavailable as away:
         return dict.fromkeys(record_ids, away)
     except Exception as error:
@@ -104,8 +103,23 @@ def _handle(services: Services, kind: EffectKind, record_ids: Sequence[int]) -> 
             return {record_ids[0]: _failure(kind, record_ids[0], error)}
     failed: dict[int, HeadraceError] = {}
     for one in record_ids:
-        failed |= _handle(services, kind, [one])
+        failed |= _handle(services, kind, [one], renew)
+        renew()
     return failed
+
+
+def _bring_about(
+    services: Services, kind: EffectKind, record_ids: Sequence[int], renew: Callable[[], None]
+) -> Mapping[int, HeadraceError]:
+    match kind:
+        case EffectKind.PRESERVE:
+            return preserve(services, record_ids, on_round=renew)
+        case EffectKind.REGISTER:
+            return register(services, record_ids)
+        case EffectKind.INDEX:
+            return index(services, record_ids)
+        case EffectKind.ANNOUNCE:
+            return announce(services, record_ids)
 
 
 def _failure(kind: EffectKind, record_id: int, error: Exception) -> HeadraceError:

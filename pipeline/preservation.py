@@ -3,22 +3,28 @@
 A version is built beside its staged bytes and renamed into its object: a new object appears whole in one
 step; a further version's folder first, then the object's inventory and sidecar. Whatever a crash leaves
 behind is completed by the next attempt, from what lies in the root itself.
+
+An object's versions are those of the work's records, in the order in which they were written: each one's message
+begins with the record that it holds (`Record 12, `), as does its metadata/record.json with the number. So the head
+may be an older record's, revised or withdrawn after a newer one was written. Whoever rebuilds a catalogue reads the
+last version of each record, and of the works' records the one with the highest `version` as the newest. A record
+that was withdrawn before it was written gets two versions, so that no tombstone costs bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
 from pipeline import codec
 from pipeline.catalogue import records
-from pipeline.catalogue.records import Holding
+from pipeline.catalogue.records import Holding, Size
 from pipeline.errors import Corrupt, HeadraceError, Missing, Unavailable
 from pipeline.feeds import crosswalks
 from pipeline.model import (
@@ -38,6 +44,7 @@ Value = TypeVar("Value")
 
 _AT_ONCE = 16
 _LEASE = timedelta(minutes=5)
+_FILES_AT_ONCE = 20_000
 _FIXITY = ("md5", "sha1", "sha256", "sha512")
 
 
@@ -50,43 +57,73 @@ class _Package:
     holdings: list[Holding]
     events: list[Event]
     dissemination: Dissemination
+    is_interim: bool = False
+    """The record as it was before it was withdrawn: its bytes go first, the tombstone into the next version."""
 
 
-def preserve(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+def preserve(
+    services: Services, record_ids: Sequence[int], *, on_round: Callable[[], None] = lambda: None
+) -> Mapping[int, HeadraceError]:
     """Bring records into the storage root as they are now; what failed, by id. Records that are there already
-    change nothing."""
+    change nothing. `on_round` is called after each group that was committed."""
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
         # The lease is the lock of the object: its versions are written one after the other.
         leased = records.lease_works(tx, record_ids, owner=owner, now=services.now(), length=_LEASE)
+        sizes = records.sizes(tx, sorted(leased))
     failed: dict[int, HeadraceError] = {
         id_: Unavailable("another process writes to the same object") for id_ in set(record_ids) - leased
     }
+
+    def keep_lease() -> None:
+        with services.catalogue.write() as tx:
+            records.renew_works(tx, owner=owner, until=services.now() + _LEASE)
+        on_round()
+
     try:
-        failed |= _preserve_leased(services, sorted(leased))
+        failed |= _preserve_leased(services, sizes, keep_lease)
     finally:
         with services.catalogue.write() as tx:
             records.unlease_works(tx, owner=owner)
     return failed
 
 
-def _preserve_leased(services: Services, record_ids: Sequence[int]) -> dict[int, HeadraceError]:
-    works: dict[int, deque[_Package]] = {}
-    for package in _collect(services, record_ids):
-        works.setdefault(package.concept.id, deque()).append(package)
+def _preserve_leased(
+    services: Services, sizes: Sequence[Size], on_round: Callable[[], None]
+) -> dict[int, HeadraceError]:
+    works: dict[int, deque[Size]] = {}
+    for one in sizes:
+        works.setdefault(one.concept_id, deque()).append(one)
     failed: dict[int, HeadraceError] = {}
     while works:
-        # Versions of one work go one after the other; works side by side.
-        turn = [packages.popleft() for packages in works.values()]
-        failed |= _preserve_round(services, turn)
-        for package in turn:
-            left = works[package.concept.id]
-            if error := failed.get(package.record.id):
+        chosen = _round([waiting[0] for waiting in works.values()])
+        packages = _collect(services, [one.record_id for one in chosen])
+        errors = _preserve_round(services, packages)
+        for package in packages:
+            id_, waiting = package.record.id, works[package.record.concept_id]
+            if id_ in errors:
                 # A later version must not come before one that is still missing.
-                failed |= {later.record.id: error for later in left}
-            if error or not left:
-                del works[package.concept.id]
+                failed |= {later.record_id: errors[id_] for later in waiting}
+                waiting.clear()
+            elif not package.is_interim:
+                waiting.popleft()
+            if not waiting:
+                del works[package.record.concept_id]
+        on_round()
     return failed
+
+
+def _round(waiting: Sequence[Size]) -> list[Size]:
+    """Of the versions that come next in their works, as many as have no more files than fit into memory: one of a
+    work, since its versions go one after the other, while works go side by side."""
+    chosen: list[Size] = []
+    files = 0
+    for one in waiting:
+        files += one.file_count
+        if chosen and files > _FILES_AT_ONCE:
+            break
+        chosen.append(one)
+    return chosen
 
 
 def _preserve_round(services: Services, packages: Sequence[_Package]) -> dict[int, HeadraceError]:
@@ -119,7 +156,7 @@ def _merged(parts: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
 def _collect(services: Services, record_ids: Sequence[int]) -> list[_Package]:
     with services.catalogue.read() as tx:
         shown = records.disseminate(tx, services.repository, record_ids)
-        return [
+        packages = [
             _Package(
                 record=shown[id_].record,
                 concept=records.get_concept(tx, shown[id_].record.concept_id),
@@ -129,6 +166,22 @@ def _collect(services: Services, record_ids: Sequence[int]) -> list[_Package]:
             )
             for id_ in sorted(shown)
         ]
+    return [_before_withdrawal(one) if _is_withdrawn_early(one.record) else one for one in packages]
+
+
+def _is_withdrawn_early(record: Record) -> bool:
+    return record.state is RecordState.WITHDRAWN and record.staged is not None
+
+
+def _before_withdrawal(package: _Package) -> _Package:
+    record = replace(package.record, state=RecordState.PUBLISHED, tombstone=None)
+    return replace(
+        package,
+        record=record,
+        dissemination=replace(package.dissemination, record=record),
+        events=[one for one in package.events if one.type is not EventType.DEACCESSION],
+        is_interim=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +214,7 @@ def _prepare(services: Services, package: _Package) -> _Commit:
     own_version = _own_version(package, before)
     contents = [_data(services, one, own_version or number, package.record.id) for one in kept]
     contents += [_metadata(services, before, name, bytes_, number) for name, bytes_ in documents.items()]
-    if ocfl.current_state(before) == {one.path: one.digest for one in contents}:
+    if _state_of(package.record, before) == {one.path: one.digest for one in contents}:
         return _Commit(own_version)
     inventory = ocfl.next_inventory(
         before,
@@ -181,13 +234,22 @@ def _prepare(services: Services, package: _Package) -> _Commit:
 
 def _own_version(package: _Package, before: JsonObject | None) -> int | None:
     """The version that brought this record's bytes, when the root has it though the catalogue does not know yet."""
-    if package.record.ocfl_version is not None or before is None:
+    if package.record.ocfl_version is not None:
         return package.record.ocfl_version
-    marker = _marker(package.record)
-    for name, version in before["versions"].items():
-        if version["message"].startswith(marker):
-            return int(name[1:])
-    return None
+    return next(iter(_versions_of(package.record, before)), None)
+
+
+def _state_of(record: Record, before: JsonObject | None) -> dict[str, str]:
+    """Logical path → digest of the record as the root has it: another of the work's may have been written since."""
+    written = _versions_of(record, before)
+    return ocfl.state(before, written[-1]) if before and written else {}
+
+
+def _versions_of(record: Record, before: JsonObject | None) -> list[int]:
+    """The object's versions that hold this record, in order."""
+    marker = _marker(record)
+    versions = (before or {}).get("versions", {})
+    return sorted(int(name[1:]) for name, one in versions.items() if one["message"].startswith(marker))
 
 
 def _marker(record: Record) -> str:

@@ -209,6 +209,25 @@ def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: i
     return [_record(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much there is of a record."""
+
+    record_id: int
+    concept_id: int
+    file_count: int
+
+
+def sizes(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:
+    """Of each record, by id; ids that are no records are left out."""
+    rows = tx.execute(
+        sa.select(record.c.id, record.c.concept_id, record.c.file_count)
+        .where(record.c.id.in_(record_ids))
+        .order_by(record.c.id)
+    )
+    return [Size(row.id, row.concept_id, row.file_count) for row in rows]
+
+
 def events(tx: Transaction, record_id: int) -> list[Event]:
     """The record's PREMIS events in the order of their time."""
     rows = tx.execute(sa.select(event).where(event.c.record_id == record_id).order_by(event.c.at, event.c.id))
@@ -433,6 +452,11 @@ def lease_works(
         .where(record.c.id.in_(record_ids), concept.c.lease_owner == owner)
     )
     return set(tx.execute(held).scalars())
+
+
+def renew_works(tx: Transaction, *, owner: str, until: datetime) -> None:
+    """Prolong the leases of storage objects that are still the owner's."""
+    tx.execute(sa.update(concept).where(concept.c.lease_owner == owner).values(lease_until=until))
 
 
 def unlease_works(tx: Transaction, *, owner: str) -> None:

@@ -89,12 +89,10 @@ def next_inventory(
     return inventory
 
 
-def current_state(inventory: JsonObject | None) -> dict[str, str]:
-    """Logical path → digest of the newest version."""
-    if inventory is None:
-        return {}
-    state = inventory["versions"][inventory["head"]]["state"]
-    return {path: digest for digest, paths in state.items() for path in paths}
+def state(inventory: JsonObject, number: int) -> dict[str, str]:
+    """Logical path → digest of a version."""
+    paths_of = inventory["versions"][f"v{number}"]["state"]
+    return {path: digest for digest, paths in paths_of.items() for path in paths}
 
 
 def place_of(inventory: JsonObject | None, digest: str) -> str | None:
