@@ -14,6 +14,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 # The engine's Go runtime reads these when it is loaded. It is called by one thread at a time, so a second processor
 # of its own, and collecting garbage after every few files, only cost.
@@ -44,6 +45,8 @@ class Sample:
     _at: int = 0
 
     def feed(self, block: bytes | memoryview) -> None:
+        # What a file has grown by since it was measured is nobody's: it will be rejected.
+        block = block[: max(0, self.size - self._at)]
         wanted = (self.size if self.size <= WHOLE else HEAD) - len(self.head)
         if wanted > 0:
             self.head += block[:wanted]
@@ -59,11 +62,15 @@ def identify(name: str, sample: Sample) -> Identification:
         return Identification(puid="", warning="empty file", tool=_TOOL)
     suffix = PurePosixPath(name).suffix
     is_usable = suffix.isascii() and suffix[1:].isalnum() and len(suffix) < 20
-    with tempfile.NamedTemporaryFile(
-        dir=_memory(), prefix="headrace-", suffix=suffix if is_usable else ""
-    ) as file:
-        _fill(file.fileno(), sample)
-        return _read(file.name)
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=_memory(), prefix="headrace-", suffix=suffix if is_usable else ""
+        ) as file:
+            _fill(file.file, sample)
+            return _read(file.name)
+    except OSError as error:
+        # No room for the sample, or the engine's own trouble: no reason to refuse the file.
+        return Identification(puid="", warning=f"not identified: {error}", tool=_TOOL)
 
 
 def _memory() -> Path | None:
@@ -71,21 +78,17 @@ def _memory() -> Path | None:
     return shared if shared.is_dir() and os.access(shared, os.W_OK) else None
 
 
-def _fill(descriptor: int, sample: Sample) -> None:
-    os.write(descriptor, sample.head)
-    if sample.tail:
-        is_container = sample.head.startswith(_ZIP)
-        os.pwrite(
-            descriptor, sample.tail, sample.size - len(sample.tail) if is_container else len(sample.head)
-        )
+def _fill(file: IO[bytes], sample: Sample) -> None:
+    file.write(sample.head)
+    if sample.tail and sample.head.startswith(_ZIP):
+        file.seek(sample.size - len(sample.tail))
+    file.write(sample.tail)
+    file.flush()
 
 
 def _read(path: str) -> Identification:
-    try:
-        with _ENGINE:
-            answer = pygfried.identify(path, detailed=True)
-    except OSError as error:
-        return Identification(puid="", warning=f"not identified: {error}", tool=_TOOL)
+    with _ENGINE:
+        answer = pygfried.identify(path, detailed=True)
     matches = answer["files"][0].get("matches") or []
     if not matches:
         return UNIDENTIFIED

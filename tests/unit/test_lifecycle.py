@@ -80,7 +80,7 @@ def test_only_planned_and_sealed_deposits_are_open(state: DepositState) -> None:
     assert is_open(state) is (state in (DepositState.PLANNED, DepositState.SEALED))
 
 
-@pytest.mark.parametrize(("state", "event"), product(FINAL, DepositEvent))
+@pytest.mark.parametrize(("state", "event"), list(product(sorted(FINAL), DepositEvent)))
 def test_what_cannot_happen_says_what_and_where(state: DepositState, event: DepositEvent) -> None:
     """A refused step is a conflict that a person understands."""
     with pytest.raises(Conflict, match=f"a deposit that is {state} cannot {event}"):
