@@ -43,6 +43,8 @@ _DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
     (_D.SEALED, _E.RETRY): _D.PLANNED,
     (_D.HELD, _E.RETRY): _D.PLANNED,
     (_D.HELD, _E.HOLD): _D.HELD,
+    (_D.PLANNED, _E.SUPERSEDE): _D.SUPERSEDED,
+    (_D.SEALED, _E.SUPERSEDE): _D.SUPERSEDED,
     (_D.HELD, _E.SUPERSEDE): _D.SUPERSEDED,
     (_D.PLANNED, _E.CANCEL): _D.CANCELLED,
     (_D.SEALED, _E.CANCEL): _D.CANCELLED,

@@ -22,6 +22,7 @@ from pipeline.model import (
     FileState,
     JsonObject,
     PlannedFile,
+    RecordState,
     ScanStatus,
 )
 
@@ -55,6 +56,14 @@ class PublishedVersion:
     record_id: int
     fingerprint: str
     description: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedWork:
+    """A work whose newest version is in service."""
+
+    concept_id: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,22 @@ def known(tx: Transaction, collection: str, keys: Sequence[str]) -> dict[str, Kn
     return {key: Known(id_, latest.get(id_), pending.get(id_)) for key, id_ in concepts.items()}
 
 
+def published_works(tx: Transaction, collection: str, *, after: int, limit: int) -> list[PublishedWork]:
+    """Works of a collection in service, by id from behind `after` on."""
+    rows = tx.execute(
+        sa.select(concept.c.id, concept.c.key)
+        .join(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
+        .where(
+            concept.c.collection == collection,
+            concept.c.id > after,
+            record.c.state == RecordState.PUBLISHED,
+        )
+        .order_by(concept.c.id)
+        .limit(limit)
+    )
+    return [PublishedWork(row.id, row.key) for row in rows]
+
+
 def add(tx: Transaction, new: Sequence[JsonObject]) -> list[int]:
     """Add plan lines (columns of `deposit`); their ids, in order."""
     if not new:
@@ -128,9 +153,15 @@ def renew(tx: Transaction, deposit_id: int, values: Mapping[str, Any]) -> None:
 
 
 def supersede(tx: Transaction, old: Deposit, new_id: int) -> None:
-    """A new deposit takes the place of one that was held, with the files that it holds."""
+    """A new deposit takes the place of one that was not published, with the files that it holds."""
     move(tx, [old], DepositEvent.SUPERSEDE)
     tx.execute(sa.update(deposit_file).where(deposit_file.c.deposit_id == old.id).values(deposit_id=new_id))
+
+
+def give_up(tx: Transaction, chosen: Sequence[Deposit]) -> None:
+    """What deposits were to change is not to be changed any more: nothing takes their place."""
+    move(tx, chosen, DepositEvent.SUPERSEDE)
+    forget_files(tx, [one.id for one in chosen])
 
 
 def find_files(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None:
@@ -370,10 +401,14 @@ def complete(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
 
 
 def by_key(tx: Transaction, accession_id: str, keys: Sequence[str]) -> dict[str, int]:
-    """Ids of the accession's newest deposits by record key."""
+    """Ids of the accession's newest deposits by record key, without those that were superseded."""
     rows = tx.execute(
         sa.select(deposit.c.key, deposit.c.id)
-        .where(deposit.c.accession_id == accession_id, deposit.c.key.in_(keys))
+        .where(
+            deposit.c.accession_id == accession_id,
+            deposit.c.key.in_(keys),
+            deposit.c.state != DepositState.SUPERSEDED,
+        )
         .order_by(deposit.c.id)
     )
     return {row.key: row.id for row in rows}

@@ -19,9 +19,10 @@ from typing import TypeVar
 from pipeline import codec
 from pipeline.catalogue import Transaction, accessions, communities, deposits, identifiers, records
 from pipeline.catalogue.accessions import Stage
-from pipeline.catalogue.deposits import Deposit, FoundFile, Known
+from pipeline.catalogue.deposits import Deposit, FoundFile, Known, PublishedWork
 from pipeline.errors import Conflict, Interrupted, OutOfSpace
 from pipeline.ingest import manifest
+from pipeline.ingest.absence import absent_lines, absent_works, gone
 from pipeline.ingest.custody import CustodyTerms, FileReport, Unit
 from pipeline.ingest.manifest import SurveyedRecord
 from pipeline.ingest.planning import Decision, Step, decide, refusals, resolve
@@ -44,6 +45,8 @@ Item = TypeVar("Item")
 
 LEASE = timedelta(seconds=30)
 BATCH = 500
+LISTED = 10_000
+"""Lines of a report that are shown one by one."""
 _FILE_BATCH = 5000
 _LARGE = 64 << 20
 _UNIT_BYTES = 256 << 20
@@ -94,6 +97,13 @@ class Plan:
     bytes_to_ingest: int = 0
     held_before: list[int] = field(default_factory=list)
     refused: list[Problem] = field(default_factory=list)
+    gone: list[Problem] = field(default_factory=list)
+    gone_total: int = 0
+
+    def note_gone(self, works: Sequence[PublishedWork]) -> None:
+        """All of them count; as many as a report lists are named."""
+        self.gone_total += len(works)
+        self.gone += [gone(one.key) for one in works[: LISTED - len(self.gone)]]
 
 
 # ---------------------------------------------------------------- planning
@@ -105,10 +115,14 @@ def assess(services: Services, survey: Path, run: Run) -> Plan:
     with services.catalogue.read() as tx:
         unfinished = accessions.unfinished(tx, run.collection)
     plan_.accession_id = unfinished.id if unfinished else None
+    met = array("q")
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.read() as tx:
             for surveyed, decision, known in _decide(tx, batch, run, plan_.accession_id, today=today):
                 _tally(plan_, surveyed, decision, known)
+                met.extend([known.concept_id] if known else [])
+    for works in absent_works(services.catalogue, run.collection, sorted(met)):
+        plan_.note_gone(works)
     return plan_
 
 
@@ -120,21 +134,28 @@ def plan(
     anew. Raises `Conflict` while another run works on the collection."""
     plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
+    met = array("q")  # the work of each
     unchanged = 0
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.write() as tx:
             decided = _decide(tx, batch, run, plan_.accession_id, today=today)
-            if plan_.accession_id is None and any(_writes(decision) for _, decision, _ in decided):
+            if plan_.accession_id is None and any(_changes(decision) for _, decision, _ in decided):
                 plan_.accession_id = _begin(tx, services, run)
+            for concept_id, deposit_id in _write_lines(tx, services, run, plan_.accession_id or "", decided):
+                met.append(concept_id)
+                deposit_of.append(deposit_id)
             unchanged += _unchanged(tx, plan_.accession_id or "", decided)
-            deposit_of.extend(_write_lines(tx, services, run, plan_.accession_id or "", decided))
         _sweep(services, _given_up(decided))
         for surveyed, decision, known in decided:
             _tally(plan_, surveyed, decision, known)
         checkpoint()
+    met = array("q", sorted(met))
     if plan_.accession_id is not None:
+        _give_up_absent(services, plan_.accession_id, met)
         _plan_files(services, survey, run, plan_.accession_id, deposit_of, checkpoint)
         _report_survey(services, survey, plan_.accession_id)
+    _report_gone(services, run, plan_, met)
+    if plan_.accession_id is not None:
         with services.catalogue.write() as tx:
             # The lines kept from a run before this one included, and without what needs no reading after all.
             plan_.files_to_ingest, plan_.bytes_to_ingest = deposits.left_to_read(tx, plan_.accession_id)
@@ -225,6 +246,10 @@ def _description(surveyed: SurveyedRecord) -> JsonObject | None:
     return codec.description_to_json(surveyed.description) if surveyed.description else None
 
 
+def _changes(decision: Decision) -> bool:
+    return _writes(decision) or decision.step is Step.GIVE_UP
+
+
 def _writes(decision: Decision) -> bool:
     return decision.step in (Step.BEGIN, Step.RENEW)
 
@@ -232,13 +257,14 @@ def _writes(decision: Decision) -> bool:
 def _unchanged(tx: Transaction, accession_id: str, decided: Sequence[_Decided]) -> int:
     """How many records are as they were before the accession. Those that an earlier run of it dealt with are in its
     plan already, and count there."""
-    keys = [surveyed.key for surveyed, decision, _ in decided if decision.step is Step.UNCHANGED]
+    as_before = (Step.UNCHANGED, Step.GIVE_UP)
+    keys = [surveyed.key for surveyed, decision, _ in decided if decision.step in as_before]
     return len(keys) - len(deposits.by_key(tx, accession_id, keys))
 
 
 def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> None:
     plan_.records += 1
-    if decision.step is Step.UNCHANGED:
+    if decision.step in (Step.UNCHANGED, Step.GIVE_UP):
         plan_.unchanged += 1
         return
     if decision.step is Step.KEEP and decision.state is DepositState.HELD and known and known.pending:
@@ -262,12 +288,14 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
 
 def _write_lines(
     tx: Transaction, services: Services, run: Run, accession_id: str, decided: Sequence[_Decided]
-) -> list[int]:
-    """Write a batch of plan lines, ids in the plan's order; per record the deposit that wants its files, or -1."""
+) -> list[tuple[int, int]]:
+    """Write a batch of plan lines, ids in the plan's order; per record its work, and the deposit that wants its files
+    or -1."""
     begun = [one for one in decided if one[1].step is Step.BEGIN]
     rows = _new_rows(tx, services, run, accession_id, begun)
     new_ids = dict(zip((surveyed.key for surveyed, _, _ in begun), deposits.add(tx, rows), strict=True))
-    wants: list[int] = []
+    works = {row["key"]: row["concept_id"] for row in rows}
+    written: list[tuple[int, int]] = []
     without_files: list[int] = []
     refused: list[tuple[int | None, Problem]] = []
     for surveyed, decision, known in decided:
@@ -283,18 +311,32 @@ def _write_lines(
             and decision.state is DepositState.PLANNED
             and decision.action is not DepositAction.REVISION
         )
-        wants.append(deposit_id if (_writes(decision) and decision.reads) or keeps_files else -1)
+        wants = (_writes(decision) and decision.reads) or keeps_files
+        concept_id = known.concept_id if known else works[surveyed.key]
+        written.append((concept_id, deposit_id if wants else -1))
+        if _writes(decision) and decision.action is DepositAction.REVISION:
+            without_files.append(deposit_id)
         if _writes(decision):
             refused += [(deposit_id, problem) for problem in refusals(surveyed)]
     accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
     accessions.report(tx, accession_id, Stage.INTAKE, refused)
     deposits.forget_files(tx, without_files)
-    return wants
+    deposits.give_up(tx, _reverted(decided))
+    return written
+
+
+def _reverted(decided: Sequence[_Decided]) -> list[Deposit]:
+    """Lines of records that are as they are published again."""
+    return [
+        known.pending
+        for _, decision, known in decided
+        if decision.step is Step.GIVE_UP and known and known.pending
+    ]
 
 
 def _given_up(decided: Sequence[_Decided]) -> list[Deposit]:
-    """Planned versions in whose stead only the description of the published one is changed."""
-    return [
+    """Planned versions that will not be: nothing of the published one is changed, or only its description."""
+    return _reverted(decided) + [
         known.pending
         for _, decision, known in decided
         if _writes(decision) and decision.action is DepositAction.REVISION and known and known.pending
@@ -394,6 +436,25 @@ def _plan_files(
         deposits.count_files(tx, accession_id)
 
 
+def _give_up_absent(services: Services, accession_id: str, met: Sequence[int]) -> None:
+    """What was planned by an earlier run and is gone from the source cannot be read."""
+    for lines in absent_lines(services.catalogue, accession_id, met):
+        with services.catalogue.write() as tx:
+            deposits.give_up(tx, lines)
+        _sweep(services, lines)
+
+
+def _report_gone(services: Services, run: Run, plan_: Plan, met: Sequence[int]) -> None:
+    """Name the published records that are gone from the source; where nothing is written, in the plan alone."""
+    for works in absent_works(services.catalogue, run.collection, met):
+        if plan_.accession_id is None:
+            plan_.note_gone(works)
+            continue
+        with services.catalogue.write() as tx:
+            problems = [(None, gone(one.key)) for one in works]
+            accessions.report(tx, plan_.accession_id, Stage.SURVEY, problems)
+
+
 def _report_survey(services: Services, survey: Path, accession_id: str) -> None:
     """Put what the survey found wrong into the accession's report, with the deposit that it is about."""
     with services.catalogue.write() as tx:
@@ -420,16 +481,17 @@ def terms(services: Services, accession_id: str, source_root: str) -> CustodyTer
     )
 
 
-def require_room(services: Services) -> None:
-    """Raises `OutOfSpace` where the store has less room than must stay free."""
+def require_room(services: Services, *, reserved: int = 0) -> None:
+    """Raises `OutOfSpace` where the store, with `reserved` bytes more in it, has less room than must stay free."""
     room = services.store.room()
     if room is None:
         return
     free, total = room
     least = services.settings.min_free or min(total // 20, _LEAST_FREE)
-    if free < least:
+    if free - reserved < least:
+        wanted = f", {reserved:,} are to come" if reserved else ""
         raise OutOfSpace(
-            f"only {free:,} bytes are free in the store, {least:,} must stay free",
+            f"only {free:,} bytes are free in the store{wanted}, {least:,} must stay free",
             remedy="make room on its disk (or lower HEADRACE_MIN_FREE), then run the same command again",
         )
 

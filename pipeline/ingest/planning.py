@@ -83,11 +83,13 @@ def _embargo_over(key: str, today: date) -> Problem:
 
 
 class Step(StrEnum):
-    """`begin` makes a line of the plan, `renew` begins one anew in place, `keep` goes on with one as it is."""
+    """`begin` makes a line of the plan, `renew` begins one anew in place, `keep` goes on with one as it is, `give up`
+    ends one: the record is as it is published again."""
 
     BEGIN = "begin"
     RENEW = "renew"
     KEEP = "keep"
+    GIVE_UP = "give up"
     UNCHANGED = "unchanged"
 
 
@@ -119,7 +121,7 @@ def decide(
     action, reads = DepositAction.VERSION if latest else DepositAction.NEW, description is not None
     if latest and not has_faults and not checksum and latest.fingerprint == surveyed.fingerprint:
         if _equal(latest.description, description):
-            return Decision(Step.UNCHANGED)
+            return Decision(Step.GIVE_UP if known and known.pending else Step.UNCHANGED)
         action, reads = DepositAction.REVISION, False
     step = Step.BEGIN
     if known and known.pending:

@@ -14,12 +14,10 @@ from pipeline import codec
 from pipeline.catalogue import accessions, deposits, records
 from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
-from pipeline.ingest.accession import Plan
+from pipeline.ingest.accession import LISTED, Plan
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import DepositState, Dissemination, JsonObject, Outcome, Problem
 from pipeline.services import Services
-
-LISTED = 10_000
 
 
 def of_accession(services: Services, accession_id: str) -> JsonObject:
@@ -47,6 +45,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         "planned": tally.get(DepositState.PLANNED, 0) + tally.get(DepositState.SEALED, 0),
         "problems": [codec.problem_to_json(one) for one in listed],
         "problems_total": sum(counts.values()),
+        "problems_by_outcome": counts,
         "files": files,
         "bytes": size,
         "bytes_read": bytes_read,
@@ -76,10 +75,10 @@ def of_run(services: Services, plan: Plan, survey: Path, seconds: dict[str, floa
             "bytes_read": 0,
             "unchanged": plan.unchanged,
         }
-        extra = [*islice(manifest.read_problems(survey), LISTED), *before]
+        extra = [*islice(manifest.read_problems(survey), LISTED), *before, *plan.gone]
     document["held"] += len(plan.held_before)
     document["problems"] = (document["problems"] + [codec.problem_to_json(one) for one in extra])[:LISTED]
-    document["problems_total"] += len(extra)
+    document["problems_total"] += len(extra) + plan.gone_total - len(plan.gone)
     document["seconds"] = seconds
     return document
 
@@ -112,19 +111,30 @@ def of_plan(plan: Plan, surveyed: Surveyed, services: Services) -> JsonObject:
         "files_to_ingest": plan.files_to_ingest,
         "bytes_to_ingest": plan.bytes_to_ingest,
         "likely_duplicates": manifest.likely_duplicates(surveyed.folder),
-        "problems": [codec.problem_to_json(one) for one in (found + before + plan.refused)[:LISTED]],
-        "problems_total": sum(summary.problems.values()) + len(before) + len(plan.refused),
+        "problems": [
+            codec.problem_to_json(one) for one in (found + before + plan.refused + plan.gone)[:LISTED]
+        ],
+        "problems_total": sum(summary.problems.values()) + len(before) + len(plan.refused) + plan.gone_total,
     }
 
 
-def write_problems(problems: Iterable[Problem], path: Path) -> int:
-    """Write all problems into a JSON Lines or Parquet file, by its suffix; how many. Raises `Misconfigured`."""
+def require_writable(path: Path) -> None:
+    """Raises `Misconfigured` where `write_problems` could not write, before any work is done."""
     if path.suffix not in (".jsonl", ".parquet"):
         raise Misconfigured(
             f"{path} is neither .jsonl nor .parquet",
             field="--report",
             remedy="name the report *.jsonl or *.parquet",
         )
+    if not path.absolute().parent.is_dir():
+        raise Misconfigured(
+            f"there is no folder {path.absolute().parent}", field="--report", remedy="make it first"
+        )
+
+
+def write_problems(problems: Iterable[Problem], path: Path) -> int:
+    """Write all problems into a JSON Lines or Parquet file, by its suffix; how many. Raises `Misconfigured`."""
+    require_writable(path)
     rows = (codec.problem_to_json(one) for one in problems)
     number = 0
     if path.suffix == ".jsonl":
@@ -146,7 +156,9 @@ def write_problems(problems: Iterable[Problem], path: Path) -> int:
 def is_clean(document: JsonObject) -> bool:
     """Whether nothing was rejected, quarantined or held."""
     bad = (Outcome.REJECTED, Outcome.QUARANTINED)
-    return document["held"] == 0 and not any(one["outcome"] in bad for one in document["problems"])
+    counted = document.get("problems_by_outcome", {})
+    listed = (one["outcome"] for one in document["problems"])
+    return not (document["held"] or any(counted.get(one) for one in bad) or any(one in bad for one in listed))
 
 
 def _record(shown: Dissemination) -> JsonObject:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.ingest import report
 from tests.instance import Instance, codes, open_instance, write_record
 from tests.ocfl_root import problems
 
@@ -79,3 +82,94 @@ def test_an_embargo_that_is_over_is_refused_where_it_is_new(
         assert (document["held"], codes(document)) == (1, [("harbour", "", "embargo-over")])
     write_record(source / "harbour", {}, access_right="embargoed", embargo_date="2026-04-01")
     assert instance.ingest(source)["held"] == 0
+
+
+# ---------------------------------------------------------------- what was planned, and is not any more
+
+
+def change_back(source: Path, name: str, content: bytes, mtime_ns: int) -> None:
+    path = source / "harbour" / name
+    path.write_bytes(content)
+    os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_version_whose_source_was_changed_back_is_given_up(
+    instance: Instance, source: Path, *, read: bool
+) -> None:
+    """Whether its files were read already or not: unchanged, and nothing stays in staging."""
+    instance.ingest(source)
+    before = (source / "harbour" / "readings.csv").stat().st_mtime_ns
+    write_record(source / "harbour", {"readings.csv": b"other\n"})
+    stopped = instance.attempt(source)
+    if read:
+        stopped.take_in()
+    instance.clock.move(minutes=1)
+    change_back(source, "readings.csv", b"1,2\n", before)
+    document = instance.ingest(source)
+    assert (document["accession"], document["unchanged"]) == (stopped.accession_id, 1)
+    assert (document["records"], document["held"], document["planned"]) == ([], 0, 0)
+    assert list((instance.store / "staging").rglob("*")) == []
+    assert instance.row_counts()["deposit_file"] == 0
+    assert instance.ingest(source)["accession"] is None
+
+
+def test_a_held_version_whose_source_was_changed_back_is_held_no_more(
+    instance: Instance, source: Path
+) -> None:
+    """Nor told of as a problem."""
+    instance.ingest(source)
+    before = (source / "harbour" / "readings.csv").stat().st_mtime_ns
+    write_record(source / "harbour", {"readings.csv": b"other\n"})
+    (source / "harbour" / "SHA256SUMS").write_text(f"{'0' * 64}  readings.csv\n", encoding="utf-8")
+    assert instance.ingest(source)["held"] == 1
+    change_back(source, "readings.csv", b"1,2\n", before)
+    (source / "harbour" / "SHA256SUMS").unlink()
+    document = instance.ingest(source)
+    assert (document["held"], document["unchanged"], document["problems"]) == (0, 1, [])
+    assert instance.row_counts()["deposit_file"] == 0
+
+
+def test_a_version_that_was_planned_and_became_a_revision_reads_no_file(
+    instance: Instance, source: Path
+) -> None:
+    """Its planned files are forgotten with it, so that the run comes to its end."""
+    instance.ingest(source)
+    before = (source / "harbour" / "readings.csv").stat().st_mtime_ns
+    write_record(source / "harbour", {"readings.csv": b"other\n"})
+    instance.attempt(source)
+    instance.clock.move(minutes=1)
+    change_back(source, "readings.csv", b"1,2\n", before)
+    write_record(source / "harbour", {}, title="Harbour gauge")
+    document = instance.ingest(source)
+    assert (document["state"], document["bytes_read"], document["held"]) == ("completed", 0, 0)
+    assert instance.record(2).revision == 2
+    assert instance.row_counts()["deposit_file"] == 0
+
+
+def test_a_planned_record_that_is_gone_from_the_source_is_given_up(instance: Instance, source: Path) -> None:
+    """It is not read, and holds nobody up."""
+    write_record(source / "lighthouse", {"notes.txt": b"calm\n"})
+    instance.attempt(source)
+    instance.clock.move(minutes=1)
+    shutil.rmtree(source / "lighthouse")
+    document = instance.ingest(source)
+    assert (document["state"], document["held"], document["problems"]) == ("completed", 0, [])
+    assert document["records_total"] == 1
+
+
+def test_a_published_record_that_is_gone_from_the_source_is_reported(
+    instance: Instance, source: Path
+) -> None:
+    """In every run, whether it has anything else to do or not; the record stays."""
+    write_record(source / "lighthouse", {"notes.txt": b"calm\n"})
+    instance.ingest(source)
+    shutil.rmtree(source / "lighthouse")
+    document = instance.ingest(source)
+    assert (document["accession"], document["unchanged"]) == (None, 1)
+    assert (codes(document), document["problems_total"]) == ([("lighthouse", "", "gone")], 1)
+    write_record(source / "pier", {"notes.txt": b"rain\n"})
+    document = instance.ingest(source)
+    assert (document["records_total"], codes(document)) == (1, [("lighthouse", "", "gone")])
+    assert report.is_clean(document)
+    assert instance.files(4) == {"notes.txt": b"calm\n"}

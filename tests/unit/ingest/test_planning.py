@@ -187,6 +187,6 @@ def test_a_held_version_is_taken_up_when_the_source_is_mended() -> None:
 
 
 def test_a_source_that_went_back_to_what_is_published_is_unchanged() -> None:
-    """Whatever version of it was held meanwhile."""
+    """Whatever version of it was held meanwhile is given up."""
     held = pending(DepositState.HELD, TOUCHED, accession_id=ANOTHERS, version=True)
-    assert decided(SURVEYED, held).step is Step.UNCHANGED
+    assert decided(SURVEYED, held).step is Step.GIVE_UP
