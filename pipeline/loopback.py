@@ -38,6 +38,18 @@ def known_port(home: Path, name: str, preferred: int | None = None) -> int:
     return remembered_port(home, name, preferred)
 
 
+def keep_port(home: Path, name: str, port: int) -> int:
+    """Remember the port that somebody chose for the server called `name`."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "ports.json").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        ports = {**_parse(file.read()), name: port}
+        file.truncate(0)
+        file.write(json.dumps(ports))
+    return port
+
+
 def remembered_port(home: Path, name: str, preferred: int | None = None) -> int:
     """The port of the server called `name` in the instance at `home`, the same as last time if it is free.
 

@@ -234,10 +234,16 @@ class UnitResult(Generic[U, R]):
 
 class Compute(Protocol):
     def map_unordered(
-        self, function: Callable[[U], R], units: Iterable[U], *, in_flight: int
+        self,
+        function: Callable[[U], R],
+        units: Iterable[U],
+        *,
+        in_flight: int,
+        tick: Callable[[], None] = lambda: None,
     ) -> Iterator[UnitResult[U, R]]:
         """Run `function` on every unit, at most `in_flight` at a time, results as they come. The units'
-        iterator is drawn from only as room appears. Closing the generator cancels what has not begun."""
+        iterator is drawn from only as room appears. Closing the generator cancels what has not begun. While it
+        waits for results it calls `tick` several times a second; what that raises ends it."""
 
     def slots(self) -> int:
         """How many units can run at once now."""

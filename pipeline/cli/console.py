@@ -13,7 +13,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Column, Table
 
-from pipeline.errors import HeadraceError, Misconfigured, Rejected
+from pipeline.errors import HeadraceError, Missing, Rejected
 from pipeline.model import JsonObject
 
 
@@ -53,9 +53,8 @@ def fail(error: HeadraceError) -> NoReturn:
 
 
 def exit_code(error: HeadraceError) -> Exit:
-    if isinstance(error, Misconfigured | Rejected) or error.code in ("missing", "conflict"):
-        return Exit.USAGE
-    return Exit.STOPPED
+    # A conflict is somebody else at work: the same command may succeed later.
+    return Exit.USAGE if isinstance(error, Rejected | Missing) else Exit.STOPPED
 
 
 def fail_unexpected(error: BaseException, home: Path) -> NoReturn:

@@ -29,7 +29,7 @@ from pipeline.cli.console import (
     show_problems,
     table,
 )
-from pipeline.errors import HeadraceError, Misconfigured
+from pipeline.errors import HeadraceError
 from pipeline.flows.server import PrefectServer, flow_environment, standing_server
 from pipeline.ingest import accession, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
@@ -90,8 +90,8 @@ def ingest(
       headrace ingest files.csv --metadata defaults.json --dry-run
       headrace ingest ./bag --json --report problems.jsonl
     """
-    if report_file is not None and report_file.suffix not in (".jsonl", ".parquet"):
-        raise Misconfigured(f"{report_file} is neither .jsonl nor .parquet", field="--report")
+    if report_file is not None:
+        report.require_writable(report_file)
     default = survey.read_default_metadata(metadata_file) if metadata_file else None
     options = IngestOptions(collection, owner, community, default, checksum, allow_partial)
     settings = load_settings()
@@ -101,7 +101,7 @@ def ingest(
         _dry_run(settings, located, options, as_json=as_json)
         return
     say(f"ingesting the collection [bold]{opened.collection}[/]")
-    _run(settings, located, options, retry_of="", as_json=as_json, report_file=report_file)
+    _run(settings, located, options, opened.collection, as_json=as_json, report_file=report_file)
 
 
 @click.command()
@@ -124,7 +124,15 @@ def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  
         found = accessions.get(tx, accession_id)
     options = IngestOptions(**found.options)
     survey.open_(found.source, options)
-    _run(settings, found.source, options, retry_of=accession_id, as_json=as_json, report_file=report_file)
+    _run(
+        settings,
+        found.source,
+        options,
+        found.collection,
+        retry_of=accession_id,
+        as_json=as_json,
+        report_file=report_file,
+    )
 
 
 @click.command()
@@ -172,8 +180,9 @@ def _run(
     settings: Settings,
     source: str,
     options: IngestOptions,
+    collection: str,
     *,
-    retry_of: str,
+    retry_of: str = "",
     as_json: bool,
     report_file: Path | None,
 ) -> None:
@@ -200,7 +209,9 @@ def _run(
             finally:
                 flows.attendant.reset(token)
                 flows.flush_logs()
-        _conclude(state, stop, server, settings, as_json=as_json, report_file=report_file)
+        _conclude(
+            state, stop, server, settings, as_json=as_json, report_file=report_file, collection=collection
+        )
 
 
 def _prepare(server: PrefectServer, settings: Settings) -> None:
@@ -217,10 +228,13 @@ def _conclude(
     *,
     as_json: bool,
     report_file: Path | None,
+    collection: str,
 ) -> None:
     run_url = f"{server.ui_url}/runs/flow-run/{state.state_details.flow_run_id}"
     if state.is_cancelled():
         say(f"[yellow]stopped:[/] {state.message}")
+        if as_json:
+            print_json({**_so_far(settings, collection), "ui": run_url})
         sys.exit(Exit.INTERRUPTED if stop.signal == signal.SIGINT else Exit.STOPPED)
     if not state.is_completed():
         error = state.result(raise_on_failure=False)
@@ -239,6 +253,18 @@ def _conclude(
     else:
         _show(document)
     sys.exit(Exit.DONE if report.is_clean(document) else Exit.PROBLEMS)
+
+
+def _so_far(settings: Settings, collection: str) -> JsonObject:
+    """The report of an accession that was stopped; that of none where none was begun."""
+    with wiring.open_services(settings) as services:
+        with services.catalogue.read() as tx:
+            begun = accessions.latest(tx, collection)
+        return (
+            {"accession": None, "state": "stopped"}
+            if begun is None
+            else report.of_accession(services, begun.id)
+        )
 
 
 def _write_report(settings: Settings, document: JsonObject, path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 from rich.markup import escape
 
 from pipeline import codec, wiring
 from pipeline.catalogue import accessions, outbox, records
+from pipeline.catalogue.outbox import Parked
 from pipeline.cli.console import out, print_json, say, show_problems, table
 from pipeline.ingest import report
 from pipeline.model import AccessionState, Dissemination, JsonObject
@@ -50,6 +53,7 @@ def _show_all(services: Services, *, as_json: bool) -> None:
     with services.catalogue.read() as tx:
         listed = accessions.everything(tx)
         waiting = outbox.waiting(tx)
+        parked = outbox.parked(tx)
     now = services.now()
     rows: list[JsonObject] = [
         {
@@ -65,7 +69,7 @@ def _show_all(services: Services, *, as_json: bool) -> None:
     ]
     effects = [{"kind": one.kind, "due": one.due, "parked": one.parked} for one in waiting]
     if as_json:
-        print_json({"accessions": rows, "effects": effects})
+        print_json({"accessions": rows, "effects": effects, "parked": [asdict(one) for one in parked]})
         return
     if not rows:
         say("no accession yet: `headrace ingest SOURCE` begins one")
@@ -86,6 +90,19 @@ def _show_all(services: Services, *, as_json: bool) -> None:
     out.print(shown)
     for one in waiting:
         say(f"{one.kind}: {one.due:,} waiting, {one.parked:,} parked")
+    _show_parked(parked)
+
+
+def _show_parked(parked: Sequence[Parked]) -> None:
+    if not parked:
+        return
+    shown = table("effect", "record", "accession", "attempts", "error", title="parked")
+    for one in parked:
+        shown.add_row(
+            one.kind, str(one.record_id), one.accession_id or "", str(one.attempts), escape(one.error)
+        )
+    out.print(shown)
+    say("once mended: headrace retry ACCESSION")
 
 
 def _state(state: AccessionState, *, is_worked_on: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
-from pipeline.cli import accounts, check, ingest, inspect, serve
+from pipeline.cli import accounts, check, indexing, ingest, inspect, serve
 from pipeline.cli.console import Exit, fail, fail_unexpected
 from pipeline.errors import HeadraceError
 
@@ -44,6 +44,7 @@ for command in (
     serve.worker,
     inspect.status,
     inspect.search,
+    indexing.index,
     check.check,
     accounts.token,
     accounts.user,

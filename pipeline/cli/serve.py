@@ -18,7 +18,7 @@ from pipeline.cli.console import say
 from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.flows.server import flow_environment, standing_server
-from pipeline.loopback import LOOPBACK, remembered_port
+from pipeline.loopback import LOOPBACK, keep_port, remembered_port
 from pipeline.settings import Settings, load_settings
 from pipeline.supervisor import Child, Supervisor
 
@@ -39,7 +39,7 @@ def up(host: str, port: int) -> None:
       headrace up --port 8080
     """
     settings = load_settings()
-    port = port or settings.port or remembered_port(settings.home, wiring.GATEWAY, wiring.DEFAULT_PORT)
+    port = _port(settings, port)
     base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
     environment = {
         "HEADRACE_PORT": str(port),
@@ -69,6 +69,13 @@ def up(host: str, port: int) -> None:
         )
         code = supervisor.run()
     sys.exit(code)
+
+
+def _port(settings: Settings, chosen: int) -> int:
+    """The port to listen on, remembered so that every link of the instance has it."""
+    if chosen:
+        return keep_port(settings.home, wiring.GATEWAY, chosen)
+    return settings.port or remembered_port(settings.home, wiring.GATEWAY, wiring.DEFAULT_PORT)
 
 
 def _ready(base_url: str, ui_url: str, settings: Settings) -> None:
@@ -102,7 +109,9 @@ def serve(host: str, port: int) -> None:
     from gateway.app import serve as serve_gateway
 
     settings = load_settings()
-    serve_gateway(settings, host=host, port=port or wiring.gateway_port(settings))
+    port = _port(settings, port)
+    os.environ["HEADRACE_PORT"] = str(port)
+    serve_gateway(load_settings(), host=host, port=port)
 
 
 @click.command()

@@ -5,6 +5,7 @@ and a result is forgotten on the cluster as soon as it is here.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ R = TypeVar("R")
 
 CONNECT_TIMEOUT = 60
 """Seconds; long, for machines where everything starts at once."""
+
+_POLL = 0.01  # seconds between looks for results
+_TICK = 0.2  # seconds between two ticks
 
 ATTEMPTS = 2
 """How often a unit is handed in. Dask itself moves a unit to another worker three times before it says
@@ -57,7 +61,12 @@ class DaskCompute:
             return cls(client, "this machine", closing.pop_all())
 
     def map_unordered(
-        self, function: Callable[[U], R], units: Iterable[U], *, in_flight: int
+        self,
+        function: Callable[[U], R],
+        units: Iterable[U],
+        *,
+        in_flight: int,
+        tick: Callable[[], None] = lambda: None,
     ) -> Iterator[UnitResult[U, R]]:
         """As `Compute` says. A unit whose workers died runs again elsewhere; one that kills every worker it
         meets comes back with `Unavailable`. Raises `Unavailable` when the scheduler itself is lost."""
@@ -66,6 +75,7 @@ class DaskCompute:
         try:
             flights.launch(islice(source, in_flight))
             while flights:
+                flights.wait(tick)
                 result = flights.land()
                 if result is not None:
                     yield result
@@ -109,6 +119,15 @@ class _Flights(Generic[U, R]):
     def launch(self, units: Iterable[U]) -> None:
         for unit in units:
             self._submit(_Flight(unit))
+
+    def wait(self, tick: Callable[[], None]) -> None:
+        """Wait until a unit has come back, or the scheduler is lost."""
+        ticked = 0.0
+        while not self._completed.has_ready() and self._client.status == "running":
+            if time.monotonic() - ticked > _TICK:
+                tick()
+                ticked = time.monotonic()
+            time.sleep(_POLL)
 
     def land(self) -> UnitResult[U, R] | None:
         """Wait for the next unit to come back; None when it has to go out again."""

@@ -18,8 +18,10 @@ class InlineCompute:
         units: Iterable[U],
         *,
         in_flight: int,  # noqa: ARG002 - one at a time is within any bound
+        tick: Callable[[], None] = lambda: None,
     ) -> Iterator[UnitResult[U, R]]:
         for unit in units:
+            tick()
             try:
                 result = function(unit)
             except Exception as error:

@@ -125,6 +125,7 @@ class _Ingest:
     seconds: dict[str, float] = field(default_factory=dict)
     starting: float = 0.0  # seconds that starting workers took, which no figure counts
     _looked: float = 0.0
+    _handed_out: int = 0  # bytes of units that workers have: room that is as good as taken
     _artifact: UUID | None = None
 
     def run(self) -> JsonObject:
@@ -189,13 +190,15 @@ class _Ingest:
         if plan.files_to_ingest:
             with closing(self._open_compute()) as compute:
                 units = self._with_room(accession.units(self.services, terms))
-                for result in compute.map_unordered(run_unit, units, in_flight=2 * compute.slots() + 1):
+                in_flight = 2 * compute.slots() + 1
+                for result in compute.map_unordered(run_unit, units, in_flight=in_flight, tick=self._look):
                     if result.error is not None or result.result is None:
                         raise result.error or Interrupted("a worker answered nothing")
                     accession.settle(self.services, run, result.unit, result.result)
+                    self._handed_out -= result.unit.size
                     self.progress.add(
                         files=len(result.unit.files),
-                        size=sum(file.size for file in result.unit.files),
+                        size=result.unit.size,
                         rejected=sum(one.outcome.state is not FileState.IN_CUSTODY for one in result.result),
                     )
                     self._look(lambda: self._publish_whole(run, accession_id))
@@ -210,7 +213,8 @@ class _Ingest:
 
     def _with_room(self, units: Iterator[Unit]) -> Iterator[Unit]:
         for unit in units:
-            accession.require_room(self.services)
+            accession.require_room(self.services, reserved=self._handed_out + unit.size)
+            self._handed_out += unit.size
             yield unit
 
     def _publish_whole(self, run: Run, accession_id: str) -> None:

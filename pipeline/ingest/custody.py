@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ from pipeline.ingest.identify import identify
 from pipeline.ingest.sources import SourceReader, open_file
 from pipeline.ingest.sources.names import shown
 from pipeline.model import FileOutcome, FileState, Outcome, PlannedFile, Problem, ScanStatus
-from pipeline.ports import ObjectStore, Scanner
+from pipeline.ports import ObjectStore, Scanner, ScanSession
 from pipeline.store import layout
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
@@ -43,6 +44,11 @@ class Unit:
 
     terms: CustodyTerms
     files: tuple[PlannedFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +89,17 @@ def _take_file(store: ObjectStore, scanner: Scanner, terms: CustodyTerms, file: 
         reader = open_file(terms.source_root, file.path, file.size, file.mtime_ns)
     except Rejected as fault:
         return _rejected(file, fault.code, fault.message, fault.remedy, bytes_read=0)
-    with reader:
-        return _take_opened(store, scanner, terms, file, reader)
+    with reader, closing(scanner.begin(file.size)) as scan:
+        return _take_opened(store, scan, terms, file, reader)
 
 
 def _take_opened(
-    store: ObjectStore, scanner: Scanner, terms: CustodyTerms, file: PlannedFile, reader: SourceReader
+    store: ObjectStore, scan: ScanSession, terms: CustodyTerms, file: PlannedFile, reader: SourceReader
 ) -> FileReport:
     key = _staged_key(file)
     wanted = (terms.root_digest, *terms.digests, *file.declared)
     counted = _Counted(reader)
-    upload, scan = store.begin(key, file.size), scanner.begin(file.size)
+    upload = store.begin(key, file.size)
     try:
         taken = intake.take(counted, file.size, wanted, scan, upload)
         reader.still_same()
@@ -107,7 +113,6 @@ def _take_opened(
         )
     finally:
         upload.abort()
-        scan.close()
     outcome = FileOutcome(
         id=file.id,
         state=FileState.IN_CUSTODY,
