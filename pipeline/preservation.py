@@ -23,8 +23,9 @@ from functools import partial
 from typing import TypeVar
 
 from pipeline import codec
-from pipeline.catalogue import records
-from pipeline.catalogue.records import Holding, Size
+from pipeline.catalogue import records, works
+from pipeline.catalogue.records import Holding
+from pipeline.catalogue.works import Size
 from pipeline.errors import Corrupt, HeadraceError, Missing, Unavailable
 from pipeline.feeds import crosswalks
 from pipeline.model import (
@@ -69,38 +70,38 @@ def preserve(
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
         # The lease is the lock of the object: its versions are written one after the other.
-        leased = records.lease_works(tx, record_ids, owner=owner, now=services.now(), length=_LEASE)
-        sizes = records.sizes(tx, sorted(leased))
+        leased = works.lease(tx, record_ids, owner=owner, now=services.now(), length=_LEASE)
+        sizes = works.sizes(tx, sorted(leased))
     failed: dict[int, HeadraceError] = {
         id_: Unavailable("another process writes to the same object") for id_ in set(record_ids) - leased
     }
 
     def keep_lease() -> None:
         with services.catalogue.write() as tx:
-            records.renew_works(tx, owner=owner, until=services.now() + _LEASE)
+            works.renew(tx, owner=owner, until=services.now() + _LEASE)
         on_round()
 
     try:
         failed |= _preserve_leased(services, sizes, keep_lease)
     finally:
         with services.catalogue.write() as tx:
-            records.unlease_works(tx, owner=owner)
+            works.unlease(tx, owner=owner)
     return failed
 
 
 def _preserve_leased(
     services: Services, sizes: Sequence[Size], on_round: Callable[[], None]
 ) -> dict[int, HeadraceError]:
-    works: dict[int, deque[Size]] = {}
+    queues: dict[int, deque[Size]] = {}
     for one in sizes:
-        works.setdefault(one.concept_id, deque()).append(one)
+        queues.setdefault(one.concept_id, deque()).append(one)
     failed: dict[int, HeadraceError] = {}
-    while works:
-        chosen = _round([waiting[0] for waiting in works.values()])
+    while queues:
+        chosen = _round([waiting[0] for waiting in queues.values()])
         packages = _collect(services, [one.record_id for one in chosen])
         errors = _preserve_round(services, packages)
         for package in packages:
-            id_, waiting = package.record.id, works[package.record.concept_id]
+            id_, waiting = package.record.id, queues[package.record.concept_id]
             if id_ in errors:
                 # A later version must not come before one that is still missing.
                 failed |= {later.record_id: errors[id_] for later in waiting}
@@ -108,7 +109,7 @@ def _preserve_leased(
             elif not package.is_interim:
                 waiting.popleft()
             if not waiting:
-                del works[package.record.concept_id]
+                del queues[package.record.concept_id]
         on_round()
     return failed
 

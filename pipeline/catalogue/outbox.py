@@ -41,8 +41,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
+    """An effect that waits until somebody releases it, and why."""
+
     kind: EffectKind
     record_id: int
+    accession_id: str | None
     attempts: int
     error: str
 
@@ -171,8 +174,11 @@ def waiting(tx: Transaction, accession_id: str | None = None) -> list[Waiting]:
 
 
 def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
+    """What is parked, the first `limit` of them."""
     rows = tx.execute(sa.select(outbox).where(outbox.c.parked).order_by(outbox.c.id).limit(limit))
-    return [Parked(EffectKind(row.kind), row.record_id, row.attempts, row.error) for row in rows]
+    return [
+        Parked(EffectKind(row.kind), row.record_id, row.accession_id, row.attempts, row.error) for row in rows
+    ]
 
 
 def is_due(tx: Transaction, *, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -198,6 +198,12 @@ def count(tx: Transaction) -> int:
     ).scalar_one()
 
 
+def ids(tx: Transaction, *, after: int = 0, limit: int) -> list[int]:
+    """Ids of all records, withdrawn ones too, from behind `after` on."""
+    statement = sa.select(record.c.id).where(record.c.id > after).order_by(record.c.id).limit(limit)
+    return list(tx.execute(statement).scalars())
+
+
 def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: int = 10_000) -> list[Record]:
     """Records that the accession published or revised last, by id from behind `after` on."""
     rows = tx.execute(
@@ -207,25 +213,6 @@ def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: i
         .limit(limit)
     )
     return [_record(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much there is of a record."""
-
-    record_id: int
-    concept_id: int
-    file_count: int
-
-
-def sizes(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:
-    """Of each record, by id; ids that are no records are left out."""
-    rows = tx.execute(
-        sa.select(record.c.id, record.c.concept_id, record.c.file_count)
-        .where(record.c.id.in_(record_ids))
-        .order_by(record.c.id)
-    )
-    return [Size(row.id, row.concept_id, row.file_count) for row in rows]
 
 
 def events(tx: Transaction, record_id: int) -> list[Event]:
@@ -432,36 +419,6 @@ def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
                 "removed_at": codec.time_to_json(tombstone.removed_at),
             },
         )
-    )
-
-
-def lease_works(
-    tx: Transaction, record_ids: Sequence[int], *, owner: str, now: datetime, length: timedelta
-) -> set[int]:
-    """Take the right to write to the storage objects of records; the records for which it was free."""
-    mine = sa.select(record.c.concept_id).where(record.c.id.in_(record_ids))
-    free = sa.or_(concept.c.lease_owner.is_(None), concept.c.lease_until < now)
-    tx.execute(
-        sa.update(concept)
-        .where(concept.c.id.in_(mine), free)
-        .values(lease_owner=owner, lease_until=now + length)
-    )
-    held = (
-        sa.select(record.c.id)
-        .join(concept, concept.c.id == record.c.concept_id)
-        .where(record.c.id.in_(record_ids), concept.c.lease_owner == owner)
-    )
-    return set(tx.execute(held).scalars())
-
-
-def renew_works(tx: Transaction, *, owner: str, until: datetime) -> None:
-    """Prolong the leases of storage objects that are still the owner's."""
-    tx.execute(sa.update(concept).where(concept.c.lease_owner == owner).values(lease_until=until))
-
-
-def unlease_works(tx: Transaction, *, owner: str) -> None:
-    tx.execute(
-        sa.update(concept).where(concept.c.lease_owner == owner).values(lease_owner=None, lease_until=None)
     )
 
 

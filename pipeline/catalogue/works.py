@@ -1,0 +1,61 @@
+"""Works as storage objects: how much is to be written to them, and who may write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import concept, record
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much there is of a record."""
+
+    record_id: int
+    concept_id: int
+    file_count: int
+
+
+def sizes(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:
+    """Of each record, by id; ids that are no records are left out."""
+    rows = tx.execute(
+        sa.select(record.c.id, record.c.concept_id, record.c.file_count)
+        .where(record.c.id.in_(record_ids))
+        .order_by(record.c.id)
+    )
+    return [Size(row.id, row.concept_id, row.file_count) for row in rows]
+
+
+def lease(
+    tx: Transaction, record_ids: Sequence[int], *, owner: str, now: datetime, length: timedelta
+) -> set[int]:
+    """Take the right to write to the storage objects of records; the records for which it was free."""
+    mine = sa.select(record.c.concept_id).where(record.c.id.in_(record_ids))
+    free = sa.or_(concept.c.lease_owner.is_(None), concept.c.lease_until < now)
+    tx.execute(
+        sa.update(concept)
+        .where(concept.c.id.in_(mine), free)
+        .values(lease_owner=owner, lease_until=now + length)
+    )
+    held = (
+        sa.select(record.c.id)
+        .join(concept, concept.c.id == record.c.concept_id)
+        .where(record.c.id.in_(record_ids), concept.c.lease_owner == owner)
+    )
+    return set(tx.execute(held).scalars())
+
+
+def renew(tx: Transaction, *, owner: str, until: datetime) -> None:
+    """Prolong the leases of storage objects that are still the owner's."""
+    tx.execute(sa.update(concept).where(concept.c.lease_owner == owner).values(lease_until=until))
+
+
+def unlease(tx: Transaction, *, owner: str) -> None:
+    tx.execute(
+        sa.update(concept).where(concept.c.lease_owner == owner).values(lease_owner=None, lease_until=None)
+    )

@@ -1,0 +1,41 @@
+"""`headrace index`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline import wiring
+from pipeline.cli.console import Exit, print_json, say
+from pipeline.index.indexer import rebuild as rebuild_index
+from pipeline.settings import load_settings
+
+
+@click.group()
+def index() -> None:
+    """The search index, which holds nothing that the catalogue has not."""
+
+
+@index.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.pass_context
+def rebuild(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
+    """Make the index anew from the catalogue; the old one answers until then.
+
+    Needed when the index was lost or damaged, or was written by another version of Headrace.
+    """
+    done = 0
+
+    def count(number: int) -> None:
+        nonlocal done
+        done += number
+
+    with wiring.open_services(load_settings()) as services:
+        refused = rebuild_index(services, on_batch=count)
+    if as_json:
+        print_json({"records": done, "refused": {id_: error.message for id_, error in refused.items()}})
+    else:
+        say(f"{done:,} records, {len(refused):,} refused")
+        for id_, error in refused.items():
+            say(f"  {id_}: {error.message}")
+    if refused:
+        context.exit(Exit.PROBLEMS)

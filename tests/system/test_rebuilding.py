@@ -1,0 +1,93 @@
+"""The search index is made anew from the catalogue, and what is parked is shown, by the commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.catalogue import outbox
+from pipeline.cli.main import headrace
+from pipeline.index.indexer import rebuild
+from pipeline.model import EffectKind
+from pipeline.ports import SearchRequest
+from tests.archive import Archive, open_archive
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the instance that commands are run on."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def archive(home: Path) -> Iterator[Archive]:
+    with open_archive(home) as opened:
+        yield opened
+
+
+def found(archive: Archive) -> set[int]:
+    return set(archive.services.index.search(SearchRequest(all_versions=True)).ids)
+
+
+def test_a_rebuild_brings_back_every_published_record(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new index has the published records of all batches, none that was withdrawn, and nothing else."""
+    monkeypatch.setattr("pipeline.index.indexer._BATCH", 2)
+    published = [archive.publish(title=f"Tides {number}") for number in range(5)]
+    archive.withdraw(published[1])
+    batches: list[int] = []
+    assert rebuild(archive.services, on_batch=batches.append) == {}
+    assert batches == [2, 2, 1]
+    assert found(archive) == {one.id for one in published} - {published[1].id}
+
+
+@pytest.mark.parametrize("damage", ["00000000-of-another-version", ""])
+def test_an_index_that_cannot_be_read_is_rebuilt_by_the_command(
+    archive: Archive, home: Path, damage: str
+) -> None:
+    """Of another version, or with its files gone: the command opens the instance and makes the index anew."""
+    record = archive.publish()
+    folder = home / "index"
+    if damage:
+        (folder / "current").write_text(damage)
+    else:
+        for file in (folder / "generations").glob("*/meta.json"):
+            file.unlink()
+    result = CliRunner().invoke(headrace, ["index", "rebuild", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"records": 1, "refused": {}}
+    assert found(archive) == {record.id}
+
+
+def test_status_lists_what_is_parked(archive: Archive) -> None:
+    """An operator sees the effect, its record, how often it was tried and why it was given up."""
+    record = archive.publish()
+    services = archive.services
+    with services.catalogue.write() as tx:
+        outbox.want(tx, [(EffectKind.INDEX, record.id)], now=archive.clock())
+        [claim] = outbox.claim(
+            tx,
+            EffectKind.INDEX,
+            now=archive.clock(),
+            owner="x",
+            lease=archive.clock() - archive.clock(),
+            limit=1,
+        )
+        outbox.put_off(tx, claim, owner="x", due=archive.clock(), error="the field is broken", parked=True)
+    result = CliRunner().invoke(headrace, ["status", "--json"])
+    assert json.loads(result.stdout)["parked"] == [
+        {
+            "kind": "index",
+            "record_id": record.id,
+            "accession_id": None,
+            "attempts": 1,
+            "error": "the field is broken",
+        }
+    ]
