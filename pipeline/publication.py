@@ -15,7 +15,6 @@ from pipeline.ingest.sources.names import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
     DepositAction,
-    DepositState,
     DoiState,
     EffectKind,
     Event,
@@ -23,24 +22,31 @@ from pipeline.model import (
     JsonObject,
     Outcome,
     Problem,
+    Record,
     RecordState,
     Tombstone,
 )
 from pipeline.pid.doi import concept_doi, version_doi
-from pipeline.services import Services
+from pipeline.services import Services, lease_owner
 from pipeline.store import layout
 
 BATCH = 500
 _AGENT = "headrace"
 
 
-def publish_sealed(services: Services, accession_id: str, *, owner: str = "", community: str = "") -> int:
+def publish_sealed(
+    services: Services, accession_id: str, *, run_id: str = "", owner: str = "", community: str = ""
+) -> int:
     """Publish up to `BATCH` sealed deposits of an accession. How many are sealed no more. With the scan gate
-    `publish`, those with a file that no scanner called clean stay sealed."""
+    `publish`, those with a file that no scanner called clean stay sealed. Raises `Interrupted` where the run `run_id`
+    may not work on the accession any more; where no run is named, nobody else may be at work on it."""
     now = services.now()
     with services.catalogue.write() as tx:
-        chosen = _admitted(tx, services, deposits.in_state(tx, accession_id, DepositState.SEALED, BATCH))
-        publishable = _without_taken_dois(tx, _without_withdrawn(tx, chosen))
+        if run_id:
+            accessions.hold_on(tx, accession_id, owner=lease_owner(services, run_id), now=now)
+        must_be_clean = services.settings.scan_gate == "publish"
+        chosen = deposits.sealed(tx, accession_id, BATCH, must_be_clean=must_be_clean)
+        publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, chosen))
         fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
         revised = [one for one in publishable if one.action is DepositAction.REVISION]
         _add_versions(tx, fresh, owner=owner, now=now)
@@ -62,6 +68,7 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
     with services.catalogue.write() as tx:
         record = records.get(tx, record_id)
         _, effects = step_record(record.state, RecordEvent.WITHDRAW)
+        was_newest = records.newest_published(tx, record.concept_id) == record_id
         records.withdraw(tx, record_id, Tombstone(reason, note, by, now))
         names = [one for one in records.dois_of(tx, [record.concept_id]) if one.record_id == record_id]
         hidden = [
@@ -83,39 +90,56 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
 
 
-def _admitted(tx: Transaction, services: Services, sealed: Sequence[Deposit]) -> list[Deposit]:
-    if services.settings.scan_gate != "publish":
-        return list(sealed)
-    waiting = deposits.without_clean_verdict(tx, [one.id for one in sealed])
-    return [one for one in sealed if one.id not in waiting]
-
-
 def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
-    """Hold deposits whose external DOI is another work's already; the rest."""
-    wanted = {one.id: _external_doi(one) for one in chosen}
-    owner_of = records.taken_dois(tx, [name for name in wanted.values() if name])
+    """Hold new versions whose external DOI is a record's already, be it of the same work; the rest."""
+    wanted = {one.id: _external_doi(one) for one in chosen if one.action is not DepositAction.REVISION}
+    taken = set(records.taken_dois(tx, [name for name in wanted.values() if name]))
     free: list[Deposit] = []
     for one in chosen:
-        name = wanted[one.id]
-        if name and owner_of.setdefault(name, one.concept_id) != one.concept_id:
+        name = wanted.get(one.id, "")
+        if name in taken:
             deposits.move(tx, [one], DepositEvent.HOLD)
             accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _taken(one, name))])
         else:
+            taken.update([name] if name else [])
             free.append(one)
     return free
 
 
-def _without_withdrawn(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
-    """Hold new descriptions of records that were withdrawn; the rest."""
+def _without_wrong_revisions(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
+    """Hold new descriptions that a record cannot be given; the rest."""
     kept: list[Deposit] = []
     for one in chosen:
-        is_revision = one.action is DepositAction.REVISION
-        if is_revision and records.get(tx, one.record_id).state is RecordState.WITHDRAWN:
-            deposits.move(tx, [one], DepositEvent.HOLD)
-            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _withdrawn(one))])
-        else:
+        fault = _fault_of_revision(one, records.get(tx, one.record_id)) if _revises(one) else None
+        if fault is None:
             kept.append(one)
+            continue
+        deposits.move(tx, [one], DepositEvent.HOLD)
+        accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, fault)])
     return kept
+
+
+def _revises(one: Deposit) -> bool:
+    return one.action is DepositAction.REVISION
+
+
+def _fault_of_revision(one: Deposit, base: Record) -> Problem | None:
+    if base.state is RecordState.WITHDRAWN:
+        return _withdrawn(one)
+    # A DOI is what the record is known and cited by: it stays for as long as the version does.
+    return _doi_changed(one) if (base.description.doi or "").lower() != _external_doi(one) else None
+
+
+def _doi_changed(one: Deposit) -> Problem:
+    return Problem(
+        path="",
+        record=one.key,
+        outcome=Outcome.REJECTED,
+        code="doi-changed",
+        field="metadata.doi",
+        reason=f"record {one.record_id} is published with another DOI, which it keeps",
+        remedy="Put `doi` back as it was, or change the record's files to publish a new version.",
+    )
 
 
 def _withdrawn(one: Deposit) -> Problem:

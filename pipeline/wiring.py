@@ -41,6 +41,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     does not answer."""
     from pipeline.catalogue.engine import open_catalogue
 
+    _require_verdicts(settings)
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings.store)))
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
@@ -61,6 +62,15 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
             registry=registry,
             now=now,
             leaseholder=leaseholder,
+        )
+
+
+def _require_verdicts(settings: Settings) -> None:
+    if settings.scan_gate == "publish" and urlsplit(settings.scanner).scheme == "eicar":
+        raise Misconfigured(
+            "HEADRACE_SCAN_GATE: publish waits for a clean verdict, which the scanner eicar: never gives",
+            field="HEADRACE_SCAN_GATE",
+            remedy="use another scanner, or set HEADRACE_SCAN_GATE to none",
         )
 
 

@@ -78,7 +78,11 @@ class Attempt:
         while accession.seal(services, self.run, self.accession_id):
             pass
         while publication.publish_sealed(
-            services, self.accession_id, owner=options.owner, community=options.community
+            services,
+            self.accession_id,
+            run_id=self.run.id,
+            owner=options.owner,
+            community=options.community,
         ):
             pass
 

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.tables import accession, deposit, problem
-from pipeline.errors import Conflict, Missing
+from pipeline.errors import Conflict, Interrupted, Missing
 from pipeline.model import Accession, AccessionState, DepositState, JsonObject, Outcome, Problem
 
+LEASE = timedelta(seconds=30)
+_BATCH = 500
 _UNDER_WAY = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
 
 
@@ -119,6 +121,18 @@ def lease(tx: Transaction, accession_id: str, *, owner: str, now: datetime, leng
         )
 
 
+def hold_on(tx: Transaction, accession_id: str, *, owner: str, now: datetime) -> None:
+    """Prolong the lease of a run at work. Raises `Interrupted` where the accession was cancelled or another run has
+    it."""
+    try:
+        # First, for it locks the row: a cancellation is either seen below or waits for this transaction's end.
+        lease(tx, accession_id, owner=owner, now=now, length=LEASE)
+    except Conflict as lost:
+        raise Interrupted(f"another run took over accession {accession_id}") from lost
+    if is_cancelled(tx, accession_id):
+        raise Interrupted(f"accession {accession_id} was cancelled")
+
+
 def unlease(tx: Transaction, accession_id: str, *, owner: str) -> bool:
     """Give the lease up; whether the owner still had it."""
     given_up = tx.execute(
@@ -189,12 +203,16 @@ def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
 
 def problems_of(tx: Transaction, deposit_ids: Sequence[int]) -> list[Problem]:
     """What intake reported of deposits, whichever accession they are of."""
-    rows = tx.execute(
-        sa.select(problem)
-        .where(problem.c.deposit_id.in_(deposit_ids), problem.c.stage == Stage.INTAKE)
-        .order_by(problem.c.id)
-    )
-    return [_problem(row) for row in rows]
+    found: list[Problem] = []
+    for start in range(0, len(deposit_ids), _BATCH):
+        some = deposit_ids[start : start + _BATCH]
+        rows = tx.execute(
+            sa.select(problem)
+            .where(problem.c.deposit_id.in_(some), problem.c.stage == Stage.INTAKE)
+            .order_by(problem.c.id)
+        )
+        found += [_problem(row) for row in rows]
+    return found
 
 
 def problem_paths(tx: Transaction, deposit_id: int) -> list[tuple[str, Outcome]]:

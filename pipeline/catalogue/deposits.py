@@ -464,19 +464,19 @@ def differs_from_base(tx: Transaction, one: Deposit) -> bool:
     return bool(tx.execute(unmatched).scalar_one() or tx.execute(before).scalar_one() != kept)
 
 
-def without_clean_verdict(tx: Transaction, deposit_ids: Sequence[int]) -> set[int]:
-    """Which of the deposits have a file that no scanner called clean."""
-    status = deposit_file.c.scan["status"].as_string()
-    rows = tx.execute(
-        sa.select(deposit_file.c.deposit_id)
-        .where(
-            deposit_file.c.deposit_id.in_(deposit_ids),
-            deposit_file.c.state == FileState.IN_CUSTODY,
-            status != ScanStatus.CLEAN,
-        )
-        .distinct()
+def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: bool) -> list[Deposit]:
+    """Sealed deposits by id; with `must_be_clean` only those without a file that no scanner called clean."""
+    statement = sa.select(deposit).where(
+        deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
     )
-    return set(rows.scalars())
+    if must_be_clean:
+        unclean = sa.exists().where(
+            deposit_file.c.deposit_id == deposit.c.id,
+            deposit_file.c.state == FileState.IN_CUSTODY,
+            sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "") != ScanStatus.CLEAN,
+        )
+        statement = statement.where(~unclean)
+    return _select(tx, statement.order_by(deposit.c.id).limit(limit))
 
 
 def forget_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:

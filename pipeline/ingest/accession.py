@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +43,7 @@ from pipeline.store import layout
 
 Item = TypeVar("Item")
 
-LEASE = timedelta(seconds=30)
+LEASE = accessions.LEASE
 BATCH = 500
 LISTED = 10_000
 """Lines of a report that are shown one by one."""
@@ -563,12 +563,7 @@ def _lease(tx: Transaction, services: Services, run: Run, accession_id: str) -> 
 
 def hold_on(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:
     """Prolong the run's lease. Raises `Interrupted` where the accession was cancelled or another run has it."""
-    if accessions.is_cancelled(tx, accession_id):
-        raise Interrupted(f"accession {accession_id} was cancelled")
-    try:
-        _lease(tx, services, run, accession_id)
-    except Conflict as lost:
-        raise Interrupted(f"another run took over accession {accession_id}") from lost
+    accessions.hold_on(tx, accession_id, owner=lease_owner(services, run.id), now=services.now())
 
 
 def keep(services: Services, run: Run, accession_id: str) -> None:
@@ -637,16 +632,22 @@ def _no_files(one: Deposit) -> Problem:
 
 
 def finish(services: Services, run: Run, accession_id: str) -> None:
-    """No record is open any more: the accession is completed. Raises `Interrupted` where that is not so."""
+    """No record is open any more: the accession is completed. Where records wait for a virus verdict it is stopped,
+    and the next run publishes what was given one. Raises `Interrupted` where files are still to be read."""
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
-        if number := deposits.tally(tx, accession_id).get(DepositState.PLANNED):
+        tally = deposits.tally(tx, accession_id)
+        if number := tally.get(DepositState.PLANNED):
             raise Interrupted(
                 f"{number} records are not in custody yet", remedy="run the same command again to go on"
             )
-        accessions.change(
-            tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason=""
-        )
+        if waiting := tally.get(DepositState.SEALED):
+            reason = f"{waiting} records wait for a virus verdict"
+            accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=reason)
+        else:
+            accessions.change(
+                tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason=""
+            )
         accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
 
 
@@ -665,13 +666,14 @@ def cancel(services: Services, accession_id: str) -> int:
         accession = accessions.get(tx, accession_id)
         if accession.state is AccessionState.CANCELLED:
             raise Conflict(f"accession {accession_id} was cancelled before")
+        # Before anything else: a run that is about to publish waits for this, then finds it.
+        accessions.change(tx, accession_id, state=AccessionState.CANCELLED, finished=services.now())
         given_up: list[Deposit] = []
         for state in (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD):
-            given_up += deposits.in_state(tx, accession_id, state, limit=10_000_000)
-        deposits.move(tx, given_up, DepositEvent.CANCEL)
-        for some in _batches(iter([one.id for one in given_up]), BATCH):
-            deposits.forget_files(tx, some)
-        accessions.change(tx, accession_id, state=AccessionState.CANCELLED, finished=services.now())
+            while some := deposits.in_state(tx, accession_id, state, limit=BATCH):
+                deposits.move(tx, some, DepositEvent.CANCEL)
+                deposits.forget_files(tx, [one.id for one in some])
+                given_up += some
     _sweep(services, given_up)
     return len(given_up)
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from pipeline.ingest import report
+from pipeline import publication
+from pipeline.catalogue import deposits, tables
+from pipeline.errors import Interrupted, Misconfigured
+from pipeline.ingest import accession, report
 from tests.instance import Instance, codes, open_instance, write_record
 from tests.ocfl_root import problems
 
@@ -173,3 +178,93 @@ def test_a_published_record_that_is_gone_from_the_source_is_reported(
     assert (document["records_total"], codes(document)) == (1, [("lighthouse", "", "gone")])
     assert report.is_clean(document)
     assert instance.files(4) == {"notes.txt": b"calm\n"}
+
+
+# ---------------------------------------------------------------- DOIs, verdicts, cancellation
+
+
+def test_a_published_record_keeps_its_doi(instance: Instance, source: Path) -> None:
+    """A description with another one is held, and told so; put back, nothing is left of it."""
+    [record] = instance.ingest(source)["records"]
+    write_record(source / "harbour", {}, doi="10.1234/elsewhere.1")
+    document = instance.ingest(source)
+    assert (document["held"], codes(document)) == (1, [("harbour", "", "doi-changed")])
+    assert document["problems"][0]["field"] == "metadata.doi"
+    write_record(source / "harbour", {})
+    assert instance.ingest(source)["held"] == 0
+    assert (instance.record(record["id"]).revision, instance.record(record["id"]).description.doi) == (
+        1,
+        None,
+    )
+
+
+def test_a_new_version_cannot_have_the_external_doi_of_the_one_before(
+    instance: Instance, source: Path
+) -> None:
+    """A DOI names one version; with another of its own the new version is published."""
+    write_record(source / "harbour", {}, doi="10.1234/elsewhere.1")
+    instance.ingest(source)
+    write_record(source / "harbour", {"readings.csv": b"other\n"}, doi="10.1234/Elsewhere.1")
+    document = instance.ingest(source)
+    assert (document["held"], codes(document)) == (1, [("harbour", "", "doi-taken")])
+    write_record(source / "harbour", {}, doi="10.1234/elsewhere.2")
+    assert instance.ingest(source)["records"][0]["version"] == 2
+
+
+def with_gate(instance: Instance) -> Instance:
+    """The instance, where nothing is published without a clean verdict."""
+    settings = instance.services.settings.model_copy(update={"scan_gate": "publish"})
+    return Instance(replace(instance.services, settings=settings), instance.clock)
+
+
+def test_records_without_a_verdict_wait_and_keep_the_accession_open(instance: Instance, source: Path) -> None:
+    """It is stopped, and says for what; a changed source takes the waiting record's place."""
+    gated = with_gate(instance)
+    document = gated.ingest(source)
+    assert (document["state"], document["records"], document["planned"]) == ("stopped", [], 1)
+    assert document["reason"] == "1 records wait for a virus verdict"
+    write_record(source / "harbour", {"readings.csv": b"other\n"})
+    again = gated.ingest(source)
+    assert (again["accession"], again["state"], again["planned"]) == (document["accession"], "stopped", 1)
+    assert instance.ingest(source)["records_total"] == 1
+    assert instance.files(2)["readings.csv"] == b"other\n"
+
+
+def test_records_with_a_verdict_do_not_wait_for_those_without(instance: Instance, source: Path) -> None:
+    """However many of the others come before them."""
+    write_record(source / "lighthouse", {"notes.txt": b"calm\n"})
+    attempt = with_gate(instance).attempt(source)
+    attempt.take_in()
+    attempt.publish()
+    with instance.services.catalogue.write() as tx:
+        waiting = deposits.sealed(tx, attempt.accession_id, 10, must_be_clean=False)
+        assert deposits.sealed(tx, attempt.accession_id, 1, must_be_clean=True) == []
+        tx.execute(
+            sa.update(tables.deposit_file)
+            .where(tables.deposit_file.c.deposit_id == waiting[-1].id)
+            .values(scan={"status": "clean", "engine": "test", "method": "stream", "signature": ""})
+        )
+        clean = deposits.sealed(tx, attempt.accession_id, 1, must_be_clean=True)
+    assert [one.key for one in clean] == ["lighthouse"]
+
+
+def test_nothing_can_wait_for_a_scanner_that_gives_no_verdict(tmp_path: Path) -> None:
+    """The embedded scanner never says clean: records would wait for ever."""
+    with (
+        pytest.raises(Misconfigured, match="SCAN_GATE"),
+        open_instance(tmp_path / "home", scan_gate="publish"),
+    ):
+        pass
+
+
+def test_a_cancelled_run_publishes_nothing_that_was_sealed(instance: Instance, source: Path) -> None:
+    """Nor does one whose lease another run took."""
+    attempt = instance.attempt(source)
+    attempt.take_in()
+    accession.seal(instance.services, attempt.run, attempt.accession_id)
+    with pytest.raises(Interrupted, match="another run"):
+        publication.publish_sealed(instance.services, attempt.accession_id, run_id="another")
+    accession.cancel(instance.services, attempt.accession_id)
+    with pytest.raises(Interrupted, match="cancelled"):
+        publication.publish_sealed(instance.services, attempt.accession_id, run_id=attempt.run.id)
+    assert instance.row_counts()["record"] == 0
