@@ -155,6 +155,16 @@ class _Ingest:
             )
         if before is not None and before.id == plan.accession_id:
             _bury(before.flow_run)
+        found = surveyed.summary
+        get_run_logger().info(
+            "%d records with %d files found; %d new, %d new versions, %d revisions, %d unchanged",
+            found.records,
+            found.files,
+            plan.new,
+            plan.versions,
+            plan.revisions,
+            plan.unchanged,
+        )
         if plan.accession_id is not None:
             with self._ending(run, plan.accession_id):
                 with self._keeping_lease(run, plan.accession_id):
@@ -203,6 +213,7 @@ class _Ingest:
                     )
                     self._look(lambda: self._publish_whole(run, accession_id))
         self._show()
+        get_run_logger().info("in custody: %s", self.progress.line())
 
     def _open_compute(self) -> Compute:
         began = time.monotonic()
@@ -256,7 +267,7 @@ class _Ingest:
             description="What this run did",
         )
         rows = [
-            {name: one[name] for name in ("record", "path", "outcome", "field", "reason", "remedy")}
+            {name: one[name] for name in ("record", "path", "outcome", "reason", "remedy", "field")}
             for one in document["problems"][:500]
         ]
         if rows:
