@@ -88,6 +88,18 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
         )
         records.add_events(tx, [event])
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
+        if was_newest:
+            _succeed(tx, record.concept_id, now=now)
+
+
+def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:
+    """Have search and the work's DOI lead to the version that is the newest now, if one is still published."""
+    heir = records.get(tx, records.newest_published(tx, concept_id))
+    if heir.state is RecordState.PUBLISHED:
+        records.touch(tx, heir.id)
+        # To outputs it is the same whether the versions beside it become more or fewer.
+        _, effects = step_record(heir.state, RecordEvent.GAIN_VERSION)
+        outbox.want(tx, [(kind, heir.id) for kind in effects], now=now)
 
 
 def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
@@ -259,7 +271,7 @@ def _no_community(one: Deposit, slug: str) -> Problem:
         code="no-community",
         field="metadata.communities",
         reason=f"there is no community {slug}; the record is published without it",
-        remedy=f"Make it with --community {slug}, then ingest again.",
+        remedy=f"Ingest something with --community {slug}, which makes it; this record joins when it is next changed.",
     )
 
 
@@ -298,7 +310,9 @@ def _want_effects(
     for one in fresh:
         effects += [(kind, one.record_id) for kind in step_record(None, RecordEvent.PUBLISH)[1]]
         if one.base_record_id is not None:
-            older = records.get(tx, one.base_record_id)
+            # Not the version before where that was withdrawn: the one that stood for the work until now.
+            older = records.get(tx, records.newest_published(tx, one.concept_id, besides=one.record_id))
+            records.touch(tx, older.id)
             effects += [(kind, older.id) for kind in step_record(older.state, RecordEvent.GAIN_VERSION)[1]]
     for one in revised:
         current = records.get(tx, one.record_id)

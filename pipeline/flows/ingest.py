@@ -233,7 +233,11 @@ class _Ingest:
         while accession.seal(self.services, run, accession_id):
             self._look()
         while publication.publish_sealed(
-            self.services, accession_id, owner=self.options.owner, community=self.options.community
+            self.services,
+            accession_id,
+            run_id=run.id,
+            owner=self.options.owner,
+            community=self.options.community,
         ):
             self._look()
 

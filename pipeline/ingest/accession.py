@@ -8,6 +8,7 @@ found anew. The flow calls them in this order; `retry` and `cancel` come from th
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from pipeline import codec
 from pipeline.catalogue import Transaction, accessions, communities, deposits, identifiers, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit, FoundFile, Known, PublishedWork
-from pipeline.errors import Conflict, Interrupted, OutOfSpace
+from pipeline.errors import Conflict, Interrupted, Misconfigured, OutOfSpace
 from pipeline.ingest import manifest
 from pipeline.ingest.absence import absent_lines, absent_works, gone
 from pipeline.ingest.custody import CustodyTerms, FileReport, Unit
@@ -48,10 +49,23 @@ BATCH = 500
 LISTED = 10_000
 """Lines of a report that are shown one by one."""
 _FILE_BATCH = 5000
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _LARGE = 64 << 20
 _UNIT_BYTES = 256 << 20
 _UNIT_FILES = 256
 _LEAST_FREE = 2_000_000_000
+
+
+def slug(text: str) -> str:
+    """A community's name as it stands in addresses and OAI-PMH sets. Raises `Misconfigured`."""
+    name = text.strip().lower()
+    if not _SLUG.fullmatch(name):
+        raise Misconfigured(
+            f"{text!r} cannot name a community",
+            field="--community",
+            remedy="use letters a-z, digits and hyphens, 100 at most, beginning with a letter or digit",
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,11 @@ class IngestOptions:
     metadata: JsonObject | None = None
     checksum: bool = False
     allow_partial: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `Misconfigured`."""
+        object.__setattr__(self, "owner", self.owner.strip().lower())
+        object.__setattr__(self, "community", slug(self.community) if self.community.strip() else "")
 
     def to_json(self) -> JsonObject:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -171,6 +190,7 @@ def _resume(services: Services, run: Run) -> str | None:
         if resumed is None:
             return None
         _lease(tx, services, run, resumed.id)
+        _ensure_community(tx, services, run)
         accessions.change(
             tx,
             resumed.id,
@@ -211,9 +231,13 @@ def _begin(tx: Transaction, services: Services, run: Run) -> str:
     )
     accessions.create(tx, accession)
     _lease(tx, services, run, number)
+    _ensure_community(tx, services, run)
+    return number
+
+
+def _ensure_community(tx: Transaction, services: Services, run: Run) -> None:
     if run.options.community:
         communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
-    return number
 
 
 _Decided = tuple[SurveyedRecord, Decision, Known | None]

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline import publication
-from pipeline.catalogue import deposits, tables
+from pipeline.catalogue import communities, deposits, tables
 from pipeline.errors import Interrupted, Misconfigured
 from pipeline.ingest import accession, report
 from tests.instance import Instance, codes, open_instance, write_record
@@ -268,3 +268,27 @@ def test_a_cancelled_run_publishes_nothing_that_was_sealed(instance: Instance, s
     with pytest.raises(Interrupted, match="cancelled"):
         publication.publish_sealed(instance.services, attempt.accession_id, run_id=attempt.run.id)
     assert instance.row_counts()["record"] == 0
+
+
+# ---------------------------------------------------------------- options
+
+
+def test_a_community_that_a_later_run_names_is_made(instance: Instance, source: Path) -> None:
+    """Though that run only goes on with an accession that was begun without it."""
+    instance.attempt(source)
+    instance.clock.move(minutes=1)
+    instance.ingest(source, community="North-Sea")
+    with instance.services.catalogue.read() as tx:
+        assert [one.slug for one in communities.of_concepts(tx, [1])[1]] == ["north-sea"]
+
+
+@pytest.mark.parametrize("name", ["Foo Bar/<b>", "-tides", "a" * 101, "tides/"])
+def test_a_community_needs_a_name_that_addresses_can_hold(name: str) -> None:
+    """Anything else is refused before the ingest begins."""
+    with pytest.raises(Misconfigured, match="cannot name a community"):
+        accession.IngestOptions(community=name)
+
+
+def test_an_owner_is_one_person_however_written() -> None:
+    """Case and blanks of an address do not make another owner."""
+    assert accession.IngestOptions(owner=" Ida@Pier.Example ").owner == "ida@pier.example"
