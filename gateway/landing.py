@@ -119,7 +119,7 @@ def _attributes(language: Language) -> Markup:
 @router.api_route("/records/{record_id}/latest", methods=READ)
 def newest_version(record_id: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
-        target = newest_id(services, tx, record_id)
+        target = newest_id(tx, record_id)
     return RedirectResponse(f"{services.repository.base_url}/records/{target}", 302)
 
 

@@ -23,7 +23,7 @@ def find(services: Services, tx: Transaction, record_id: str) -> Record:
     try:
         record = records.get(tx, number)
     except Missing:
-        raise RecordMoved(_newest(services, tx, number)) from None
+        raise RecordMoved(_newest(tx, number)) from None
     if record.state is RecordState.WITHDRAWN:
         raise withdrawn(services, tx, record.id)
     return record
@@ -38,7 +38,7 @@ def find_described(
     return as_of(described, today=services.now().date())
 
 
-def newest_id(services: Services, tx: Transaction, record_id: str) -> int:
+def newest_id(tx: Transaction, record_id: str) -> int:
     """The newest version of the work that the id, of any version or of the work itself, belongs to: of those
     that are still published, if there are any. Raises `Missing`."""
     number = _number(record_id)
@@ -46,7 +46,7 @@ def newest_id(services: Services, tx: Transaction, record_id: str) -> int:
         concept_id = records.get(tx, number).concept_id
     except Missing:
         concept_id = number
-    return _newest(services, tx, concept_id)
+    return _newest(tx, concept_id)
 
 
 def withdrawn(services: Services, tx: Transaction, record_id: int) -> Withdrawn:
@@ -60,13 +60,8 @@ def _number(record_id: str) -> int:
     return int(record_id)
 
 
-def _newest(services: Services, tx: Transaction, concept_id: int) -> int:
+def _newest(tx: Transaction, concept_id: int) -> int:
     try:
-        latest = records.latest(tx, concept_id)
+        return records.newest_published(tx, concept_id)
     except Missing:
         raise Missing("The persistent identifier does not exist.") from None
-    if latest.state is RecordState.PUBLISHED:
-        return latest.id
-    versions = records.disseminate(tx, services.repository, [latest.id], file_limit=0)[latest.id].versions
-    published = [one.record_id for one in versions if one.state is RecordState.PUBLISHED]
-    return published[-1] if published else latest.id

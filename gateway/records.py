@@ -72,7 +72,7 @@ def versions(request: Request, record_id: str, services: ServicesHere, viewer: V
 @router.api_route("/{record_id}/versions/latest", methods=READ)
 def latest_version(record_id: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
-        target = newest_id(services, tx, record_id)
+        target = newest_id(tx, record_id)
     location = f"{services.repository.base_url}/api/records/{target}"
     body = {"status": 301, "message": "Redirecting...", "location": location}
     return JSONResponse(body, 301, {"Location": location})

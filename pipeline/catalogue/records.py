@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -66,23 +66,28 @@ def get_concept(tx: Transaction, concept_id: int) -> Concept:
     return Concept(row.id, row.collection, row.key, row.owner)
 
 
-def latest(tx: Transaction, concept_id: int) -> Record:
-    """The newest version of a work. Raises `Missing`."""
-    row = tx.execute(
-        sa.select(record).where(record.c.concept_id == concept_id, record.c.is_latest)
-    ).one_or_none()
-    if row is None:
+def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
+    """The newest version of a work that is still published; of a work that is withdrawn altogether, its newest.
+    The version `besides` does not count. Raises `Missing`."""
+    is_published = sa.case((record.c.state == RecordState.PUBLISHED, 1), else_=0)
+    found = tx.execute(
+        sa.select(record.c.id)
+        .where(record.c.concept_id == concept_id, record.c.id != besides)
+        .order_by(is_published.desc(), record.c.version.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if found is None:
         raise Missing(f"there is no record {concept_id}")
-    return _record(row)
+    return int(found)
 
 
 def resolve_doi(tx: Transaction, name: str) -> int:
-    """The record id that a DOI of this repository stands for (a concept's: its newest version).
+    """The record id that a DOI of this repository stands for (a concept's: `newest_published`).
     Raises `Missing`."""
     row = tx.execute(sa.select(doi).where(doi.c.name == name.lower())).one_or_none()
     if row is None:
         raise Missing(f"no record here has the DOI {name}")
-    return int(row.record_id) if row.record_id is not None else latest(tx, row.concept_id).id
+    return int(row.record_id) if row.record_id is not None else newest_published(tx, row.concept_id)
 
 
 def files(tx: Transaction, record_id: int, *, after: str = "", limit: int | None = None) -> list[FileEntry]:
@@ -114,8 +119,8 @@ def holdings(tx: Transaction, record_id: int, *, key: str | None = None) -> Iter
 def disseminate(
     tx: Transaction, repository: Repository, record_ids: Sequence[int], *, file_limit: int = 1000
 ) -> dict[int, Dissemination]:
-    """What outputs need of each record; ids that are no records are left out. A handful of queries
-    whatever the number of ids."""
+    """What outputs need of each record; ids that are no records are left out. The latest of a work is for outputs its
+    newest version that is still published. A handful of queries whatever the number of ids."""
     rows = [_record(row) for row in tx.execute(sa.select(record).where(record.c.id.in_(record_ids)))]
     concept_ids = list({one.concept_id for one in rows})
     versions = _versions(tx, concept_ids)
@@ -125,7 +130,7 @@ def disseminate(
     return {
         one.id: Dissemination(
             repository=repository,
-            record=one,
+            record=replace(one, is_latest=one.id == _newest(versions[one.concept_id])),
             doi=one.description.doi or names.get((one.concept_id, one.id), ""),
             concept_doi=names.get((one.concept_id, None)),
             files=listed.get(one.id, ()),
@@ -161,7 +166,16 @@ def _versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[Ve
             state=RecordState(row.state),
         )
         found[row.concept_id] = (*found.get(row.concept_id, ()), reference)
-    return found
+    return {
+        concept_id: tuple(replace(one, is_latest=one.record_id == _newest(refs)) for one in refs)
+        for concept_id, refs in found.items()
+    }
+
+
+def _newest(versions: Sequence[VersionRef]) -> int:
+    """As `newest_published`, of versions in order."""
+    published = [one for one in versions if one.state is RecordState.PUBLISHED]
+    return (published or versions)[-1].record_id
 
 
 def _first_files(tx: Transaction, rows: Sequence[Record], limit: int) -> dict[int, tuple[FileEntry, ...]]:
@@ -402,6 +416,11 @@ def revise(tx: Transaction, record_id: int, values: Mapping[str, Any]) -> None:
         .where(record.c.id == record_id)
         .values(revision=record.c.revision + 1, change=record.c.change + 1, **values)
     )
+
+
+def touch(tx: Transaction, record_id: int) -> None:
+    """What outputs show of the record changes with another of its work."""
+    tx.execute(sa.update(record).where(record.c.id == record_id).values(change=record.c.change + 1))
 
 
 def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
