@@ -41,27 +41,26 @@ class Taken:
 
 
 def take(source: Readable, size: int, algorithms: Sequence[str], scan: ScanSession, upload: Upload) -> Taken:
-    """Read `source` to its end, once, into everything. The upload is neither committed nor aborted here.
-    Raises what the source, the scanner or the store raise."""
+    """Read `source` to its end, once, into everything; of one that is longer than `size`, no more than it takes to
+    know that: it may grow as fast as it is read. The upload is neither committed nor aborted here. Raises what the
+    source, the scanner or the store raise."""
     hashes = new_hashes(algorithms)
     sample = Sample(size)
     light = [one.update for name, one in hashes.items() if not is_heavy(name)]
     heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
     if size < _THREADED_FROM:
-        total = _read_here(
-            source, min(BLOCK, size + 1), [*heavy, *light, scan.feed, sample.feed, upload.write]
-        )
+        total = _read_here(source, size, [*heavy, *light, scan.feed, sample.feed, upload.write])
     else:
         groups = [[one] for one in heavy] + [[*light, scan.feed, sample.feed], [upload.write]]
-        total = _read_ring(source, groups)
+        total = _read_ring(source, size, groups)
     digests = {name: one.hexdigest() for name, one in hashes.items()}
     return Taken(total, digests, sample, scan.finish())
 
 
-def _read_here(source: Readable, block: int, consumers: Sequence[Consumer]) -> int:
-    buffer = memoryview(bytearray(block))
+def _read_here(source: Readable, size: int, consumers: Sequence[Consumer]) -> int:
+    buffer = memoryview(bytearray(min(BLOCK, size + 1)))
     total = 0
-    while number := source.readinto(buffer) or 0:
+    while total <= size and (number := source.readinto(buffer) or 0):
         for consume in consumers:
             consume(buffer[:number])
         total += number
@@ -137,11 +136,11 @@ class _Ring:
             self._free.put(slot)
 
 
-def _read_ring(source: Readable, groups: Sequence[Sequence[Consumer]]) -> int:
+def _read_ring(source: Readable, size: int, groups: Sequence[Sequence[Consumer]]) -> int:
     ring = _Ring(groups)
     total = 0
     try:
-        while True:
+        while total <= size:
             slot = ring.slot()
             slot.filled = source.readinto(slot.buffer) or 0
             if slot.filled == 0:
