@@ -231,8 +231,9 @@ def _conclude(
     collection: str,
 ) -> None:
     run_url = f"{server.ui_url}/runs/flow-run/{state.state_details.flow_run_id}"
-    if state.is_cancelled():
-        say(f"[yellow]stopped:[/] {state.message}")
+    # Cancelling is what it is where that came too late to stop anything.
+    if state.is_cancelled() or state.is_cancelling():
+        say(f"[yellow]stopped:[/] {state.message or 'the run was cancelled'}")
         if as_json:
             print_json({**_so_far(settings, collection), "ui": run_url})
         sys.exit(Exit.INTERRUPTED if stop.signal == signal.SIGINT else Exit.STOPPED)

@@ -169,6 +169,7 @@ class _Ingest:
             with self._ending(run, plan.accession_id):
                 with self._keeping_lease(run, plan.accession_id):
                     self._take_in_and_publish(run, plan, plan.accession_id, surveyed.root)
+                _raise_if_cancelled()  # in the moments since the last look
                 accession.finish(self.services, run, plan.accession_id)
         self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
         document = report.of_run(self.services, plan, self.scratch, self.seconds)
