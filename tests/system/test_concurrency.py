@@ -21,7 +21,7 @@ from tests.instance import write_record
 
 pytestmark = pytest.mark.timeout(600)
 
-DONE, USAGE, STOPPED, INTERRUPTED = 0, 2, 4, 130
+DONE, STOPPED, INTERRUPTED = 0, 4, 130
 BEFORE_SETTLING = Fault("pipeline.ingest.accession:settle", signal=HOLD)
 
 
@@ -91,7 +91,7 @@ def test_the_same_collection_at_once(instance: Instance, prefect: dict[str, str]
     source = collection(tmp_path / "tides")
     with held_ingest(instance, source, tmp_path) as (first, trap):
         second = instance.run("ingest", str(source))
-        assert second.code == USAGE
+        assert second.code == STOPPED, second.err
         assert "being worked on by another process" in second.err
         assert "Traceback" not in second.err
         trap.let_go()
