@@ -147,11 +147,12 @@ def file_to_json(entry: FileEntry) -> JsonObject:
         "scan": verdict_to_json(entry.scan),
         "mtime_ns": entry.mtime_ns,
         "original_path": _path_to_json(entry.original_path),
+        "taken_at": time_to_json(entry.taken_at) if entry.taken_at else None,
     }
 
 
 def file_from_json(document: JsonObject) -> FileEntry:
-    identification = document.get("identification")
+    identification, taken_at = document.get("identification"), document.get("taken_at")
     return FileEntry(
         key=document["key"],
         size=document["size"],
@@ -163,6 +164,7 @@ def file_from_json(document: JsonObject) -> FileEntry:
         scan=verdict_from_json(document["scan"]),
         mtime_ns=document.get("mtime_ns"),
         original_path=_path_from_json(document.get("original_path", "")),
+        taken_at=time_from_json(taken_at) if taken_at else None,
     )
 
 

@@ -63,7 +63,8 @@ class FileEntry:
     `digests` were computed by us in the single read of the bytes; `declared` is what the depositor
     said beforehand. The two are never mixed: a declared digest was compared where an equal algorithm
     stands in `digests`. `content` is the path of the bytes in the content folder of the OCFL version that
-    brought them, `holder` the record version (id) that did.
+    brought them, `holder` the record version (id) that did. `taken_at` is when its bytes were read into custody,
+    where that is known.
     """
 
     key: str
@@ -76,6 +77,7 @@ class FileEntry:
     scan: ScanVerdict = ScanVerdict(ScanStatus.UNSCANNED, engine="")
     mtime_ns: int | None = None
     original_path: str = ""
+    taken_at: datetime | None = None
 
 
 # ---------------------------------------------------------------- description

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -223,6 +224,7 @@ def carry_over(tx: Transaction, accession_id: str) -> None:
             record_file.c.digests,
             record_file.c.identification,
             record_file.c.scan,
+            record_file.c.taken_at,
         )
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .join(
@@ -253,6 +255,7 @@ def carry_over(tx: Transaction, accession_id: str) -> None:
             digests=same.c.digests,
             identification=same.c.identification,
             scan=same.c.scan,
+            taken_at=same.c.taken_at,
         )
     )
 
@@ -336,7 +339,9 @@ def left_to_read(tx: Transaction, accession_id: str) -> tuple[int, int]:
     return int(files), int(size)
 
 
-def settle_files(tx: Transaction, outcomes: Sequence[FileOutcome]) -> set[int]:
+def settle_files(
+    tx: Transaction, outcomes: Sequence[FileOutcome], *, taken_at: datetime | None = None
+) -> set[int]:
     """Write what became of planned files; one that is settled already stays as it is, so that a unit may report
     twice. Answers the ids of the files that this call settled."""
     planned = (
@@ -360,6 +365,7 @@ def settle_files(tx: Transaction, outcomes: Sequence[FileOutcome]) -> set[int]:
                 "digests": None if one.digests is None else dict(one.digests),
                 "identification": one.identification,
                 "scan": one.scan,
+                "taken_at": taken_at,
             }
             for one in due
         ],

@@ -303,6 +303,7 @@ def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit_file.c.declared,
             deposit_file.c.identification,
             deposit_file.c.scan,
+            deposit_file.c.taken_at,
         )
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .outerjoin(
@@ -314,7 +315,7 @@ def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
         .where(deposit_file.c.deposit_id.in_(deposit_ids), deposit_file.c.state == FileState.IN_CUSTODY)
     )
     columns = ["record_id", "key", "size", "mtime_ns", "root_digest", "holder_id", "content", "original_path"]
-    columns += ["digests", "declared", "identification", "scan"]
+    columns += ["digests", "declared", "identification", "scan", "taken_at"]
     tx.execute(sa.insert(record_file).from_select(columns, chosen))
 
 
@@ -563,4 +564,5 @@ def _file(row: sa.Row[Any]) -> FileEntry:
         scan=codec.verdict_from_json(row.scan),
         mtime_ns=row.mtime_ns,
         original_path=os.fsdecode(row.original_path),
+        taken_at=row.taken_at,
     )

@@ -168,6 +168,7 @@ record_file = sa.Table(
     sa.Column("declared", sa.JSON, nullable=False),
     sa.Column("identification", sa.JSON, nullable=False),
     sa.Column("scan", sa.JSON, nullable=False),
+    sa.Column("taken_at", Utc),
     sa.Index("ix_record_file_root_digest", "root_digest"),
     sa.Index("ix_record_file_holder_id", "holder_id"),
     sa.CheckConstraint("size >= 0", name="size_not_negative"),
@@ -235,12 +236,30 @@ deposit_file = sa.Table(
     sa.Column("digests", sa.JSON),
     sa.Column("identification", sa.JSON),
     sa.Column("scan", sa.JSON),
+    sa.Column("taken_at", Utc),
     sa.UniqueConstraint("deposit_id", "key"),
     sa.Index("ix_deposit_file_deposit_id_state", "deposit_id", "state"),
     _one_of("state", FileState),
     sa.CheckConstraint(
         "state != 'in-custody' OR (root_digest IS NOT NULL AND content != '')", name="custody_has_digest"
     ),
+)
+
+# Infected files that were put apart: what is known of them stays when their deposit goes on without them.
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("accession_id", sa.ForeignKey("accession.id"), nullable=False, index=True),
+    sa.Column("deposit_id", sa.BigInteger, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("path", sa.LargeBinary, nullable=False),
+    # Where the bytes lie in the store.
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("digests", sa.JSON, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("at", Utc, nullable=False),
 )
 
 problem = sa.Table(

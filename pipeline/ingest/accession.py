@@ -12,15 +12,24 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, communities, deposits, identifiers, records
+from pipeline.catalogue import (
+    Transaction,
+    accessions,
+    communities,
+    deposits,
+    identifiers,
+    quarantine,
+    records,
+)
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit, FoundFile, Known, PublishedWork
+from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.errors import Conflict, Interrupted, Misconfigured, OutOfSpace
 from pipeline.ingest import manifest
 from pipeline.ingest.absence import absent_lines, absent_works, gone
@@ -34,6 +43,8 @@ from pipeline.model import (
     Concept,
     DepositAction,
     DepositState,
+    FileOutcome,
+    FileState,
     JsonObject,
     Outcome,
     PlannedFile,
@@ -563,10 +574,13 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
     """Write what became of a unit's files. Raises `Interrupted` where the accession was cancelled or the lease on
     it lost."""
     accession_id = unit.terms.accession_id
-    deposit_of = {file.id: file.deposit_id for file in unit.files}
+    deposit_of, now = {file.id: file.deposit_id for file in unit.files}, services.now()
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
-        settled = deposits.settle_files(tx, [one.outcome for one in reports])
+        settled = deposits.settle_files(tx, [one.outcome for one in reports], taken_at=now)
+        quarantine.add(
+            tx, _quarantined(unit, [one.outcome for one in reports if one.outcome.id in settled], now)
+        )
         accessions.report(
             tx,
             accession_id,
@@ -578,6 +592,25 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
             ],
         )
         accessions.add_bytes_read(tx, accession_id, sum(one.bytes_read for one in reports))
+
+
+def _quarantined(unit: Unit, outcomes: Sequence[FileOutcome], now: datetime) -> list[QuarantinedFile]:
+    file_of = {file.id: file for file in unit.files}
+    return [
+        QuarantinedFile(
+            accession_id=unit.terms.accession_id,
+            deposit_id=file_of[one.id].deposit_id,
+            record=file_of[one.id].record,
+            path=file_of[one.id].path,
+            key=layout.quarantined(unit.terms.accession_id, one.id),
+            signature=str((one.scan or {}).get("signature", "")),
+            digests=one.digests or {},
+            size=file_of[one.id].size,
+            at=now,
+        )
+        for one in outcomes
+        if one.state is FileState.QUARANTINED
+    ]
 
 
 def _lease(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:

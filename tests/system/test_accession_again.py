@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from pipeline import publication
-from pipeline.catalogue import communities, deposits, tables
+from pipeline.catalogue import communities, deposits, quarantine, records, tables
 from pipeline.errors import Interrupted, Misconfigured
 from pipeline.ingest import accession, report
 from tests.instance import Instance, codes, open_instance, write_record
 from tests.ocfl_root import problems
+
+EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 
 
 @pytest.fixture
@@ -292,3 +296,39 @@ def test_a_community_needs_a_name_that_addresses_can_hold(name: str) -> None:
 def test_an_owner_is_one_person_however_written() -> None:
     """Case and blanks of an address do not make another owner."""
     assert accession.IngestOptions(owner=" Ida@Pier.Example ").owner == "ida@pier.example"
+
+
+# ---------------------------------------------------------------- what is remembered of files
+
+
+def taken_at(instance: Instance, record_id: int) -> dict[str, datetime | None]:
+    with instance.services.catalogue.read() as tx:
+        return {one.key: one.taken_at for one in records.files(tx, record_id)}
+
+
+def test_a_file_remembers_when_it_was_read(instance: Instance, source: Path) -> None:
+    """Also in later versions, which do not read it again."""
+    instance.ingest(source)
+    first = taken_at(instance, 2)
+    assert set(first.values()) == {datetime(2026, 3, 9, 14, 10, 1, tzinfo=UTC)}
+    instance.clock.move(days=1)
+    write_record(source / "harbour", {"readings.csv": b"other\n"})
+    [second] = instance.ingest(source)["records"]
+    later = taken_at(instance, second["id"])
+    assert later["notes.txt"] == first["notes.txt"]
+    assert later["readings.csv"] == instance.record(second["id"]).created
+
+
+def test_a_quarantined_file_is_remembered_when_it_left_the_source(instance: Instance, source: Path) -> None:
+    """Where its bytes lie, what was found in them, and which they were."""
+    virus = source / "harbour" / "virus.com"
+    virus.write_bytes(EICAR)
+    document = instance.ingest(source)
+    virus.unlink()
+    assert instance.ingest(source)["held"] == 0
+    with instance.services.catalogue.read() as tx:
+        [apart] = quarantine.of_accession(tx, document["accession"])
+    assert (apart.record, apart.path, apart.size) == ("harbour", "harbour/virus.com", len(EICAR))
+    assert apart.digests["md5"] == hashlib.md5(EICAR, usedforsecurity=False).hexdigest()
+    assert "EICAR" in apart.signature.upper()
+    assert (instance.store / apart.key).read_bytes() == EICAR

@@ -220,6 +220,22 @@ def upgrade() -> None:
         "ix_problem_accession_id_deposit_id", "problem", ["accession_id", "deposit_id"], unique=False
     )
     op.create_table(
+        "quarantine",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("accession_id", sa.Text(), nullable=False),
+        sa.Column("deposit_id", sa.BigInteger(), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.Column("path", sa.LargeBinary(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("digests", sa.JSON(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["accession_id"], ["accession.id"], name=op.f("fk_quarantine_accession_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
+    )
+    op.create_index(op.f("ix_quarantine_accession_id"), "quarantine", ["accession_id"], unique=False)
+    op.create_table(
         "record",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("concept_id", sa.BigInteger(), nullable=False),
@@ -293,6 +309,7 @@ def upgrade() -> None:
         sa.Column("digests", sa.JSON(), nullable=True),
         sa.Column("identification", sa.JSON(), nullable=True),
         sa.Column("scan", sa.JSON(), nullable=True),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "state != 'in-custody' OR (root_digest IS NOT NULL AND content != '')",
             name=op.f("ck_deposit_file_custody_has_digest"),
@@ -320,6 +337,7 @@ def upgrade() -> None:
         sa.Column("declared", sa.JSON(), nullable=False),
         sa.Column("identification", sa.JSON(), nullable=False),
         sa.Column("scan", sa.JSON(), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("size >= 0", name=op.f("ck_record_file_size_not_negative")),
         sa.ForeignKeyConstraint(["holder_id"], ["record.id"], name=op.f("fk_record_file_holder_id")),
         sa.ForeignKeyConstraint(["record_id"], ["record.id"], name=op.f("fk_record_file_record_id")),
