@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pipeline.catalogue import Transaction, outbox
+from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Unavailable
 from pipeline.feeds.announce import announce
@@ -58,6 +58,17 @@ def drain(
             number = _carry_out(services, kind, claims, drained)
             on_batch(kind, number)
     return drained
+
+
+def lift_embargoes(services: Services) -> int:
+    """Want the world to be told of embargoes that ended since their records were announced; of how many. Access itself
+    opens by the day, without this."""
+    now = services.now()
+    told = (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE)
+    with services.catalogue.write() as tx:
+        ended = harvest.with_ended_embargo(tx, today=now.date())
+        outbox.want(tx, [(kind, one) for one in ended for kind in told], now=now)
+    return len(ended)
 
 
 def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tuple[str, list[Claim]] | None:

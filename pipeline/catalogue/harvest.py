@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.tables import concept_community, record, stamper
 from pipeline.errors import Conflict
+from pipeline.model import FilesAccess, RecordState
 
 _SECOND = timedelta(seconds=1)
 _SKEW = timedelta(seconds=60)
@@ -49,6 +50,21 @@ def stamp(tx: Transaction, record_ids: Sequence[int], *, owner: str, datestamp: 
     if closed.rowcount == 0:
         raise Conflict("the right to give datestamps went to another process")
     tx.execute(sa.update(record).where(record.c.id.in_(record_ids)).values(datestamp=datestamp))
+
+
+def with_ended_embargo(tx: Transaction, *, today: date) -> list[int]:
+    """Published records whose embargo has ended since they were announced last: harvesters and the DOI registry do
+    not know it yet."""
+    until = record.c.description["access"]["embargo_until"].as_string()
+    restricted = record.c.description["access"]["files"].as_string() == FilesAccess.RESTRICTED
+    embargoed = sa.and_(record.c.state == RecordState.PUBLISHED, restricted, until <= today.isoformat())
+    found: list[int] = []
+    for ended in tx.execute(sa.select(until).where(embargoed).distinct()).scalars().all():
+        midnight = datetime.combine(date.fromisoformat(ended), time.min, UTC)
+        found += tx.execute(
+            sa.select(record.c.id).where(embargoed, until == ended, record.c.datestamp < midnight)
+        ).scalars()
+    return found
 
 
 def horizon(tx: Transaction, *, now: datetime) -> datetime:

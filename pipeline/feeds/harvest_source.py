@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from pipeline.access import as_of
 from pipeline.catalogue import Transaction, communities, harvest, records
 from pipeline.catalogue.harvest import Stamped
 from pipeline.feeds.oaipmh import HarvestItem, OaiSet, community_set, community_slug
@@ -67,7 +68,8 @@ class CatalogueSource:
 
     def _disseminate(self, ids: Sequence[int], *, headers_only: bool = False) -> Mapping[int, Dissemination]:
         file_limit = 0 if headers_only else _FILES_SHOWN
-        return records.disseminate(self._tx, self._repository, ids, file_limit=file_limit)
+        shown = records.disseminate(self._tx, self._repository, ids, file_limit=file_limit)
+        return {id_: as_of(one, today=self._now.date()) for id_, one in shown.items()}
 
 
 def _is_unknown(set_spec: str | None) -> bool:

@@ -4,6 +4,7 @@ them; without Prefect while Prefect is away."""
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from pipeline.services import Services
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
 _SETTLE = 0.5  # one run goes on while there is work: it looks once more before it ends
+_EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
 _AWAY = 5.0  # seconds until a database that did not answer is asked again
 
 
@@ -31,8 +33,12 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
     """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
     is away is waited for."""
     deliver = _delivery(services, should_stop)
+    looked = -math.inf
     while not should_stop():
         try:
+            if time.monotonic() - looked >= _EMBARGOES:
+                dispatch.lift_embargoes(services)
+                looked = time.monotonic()
             if not _is_due(services):
                 time.sleep(_POLL)
             elif _prefect_answers():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.access import as_of
 from pipeline.catalogue import records
 from pipeline.errors import HeadraceError, Rejected, Unavailable
 from pipeline.feeds import crosswalks
@@ -20,7 +21,8 @@ def register(services: Services, record_ids: Sequence[int]) -> Mapping[int, Head
         wanted = {one.name: one for one in records.dois_of(tx, concept_ids) if not one.external}
     requests: list[DoiRequest] = []
     wanting: dict[str, int] = {}
-    for one in shown.values():
+    today = services.now().date()
+    for one in (as_of(each, today=today) for each in shown.values()):
         for request in _requests(one, {name: doi.wanted for name, doi in wanted.items()}):
             requests.append(request)
             wanting[request.doi.lower()] = one.record.id
