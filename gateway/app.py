@@ -1,10 +1,10 @@
 """The application: routers, error answers, what every answer passes through; and its server."""
 
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
-from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 
 _STATIC = Path(__file__).parent / "static"
 _SHUTDOWN_SECONDS = 10
+_RECORD = re.compile("/records/[^/]+")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -62,11 +63,11 @@ def create_app(services: Services) -> FastAPI:
 
 def _redirect_to_newest(request: Request, moved: Exception) -> Response:
     """The same address with the id of the work's newest version in it."""
-    asked = request.path_params["record_id"]
-    head, _, tail = request.url.path.partition(f"/records/{asked}")
     services: Services = request.app.state.services
     query = f"?{request.url.query}" if request.url.query else ""
-    path = quote(f"{head}/records/{cast('RecordMoved', moved).record_id}{tail}")
+    # As it was sent: a file's key in it may hold encoded characters that mean something else when they are not.
+    raw = request.scope["raw_path"].decode("ascii")
+    path = _RECORD.sub(f"/records/{cast('RecordMoved', moved).record_id}", raw, count=1)
     return RedirectResponse(f"{services.repository.base_url}{path}{query}", 302)
 
 

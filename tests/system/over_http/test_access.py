@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import create_app
+from pipeline.catalogue import records
 from pipeline.model import Access, FilesAccess, ScanStatus, ScanVerdict
 from tests.archive import BASE_URL, Archive, GivenFile, open_archive
 from tests.asking import Client
@@ -145,3 +146,15 @@ def test_files_wait_for_their_scan(tmp_path: Path) -> None:
     assert "being scanned" in answers["unknown.txt"].json()["message"]
     assert f'href="/records/{record.id}/files/clean.txt"' in page
     assert f'href="/records/{record.id}/files/bad.txt"' not in page
+
+
+def test_what_is_missing_from_a_closed_record_is_named_to_its_owner_only(
+    archive: Archive, client: Client
+) -> None:
+    """Names of files that a partial record lacks are names of its files."""
+    record = archive.publish(files={"here.txt": b"x"}, access=_CLOSED, owner="ida@pier.example")
+    with archive.services.catalogue.write() as tx:
+        records.revise(tx, record.id, {"missing_files": ["patient-names.csv"]})
+    owner = Client(create_app(archive.services), archive.token("ida@pier.example"))
+    assert "patient-names.csv" not in client.get(f"/records/{record.id}").text
+    assert "patient-names.csv" in owner.get(f"/records/{record.id}").text

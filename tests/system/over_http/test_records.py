@@ -1,5 +1,7 @@
 """Records over HTTP: formats, versions, identifiers; searching them."""
 
+from urllib.parse import unquote
+
 import pytest
 
 from gateway.app import create_app
@@ -93,6 +95,17 @@ def test_the_concept_id_leads_to_the_newest_version(archive: Archive, client: Cl
     answer = client.get(path.format(first.concept_id) + "?size=5")
     assert answer.status_code == 302
     assert answer.headers["location"] == BASE_URL + path.format(second.id) + "?size=5"
+
+
+@pytest.mark.parametrize("key", ["a%3Fb%23c.txt", "a%5Cb.txt", "100%25.txt", "%C3%A9.txt"])
+def test_an_encoded_key_survives_the_way_to_the_newest_version(
+    archive: Archive, client: Client, key: str
+) -> None:
+    """What is encoded in an address below a work's id is in the redirect as it was sent, and leads to the file."""
+    record = archive.publish(files={unquote(key): b"1"})
+    answer = client.get(f"/records/{record.concept_id}/files/{key}")
+    assert answer.headers["location"] == f"{BASE_URL}/records/{record.id}/files/{key}"
+    assert client.get(f"/records/{record.id}/files/{key}").content == b"1"
 
 
 def test_versions_are_listed_highest_first(archive: Archive, client: Client) -> None:
