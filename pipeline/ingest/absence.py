@@ -50,6 +50,18 @@ def gone(key: str) -> Problem:
     )
 
 
+def no_files(key: str) -> Problem:
+    """What is said of a record that is nothing but a description."""
+    return Problem(
+        path="",
+        record=key,
+        outcome=Outcome.REJECTED,
+        code="no-files",
+        reason="the record has no file",
+        remedy="Put its files beside the description, or take the description away.",
+    )
+
+
 def _has(met: Sequence[int], concept_id: int) -> bool:
     place = bisect_left(met, concept_id)
     return place < len(met) and met[place] == concept_id

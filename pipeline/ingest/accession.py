@@ -23,7 +23,6 @@ from pipeline.catalogue import (
     accessions,
     communities,
     deposits,
-    identifiers,
     quarantine,
     records,
 )
@@ -32,21 +31,28 @@ from pipeline.catalogue.deposits import Deposit, FoundFile, Known, PublishedWork
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.errors import Conflict, Interrupted, Misconfigured, OutOfSpace
 from pipeline.ingest import manifest
-from pipeline.ingest.absence import absent_lines, absent_works, gone
+from pipeline.ingest.absence import absent_lines, absent_works, gone, no_files
 from pipeline.ingest.custody import CustodyTerms, FileReport, Unit
+from pipeline.ingest.lines import (
+    Decided,
+    NewWorks,
+    changes,
+    count_unchanged,
+    described,
+    given_up,
+    write_lines,
+)
 from pipeline.ingest.manifest import SurveyedRecord
 from pipeline.ingest.planning import Decision, Step, decide, refusals, resolve
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     Accession,
     AccessionState,
-    Concept,
     DepositAction,
     DepositState,
     FileOutcome,
     FileState,
     JsonObject,
-    Outcome,
     PlannedFile,
     Problem,
 )
@@ -165,17 +171,18 @@ def plan(
     plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     met = array("q")  # the work of each
+    new_works = NewWorks(run.collection, run.options.owner, services.now())
     unchanged = 0
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.write() as tx:
             decided = _decide(tx, batch, run, plan_.accession_id, today=today)
-            if plan_.accession_id is None and any(_changes(decision) for _, decision, _ in decided):
+            if plan_.accession_id is None and any(changes(decision) for _, decision, _ in decided):
                 plan_.accession_id = _begin(tx, services, run)
-            for concept_id, deposit_id in _write_lines(tx, services, run, plan_.accession_id or "", decided):
+            for concept_id, deposit_id in write_lines(tx, new_works, plan_.accession_id or "", decided):
                 met.append(concept_id)
                 deposit_of.append(deposit_id)
-            unchanged += _unchanged(tx, plan_.accession_id or "", decided)
-        _sweep(services, _given_up(decided))
+            unchanged += count_unchanged(tx, plan_.accession_id or "", decided)
+        _sweep(services, given_up(decided))
         for surveyed, decision, known in decided:
             _tally(plan_, surveyed, decision, known)
         checkpoint()
@@ -251,12 +258,9 @@ def _ensure_community(tx: Transaction, services: Services, run: Run) -> None:
         communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
 
 
-_Decided = tuple[SurveyedRecord, Decision, Known | None]
-
-
 def _decide(
     tx: Transaction, batch: Sequence[SurveyedRecord], run: Run, accession_id: str | None, *, today: date
-) -> list[_Decided]:
+) -> list[Decided]:
     known = deposits.known(tx, run.collection, [surveyed.key for surveyed in batch])
     resolved = [resolve(surveyed, known.get(surveyed.key), today=today) for surveyed in batch]
     return [
@@ -264,7 +268,7 @@ def _decide(
             surveyed,
             decide(
                 surveyed,
-                _description(surveyed),
+                described(surveyed),
                 known.get(surveyed.key),
                 accession_id=accession_id,
                 checksum=run.options.checksum,
@@ -275,26 +279,6 @@ def _decide(
         )
         for surveyed in resolved
     ]
-
-
-def _description(surveyed: SurveyedRecord) -> JsonObject | None:
-    return codec.description_to_json(surveyed.description) if surveyed.description else None
-
-
-def _changes(decision: Decision) -> bool:
-    return _writes(decision) or decision.step is Step.GIVE_UP
-
-
-def _writes(decision: Decision) -> bool:
-    return decision.step in (Step.BEGIN, Step.RENEW)
-
-
-def _unchanged(tx: Transaction, accession_id: str, decided: Sequence[_Decided]) -> int:
-    """How many records are as they were before the accession. Those that an earlier run of it dealt with are in its
-    plan already, and count there."""
-    as_before = (Step.UNCHANGED, Step.GIVE_UP)
-    keys = [surveyed.key for surveyed, decision, _ in decided if decision.step in as_before]
-    return len(keys) - len(deposits.by_key(tx, accession_id, keys))
 
 
 def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> None:
@@ -319,122 +303,6 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
     elif decision.step is Step.KEEP and known and known.pending and known.pending.files_open:
         plan_.files_to_ingest += known.pending.files_open
         plan_.bytes_to_ingest += known.pending.bytes_total
-
-
-def _write_lines(
-    tx: Transaction, services: Services, run: Run, accession_id: str, decided: Sequence[_Decided]
-) -> list[tuple[int, int]]:
-    """Write a batch of plan lines, ids in the plan's order; per record its work, and the deposit that wants its files
-    or -1."""
-    begun = [one for one in decided if one[1].step is Step.BEGIN]
-    rows = _new_rows(tx, services, run, accession_id, begun)
-    new_ids = dict(zip((surveyed.key for surveyed, _, _ in begun), deposits.add(tx, rows), strict=True))
-    works = {row["key"]: row["concept_id"] for row in rows}
-    written: list[tuple[int, int]] = []
-    without_files: list[int] = []
-    refused: list[tuple[int | None, Problem]] = []
-    for surveyed, decision, known in decided:
-        pending = known.pending if known else None
-        deposit_id = new_ids.get(surveyed.key, pending.id if pending else -1)
-        if decision.step is Step.BEGIN and pending:
-            deposits.supersede(tx, pending, deposit_id)
-        if decision.step is Step.RENEW and known:
-            record_id = _record_id(decision, known) or identifiers.allot(tx, 1)[0]
-            deposits.renew(tx, deposit_id, {"record_id": record_id, **_line(surveyed, decision, known)})
-        keeps_files = (
-            decision.step is Step.KEEP
-            and decision.state is DepositState.PLANNED
-            and decision.action is not DepositAction.REVISION
-        )
-        wants = (_writes(decision) and decision.reads) or keeps_files
-        concept_id = known.concept_id if known else works[surveyed.key]
-        written.append((concept_id, deposit_id if wants else -1))
-        if _writes(decision) and decision.action is DepositAction.REVISION:
-            without_files.append(deposit_id)
-        if _writes(decision):
-            refused += [(deposit_id, problem) for problem in refusals(surveyed)]
-    accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
-    accessions.report(tx, accession_id, Stage.INTAKE, refused)
-    deposits.forget_files(tx, without_files)
-    deposits.give_up(tx, _reverted(decided))
-    return written
-
-
-def _reverted(decided: Sequence[_Decided]) -> list[Deposit]:
-    """Lines of records that are as they are published again."""
-    return [
-        known.pending
-        for _, decision, known in decided
-        if decision.step is Step.GIVE_UP and known and known.pending
-    ]
-
-
-def _given_up(decided: Sequence[_Decided]) -> list[Deposit]:
-    """Planned versions that will not be: nothing of the published one is changed, or only its description."""
-    return _reverted(decided) + [
-        known.pending
-        for _, decision, known in decided
-        if _writes(decision) and decision.action is DepositAction.REVISION and known and known.pending
-    ]
-
-
-def _renewed(decided: Sequence[_Decided]) -> list[int]:
-    return [
-        known.pending.id
-        for _, decision, known in decided
-        if decision.step is Step.RENEW and known and known.pending
-    ]
-
-
-def _new_rows(
-    tx: Transaction, services: Services, run: Run, accession_id: str, begun: Sequence[_Decided]
-) -> list[JsonObject]:
-    missing = sum((known is None) + (_record_id(decision, known) is None) for _, decision, known in begun)
-    ids = iter(identifiers.allot(tx, missing))
-    concepts: list[Concept] = []
-    rows: list[JsonObject] = []
-    for surveyed, decision, known in begun:
-        # As on Zenodo, the concept has the number before its first version's.
-        concept_id = known.concept_id if known else next(ids)
-        record_id = _record_id(decision, known) or next(ids)
-        if known is None:
-            concepts.append(Concept(concept_id, run.collection, surveyed.key, run.options.owner))
-        rows.append(
-            {
-                "accession_id": accession_id,
-                "position": surveyed.ordinal,
-                "key": surveyed.key,
-                "concept_id": concept_id,
-                "record_id": record_id,
-                **_line(surveyed, decision, known),
-            }
-        )
-    records.add_concepts(tx, concepts, now=services.now())
-    return rows
-
-
-def _record_id(decision: Decision, known: Known | None) -> int | None:
-    """The number that a line's record has already: a revised version's own, or the one that was given to a version
-    that is not out yet. None where it is to be given one."""
-    latest = known.latest.record_id if known and known.latest else None
-    if decision.action is DepositAction.REVISION:
-        return latest
-    pending = known.pending.record_id if known and known.pending else None
-    return None if pending == latest else pending
-
-
-def _line(surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> JsonObject:
-    latest = known.latest if known else None
-    return {
-        "base_record_id": latest.record_id if latest else None,
-        "action": decision.action,
-        "state": decision.state,
-        "description": _description(surveyed),
-        "fingerprint": surveyed.fingerprint,
-        "files_total": surveyed.files,
-        "bytes_total": surveyed.bytes,
-        "faults": surveyed.rejected,
-    }
 
 
 def _plan_files(
@@ -648,7 +516,7 @@ def _judge(tx: Transaction, run: Run, one: Deposit) -> bool:
     if one.action is not DepositAction.REVISION and kept == 0:
         deposits.move(tx, [one], DepositEvent.HOLD)
         if one.files_total == 0:
-            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _no_files(one))])
+            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, no_files(one.key))])
         return True
     if one.files_bad + one.faults > 0 and not run.options.allow_partial:
         deposits.move(tx, [one], DepositEvent.HOLD)
@@ -674,17 +542,6 @@ def _sweep(services: Services, given_up: Sequence[Deposit]) -> None:
             services.store.delete(layout.staged(one.record_id))
 
 
-def _no_files(one: Deposit) -> Problem:
-    return Problem(
-        path="",
-        record=one.key,
-        outcome=Outcome.REJECTED,
-        code="no-files",
-        reason="the record has no file",
-        remedy="Put its files beside the description, or take the description away.",
-    )
-
-
 # ---------------------------------------------------------------- ending
 
 
@@ -702,9 +559,8 @@ def finish(services: Services, run: Run, accession_id: str) -> None:
             reason = f"{waiting} records wait for a virus verdict"
             accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=reason)
         else:
-            accessions.change(
-                tx, accession_id, state=AccessionState.COMPLETED, finished=services.now(), reason=""
-            )
+            ended = services.now()
+            accessions.change(tx, accession_id, state=AccessionState.COMPLETED, finished=ended, reason="")
         accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
 
 
