@@ -165,6 +165,9 @@ class _Ingest:
             plan.revisions,
             plan.unchanged,
         )
+        if plan.accession_id is not None and self.retry:
+            with self.services.catalogue.write() as tx:
+                outbox.release(tx, now=self.services.now(), accession_id=plan.accession_id)
         if plan.accession_id is not None:
             with self._ending(run, plan.accession_id):
                 with self._keeping_lease(run, plan.accession_id):
