@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 import uuid
@@ -46,8 +47,16 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _migrated(postgres_url: str) -> Iterator[str]:
-    """The name of a PostgreSQL database with the catalogue's tables, to be copied: migrating takes longer."""
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the catalogue's tables, to be copied: migrating takes longer."""
+    file = tmp_path_factory.mktemp("migrated") / "catalogue.sqlite"
+    open_catalogue(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def _migrated_database(postgres_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the catalogue's tables, to be copied as well."""
     with _database(postgres_url, "template1") as url:
         open_catalogue(url).close()
         yield str(sa.make_url(url).database)
@@ -57,9 +66,11 @@ def _migrated(postgres_url: str) -> Iterator[str]:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """`HEADRACE_DATABASE` of a catalogue with nothing in it: what uses it runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/catalogue.sqlite"
+        file = shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path)
+        yield f"sqlite:///{file}"
         return
-    with _database(request.getfixturevalue("postgres_url"), request.getfixturevalue("_migrated")) as url:
+    template = request.getfixturevalue("_migrated_database")
+    with _database(request.getfixturevalue("postgres_url"), template) as url:
         yield url
 
 
