@@ -41,7 +41,7 @@ def problems(fetch: Fetch, *, base_url: str) -> list[str]:
     return inspection.found
 
 
-class _Impossible(Exception):  # noqa: N818 - it ends the inspection
+class _Impossible(Exception):
     """Without this nothing more can be checked."""
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pipeline import codec
 from pipeline.catalogue import Transaction, accessions, deposits, records
-from pipeline.catalogue.deposits import Deposit, FileOutcome, FoundFile
+from pipeline.catalogue.deposits import Deposit, FoundFile
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     UNIDENTIFIED,
@@ -17,6 +17,7 @@ from pipeline.model import (
     DepositAction,
     DepositState,
     Description,
+    FileOutcome,
     FileState,
     JsonObject,
     RecordState,
