@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -113,12 +113,13 @@ class Settings(BaseSettings):
 
     def model_post_init(self, context: Any) -> None:  # noqa: ARG002
         home = self.home.expanduser().absolute()
+        quoted = quote(str(home))
         inside = {
             "home": home,
-            "store": self.store or f"file://{home}/store",
-            "database": self.database or f"sqlite:///{home}/catalogue.sqlite",
-            "index": self.index or f"file://{home}/index",
-            "dois": self.dois or f"local://{home}/dois.sqlite",
+            "store": self.store or f"file://{quoted}/store",
+            "database": self.database or f"sqlite:///{quoted}/catalogue.sqlite",
+            "index": self.index or f"file://{quoted}/index",
+            "dois": self.dois or f"local://{quoted}/dois.sqlite",
         }
         for name, value in inside.items():
             object.__setattr__(self, name, value)
