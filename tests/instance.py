@@ -19,11 +19,14 @@ import sqlalchemy as sa
 
 from pipeline import dispatch, publication, retrieval, wiring, worker
 from pipeline.catalogue import records, tables
+from pipeline.feeds.harvest_source import CatalogueSource
+from pipeline.feeds.oaipmh import HarvestItem
 from pipeline.ingest import accession, report, survey
 from pipeline.ingest.accession import IngestOptions, Plan, Run
 from pipeline.ingest.custody import Unit
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import JsonObject, Problem, Record
+from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -138,6 +141,20 @@ class Instance:
         with self.services.catalogue.read() as tx:
             keys = [entry.key for entry in records.files(tx, record_id)]
         return {key: self.read(record_id, key) for key in keys}
+
+    def found(self) -> set[int]:
+        """Ids of all that search finds, which is the newest version of each work."""
+        return set(self.services.index.search(SearchRequest()).ids)
+
+    def harvested(self) -> dict[int, HarvestItem]:
+        """What OAI-PMH gives two minutes later, by record id."""
+        self.clock.move(minutes=2)
+        with self.services.catalogue.read() as tx:
+            feed = CatalogueSource(tx, self.services.repository, now=self.clock())
+            page = feed.page(
+                start=None, until=feed.horizon(), set_spec=None, after=None, limit=100, headers_only=False
+            )
+        return {one.record_id: one for one in page}
 
     def row_counts(self) -> dict[str, int]:
         """Rows of every table of the catalogue."""

@@ -89,7 +89,9 @@ class LocalStore:
             self._partial.mkdir(parents=True, exist_ok=True)
 
     def begin(self, key: str, size: int) -> LocalUpload:  # noqa: ARG002 - a folder needs no plan of parts
-        return LocalUpload(self._disk, self._partial / f"{self._token}-{next(self._numbers)}", self._path(key))
+        return LocalUpload(
+            self._disk, self._partial / f"{self._token}-{next(self._numbers)}", self._path(key)
+        )
 
     def settle(self, keys: Sequence[str]) -> None:
         self._flush_folders(self._path(key).parent for key in keys)

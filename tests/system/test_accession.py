@@ -13,11 +13,8 @@ import pytest
 from pipeline import publication
 from pipeline.catalogue import accessions, deposits, identifiers, records
 from pipeline.errors import Conflict, Interrupted
-from pipeline.feeds.harvest_source import CatalogueSource
-from pipeline.feeds.oaipmh import HarvestItem
 from pipeline.ingest import accession
 from pipeline.model import AccessionState, DoiState, JsonObject, Outcome, RecordState
-from pipeline.ports import SearchRequest
 from tests.instance import Instance, codes, open_instance, write_record
 from tests.ocfl_root import objects, problems
 
@@ -62,22 +59,6 @@ def state(instance: Instance) -> tuple[dict[str, tuple[int, int]], dict[str, int
     return instance.stored(), instance.row_counts()
 
 
-def harvested(instance: Instance) -> dict[int, HarvestItem]:
-    """What OAI-PMH gives two minutes later."""
-    instance.clock.move(minutes=2)
-    with instance.services.catalogue.read() as tx:
-        feed = CatalogueSource(tx, instance.services.repository, now=instance.clock())
-        page = feed.page(
-            start=None, until=feed.horizon(), set_spec=None, after=None, limit=100, headers_only=False
-        )
-    return {one.record_id: one for one in page}
-
-
-def found(instance: Instance) -> set[int]:
-    """What search finds of the newest versions."""
-    return set(instance.services.index.search(SearchRequest()).ids)
-
-
 def relations(instance: Instance, doi: str) -> set[tuple[str, str]]:
     """(relation, DOI) of a DOI as the registry has it."""
     seen = instance.services.registry.get(doi)
@@ -106,8 +87,8 @@ def test_a_sound_collection_is_published_whole(instance: Instance, source: Path)
             seen = instance.services.registry.get(doi)
             assert seen is not None
             assert seen.state is DoiState.FINDABLE
-    assert found(instance) == set(ids(document))
-    items = harvested(instance)
+    assert instance.found() == set(ids(document))
+    items = instance.harvested()
     assert set(items) == set(ids(document))
     assert {item.sets for item in items.values()} == {("user-north-sea",)}
     assert len(objects(instance.root)) == 3
@@ -149,8 +130,8 @@ def test_changed_bytes_make_a_new_version(instance: Instance, source: Path) -> N
     assert instance.files(second["id"])["readings.csv"] == b"time,level\n0,9.9\n"
     assert ("IsNewVersionOf", first["doi"]) in relations(instance, second["doi"])
     assert ("IsPreviousVersionOf", second["doi"]) in relations(instance, first["doi"])
-    assert first["id"] not in found(instance)
-    assert second["id"] in found(instance)
+    assert first["id"] not in instance.found()
+    assert second["id"] in instance.found()
     with instance.services.catalogue.read() as tx:
         assert records.resolve_doi(tx, first["concept_doi"]) == second["id"]
     # Only what is new was read, and stored.
@@ -606,8 +587,8 @@ def test_a_withdrawn_record_leaves_a_tombstone(instance: Instance, source: Path)
     seen = instance.services.registry.get(harbour["doi"])
     assert seen is not None
     assert seen.state is DoiState.REGISTERED
-    assert harbour["id"] not in found(instance)
-    assert harvested(instance)[harbour["id"]].deleted
+    assert harbour["id"] not in instance.found()
+    assert instance.harvested()[harbour["id"]].deleted
     assert len(list(instance.root.rglob("gauge.bin"))) == 1
     with pytest.raises(Conflict):
         publication.withdraw(instance.services, harbour["id"], reason="again", note="", by="admin@x")
