@@ -7,14 +7,14 @@ seconds on loading database and index.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from pipeline import leaseholders
-from pipeline.errors import Misconfigured
+from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.loopback import known_port
 from pipeline.model import Repository
@@ -50,7 +50,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
         index = stack.enter_context(closing(open_index(settings.index, now)))
         leaseholder = stack.enter_context(leaseholders.leaseholder(settings.home))
         _bury_the_dead(settings.home, catalogue)
-        stack.callback(_release, catalogue, leaseholder)
+        stack.callback(_take_leave, catalogue, leaseholder)
         yield Services(
             settings=settings,
             repository=repository(settings),
@@ -79,6 +79,11 @@ def _bury_the_dead(home: Path, catalogue: Catalogue) -> None:
     for name in leaseholders.departed(home):
         _release(catalogue, name)
         leaseholders.forget(home, name)
+
+
+def _take_leave(catalogue: Catalogue, leaseholder: str) -> None:
+    with suppress(Unavailable):  # then they end by time
+        _release(catalogue, leaseholder)
 
 
 def _release(catalogue: Catalogue, leaseholder: str) -> None:
