@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 import time
 import uuid
@@ -20,6 +21,11 @@ from pipeline.catalogue.engine import open_catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# Whoever runs the tests in the background may have had these ignored, which every child would inherit.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 _GRACE_SECONDS = 2.0
 _LASTING_THREADS = ("Dask-", "TCP-Executor")
