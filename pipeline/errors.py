@@ -2,7 +2,8 @@
 
     HeadraceError
     ├── Rejected       the depositor's to fix; names the field
-    │   └── Misconfigured   the operator's settings or command line are wrong (exit code 2)
+    │   ├── Misconfigured   the operator's settings or command line are wrong (exit code 2)
+    │   └── SourceChanged   a file is not what it was when its reading began
     ├── Denied         the caller may not do that
     ├── Conflict       somebody else holds it, or it has moved on since
     ├── Missing        there is no such thing
@@ -50,6 +51,12 @@ class Misconfigured(Rejected):
     """Settings or command line are wrong; the operator can mend them."""
 
     code = "misconfigured"
+
+
+class SourceChanged(Rejected):
+    """A file of the source is not what it was when it was surveyed, or when a part of it was read."""
+
+    code = "changed"
 
 
 class Denied(HeadraceError):

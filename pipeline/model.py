@@ -315,8 +315,34 @@ class FileState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an object under way, as the store acknowledged it: `size` bytes whose xxh3-128 is `xxh3`, which the
+    store calls `etag` (and whose checksum, by the store's algorithm, it confirmed). Numbers begin with 1."""
+
+    number: int
+    size: int
+    etag: str
+    xxh3: str
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartLedger:
+    """What is durable of a file under way. `checkpoint` is the state of all that reads the file (digests, scan) at
+    `offset`, the end of the last part up to which there is no gap and everything was digested; `parts` may go
+    beyond it."""
+
+    upload_id: str
+    part_size: int
+    offset: int = 0
+    checkpoint: JsonObject = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file that must be read. `path` is in the source's own bytes, `surrogateescape`d."""
+    """A file that must be read, and the key `place` that its bytes are stored under. `path` is in the source's own
+    bytes, `surrogateescape`d."""
 
     id: int
     deposit_id: int
@@ -327,6 +353,7 @@ class PlannedFile:
     size: int
     mtime_ns: int | None
     declared: Digests
+    place: str
 
 
 @dataclass(frozen=True, slots=True)

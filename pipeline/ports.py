@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from pipeline.model import DoiState, JsonObject, ScanVerdict
+from pipeline.model import DoiState, JsonObject, Part, PartLedger, ScanVerdict
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -21,8 +21,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class StoreTraits:
-    """What a store promises, as data. `renames_trees`: `move` of a whole tree is one atomic step, so
-    content may wait in staging; without it content is written to its final place at once."""
+    """What a store promises, as data. `renames_trees`: `move_many` of a whole tree is one atomic step that costs no
+    byte, so content may wait in staging; without it content is written to its final place at once."""
 
     renames_trees: bool
     shared: bool
@@ -35,17 +35,41 @@ class StoredObject:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """An upload that was begun and neither committed nor aborted, as the store lists it."""
+
+    key: str
+    upload_id: str
+    begun: datetime
+
+
 class Upload(Protocol):
     """One object being written, in order. Nothing is visible under its key before `commit`."""
 
+    id: str
+    """The store's name for it, by which another process goes on with it; `""` where it goes in one piece."""
+    part_size: int
+    """Bytes of every part but the last, a multiple of 1 MiB; 0 where it goes in one piece."""
+    offset: int
+    """Where the next byte belongs: 0, or where the ledger's checkpoint was when it was resumed."""
+
     def write(self, block: bytes | memoryview) -> None:
-        """Append a block. Raises `OutOfSpace`."""
+        """Append a block, which may be reused as soon as this returns. Raises `OutOfSpace`, and `SourceChanged` where
+        a part of a resumed upload turns out another than the ledger has."""
+
+    def parts(self) -> Sequence[Part]:
+        """The parts that the store has acknowledged as durable, in order of number; there may be gaps."""
 
     def commit(self) -> None:
         """Make the object durable and visible under its key, whole or not at all."""
 
     def abort(self) -> None:
-        """Forget it; idempotent, and harmless after `commit`."""
+        """Forget it, and what the store has of it; idempotent, and harmless after `commit`."""
+
+    def leave(self) -> None:
+        """Give up what this process holds of it; what the store has acknowledged can be resumed. Harmless after
+        `commit` and `abort`."""
 
 
 @runtime_checkable
@@ -54,8 +78,16 @@ class ObjectStore(Protocol):
 
     traits: StoreTraits
 
-    def begin(self, key: str, size: int) -> Upload:
-        """Start writing `key` of an expected `size`; an object already there is replaced at commit."""
+    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> Upload:
+        """Start writing `key` of an expected `size`; an object already there is replaced at commit. With `resume`, go
+        on after its checkpoint if the store still has every part before it as the ledger says, else begin afresh
+        (`offset` tells). Parts of the ledger behind the checkpoint are written again and must come out the same."""
+
+    def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        """Uploads below `prefix` that were begun and not ended, by whichever process."""
+
+    def end_upload(self, upload: OpenUpload) -> None:
+        """Abort an upload of whichever process; idempotent."""
 
     def settle(self, keys: Sequence[str]) -> None:
         """Make the *names* of committed objects durable (on disk: fsync of their folders). An object
@@ -71,9 +103,10 @@ class ObjectStore(Protocol):
         """Raises `Missing`."""
 
     def move_many(self, moves: Mapping[str, str]) -> None:
-        """Move objects or whole trees (source → target), each in one step, durable as a group. Idempotent: when a
-        source is gone and its target is there it has been done. Raises `Missing` when neither is there, `Conflict`
-        when both are, before anything is moved."""
+        """Move objects or whole trees (source → target), durable as a group: each in one step where the store
+        `renames_trees`, else object by object, the source deleted last. Idempotent: when a source is gone and its
+        target is there it has been done. Raises `Missing` when neither is there; `Conflict` when both are and the
+        store `renames_trees` (elsewhere that is a move cut off, which is completed), before anything is moved."""
 
     def delete(self, prefix: str) -> None:
         """Delete the object or everything below `prefix/`; idempotent."""
@@ -97,6 +130,9 @@ class ScanSession(Protocol):
     def feed(self, block: bytes | memoryview) -> None:
         """The next block of the file."""
 
+    def checkpoint(self) -> JsonObject | None:
+        """The session's state after what was fed, for `begin` to go on from; None where it cannot be told."""
+
     def finish(self) -> ScanVerdict:
         """The verdict over all that was fed."""
 
@@ -105,8 +141,8 @@ class ScanSession(Protocol):
 
 
 class Scanner(Protocol):
-    def begin(self, size: int) -> ScanSession:
-        """Start scanning a file of `size` bytes."""
+    def begin(self, size: int, resume: JsonObject | None = None) -> ScanSession:
+        """Start scanning a file of `size` bytes, or go on from a checkpoint of an earlier session."""
 
     def describe(self) -> str:
         """Engine and signature version, for people."""
@@ -232,18 +268,28 @@ class UnitResult(Generic[U, R]):
     error: Exception | None = None
 
 
+Note: TypeAlias = JsonObject
+"""What a unit tells while it is under way: plain JSON."""
+
+
 class Compute(Protocol):
     def map_unordered(
         self,
-        function: Callable[[U], R],
+        function: Callable[[U, Callable[[Note], None]], R],
         units: Iterable[U],
         *,
         in_flight: int,
         tick: Callable[[], None] = lambda: None,
+        on_note: Callable[[Note], None] = lambda note: None,
+        renew: Callable[[U], U] = lambda unit: unit,
     ) -> Iterator[UnitResult[U, R]]:
-        """Run `function` on every unit, at most `in_flight` at a time, results as they come. The units'
+        """Run `function(unit, tell)` on every unit, at most `in_flight` at a time, results as they come. The units'
         iterator is drawn from only as room appears. Closing the generator cancels what has not begun. While it
-        waits for results it calls `tick` several times a second; what that raises ends it."""
+        waits for results it calls `tick` several times a second; what that raises ends it.
+
+        What a unit `tell`s is handed to `on_note` in the caller's thread, in order, before the unit's result; a note
+        may be lost with its worker or the scheduler. A unit whose worker died goes out again as `renew(unit)`; one
+        that kills every worker it meets comes back with `Unavailable`."""
 
     def slots(self) -> int:
         """How many units can run at once now."""
