@@ -8,6 +8,7 @@ shown redacted (`redacted`).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
@@ -30,6 +31,18 @@ _DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z][a-zA-Z0-9-]*)+")
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/?#\s]+@")
 
 
+@dataclass(frozen=True, slots=True)
+class StoreLocation:
+    """Where the store is and how it is spoken to; fit to travel to workers and to be logged, for keys of S3 come from
+    the environment of whoever opens it. What begins with `s3_` means the setting of that name."""
+
+    url: str
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    s3_path_style: bool = False
+    s3_trusted_network: bool = False
+
+
 class Settings(BaseSettings):
     """The settings of one instance. Empty strings stand for "inside HOME" or "choose for me"."""
 
@@ -38,7 +51,16 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("headrace-data"), description="everything that an embedded instance writes")
-    store: str = Field("", description="where bytes are kept: file:///folder (s3://bucket/prefix later)")
+    store: str = Field("", description="where bytes are kept: file:///folder or s3://bucket/prefix")
+    s3_endpoint: str = Field("", description="URL of the S3 server; default Amazon's of the region")
+    s3_region: str = Field("", description="region of the bucket; default us-east-1")
+    s3_path_style: bool = Field(
+        default=False,
+        description="bucket in the path of requests, not in the host's name; most servers but Amazon's",
+    )
+    s3_trusted_network: bool = Field(
+        default=False, description="whether S3 may be spoken to over http:// beyond this machine"
+    )
     database: str = Field("", description="the catalogue: sqlite:///file or postgresql+psycopg://…")
     index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
     scanner: str = Field("eicar:", description="virus scanner: eicar: (clamd://host:3310 later)")
@@ -123,6 +145,12 @@ class Settings(BaseSettings):
         }
         for name, value in inside.items():
             object.__setattr__(self, name, value)
+
+    def store_location(self) -> StoreLocation:
+        """What a process needs to open the store, besides its own environment."""
+        return StoreLocation(
+            self.store, self.s3_endpoint, self.s3_region, self.s3_path_style, self.s3_trusted_network
+        )
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -25,7 +25,7 @@ from pipeline.store.root import open_root
 if TYPE_CHECKING:
     from pipeline.catalogue import Catalogue
     from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
-    from pipeline.settings import Settings
+    from pipeline.settings import Settings, StoreLocation
 
 GATEWAY = "gateway"
 DEFAULT_PORT = 8000
@@ -43,7 +43,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
 
     _require_verdicts(settings)
     with ExitStack() as stack:
-        store = stack.enter_context(closing(open_store(settings.store)))
+        store = stack.enter_context(closing(open_store(settings.store_location())))
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
         catalogue = stack.enter_context(closing(open_catalogue(settings.database)))
         registry = stack.enter_context(closing(open_registry(settings.dois)))
@@ -110,11 +110,11 @@ def gateway_port(settings: Settings) -> int:
     return settings.port or known_port(settings.home, GATEWAY, DEFAULT_PORT)
 
 
-def open_store(url: str) -> ObjectStore:
-    match urlsplit(url).scheme:
+def open_store(location: StoreLocation) -> ObjectStore:
+    match urlsplit(location.url).scheme:
         case "file":
-            return LocalStore(_path(url))
-    raise _unknown("HEADRACE_STORE", url, "file:///folder")
+            return LocalStore(_path(location.url))
+    raise _unknown("HEADRACE_STORE", location.url, "file:///folder")
 
 
 def open_scanner(url: str) -> Scanner:

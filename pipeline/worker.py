@@ -8,6 +8,7 @@ from functools import lru_cache
 from pipeline import wiring
 from pipeline.ingest.custody import FileReport, Unit, take_unit
 from pipeline.ports import ObjectStore, Scanner
+from pipeline.settings import StoreLocation
 
 
 def run_unit(unit: Unit) -> list[FileReport]:
@@ -16,8 +17,8 @@ def run_unit(unit: Unit) -> list[FileReport]:
 
 
 @lru_cache(maxsize=4)
-def _store(url: str) -> ObjectStore:
-    return wiring.open_store(url)
+def _store(location: StoreLocation) -> ObjectStore:
+    return wiring.open_store(location)
 
 
 @lru_cache(maxsize=4)

@@ -377,7 +377,7 @@ def terms(services: Services, accession_id: str, source_root: str) -> CustodyTer
     return CustodyTerms(
         accession_id=accession_id,
         source_root=source_root,
-        store=settings.store,
+        store=settings.store_location(),
         scanner=settings.scanner,
         root_digest=services.root_digest,
         digests=settings.digests,

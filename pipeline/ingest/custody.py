@@ -20,6 +20,7 @@ from pipeline.ingest.sources import SourceReader, open_file
 from pipeline.ingest.sources.names import shown
 from pipeline.model import FileOutcome, FileState, Outcome, PlannedFile, Problem, ScanStatus
 from pipeline.ports import ObjectStore, Scanner, ScanSession
+from pipeline.settings import StoreLocation
 from pipeline.store import layout
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
@@ -32,7 +33,7 @@ class CustodyTerms:
 
     accession_id: str
     source_root: str
-    store: str
+    store: StoreLocation
     scanner: str
     root_digest: str
     digests: tuple[str, ...]

@@ -9,13 +9,13 @@ import pytest
 
 from pipeline import wiring
 from pipeline.errors import Misconfigured
-from pipeline.settings import load_settings
+from pipeline.settings import StoreLocation, load_settings
 
 
 @pytest.mark.parametrize(
     ("setting", "open_"),
     [
-        ("HEADRACE_STORE", wiring.open_store),
+        ("HEADRACE_STORE", lambda url: wiring.open_store(StoreLocation(url))),
         ("HEADRACE_SCANNER", wiring.open_scanner),
         ("HEADRACE_INDEX", lambda url: wiring.open_index(url, wiring.utc_now)),
         ("HEADRACE_DOIS", wiring.open_registry),
@@ -46,7 +46,7 @@ def test_workers_elsewhere_need_what_they_can_reach(tmp_path: Path) -> None:
 def test_paths_in_urls_may_hold_anything(tmp_path: Path) -> None:
     """What cannot stand in a URL as it is stands there quoted."""
     folder = tmp_path / "a b%c"
-    store = wiring.open_store(f"file://{tmp_path}/a%20b%25c")
+    store = wiring.open_store(StoreLocation(f"file://{tmp_path}/a%20b%25c"))
     store.put_many({"key": b"x"})
     store.close()
     assert (folder / "key").read_bytes() == b"x"

@@ -18,6 +18,7 @@ from pipeline.ingest.custody import CustodyTerms, FileReport, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner, EicarSession
 from pipeline.model import FileState, Outcome, PlannedFile, Problem
 from pipeline.ports import ObjectStore
+from pipeline.settings import StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import Disk, LocalStore
 
@@ -47,7 +48,7 @@ class Desk:
         return file
 
     def take(self, scanner: EicarScanner | None = None) -> list[FileReport]:
-        terms = CustodyTerms("a1", str(self.source), "", "", "sha256", ("md5",))
+        terms = CustodyTerms("a1", str(self.source), StoreLocation(""), "", "sha256", ("md5",))
         return take_unit(self.store, scanner or EicarScanner(), Unit(terms, tuple(self.planned)))
 
     def staged(self) -> dict[str, bytes]:
