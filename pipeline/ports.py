@@ -96,6 +96,12 @@ class ObjectStore(Protocol):
     def put_many(self, objects: Mapping[str, bytes]) -> None:
         """Write small objects as a group: all durable, names included, when it returns."""
 
+    def swap_many(self, changes: Mapping[str, tuple[bytes | None, bytes]]) -> None:
+        """Compare and swap small objects, key → (before, after): write each where the object under its key still is
+        `before` (None: where there is none), or `after` already; all durable, names included, when it returns. Raises
+        `Conflict` where one is another; others of the group may have been written then. Comparing and writing are one
+        step where the store can (S3: `If-Match`, `If-None-Match: *`)."""
+
     def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Blocks of the object's bytes. Raises `Missing` at the call, not at the first block."""
 
@@ -107,6 +113,10 @@ class ObjectStore(Protocol):
         `renames_trees`, else object by object, the source deleted last. Idempotent: when a source is gone and its
         target is there it has been done. Raises `Missing` when neither is there; `Conflict` when both are and the
         store `renames_trees` (elsewhere that is a move cut off, which is completed), before anything is moved."""
+
+    def copy_many(self, copies: Mapping[str, str]) -> None:
+        """Copy objects (source → target) within the store, durable as a group; each target appears whole, and what was
+        there is replaced. Raises `Missing` where a source is; others may have been copied then."""
 
     def delete(self, prefix: str) -> None:
         """Delete the object or everything below `prefix/`; idempotent."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import itertools
 import os
 import shutil
@@ -114,6 +115,31 @@ class LocalStore:
             for upload in uploads:
                 upload.abort()
 
+    def swap_many(self, changes: Mapping[str, tuple[bytes | None, bytes]]) -> None:
+        with self._locked():
+            for key, (before, after) in changes.items():
+                if self._content(key) not in (before, after):
+                    raise Conflict(f"{key} is not what it was")
+            self.put_many({key: after for key, (_, after) in changes.items()})
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes of this machine from swapping meanwhile; a process that dies lets go."""
+        with _translated():
+            descriptor = os.open(self._partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with _translated():
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _content(self, key: str) -> bytes | None:
+        try:
+            return b"".join(self.read(key))
+        except Missing:
+            return None
+
     def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         blocks = _blocks(self._path(key), offset, length)
         with _translated(), _missing(key):
@@ -149,6 +175,17 @@ class LocalStore:
         if new.exists():
             raise Conflict(f"{target} is there already, {source} cannot be moved to it")
         return True
+
+    def copy_many(self, copies: Mapping[str, str]) -> None:
+        for source, target in copies.items():
+            upload = self.begin(target, self.size(source))
+            try:
+                for block in self.read(source):
+                    upload.write(block)
+                upload.commit()
+            finally:
+                upload.abort()
+        self.settle(list(copies.values()))
 
     def delete(self, prefix: str) -> None:
         path = self._path(prefix)

@@ -151,6 +151,55 @@ def test_writing_and_deleting_side_by_side_loses_nothing(store: ObjectStore) -> 
     assert keys(store, "busy") == [f"busy/place/{number}" for number in range(8)]
 
 
+# ---------------------------------------------------------------- comparing and swapping
+
+
+def test_swapping_makes_and_replaces_what_is_as_it_was(store: ObjectStore) -> None:
+    """New objects where there were none, others where they are still what the caller knows."""
+    store.swap_many({"swapped/a": (None, b"1"), "swapped/b": (None, b"x" * 100_000)})
+    store.swap_many({"swapped/a": (b"1", b"2"), "swapped/b": (b"x" * 100_000, b"")})
+    assert (content(store, "swapped/a"), content(store, "swapped/b")) == (b"2", b"")
+
+
+@pytest.mark.parametrize(("there", "before"), [(b"1", None), (b"1", b"0"), (b"", None), (None, b"0")])
+def test_what_changed_meanwhile_is_not_swapped(
+    store: ObjectStore, there: bytes | None, before: bytes | None
+) -> None:
+    """It stays as it is, and whoever asked is told."""
+    found = {} if there is None else {"swapped/a": there}
+    store.put_many(found)
+    with pytest.raises(Conflict):
+        store.swap_many({"swapped/a": (before, b"2")})
+    assert {one.key: content(store, one.key) for one in store.list("swapped")} == found
+
+
+@pytest.mark.parametrize("before", [None, b"0"])
+def test_a_swap_that_was_done_is_done(store: ObjectStore, before: bytes | None) -> None:
+    """Repeating it changes nothing: its answer may have been lost."""
+    store.put_many({} if before is None else {"swapped": before})
+    store.swap_many({"swapped": (before, b"1")})
+    store.swap_many({"swapped": (before, b"1")})
+    assert content(store, "swapped") == b"1"
+
+
+def test_of_many_who_swap_one_wins(store: ObjectStore) -> None:
+    """All others are told that they were too late."""
+    together = threading.Barrier(8)
+
+    def swap(number: int) -> bool:
+        together.wait()
+        try:
+            store.swap_many({"contended": (b"before", b"%d" % number)})
+        except Conflict:
+            return False
+        return True
+
+    store.put_many({"contended": b"before"})
+    with ThreadPoolExecutor(8) as pool:
+        won = [number for number, is_mine in enumerate(pool.map(swap, range(8))) if is_mine]
+    assert [content(store, "contended")] == [b"%d" % number for number in won]
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -226,6 +275,27 @@ def test_a_move_that_was_done_is_done(store: ObjectStore) -> None:
     store.move_many({"from": "to"})
     store.move_many({"from": "to"})
     assert content(store, "to/a") == b"x"
+
+
+def test_copies_are_objects_of_their_own(store: ObjectStore) -> None:
+    """With the same bytes, in place of what was there; the originals stay."""
+    large = os.urandom(1 << 20) * 3
+    store.put_many({"from/a": b"x", "from/empty": b"", "from/large": large, "to/a": b"old"})
+    store.copy_many({f"from/{name}": f"to/{name}" for name in ("a", "empty", "large")})
+    store.delete("from/a")
+    assert {one.key: content(store, one.key) for one in store.list("to")} == {
+        "to/a": b"x",
+        "to/empty": b"",
+        "to/large": large,
+    }
+    assert keys(store, "from") == ["from/empty", "from/large"]
+
+
+def test_a_copy_of_nothing_is_missing(store: ObjectStore) -> None:
+    """And makes nothing."""
+    with pytest.raises(Missing):
+        store.copy_many({"from": "to"})
+    assert keys(store, "to") == []
 
 
 def test_a_move_from_nowhere_is_missing(store: ObjectStore) -> None:
