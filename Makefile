@@ -10,6 +10,8 @@ BIN := .venv/bin
 # It does not read pip's configuration: where only pip knows of an index, pip does the same.
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --compile-bytecode \
     --require-hashes $(1) || $(BIN)/python -m pip install --quiet --only-binary :all: --require-hashes $(1)
+# The tests' second S3 server, which is published as source only.
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
@@ -23,14 +25,14 @@ setup: .venv/.runtime ## make .venv with all that Headrace needs to run; the com
 demo: setup ## ingest the sample collection and show what became of it (a second run changes nothing)
 	@$(BIN)/python -m infra.demo
 
-test: .venv/.test lint ## lint, types and all tests; the last line is pytest's summary
+test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last line is pytest's summary
 	@$(BIN)/python -m pytest
 
 lint: .venv/.test ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: .venv/.test ## run every benchmark in loadtests/
+bench: .venv/.test .venv/.versitygw ## run every benchmark in loadtests/
 	@for bench in loadtests/bench_*.py; do $(BIN)/python -m "loadtests.$$(basename "$$bench" .py)"; done
 
 screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
@@ -42,7 +44,8 @@ pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=
 	compile requirements/installer.txt --group pyproject.toml:installer; \
 	compile requirements/runtime.txt pyproject.toml --group build; \
 	compile requirements/test.txt pyproject.toml --group build --group test --constraints requirements/runtime.txt $(SOURCES); \
-	compile requirements/load.txt pyproject.toml --group build --group load --constraints requirements/runtime.txt
+	compile requirements/load.txt pyproject.toml --group build --group load --constraints requirements/runtime.txt; \
+	compile requirements/go.txt --group pyproject.toml:go
 
 clean: ## remove .venv and the caches; the data in headrace-data stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -68,4 +71,11 @@ clean: ## remove .venv and the caches; the data in headrace-data stays
 .venv/.test: requirements/test.txt .venv/.runtime
 	@echo "installing what the tests need into .venv"
 	@$(call install,$(SOURCES) --no-build-isolation -r $<)
+	@touch $@
+
+.venv/.versitygw: requirements/go.txt Makefile .venv/.installer
+	@go=$$(command -v go || true); \
+	if [ -z "$$go" ]; then $(call install,-r $<); go=$$(echo "$$PWD"/$(BIN)/go); fi; \
+	echo "building versitygw with $$("$$go" version)"; \
+	GOBIN="$$PWD/$(BIN)" CGO_ENABLED=0 "$$go" install $(VERSITYGW)
 	@touch $@

@@ -16,6 +16,7 @@ WANTED = {
     "installer": GROUPS["installer"],
     "runtime": PROJECT["project"]["dependencies"] + GROUPS["build"],
     "test": PROJECT["project"]["dependencies"] + GROUPS["build"] + GROUPS["test"],
+    "go": GROUPS["go"],
     "load": PROJECT["project"]["dependencies"] + GROUPS["build"] + GROUPS["load"],
 }
 
