@@ -1,0 +1,101 @@
+"""How an object is cut into parts for its upload, and which parts of an upload that was cut off may be trusted (pure).
+
+The bounds are those of multipart uploads on S3 (user guide, "Amazon S3 multipart upload limits"): parts of 5 MiB to
+5 GiB, the last one of any size, 10,000 of them at most, which makes 48.8 TiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import Rejected, SourceChanged
+from pipeline.model import Part, PartLedger
+
+MIB = 1 << 20
+SMALLEST_PART = 5 * MIB
+LARGEST_PART = 5 << 30
+MOST_PARTS = 10_000
+IN_PARTS_FROM = 8 * MIB
+"""Bytes from which on an object goes in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """An object of `size` bytes in parts of `part_size`, the last one shorter; in one piece where that is 0."""
+
+    size: int
+    part_size: int
+
+    @property
+    def count(self) -> int:
+        """How many parts there are; 1 for an object in one piece, an empty one too."""
+        return -(-self.size // self.part_size) if self.part_size else 1
+
+    def length(self, number: int) -> int:
+        """Bytes of a part, counted from 1."""
+        return min(self.part_size, self.size - (number - 1) * self.part_size) if self.part_size else self.size
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPart:
+    """A part as the store lists it."""
+
+    number: int
+    size: int
+    etag: str
+
+
+def plan_parts(size: int, *, least: int = 16 * MIB) -> PartPlan:
+    """The plan of the smallest parts that are whole MiB, `least` bytes or more, and not too many. Objects below
+    `IN_PARTS_FROM` go in one piece. Raises `Rejected` for a size that no plan covers."""
+    if size < IN_PARTS_FROM:
+        return PartPlan(size, 0)
+    part_size = max(_whole_mib(-(-size // MOST_PARTS)), _whole_mib(least))
+    if part_size > LARGEST_PART:
+        raise Rejected(
+            f"{size:,} bytes are more than an object may have ({MOST_PARTS * LARGEST_PART:,})",
+            remedy="split the file",
+        )
+    return PartPlan(size, part_size)
+
+
+def _whole_mib(size: int) -> int:
+    return -(-size // MIB) * MIB
+
+
+def agreed(ledger: PartLedger, seen: Sequence[SeenPart]) -> bool:
+    """Whether the store has every byte before the ledger's checkpoint in just the parts that the ledger says: without
+    a gap, each with its size and etag, ending where the checkpoint is."""
+    there = {one.number: (one.size, one.etag) for one in seen}
+    before = before_checkpoint(ledger)
+    return (
+        ledger.part_size > 0
+        and [one.number for one in before] == list(range(1, len(before) + 1))
+        and all(one.size == ledger.part_size for one in before[:-1])
+        and sum(one.size for one in before) == ledger.offset
+        and all(there.get(one.number) == (one.size, one.etag) for one in before)
+    )
+
+
+def before_checkpoint(ledger: PartLedger) -> list[Part]:
+    """The parts whose bytes need not be read again, in order."""
+    return sorted((one for one in ledger.parts if _is_before(ledger, one)), key=lambda part: part.number)
+
+
+def behind_checkpoint(ledger: PartLedger) -> dict[int, str]:
+    """Number → xxh3 of the parts that will be written again."""
+    return {one.number: one.xxh3 for one in ledger.parts if not _is_before(ledger, one)}
+
+
+def _is_before(ledger: PartLedger, part: Part) -> bool:
+    return (part.number - 1) * ledger.part_size < ledger.offset
+
+
+def require_unchanged(expected: Mapping[int, str], number: int, xxh3: str) -> None:
+    """Raises `SourceChanged` where a part that was written before comes out another."""
+    if expected.get(number, xxh3) != xxh3:
+        raise SourceChanged(
+            f"part {number} is not what it was when it was first read",
+            remedy="Ingest again when nothing writes to the source.",
+        )
