@@ -28,7 +28,6 @@ from pipeline.model import (
 )
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.services import Services, lease_owner
-from pipeline.store import layout
 
 BATCH = 500
 _AGENT = "headrace"
@@ -204,7 +203,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
                 "total_bytes": 0,
                 "fingerprint": one.fingerprint,
                 "accession_id": one.accession_id,
-                "staged": layout.staged(one.record_id),
+                "staged": one.home,
                 "missing_files": _missing(tx, one),
             }
             for one in fresh

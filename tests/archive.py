@@ -142,6 +142,7 @@ class Archive:
                 "key": f"record {record_id}",
                 "concept_id": concept_id,
                 "record_id": record_id,
+                "home": layout.staged(record_id),
                 "base_record_id": version_of.id if version_of else None,
                 "action": DepositAction.VERSION if version_of else DepositAction.NEW,
                 "state": DepositState.PLANNED,

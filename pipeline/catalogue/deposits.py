@@ -26,11 +26,13 @@ from pipeline.model import (
     RecordState,
     ScanStatus,
 )
+from pipeline.store import layout
 
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """A line of the plan. `base_record_id` is the published version that it changes, if there is one."""
+    """A line of the plan. `base_record_id` is the published version that it changes, if there is one; `home` the key
+    below which its bytes wait in the store, `""` for a revision."""
 
     id: int
     accession_id: str
@@ -39,6 +41,7 @@ class Deposit:
     concept_id: int
     record_id: int
     base_record_id: int | None
+    home: str
     action: DepositAction
     state: DepositState
     description: JsonObject | None
@@ -304,7 +307,7 @@ def planned_large_files(
 
 def _planned(accession_id: str) -> sa.Select[Any]:
     return (
-        sa.select(deposit_file, deposit.c.record_id, deposit.c.key.label("record"))
+        sa.select(deposit_file, deposit.c.record_id, deposit.c.home, deposit.c.key.label("record"))
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
             deposit.c.accession_id == accession_id,
@@ -326,6 +329,7 @@ def _files(tx: Transaction, statement: sa.Select[Any]) -> list[PlannedFile]:
             size=row.size,
             mtime_ns=row.mtime_ns,
             declared=row.declared,
+            place=layout.place(row.home, row.key),
         )
         for row in tx.execute(statement)
     ]
@@ -524,6 +528,7 @@ def _deposit(row: sa.Row[Any]) -> Deposit:
         concept_id=row.concept_id,
         record_id=row.record_id,
         base_record_id=row.base_record_id,
+        home=row.home,
         action=DepositAction(row.action),
         state=DepositState(row.state),
         description=row.description,

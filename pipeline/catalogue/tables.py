@@ -184,6 +184,8 @@ deposit = sa.Table(
     sa.Column("concept_id", sa.BigInteger, nullable=False),
     sa.Column("record_id", sa.BigInteger, nullable=False),
     sa.Column("base_record_id", sa.BigInteger),
+    # The key below which the bytes of a version wait in the store; a revision has none.
+    sa.Column("home", sa.Text, nullable=False, default=""),
     sa.Column("action", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("description", sa.JSON),
@@ -215,6 +217,7 @@ deposit = sa.Table(
     sa.CheckConstraint(
         "description IS NOT NULL OR state NOT IN ('sealed', 'published')", name="sealed_is_described"
     ),
+    sa.CheckConstraint("home != '' OR action = 'revision'", name="version_has_home"),
 )
 
 deposit_file = sa.Table(
@@ -243,6 +246,42 @@ deposit_file = sa.Table(
     sa.CheckConstraint(
         "state != 'in-custody' OR (root_digest IS NOT NULL AND content != '')", name="custody_has_digest"
     ),
+    # Ids are never given twice: uploads and quarantined files are named by them for longer than the rows last.
+    sqlite_autoincrement=True,
+)
+
+# Uploads in parts that were begun for files of plans. A row outlives its file, until the store was told to end it.
+upload = sa.Table(
+    "upload",
+    metadata,
+    sa.Column("file_id", BigId, primary_key=True, autoincrement=False),
+    # The handing out of the file that told of it last.
+    sa.Column("attempt", sa.Text, nullable=False),
+    sa.Column("upload_id", sa.Text, nullable=False),
+    # Which file this is: should its plan say otherwise by now, the upload is of no use.
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("path", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger),
+    sa.Column("part_size", sa.BigInteger, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("checkpoint", sa.JSON, nullable=False),
+    sa.Column("begun", Utc, nullable=False),
+    sa.Column("changed", Utc, nullable=False),
+    sa.CheckConstraint("part_size > 0", name="is_in_parts"),
+    sa.CheckConstraint('"offset" BETWEEN 0 AND size', name="offset_in_file"),
+)
+
+upload_part = sa.Table(
+    "upload_part",
+    metadata,
+    sa.Column("file_id", sa.ForeignKey("upload.file_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("xxh3", sa.Text, nullable=False),
+    sa.Column("checksum", sa.Text, nullable=False, default=""),
+    sa.CheckConstraint("number >= 1 AND size > 0", name="counts_from_one"),
 )
 
 # Infected files that were put apart: what is known of them stays when their deposit goes on without them.

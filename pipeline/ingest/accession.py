@@ -171,7 +171,13 @@ def plan(
     plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     met = array("q")  # the work of each
-    new_works = NewWorks(run.collection, run.options.owner, services.now())
+    new_works = NewWorks(
+        run.collection,
+        run.options.owner,
+        services.now(),
+        services.repository.id,
+        services.store.traits.renames_trees,
+    )
     unchanged = 0
     for batch in _batches(manifest.read_records(survey), BATCH):
         with services.catalogue.write() as tx:
@@ -536,10 +542,11 @@ def _judge(tx: Transaction, run: Run, one: Deposit) -> bool:
 
 
 def _sweep(services: Services, given_up: Sequence[Deposit]) -> None:
-    """Remove the staged bytes of versions that will not be; a revision has none."""
+    """Remove the bytes of versions that will not be; a revision has none."""
     for one in given_up:
         if one.action is not DepositAction.REVISION:
-            services.store.delete(layout.staged(one.record_id))
+            services.store.delete(one.home)
+            services.store.delete(layout.staged(one.record_id))  # where a move out of the root was cut off
 
 
 # ---------------------------------------------------------------- ending

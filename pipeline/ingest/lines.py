@@ -13,17 +13,25 @@ from pipeline.catalogue.deposits import Deposit, Known
 from pipeline.ingest.manifest import SurveyedRecord
 from pipeline.ingest.planning import Decision, Step, refusals
 from pipeline.model import Concept, DepositAction, DepositState, JsonObject, Problem
+from pipeline.store import layout
 
 Decided = tuple[SurveyedRecord, Decision, Known | None]
 
 
 @dataclass(frozen=True, slots=True)
 class NewWorks:
-    """What works have in common that are met for the first time."""
+    """What works have in common that are met for the first time, and their store."""
 
     collection: str
     owner: str
     now: datetime
+    repository_id: str
+    renames_trees: bool
+
+    def home(self, concept_id: int, record_id: int, *, is_first: bool) -> str:
+        return layout.home(
+            self.repository_id, concept_id, record_id, is_first=is_first, renames_trees=self.renames_trees
+        )
 
 
 def write_lines(
@@ -45,7 +53,9 @@ def write_lines(
             deposits.supersede(tx, pending, deposit_id)
         if decision.step is Step.RENEW and known:
             record_id = _record_id(decision, known) or identifiers.allot(tx, 1)[0]
-            deposits.renew(tx, deposit_id, {"record_id": record_id, **_line(surveyed, decision, known)})
+            home = _home(new_works, decision, known, known.concept_id, record_id)
+            values = {"record_id": record_id, "home": home, **_line(surveyed, decision, known)}
+            deposits.renew(tx, deposit_id, values)
         keeps_files = (
             decision.step is Step.KEEP
             and decision.state is DepositState.PLANNED
@@ -85,6 +95,7 @@ def _new_rows(
                 "key": surveyed.key,
                 "concept_id": concept_id,
                 "record_id": record_id,
+                "home": _home(new_works, decision, known, concept_id, record_id),
                 **_line(surveyed, decision, known),
             }
         )
@@ -100,6 +111,18 @@ def _record_id(decision: Decision, known: Known | None) -> int | None:
         return latest
     pending = known.pending.record_id if known and known.pending else None
     return None if pending == latest else pending
+
+
+def _home(
+    new_works: NewWorks, decision: Decision, known: Known | None, concept_id: int, record_id: int
+) -> str:
+    """Where a line's bytes go: where those lie that the record-to-be has already, else where its kind has them."""
+    if decision.action is DepositAction.REVISION:
+        return ""
+    pending = known.pending if known else None
+    if pending and pending.record_id == record_id:
+        return pending.home
+    return new_works.home(concept_id, record_id, is_first=decision.action is DepositAction.NEW)
 
 
 def _line(surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> JsonObject:

@@ -76,6 +76,20 @@ def staged(record_id: int) -> str:
     return f"staging/{record_id}"
 
 
+def home(repository_id: str, concept_id: int, record_id: int, *, is_first: bool, renames_trees: bool) -> str:
+    """The key below which a version-to-be keeps its bytes until it is preserved (architecture, S3 commits). Where a
+    store cannot rename trees, the first version of a work has them at once where they shall stay: nothing else can be
+    committed to that object before."""
+    if is_first and not renames_trees:
+        return f"{object_root(concept_object(repository_id, concept_id))}/v1"
+    return staged(record_id)
+
+
+def place(home_key: str, key: str) -> str:
+    """The key of the bytes of the file with a logical path, in a version-to-be at home below `home_key`."""
+    return f"{home_key}/content/{content_path(key)}"
+
+
 def assembled(staged_key: str) -> str:
     """The key below which a new object is put together from its staged first version, before it appears in the root."""
     return f"{staged_key}.object"

@@ -24,6 +24,7 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
+from pipeline.store import layout
 
 NOW = datetime(2026, 3, 9, 14, 10, tzinfo=UTC)
 DESCRIPTION = codec.description_to_json(Description({"title": "Tides"}))
@@ -72,6 +73,7 @@ def add_deposit(tx: Transaction, record_id: int = 2, **values: object) -> int:
                 "key": f"record {record_id}",
                 "concept_id": 1,
                 "record_id": record_id,
+                "home": layout.staged(record_id),
                 "action": DepositAction.NEW,
                 "state": DepositState.PLANNED,
                 "description": DESCRIPTION,

@@ -67,7 +67,7 @@ def test_known_tells_the_latest_version_and_the_pending_deposit(catalogue: Catal
 def test_ids_of_plan_lines_come_in_the_order_of_the_plan(catalogue: Catalogue) -> None:
     """However many are added at once."""
     line = {
-        "accession_id": "a1", "concept_id": 1, "record_id": 2, "action": DepositAction.NEW,
+        "accession_id": "a1", "concept_id": 1, "record_id": 2, "home": "staging/2", "action": DepositAction.NEW,
         "state": DepositState.PLANNED,
     }  # fmt: skip
     with catalogue.write() as tx:

@@ -104,3 +104,25 @@ def test_a_plain_key_is_its_own_content_path(key: str) -> None:
 def test_an_odd_name_stays_readable() -> None:
     """Its path begins as it does."""
     assert layout.content_path("what?.txt").startswith("data/what_.txt~")
+
+
+# ---------------------------------------------------------------- homes
+
+
+def test_a_version_waits_in_staging_where_trees_can_be_renamed() -> None:
+    """Whether it is the first of its work or a further one: moving it costs no byte."""
+    for is_first in (True, False):
+        assert layout.home("a.example", 1, 2, is_first=is_first, renames_trees=True) == layout.staged(2)
+
+
+def test_a_first_version_lies_in_its_place_at_once_where_moving_costs() -> None:
+    """In the work's own object; a further version waits in staging, for the object has versions already."""
+    object_root = layout.object_root(layout.concept_object("a.example", 1))
+    assert layout.home("a.example", 1, 2, is_first=True, renames_trees=False) == f"{object_root}/v1"
+    assert layout.home("a.example", 1, 3, is_first=False, renames_trees=False) == layout.staged(3)
+
+
+def test_a_place_is_below_its_home() -> None:
+    """Different keys have different places, as they have different content paths."""
+    assert layout.place("staging/2", "raw/a.csv") == "staging/2/content/data/raw/a.csv"
+    assert layout.place("staging/2", "a:b") == f"staging/2/content/{layout.content_path('a:b')}"

@@ -147,6 +147,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stamper")),
     )
     op.create_table(
+        "upload",
+        sa.Column(
+            "file_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("attempt", sa.Text(), nullable=False),
+        sa.Column("upload_id", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("path", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger(), nullable=True),
+        sa.Column("part_size", sa.BigInteger(), nullable=False),
+        sa.Column("offset", sa.BigInteger(), nullable=False),
+        sa.Column("checkpoint", sa.JSON(), nullable=False),
+        sa.Column("begun", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint('"offset" BETWEEN 0 AND size', name=op.f("ck_upload_offset_in_file")),
+        sa.CheckConstraint("part_size > 0", name=op.f("ck_upload_is_in_parts")),
+        sa.PrimaryKeyConstraint("file_id", name=op.f("pk_upload")),
+    )
+    op.create_table(
         "concept_community",
         sa.Column("concept_id", sa.BigInteger(), nullable=False),
         sa.Column("slug", sa.Text(), nullable=False),
@@ -164,6 +187,7 @@ def upgrade() -> None:
         sa.Column("concept_id", sa.BigInteger(), nullable=False),
         sa.Column("record_id", sa.BigInteger(), nullable=False),
         sa.Column("base_record_id", sa.BigInteger(), nullable=True),
+        sa.Column("home", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("description", sa.JSON(), nullable=True),
@@ -181,6 +205,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "files_open = 0 OR state NOT IN ('sealed', 'published')", name=op.f("ck_deposit_sealed_is_whole")
         ),
+        sa.CheckConstraint("home != '' OR action = 'revision'", name=op.f("ck_deposit_version_has_home")),
         sa.CheckConstraint(
             "state IN ('planned', 'sealed', 'held', 'published', 'unchanged', 'superseded', 'cancelled')",
             name=op.f("ck_deposit_state_known"),
@@ -293,6 +318,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_token_account_id"), "token", ["account_id"], unique=False)
     op.create_table(
+        "upload_part",
+        sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=False),
+        sa.Column("xxh3", sa.Text(), nullable=False),
+        sa.Column("checksum", sa.Text(), nullable=False),
+        sa.CheckConstraint("number >= 1 AND size > 0", name=op.f("ck_upload_part_counts_from_one")),
+        sa.ForeignKeyConstraint(
+            ["file_id"], ["upload.file_id"], name=op.f("fk_upload_part_file_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_upload_part")),
+    )
+    op.create_table(
         "deposit_file",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deposit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -321,6 +360,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["deposit_id"], ["deposit.id"], name=op.f("fk_deposit_file_deposit_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deposit_file")),
         sa.UniqueConstraint("deposit_id", "key", name=op.f("uq_deposit_file_deposit_id_key")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_deposit_file_deposit_id_state", "deposit_file", ["deposit_id", "state"], unique=False)
     op.create_table(
