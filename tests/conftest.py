@@ -8,15 +8,20 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 
+from infra.local.buckets import make_bucket
 from infra.local.postgres import postgres
+from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
+from infra.local.versitygw import versitygw
 from pipeline.catalogue.engine import open_catalogue
+from pipeline.settings import StoreLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +92,57 @@ def _database(server_url: str, template: str) -> Iterator[str]:
         server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield server_url.replace("/postgres?", f"/{name}?")
         server.execute(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def s3_keys() -> Iterator[tuple[str, str]]:
+    """The access key and the secret key of the session's S3 servers, which are also in the environment."""
+    keys = "headrace-tests", uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", keys[0])
+        environment.setenv("AWS_SECRET_ACCESS_KEY", keys[1])
+        yield keys
+
+
+@pytest.fixture(scope="session")
+def _seaweedfs_bucket(
+    tmp_path_factory: pytest.TempPathFactory, s3_keys: tuple[str, str]
+) -> Iterator[StoreLocation]:
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    with running(seaweedfs(folder, *s3_keys), folder / "log") as endpoint:
+        yield StoreLocation(make_bucket(endpoint, "tests", *s3_keys), endpoint, s3_path_style=True)
+
+
+@pytest.fixture(scope="session")
+def _versitygw_bucket(
+    tmp_path_factory: pytest.TempPathFactory, s3_keys: tuple[str, str]
+) -> Iterator[StoreLocation]:
+    folder = tmp_path_factory.mktemp("versitygw")
+    with running(versitygw(folder, *s3_keys), folder / "log") as endpoint:
+        yield StoreLocation(make_bucket(endpoint, "tests", *s3_keys), endpoint, s3_path_style=True)
+
+
+@pytest.fixture
+def seaweedfs_location(_seaweedfs_bucket: StoreLocation) -> StoreLocation:
+    """An empty place on a running SeaweedFS."""
+    return _empty_place(_seaweedfs_bucket)
+
+
+@pytest.fixture
+def versitygw_location(_versitygw_bucket: StoreLocation) -> StoreLocation:
+    """An empty place on a running versitygw."""
+    return _empty_place(_versitygw_bucket)
+
+
+@pytest.fixture(params=["seaweedfs", "versitygw"])
+def s3_location(request: pytest.FixtureRequest) -> StoreLocation:
+    """An empty place on S3: what uses it runs on both servers."""
+    location: StoreLocation = request.getfixturevalue(f"{request.param}_location")
+    return location
+
+
+def _empty_place(bucket: StoreLocation) -> StoreLocation:
+    return replace(bucket, url=f"{bucket.url}/{uuid.uuid4().hex}")
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
 _POLL_SECONDS = 0.05
 _LOG_TAIL_BYTES = 4000
@@ -34,10 +35,20 @@ class Service:
     url: str
     healthy: Callable[[], bool]
     stop_signal: signal.Signals = signal.SIGTERM
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the command finds in its environment besides ours: secrets do not belong into its arguments."""
 
 
 class ServiceError(Exception):
     """A server did not become healthy, or died, or would not stop; the message ends with its log's tail."""
+
+
+def installed(command: str) -> Path:
+    """The command in this virtual environment. Raises `ServiceError` where it is not there."""
+    path = Path(sys.prefix, "bin", command)
+    if not path.exists():
+        raise ServiceError(f"{command} is not installed: `make test` does it")
+    return path
 
 
 @contextmanager
@@ -52,7 +63,12 @@ def running(
     with log.open("ab") as output:
         # A session of its own: Ctrl-C reaches the tests, which then stop the service in order.
         process = subprocess.Popen(
-            service.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            service.command,
+            env={**os.environ, **service.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         _await_health(service, process, log, time.monotonic() + start_seconds)
