@@ -37,7 +37,7 @@ def _places(services: Services, holding: Holding) -> Iterator[str]:
     yield f"{layout.assembled(holding.staged)}/v1/{content}"
     with suppress(Missing):
         inventory = ocfl.parse(b"".join(services.store.read(f"{root}/inventory.json")), object_id)
-        yield f"{root}/v{ocfl.head(inventory) + 1}/{content}"
         place = ocfl.place_of(inventory, holding.entry.digests[services.root_digest])
-        if place is not None:
-            yield f"{root}/{place}"
+        # A version folder comes before the inventory that lists it. Behind an inventory that lists these bytes there
+        # may be another record's version under way, with a file of the same name.
+        yield f"{root}/{place}" if place else f"{root}/v{ocfl.head(inventory) + 1}/{content}"

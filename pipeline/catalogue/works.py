@@ -21,11 +21,21 @@ class Size:
     file_count: int
 
 
-def sizes(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:
-    """Of each record, by id; ids that are no records are left out."""
+def due(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:
+    """What is to be written, by id: the records, and earlier versions of their works that are not preserved yet. Ids
+    that are no records are left out."""
+    asked = record.alias("asked")
+    waits_before = sa.and_(
+        record.c.staged.is_not(None),
+        sa.exists().where(
+            asked.c.id.in_(record_ids),
+            asked.c.concept_id == record.c.concept_id,
+            asked.c.version > record.c.version,
+        ),
+    )
     rows = tx.execute(
         sa.select(record.c.id, record.c.concept_id, record.c.file_count)
-        .where(record.c.id.in_(record_ids))
+        .where(sa.or_(record.c.id.in_(record_ids), waits_before))
         .order_by(record.c.id)
     )
     return [Size(row.id, row.concept_id, row.file_count) for row in rows]
@@ -50,9 +60,10 @@ def lease(
     return set(tx.execute(held).scalars())
 
 
-def renew(tx: Transaction, *, owner: str, until: datetime) -> None:
-    """Prolong the leases of storage objects that are still the owner's."""
-    tx.execute(sa.update(concept).where(concept.c.lease_owner == owner).values(lease_until=until))
+def renew(tx: Transaction, *, owner: str, until: datetime) -> int:
+    """Prolong the leases of storage objects that are still the owner's; how many those are."""
+    held = tx.execute(sa.update(concept).where(concept.c.lease_owner == owner).values(lease_until=until))
+    return held.rowcount
 
 
 def unlease(tx: Transaction, *, owner: str) -> None:

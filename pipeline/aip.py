@@ -1,0 +1,148 @@
+"""Archival information packages (OAIS, ISO 14721 §4.2.2): what is kept of a record besides its files, so that it can be
+known again without the catalogue (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipeline import codec
+from pipeline.catalogue.records import Holding
+from pipeline.feeds import crosswalks
+from pipeline.model import (
+    Concept,
+    Dissemination,
+    Event,
+    EventType,
+    FileEntry,
+    JsonObject,
+    Record,
+    RecordState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Everything that a record's version in the storage root is made of."""
+
+    record: Record
+    concept: Concept
+    holdings: Sequence[Holding]
+    events: Sequence[Event]
+    dissemination: Dissemination
+    is_interim: bool = False
+    """The record as it was before it was withdrawn: its bytes go first, the tombstone into the next version."""
+
+
+def is_withdrawn_early(record: Record) -> bool:
+    """Withdrawn before it was written to the root."""
+    return record.state is RecordState.WITHDRAWN and record.staged is not None
+
+
+def before_withdrawal(package: Package) -> Package:
+    """The interim package of a record that was withdrawn early."""
+    record = replace(package.record, state=RecordState.PUBLISHED, tombstone=None)
+    return replace(
+        package,
+        record=record,
+        dissemination=replace(package.dissemination, record=record),
+        events=[one for one in package.events if one.type is not EventType.DEACCESSION],
+        is_interim=True,
+    )
+
+
+def documents(package: Package, algorithm: str) -> dict[str, bytes]:
+    """Name → content of the files below metadata/: the record's own JSON, its PREMIS events, one a line, and while it
+    is published its DataCite metadata. Files are named by their digest by `algorithm`, the storage root's."""
+    found = {
+        "record.json": _json(_record_json(package)),
+        "premis.jsonl": "".join(codec.to_text(one) + "\n" for one in _premis(package, algorithm)).encode(),
+    }
+    if package.record.state is RecordState.PUBLISHED:
+        found["datacite.json"] = _json(crosswalks.datacite_json(package.dissemination))
+    return found
+
+
+def _record_json(package: Package) -> JsonObject:
+    record, shown = package.record, package.dissemination
+    return {
+        "format": "headrace-record/1",
+        "id": record.id,
+        "concept_id": record.concept_id,
+        "collection": package.concept.collection,
+        "key": package.concept.key,
+        "version": record.version,
+        "revision": record.revision,
+        "state": record.state,
+        "doi": shown.doi,
+        "concept_doi": shown.concept_doi,
+        "owner": record.owner,
+        "created": codec.time_to_json(record.created),
+        "modified": codec.time_to_json(record.modified),
+        "accession": record.accession_id,
+        "communities": [one.slug for one in shown.communities],
+        "description": codec.description_to_json(record.description),
+        "missing_files": list(record.missing_files),
+        "tombstone": None
+        if record.tombstone is None
+        else {
+            "reason": record.tombstone.reason,
+            "note": record.tombstone.note,
+            "removed_by": record.tombstone.removed_by,
+            "removed_at": codec.time_to_json(record.tombstone.removed_at),
+        },
+        "files": [_file_json(one.entry) for one in package.holdings],
+    }
+
+
+def _file_json(entry: FileEntry) -> JsonObject:
+    document = codec.file_to_json(entry)
+    # Where the bytes lie is the inventory's to say.
+    del document["content"]
+    return document
+
+
+def _premis(package: Package, algorithm: str) -> list[JsonObject]:
+    """PREMIS events: the record's own, then of each file what the one read of it found."""
+    events = [codec.event_to_json(one) for one in package.events]
+    for holding in package.holdings:
+        events += _file_events(package.record, holding.entry, algorithm)
+    return events
+
+
+def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonObject]:
+    object_ = f"{algorithm}:{entry.digests[algorithm]}"
+    at = codec.time_to_json(record.created)
+
+    def event(type_: EventType, agent: str, outcome: str, detail: JsonObject) -> JsonObject:
+        return {
+            "type": type_,
+            "at": at,
+            "agent": agent,
+            "outcome": outcome,
+            "objects": [object_],
+            "detail": {"key": entry.key, **detail},
+        }
+
+    compared = sorted(set(entry.declared) & set(entry.digests))
+    found = [
+        event(EventType.DIGEST, "headrace", "success", {"digests": dict(sorted(entry.digests.items()))}),
+        event(
+            EventType.IDENTIFICATION,
+            entry.identification.tool or "siegfried",
+            "success" if entry.identification.puid else "unknown",
+            {"puid": entry.identification.puid, "basis": entry.identification.basis},
+        ),
+        event(EventType.VIRUS, entry.scan.engine, _virus_outcome(entry), {"verdict": entry.scan.status}),
+    ]
+    if compared:
+        found.append(event(EventType.FIXITY, "headrace", "pass", {"declared": compared}))
+    return found
+
+
+def _virus_outcome(entry: FileEntry) -> str:
+    return {"clean": "pass", "infected": "fail", "partial": "warning"}.get(entry.scan.status, "skipped")
+
+
+def _json(document: JsonObject) -> bytes:
+    return (codec.to_text(document) + "\n").encode()
