@@ -437,6 +437,27 @@ def in_state(
     )
 
 
+def held_in_root(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
+    """Held deposits whose bytes are at home in the storage root, where nothing of them may stay."""
+    return _select(
+        tx,
+        sa.select(deposit)
+        .where(
+            deposit.c.accession_id == accession_id,
+            deposit.c.state == DepositState.HELD,
+            deposit.c.home.startswith(f"{layout.ROOT}/", autoescape=True),
+        )
+        .order_by(deposit.c.id)
+        .limit(limit),
+    )
+
+
+def rehome(tx: Transaction, homes: Mapping[int, str]) -> None:
+    """Say where the bytes of deposits are now."""
+    for id_, home in homes.items():
+        change(tx, id_, home=home)
+
+
 def move(tx: Transaction, chosen: Iterable[Deposit], event: DepositEvent) -> None:
     """Step deposits. Raises `Conflict` where one cannot take the step."""
     targets: dict[DepositState, list[int]] = {}
