@@ -55,21 +55,23 @@ class Upload(Protocol):
     """Where the next byte belongs: 0, or where the ledger's checkpoint was when it was resumed."""
 
     def write(self, block: bytes | memoryview) -> None:
-        """Append a block, which may be reused as soon as this returns. Raises `OutOfSpace`, and `SourceChanged` where
-        a part of a resumed upload turns out another than the ledger has."""
+        """Append a block, which may be reused as soon as this returns. Raises `OutOfSpace`, `SourceChanged` where a
+        part of a resumed upload turns out another than the ledger has, and `Conflict` as `commit` does."""
 
     def parts(self) -> Sequence[Part]:
         """The parts that the store has acknowledged as durable, in order of number; there may be gaps."""
 
     def commit(self) -> None:
-        """Make the object durable and visible under its key, whole or not at all."""
+        """Make the object durable and visible under its key, whole or not at all. Raises `Conflict` where another
+        process has gone on with the upload, begun its key afresh, or ended it; `Rejected` where in parts fewer or more
+        bytes came than were to."""
 
     def abort(self) -> None:
         """Forget it, and what the store has of it; idempotent, and harmless after `commit`."""
 
     def leave(self) -> None:
-        """Give up what this process holds of it; what the store has acknowledged can be resumed. Harmless after
-        `commit` and `abort`."""
+        """Give up what this process holds of it; what the store has acknowledged can be resumed, and is not this
+        process's to `abort` any more. Harmless after `commit` and `abort`."""
 
 
 @runtime_checkable
@@ -81,7 +83,8 @@ class ObjectStore(Protocol):
     def begin(self, key: str, size: int, resume: PartLedger | None = None) -> Upload:
         """Start writing `key` of an expected `size`; an object already there is replaced at commit. With `resume`, go
         on after its checkpoint if the store still has every part before it as the ledger says, else begin afresh
-        (`offset` tells). Parts of the ledger behind the checkpoint are written again and must come out the same."""
+        (`offset` tells). Parts of the ledger behind the checkpoint are written again and must come out the same.
+        Whoever begins a key in parts last is the only one to commit it: to begin afresh ends its other uploads."""
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """Uploads below `prefix` that were begun and not ended, by whichever process."""

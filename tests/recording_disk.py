@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.store.local import Disk
+from pipeline.store.disk import Disk
 
 
 class Step(NamedTuple):

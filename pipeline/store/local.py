@@ -7,107 +7,67 @@ under way at once (each caller's thread its own, small groups in a pool), and la
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import fcntl
-import itertools
 import os
 import shutil
 import stat
-import sys
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import Conflict, HeadraceError, Missing, OutOfSpace, Rejected, Unavailable
-from pipeline.ports import StoredObject, StoreTraits
+from pipeline.errors import Conflict, Missing, Rejected
+from pipeline.model import PartLedger
+from pipeline.ports import OpenUpload, StoredObject, StoreTraits
+from pipeline.store.disk import Disk, rename_into_folder, translated
+from pipeline.store.partial import PARTIAL, PartedUpload, PartialFiles, WholeUpload
+from pipeline.store.transfer import MIB
 
 Item = TypeVar("Item")
 
 _BLOCK = 1 << 20
 _FLUSHES_AT_ONCE = 16
-_TRIES = 50
 _GROUP = 64  # flushes from which on flushing everything at once waits less
-_PARTIAL = ".partial"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-# syncfs(2) tells of failed writes since Linux 5.8; Python has no call for it.
-_SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
-
-
-class Disk:
-    """The calls that durability depends on, in one place: tests record their order."""
-
-    def write(self, descriptor: int, block: bytes | memoryview) -> None:
-        view = memoryview(block)
-        while view:
-            view = view[os.write(descriptor, view) :]
-
-    def flush(self, descriptor: int) -> None:
-        os.fsync(descriptor)
-
-    def flush_all(self, folder: Path) -> bool:
-        """Flush the whole file system of `folder`: one wait instead of hundreds. False where the system cannot."""
-        if _SYNCFS is None:
-            return False
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if _SYNCFS(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number), str(folder))
-        finally:
-            os.close(descriptor)
-        return True
-
-    def rename(self, source: Path, target: Path) -> None:
-        os.rename(source, target)  # noqa: PTH104 - half the time of Path.rename, thousands of times a second
-
-    def flush_folder(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class LocalStore:
-    """Objects as files below `folder`."""
+    """Objects as files below `folder`; large ones are flushed in parts of `part_size` bytes or more."""
 
     traits = StoreTraits(renames_trees=True, shared=False)
 
-    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None, *, part_size: int = 64 * MIB) -> None:
         self._folder = folder.absolute()
         self._disk = disk or Disk()
         self._pool = ThreadPoolExecutor(_FLUSHES_AT_ONCE, thread_name_prefix="flush")
-        self._partial = self._folder / _PARTIAL
-        # Names of partial files: no other process has the token, no other file of this one the number.
-        self._token = uuid.uuid4().hex
-        self._numbers = itertools.count()
-        with _translated():
-            self._partial.mkdir(parents=True, exist_ok=True)
+        self._partial = PartialFiles(self._folder, self._disk, self._pool, part_size)
 
-    def begin(self, key: str, size: int) -> LocalUpload:  # noqa: ARG002 - a folder needs no plan of parts
-        return LocalUpload(
-            self._disk, self._partial / f"{self._token}-{next(self._numbers)}", self._path(key)
-        )
+    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> WholeUpload | PartedUpload:
+        return self._partial.begin(key, self._path(key), size, resume)
+
+    def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        if prefix:
+            self._path(prefix)
+        return self._partial.open_uploads(prefix)
+
+    def end_upload(self, upload: OpenUpload) -> None:
+        self._path(upload.key)
+        self._partial.end(upload.key, upload.upload_id)
 
     def settle(self, keys: Sequence[str]) -> None:
         self._flush_folders(self._path(key).parent for key in keys)
 
     def put_many(self, objects: Mapping[str, bytes]) -> None:
-        uploads: list[LocalUpload] = []
+        uploads: list[WholeUpload] = []
         try:
-            with _translated():
+            with translated():
                 for key, content in objects.items():
-                    uploads.append(self.begin(key, len(content)))
+                    uploads.append(self._partial.whole(self._path(key)))
                     uploads[-1].write(content)
                     # A group may be larger than the number of files that a process may have open.
                     uploads[-1].close()
                 if len(uploads) < _GROUP or not self._disk.flush_all(self._folder):
-                    self._each(LocalUpload.flush, uploads)
+                    self._each(WholeUpload.flush, uploads)
                 for upload in uploads:
                     upload.appear()
                 self._flush_folders(self._path(key).parent for key in objects)
@@ -125,10 +85,10 @@ class LocalStore:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keeps other processes of this machine from swapping meanwhile; a process that dies lets go."""
-        with _translated():
-            descriptor = os.open(self._partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with translated():
+            descriptor = os.open(self._folder / PARTIAL, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with _translated():
+            with translated():
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
@@ -142,13 +102,13 @@ class LocalStore:
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         blocks = _blocks(self._path(key), offset, length)
-        with _translated(), _missing(key):
+        with translated(), _missing(key):
             # The file is opened now, and from now on closed however the generator ends, unread too.
             next(blocks)
         return blocks
 
     def size(self, key: str) -> int:
-        with _translated(), _missing(key):
+        with translated(), _missing(key):
             found = self._path(key).stat()
         if stat.S_ISDIR(found.st_mode):
             raise Missing(f"the store has no object {key}")
@@ -160,9 +120,9 @@ class LocalStore:
             for source, target in moves.items()
             if self._is_due(source, target)
         ]
-        with _translated():
+        with translated():
             for old, new in due:
-                _rename_into_folder(self._disk, old, new)
+                rename_into_folder(self._disk, old, new)
             self._flush_folders(new.parent for _, new in due)
             self._each(self._prune, {old.parent for old, _ in due})
 
@@ -189,7 +149,7 @@ class LocalStore:
 
     def delete(self, prefix: str) -> None:
         path = self._path(prefix)
-        with _translated():
+        with translated():
             try:
                 remove = shutil.rmtree if path.is_dir() else Path.unlink
                 remove(path)
@@ -206,16 +166,17 @@ class LocalStore:
                     yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
 
     def room(self) -> tuple[int, int] | None:
-        with _translated():
+        with translated():
             usage = shutil.disk_usage(self._folder)
         return usage.free, usage.total
 
     def close(self) -> None:
         self._pool.shutdown()
+        self._partial.close()
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
-        if any(part in ("", ".", "..") for part in parts) or parts[0] == _PARTIAL or not _is_utf8_text(key):
+        if any(part in ("", ".", "..") for part in parts) or parts[0] == PARTIAL or not _is_utf8_text(key):
             raise Rejected(f"not a key of the store: {key!r}")
         return self._folder.joinpath(*parts)
 
@@ -245,69 +206,13 @@ class LocalStore:
             self._each(self._disk.flush_folder, sorted(due, key=_depth, reverse=True))
 
     def _each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
-        with _translated():
+        with translated():
             for done in [self._pool.submit(action, item) for item in items]:
                 done.result()
 
 
-class LocalUpload:
-    """One file being written under a temporary name."""
-
-    def __init__(self, disk: Disk, partial: Path, final: Path) -> None:
-        self._disk = disk
-        self._partial = partial
-        self._final = final
-        self._has_appeared = False
-        with _translated():
-            self._descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-
-    def write(self, block: bytes | memoryview) -> None:
-        with _translated():
-            self._disk.write(self._descriptor, block)
-
-    def commit(self) -> None:
-        with _translated():
-            self.flush()
-            self.appear()
-
-    def flush(self) -> None:
-        if self._descriptor < 0:
-            self._descriptor = os.open(self._partial, os.O_RDONLY | os.O_CLOEXEC)
-        self._disk.flush(self._descriptor)
-
-    def appear(self) -> None:
-        """Take the final name; the bytes are durable by now."""
-        self.close()
-        _rename_into_folder(self._disk, self._partial, self._final)
-        self._has_appeared = True
-
-    def abort(self) -> None:
-        self.close()
-        if not self._has_appeared:
-            self._partial.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
 def _depth(folder: Path) -> int:
     return len(folder.parts)
-
-
-def _rename_into_folder(disk: Disk, source: Path, target: Path) -> None:
-    """Rename; the target's folder is made if need be, and again where another has just taken it away as empty."""
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            disk.rename(source, target)
-        except FileNotFoundError:
-            if not tries_left or not source.exists():
-                raise
-        else:
-            return
-        with suppress(FileNotFoundError, FileExistsError):
-            target.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _is_utf8_text(key: str) -> bool:
@@ -323,7 +228,7 @@ def _blocks(path: Path, offset: int, length: int | None) -> Iterator[bytes]:
         yield b""
         left = length
         while left is None or left > 0:
-            with _translated():
+            with translated():
                 block = os.pread(file.fileno(), _BLOCK if left is None else min(_BLOCK, left), offset)
             if not block:
                 return
@@ -338,21 +243,3 @@ def _missing(key: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise Missing(f"the store has no object {key}") from None
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except HeadraceError:
-        raise
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise OutOfSpace(
-                "no room left in the store", remedy="make room on its disk, then run the same command again"
-            ) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise Rejected("a name is longer than the store's disk bears") from error
-        raise Unavailable(
-            f"the store's disk answers: {error.strerror} ({error.filename or 'write'})"
-        ) from error
