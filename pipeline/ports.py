@@ -62,9 +62,9 @@ class Upload(Protocol):
         """The parts that the store has acknowledged as durable, in order of number; there may be gaps."""
 
     def commit(self) -> None:
-        """Make the object durable and visible under its key, whole or not at all. Raises `Conflict` where another
-        process has gone on with the upload, begun its key afresh, or ended it; `Rejected` where in parts fewer or more
-        bytes came than were to."""
+        """Make the object durable and visible under its key, whole or not at all. Raises `Conflict` where the upload is
+        not this process's any more (another has begun its key afresh, or ended it, or gone on with it and the store can
+        tell); `Rejected` where it goes in parts and fewer or more bytes came than were to."""
 
     def abort(self) -> None:
         """Forget it, and what the store has of it; idempotent, and harmless after `commit`."""
