@@ -3,17 +3,19 @@ the terms that travel with the unit; secrets come from the worker's own environm
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from pipeline import wiring
 from pipeline.ingest.custody import FileReport, Unit, take_unit
-from pipeline.ports import ObjectStore, Scanner
+from pipeline.ports import Note, ObjectStore, Scanner
 from pipeline.settings import StoreLocation
 
 
-def run_unit(unit: Unit) -> list[FileReport]:
-    """Take the unit into custody. Raises what stops the whole accession."""
-    return take_unit(_store(unit.terms.store), _scanner(unit.terms.scanner), unit)
+def run_unit(unit: Unit, tell: Callable[[Note], None]) -> list[FileReport]:
+    """Take the unit into custody, `tell`ing `PartNote`s of large files meanwhile. Raises what stops the whole
+    accession."""
+    return take_unit(_store(unit.terms.store), _scanner(unit.terms.scanner), unit, tell)
 
 
 @lru_cache(maxsize=4)

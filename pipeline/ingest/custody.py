@@ -1,30 +1,50 @@
 """Use case on a worker: take a unit of files into custody.
 
 Nothing here knows the catalogue: outcomes travel back, and the flow's one writer commits them. Running a unit
-twice ends in the same objects and the same outcomes.
+twice ends in the same objects and the same outcomes. A large file is one that can be gone on with: what is durable of
+it is told while it is read, and a unit that has a ledger begins where that ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 
 from pipeline import codec
-from pipeline.errors import Rejected
+from pipeline.errors import HeadraceError, Interrupted, OutOfSpace, Rejected, SourceChanged, Unavailable
 from pipeline.ingest import intake
-from pipeline.ingest.identify import identify
+from pipeline.ingest.checkpoints import Checkpoints
+from pipeline.ingest.committed import find_committed
+from pipeline.ingest.digests import HAVE_STATES, Hash, new_hashes, restored, resumable_hashes
+from pipeline.ingest.identify import Sample, identify
+from pipeline.ingest.intake import Readers, Taken
 from pipeline.ingest.sources import SourceReader, open_file
 from pipeline.ingest.sources.names import shown
-from pipeline.model import FileOutcome, FileState, Outcome, PlannedFile, Problem, ScanStatus
-from pipeline.ports import ObjectStore, Scanner, ScanSession
+from pipeline.model import (
+    FileOutcome,
+    FileState,
+    JsonObject,
+    Outcome,
+    Part,
+    PartLedger,
+    PlannedFile,
+    Problem,
+    ScanStatus,
+)
+from pipeline.ports import Note, ObjectStore, Scanner, Upload
 from pipeline.settings import StoreLocation
 from pipeline.store import layout
+from pipeline.store.transfer import IN_PARTS_FROM
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
 _FILES_AT_ONCE = 16
+
+_TRIES = 6
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +61,13 @@ class CustodyTerms:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Files that one worker takes in at one go."""
+    """Files that one worker takes in at one go. `resume` is what the catalogue's ledger has of a unit's only file;
+    `attempt` tells this handing out of the unit from others."""
 
     terms: CustodyTerms
     files: tuple[PlannedFile, ...]
+    resume: PartLedger | None = None
+    attempt: str = ""
 
     @property
     def size(self) -> int:
@@ -61,143 +84,290 @@ class FileReport:
     bytes_read: int
 
 
-def take_unit(store: ObjectStore, scanner: Scanner, unit: Unit) -> list[FileReport]:
-    """Take each file in. What is wrong with a file is its outcome; raises only what stops the work:
-    `OutOfSpace`, or `Unavailable` of the store or the scanner."""
-    take = partial(_take_file, store, scanner, unit.terms)
-    if len(unit.files) == 1:
-        reports = [take(unit.files[0])]
-    else:
-        with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="take") as pool:
-            reports = list(pool.map(take, unit.files))
-    held = [report.outcome for report in reports if report.outcome.state is FileState.IN_CUSTODY]
+@dataclass(frozen=True, slots=True)
+class PartNote:
+    """What an attempt tells of a file under way: its upload, the parts that are durable and were not told yet, and the
+    checkpoint as it is now (the shapes of `PartLedger`)."""
+
+    file_id: int
+    attempt: str
+    upload_id: str
+    part_size: int
+    parts: tuple[Part, ...]
+    offset: int
+    checkpoint: JsonObject
+
+    def to_json(self) -> JsonObject:
+        return {
+            "file_id": self.file_id,
+            "attempt": self.attempt,
+            "upload_id": self.upload_id,
+            "part_size": self.part_size,
+            "parts": [asdict(part) for part in self.parts],
+            "offset": self.offset,
+            "checkpoint": self.checkpoint,
+        }
+
+    @classmethod
+    def from_json(cls, note: JsonObject) -> PartNote:
+        return cls(**{**note, "parts": tuple(Part(**part) for part in note["parts"])})
+
+
+def take_unit(
+    store: ObjectStore,
+    scanner: Scanner,
+    unit: Unit,
+    tell: Callable[[Note], None],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> list[FileReport]:
+    """Take each file in. What is wrong with a file is its outcome; raises only what stops the work: `OutOfSpace`, or
+    `Unavailable` of source, store or scanner, when trying again (`pause` seconds apart) did not help."""
+    desk = _Desk(store, scanner, unit.terms, unit.attempt, tell, pause)
+    reports = _take_each(desk, unit)
+    held = {one.outcome.id for one in reports if one.outcome.state is FileState.IN_CUSTODY}
     # Only now, with the names as durable as the bytes, may anybody say "in custody".
-    store.settle([_staged_key(file) for file in _of(unit.files, held)])
+    store.settle([file.place for file in unit.files if file.id in held])
     return reports
 
 
-def _of(files: Sequence[PlannedFile], outcomes: Sequence[FileOutcome]) -> list[PlannedFile]:
-    ids = {outcome.id for outcome in outcomes}
-    return [file for file in files if file.id in ids]
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where the files of one unit are taken in."""
+
+    store: ObjectStore
+    scanner: Scanner
+    terms: CustodyTerms
+    attempt: str
+    tell: Callable[[Note], None]
+    pause: Callable[[float], None]
 
 
-def _staged_key(file: PlannedFile) -> str:
-    return f"{layout.staged(file.record_id)}/content/{layout.content_path(file.key)}"
-
-
-def _take_file(store: ObjectStore, scanner: Scanner, terms: CustodyTerms, file: PlannedFile) -> FileReport:
+def _take_each(desk: _Desk, unit: Unit) -> list[FileReport]:
+    """Large files one after the other, for each fills all cores and has a ring of buffers; the small ones meanwhile,
+    many at once."""
+    if len(unit.files) == 1:
+        return [_Taking(desk, unit.files[0], unit.resume).report()]
+    reports: dict[int, FileReport] = {}
+    pool = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="take")
     try:
-        reader = open_file(terms.source_root, file.path, file.size, file.mtime_ns)
-    except Rejected as fault:
-        return _rejected(file, fault.code, fault.message, fault.remedy, bytes_read=0)
-    with reader, closing(scanner.begin(file.size)) as scan:
-        return _take_opened(store, scan, terms, file, reader)
-
-
-def _take_opened(
-    store: ObjectStore, scan: ScanSession, terms: CustodyTerms, file: PlannedFile, reader: SourceReader
-) -> FileReport:
-    key = _staged_key(file)
-    wanted = (terms.root_digest, *terms.digests, *file.declared)
-    counted = _Counted(reader)
-    upload = store.begin(key, file.size)
-    try:
-        taken = intake.take(counted, file.size, wanted, scan, upload)
-        reader.still_same()
-        _compare(file, taken.size, taken.digests)
-        upload.commit()
-    except Rejected as fault:
-        return _rejected(file, fault.code, fault.message, fault.remedy, bytes_read=counted.total)
-    except _SourceFault as fault:
-        return _rejected(
-            file, "unreadable", str(fault), "See to the source's disk.", bytes_read=counted.total
-        )
+        small = [file for file in unit.files if file.size < IN_PARTS_FROM]
+        waiting = pool.map(lambda file: _Taking(desk, file).report(), small)
+        for file in unit.files:
+            if file.size >= IN_PARTS_FROM:
+                reports[file.id] = _Taking(desk, file).report()
+        reports.update((file.id, report) for file, report in zip(small, waiting, strict=True))
     finally:
-        upload.abort()
-    outcome = FileOutcome(
-        id=file.id,
-        state=FileState.IN_CUSTODY,
-        content=layout.content_path(file.key),
-        root_digest=taken.digests[terms.root_digest],
-        digests=taken.digests,
-        identification=codec.identification_to_json(identify(file.key, taken.sample)),
-        scan=codec.verdict_to_json(taken.verdict),
-    )
-    if taken.verdict.status is ScanStatus.INFECTED:
-        return _quarantined(store, terms, file, outcome, taken.verdict.signature, taken.size)
-    return FileReport(outcome, None, taken.size)
+        pool.shutdown(cancel_futures=True)
+    return [reports[file.id] for file in unit.files]
 
 
-class _SourceFault(Exception):
-    """The source stopped answering in the middle of a file."""
+# ---------------------------------------------------------------- one file
 
 
-class _Counted:
-    """The source's reader: counts bytes, and tells the source's faults from the store's."""
+class _Another(Exception):
+    """What the ledger has is of another state of the file."""
 
-    def __init__(self, reader: SourceReader) -> None:
-        self._reader = reader
-        self.total = 0
 
-    def readinto(self, buffer: memoryview, /) -> int:
+class _Taking:
+    """One file being taken in, in as many attempts as that needs; each goes on from what is durable."""
+
+    def __init__(self, desk: _Desk, file: PlannedFile, ledger: PartLedger | None = None) -> None:
+        self._desk = desk
+        self._file = file
+        self._ledger = ledger
+        self._warning: Problem | None = None
+        self._bytes_read = 0
+
+    def report(self) -> FileReport:
         try:
-            number = self._reader.readinto(buffer) or 0
-        except OSError as error:
-            raise _SourceFault(f"{shown(self._reader.path)} cannot be read: {error.strerror}") from error
-        self.total += number
-        return number
+            return self._in_custody(self._take())
+        except Rejected as fault:
+            self._end_upload()
+            return self._rejected(fault)
+
+    def _take(self) -> Taken:
+        """Raises `Rejected`, and what stops the work."""
+        fruitless = 0
+        while True:
+            before = self._ledger
+            try:
+                return self._attempt()
+            except _Another as another:
+                self._begin_afresh(another)
+            except (OutOfSpace, Interrupted):
+                raise
+            except Unavailable:
+                fruitless = fruitless + 1 if self._ledger == before else 1
+                if fruitless == _TRIES:
+                    raise
+                longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (fruitless - 1))
+                self._desk.pause(longest * random.uniform(0.5, 1))
+
+    def _attempt(self) -> Taken:
+        file = self._file
+        with open_file(self._desk.terms.source_root, file.path, file.size, file.mtime_ns) as reader:
+            try:
+                return self._read(reader)
+            finally:
+                self._bytes_read += reader.given
+
+    def _read(self, reader: SourceReader) -> Taken:
+        source = {"size": reader.found.st_size, "mtime_ns": reader.found.st_mtime_ns}
+        ledger, hashes = self._resumption(source)
+        upload = self._begin(ledger)
+        if ledger is not None and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):
+            ledger = None
+        checkpoints = Checkpoints(upload, ledger, source, self._note)
+        try:
+            taken = self._feed(reader, upload, checkpoints, hashes)
+            reader.still_same()
+            _compare(self._file, taken)
+            upload.commit()
+        except Rejected as fault:
+            self._ledger = None
+            upload.abort()
+            if ledger is not None and isinstance(fault, SourceChanged):
+                # Where the change shows it came during this attempt, else before it.
+                reader.still_same()
+                raise _Another(fault.message) from fault
+            raise
+        except BaseException:
+            self._leave(upload, checkpoints)
+            raise
+        return taken
+
+    def _feed(
+        self, reader: SourceReader, upload: Upload, checkpoints: Checkpoints, hashes: Mapping[str, Hash]
+    ) -> Taken:
+        size, offset = self._file.size, upload.offset
+        sample = Sample(size)
+        if offset == 0:
+            hashes = self._new_hashes(upload)
+        else:
+            sample.go_on(offset, reader.read_at)
+            reader.seek(offset)
+        state = checkpoints.ledger.checkpoint.get("scan")
+        with closing(self._desk.scanner.begin(size, state)) as scan:
+            return intake.take(reader, size, Readers(hashes, scan, sample), upload, checkpoints)
+
+    def _resumption(self, source: JsonObject) -> tuple[PartLedger | None, Mapping[str, Hash]]:
+        """The ledger to go on from, and the hashes at its checkpoint. It has none where the states of the digests
+        cannot be used here: then all is read again, and compared with what is durable. Raises `_Another`."""
+        ledger = self._ledger
+        if ledger is None or not ledger.checkpoint:
+            return ledger, {}
+        if ledger.checkpoint["source"] != source:
+            raise _Another(f"{shown(self._file.path)} changed since parts of it were taken in")
+        hashes = restored(ledger.checkpoint["digests"], self._algorithms(in_parts=True))
+        return (replace(ledger, offset=0, checkpoint={}), {}) if hashes is None else (ledger, hashes)
+
+    def _begin(self, ledger: PartLedger | None) -> Upload:
+        store, file = self._desk.store, self._file
+        committed = find_committed(store, file.place, file.size, ledger) if ledger else None
+        return committed or store.begin(file.place, file.size, ledger)
+
+    def _algorithms(self, *, in_parts: bool) -> list[str]:
+        """A file in parts has those that can be gone on with, whether it had to be or not, and what was declared."""
+        terms = self._desk.terms
+        asked = [name for name in terms.digests if name in HAVE_STATES or not in_parts]
+        return [terms.root_digest, *asked, *self._file.declared]
+
+    def _new_hashes(self, upload: Upload) -> Mapping[str, Hash]:
+        in_parts = upload.part_size > 0
+        return (resumable_hashes if in_parts else new_hashes)(self._algorithms(in_parts=in_parts))
+
+    def _note(self, news: PartLedger) -> None:
+        note = PartNote(
+            self._file.id,
+            self._desk.attempt,
+            news.upload_id,
+            news.part_size,
+            news.parts,
+            news.offset,
+            news.checkpoint,
+        )
+        self._desk.tell(note.to_json())
+
+    def _leave(self, upload: Upload, checkpoints: Checkpoints) -> None:
+        """After an attempt that failed: keep what is durable, if anything is. What made it fail is told, not what fails
+        now."""
+        with suppress(HeadraceError):
+            checkpoints.report()
+        self._ledger = checkpoints.ledger if checkpoints.ledger.parts else None
+        with suppress(HeadraceError):
+            (upload.leave if self._ledger else upload.abort)()
+
+    def _end_upload(self) -> None:
+        if self._ledger is not None:
+            self._desk.store.begin(self._file.place, self._file.size, self._ledger).abort()
+            self._ledger = None
+
+    def _begin_afresh(self, another: _Another) -> None:
+        """Raises `SourceChanged` where that has been done already."""
+        self._end_upload()
+        if self._warning is not None:
+            raise SourceChanged(str(another), remedy="Ingest again when nothing writes to the source.")
+        self._warning = self._problem(
+            Outcome.WARNED,
+            "restarted",
+            f"{another}; it was read again from its start",
+            remedy="See that nothing writes to the source while it is ingested.",
+        )
+
+    def _problem(self, outcome: Outcome, code: str, reason: str, remedy: str) -> Problem:
+        return Problem(shown(self._file.path), self._file.record, outcome, code, reason, remedy=remedy)
+
+    def _rejected(self, fault: Rejected) -> FileReport:
+        problem = self._problem(Outcome.REJECTED, fault.code, fault.message, fault.remedy)
+        return FileReport(FileOutcome(self._file.id, FileState.REJECTED), problem, self._bytes_read)
+
+    def _in_custody(self, taken: Taken) -> FileReport:
+        file = self._file
+        outcome = FileOutcome(
+            id=file.id,
+            state=FileState.IN_CUSTODY,
+            content=layout.content_path(file.key),
+            root_digest=taken.digests[self._desk.terms.root_digest],
+            digests=taken.digests,
+            identification=codec.identification_to_json(identify(file.key, taken.sample)),
+            scan=codec.verdict_to_json(taken.verdict),
+        )
+        if taken.verdict.status is ScanStatus.INFECTED:
+            return self._quarantined(outcome, taken.verdict.signature)
+        return FileReport(outcome, self._warning, self._bytes_read)
+
+    def _quarantined(self, outcome: FileOutcome, signature: str) -> FileReport:
+        """Put an infected file apart, where nothing serves it."""
+        store = self._desk.store
+        apart = layout.quarantined(self._desk.terms.accession_id, self._file.id)
+        store.delete(apart)
+        store.move_many({self._file.place: apart})
+        problem = self._problem(
+            Outcome.QUARANTINED,
+            "infected",
+            f"infected: the scanner found {signature}",
+            remedy="Take the file out of the source, or have it cleaned; then ingest again.",
+        )
+        return FileReport(
+            replace(outcome, state=FileState.QUARANTINED, content=""), problem, self._bytes_read
+        )
 
 
 class _Mismatch(Rejected):
     code = "digest-mismatch"
 
 
-def _compare(file: PlannedFile, size: int, computed: Mapping[str, str]) -> None:
-    if size != file.size:
+def _compare(file: PlannedFile, taken: Taken) -> None:
+    if taken.size != file.size:
         raise Rejected(
-            f"{shown(file.path)} had {file.size} bytes at the survey and {size} when it was read",
+            f"{shown(file.path)} had {file.size} bytes at the survey and {taken.size} when it was read",
             remedy="Ingest again when nothing writes to the source.",
         )
     for algorithm, declared in file.declared.items():
-        if computed[algorithm] != declared:
+        computed = taken.digests[algorithm]
+        if computed != declared:
             raise _Mismatch(
-                f"{algorithm} is {computed[algorithm]}, declared was {declared}",
+                f"{algorithm} is {computed}, declared was {declared}",
                 remedy="Fetch the file anew from where the digest was made, or correct the declared digest.",
             )
-
-
-def _rejected(file: PlannedFile, code: str, reason: str, remedy: str, *, bytes_read: int) -> FileReport:
-    problem = Problem(shown(file.path), file.record, Outcome.REJECTED, code, reason, remedy=remedy)
-    return FileReport(FileOutcome(file.id, FileState.REJECTED), problem, bytes_read)
-
-
-def _quarantined(
-    store: ObjectStore,
-    terms: CustodyTerms,
-    file: PlannedFile,
-    outcome: FileOutcome,
-    signature: str,
-    size: int,
-) -> FileReport:
-    """Put an infected file apart, where nothing serves it."""
-    apart = layout.quarantined(terms.accession_id, file.id)
-    store.delete(apart)
-    store.move_many({_staged_key(file): apart})
-    problem = Problem(
-        shown(file.path),
-        file.record,
-        Outcome.QUARANTINED,
-        "infected",
-        f"infected: the scanner found {signature}",
-        remedy="Take the file out of the source, or have it cleaned; then ingest again.",
-    )
-    quarantined = FileOutcome(
-        outcome.id,
-        FileState.QUARANTINED,
-        "",
-        outcome.root_digest,
-        outcome.digests,
-        outcome.identification,
-        outcome.scan,
-    )
-    return FileReport(quarantined, problem, size)

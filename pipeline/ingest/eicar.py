@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.model import ScanStatus, ScanVerdict
+from pipeline.model import JsonObject, ScanStatus, ScanVerdict
 
 # Joined at run time, so that neither this file nor its compiled form is itself a detection.
 _EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
@@ -10,8 +10,11 @@ _ENGINE = "headrace-eicar/1"
 
 
 class EicarScanner:
-    def begin(self, size: int) -> EicarSession:  # noqa: ARG002 - a string is found in files of any size
-        return EicarSession()
+    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:  # noqa: ARG002 - any size will do
+        session = EicarSession()
+        if resume is not None:
+            session.go_on(resume)
+        return session
 
     def describe(self) -> str:
         return (
@@ -26,6 +29,11 @@ class EicarSession:
         self._end = b""
         self._found = False
 
+    def go_on(self, checkpoint: JsonObject) -> None:
+        """From where another session's `checkpoint` was made."""
+        self._found = checkpoint["found"]
+        self._end = bytes.fromhex(checkpoint["end"])
+
     def feed(self, block: bytes | memoryview) -> None:
         if self._found or not block:
             return
@@ -34,6 +42,9 @@ class EicarSession:
         border = self._end + content[:overlap]
         self._found = _EICAR in border or _EICAR in content
         self._end = (border if len(content) < overlap else content)[-overlap:]
+
+    def checkpoint(self) -> JsonObject:
+        return {"found": self._found, "end": self._end.hex()}
 
     def finish(self) -> ScanVerdict:
         if self._found:

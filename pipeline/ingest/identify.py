@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -44,10 +45,21 @@ class Sample:
     tail: bytearray = field(default_factory=bytearray)
     _at: int = 0
 
+    def go_on(self, offset: int, read: Callable[[int, int], bytes]) -> None:
+        """Begin at `offset`; of what lies before it, `read(start, length)` gives what is needed."""
+        self.feed(read(0, min(self._head, offset)))
+        self._at = max(self._at, min(offset, self.size - TAIL))
+        if self._at < offset:
+            self.feed(read(self._at, offset - self._at))
+
+    @property
+    def _head(self) -> int:
+        return self.size if self.size <= WHOLE else HEAD
+
     def feed(self, block: bytes | memoryview) -> None:
         # What a file has grown by since it was measured is nobody's: it will be rejected.
         block = block[: max(0, self.size - self._at)]
-        wanted = (self.size if self.size <= WHOLE else HEAD) - len(self.head)
+        wanted = self._head - len(self.head)
         if wanted > 0:
             self.head += block[:wanted]
         start = max(self.size - TAIL, WHOLE if self.size <= WHOLE else HEAD)

@@ -2,32 +2,44 @@
 
 A small file is handled in the caller's thread: its worker has many in hand. A large one is read into a ring of
 buffers, and each heavy consumer works through them in a thread of its own; the slowest holds the reader back, so
-memory stays at the ring's size whatever the file's.
+memory stays at the ring's size whatever the file's. No buffer goes across the border of two parts: there, each thread
+saves the states of what it feeds, and another worker can go on from them.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-from pipeline.ingest.digests import is_heavy, new_hashes
+from pipeline.ingest.checkpoints import Checkpoints
+from pipeline.ingest.digests import Hash, StatefulHash, is_heavy, saved
 from pipeline.ingest.identify import Sample
-from pipeline.model import Digests, ScanVerdict
+from pipeline.model import Digests, JsonObject, ScanVerdict
 from pipeline.ports import ScanSession, Upload
+from pipeline.store.transfer import IN_PARTS_FROM
 
 BLOCK = 1 << 20
 RING = 16
-_THREADED_FROM = 8 << 20
 
 Consumer = Callable[[memoryview], None]
 
 
 class Readable(Protocol):
     def readinto(self, buffer: memoryview, /) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """All that reads a file besides the store, as it stands at the upload's offset."""
+
+    hashes: Mapping[str, Hash]
+    scan: ScanSession
+    sample: Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +52,23 @@ class Taken:
     verdict: ScanVerdict
 
 
-def take(source: Readable, size: int, algorithms: Sequence[str], scan: ScanSession, upload: Upload) -> Taken:
-    """Read `source` to its end, once, into everything; of one that is longer than `size`, no more than it takes to
-    know that: it may grow as fast as it is read. The upload is neither committed nor aborted here. Raises what the
-    source, the scanner or the store raise."""
-    hashes = new_hashes(algorithms)
-    sample = Sample(size)
+def take(source: Readable, size: int, readers: Readers, upload: Upload, checkpoints: Checkpoints) -> Taken:
+    """Read `source`, which stands at the upload's offset, to its end, once, into everything; of one that is longer than
+    `size`, no more than it takes to know that: it may grow as fast as it is read. The upload is neither committed nor
+    aborted here. Raises what the source, the scanner or the store raise."""
+    hashes, scan, sample = readers.hashes, readers.scan, readers.sample
     light = [one.update for name, one in hashes.items() if not is_heavy(name)]
-    heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
-    if size < _THREADED_FROM:
+    if size < IN_PARTS_FROM:
+        heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
         total = _read_here(source, size, [*heavy, *light, scan.feed, sample.feed, upload.write])
     else:
-        groups = [[one] for one in heavy] + [[*light, scan.feed, sample.feed], [upload.write]]
-        total = _read_ring(source, size, groups)
+        groups = [_hashing(name, one) for name, one in hashes.items() if is_heavy(name)]
+        groups.append(_Group([*light, scan.feed, sample.feed], lambda: {"scan": scan.checkpoint()}))
+        groups.append(_Group([upload.write]))
+        # One hash without a state, and the file cannot be gone on with.
+        has_states = all(isinstance(one, StatefulHash) for one in hashes.values())
+        part_size = upload.part_size if has_states else 0
+        total = _read_ring(source, _Span(upload.offset, size, part_size), groups, checkpoints)
     digests = {name: one.hexdigest() for name, one in hashes.items()}
     return Taken(total, digests, sample, scan.finish())
 
@@ -62,22 +78,59 @@ def _read_here(source: Readable, size: int, consumers: Sequence[Consumer]) -> in
     total = 0
     while total <= size and (number := source.readinto(buffer) or 0):
         for consume in consumers:
-            consume(buffer[:number])
+            consume(buffer[: min(number, size - total)])
         total += number
     return total
 
 
+# ---------------------------------------------------------------- the ring
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What one thread feeds, and how it saves the states of that, by name; empty where it has none."""
+
+    consumers: Sequence[Consumer]
+    save: Callable[[], JsonObject] = dict
+
+
+def _hashing(name: str, one: Hash) -> _Group:
+    return _Group([one.update], lambda: {name: one.state()} if isinstance(one, StatefulHash) else {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What is to be read, from `start` to `end`, in parts of `part_size` bytes; 0: the borders do not matter."""
+
+    start: int
+    end: int
+    part_size: int
+
+    def room(self, offset: int) -> int:
+        """How much may be read at once at `offset`."""
+        left = self.end - offset
+        return min(left, self.part_size - offset % self.part_size) if self.part_size else left
+
+    def is_border(self, offset: int) -> bool:
+        return self.part_size > 0 and (offset % self.part_size == 0 or offset == self.end)
+
+
 @dataclass(slots=True)
 class _Slot:
+    """A buffer; `border` is the offset of the part's end that its content ends with, else 0."""
+
     buffer: memoryview
     filled: int = 0
     readers: int = 0
+    border: int = 0
+    states: JsonObject = field(default_factory=dict)
 
 
 class _Ring:
     """Buffers that go from the reader to every group of consumers and back."""
 
-    def __init__(self, groups: Sequence[Sequence[Consumer]]) -> None:
+    def __init__(self, groups: Sequence[_Group], passed: Callable[[int, JsonObject], None]) -> None:
+        self._passed = passed
         self._free: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
         for _ in range(RING):
             self._free.put(_Slot(memoryview(bytearray(BLOCK))))
@@ -118,12 +171,14 @@ class _Ring:
         with suppress(BaseException):
             self.close()
 
-    def _consume(self, group: Sequence[Consumer], inbox: queue.SimpleQueue[_Slot | None]) -> None:
+    def _consume(self, group: _Group, inbox: queue.SimpleQueue[_Slot | None]) -> None:
         while (slot := inbox.get()) is not None:
             try:
                 if self._failure is None:
-                    for consume in group:
+                    for consume in group.consumers:
                         consume(slot.buffer[: slot.filled])
+                    if slot.border:
+                        slot.states.update(group.save())
             except BaseException as error:
                 self._failure = error
             self._give_back(slot)
@@ -131,24 +186,39 @@ class _Ring:
     def _give_back(self, slot: _Slot) -> None:
         with self._lock:
             slot.readers -= 1
-            is_free = slot.readers == 0
-        if is_free:
-            self._free.put(slot)
+            if slot.readers:
+                return
+            # Under the lock, so that borders are passed in order.
+            if slot.border and self._failure is None:
+                self._passed(slot.border, slot.states)
+        slot.states = {}
+        self._free.put(slot)
 
 
-def _read_ring(source: Readable, size: int, groups: Sequence[Sequence[Consumer]]) -> int:
-    ring = _Ring(groups)
-    total = 0
+def _read_ring(source: Readable, span: _Span, groups: Sequence[_Group], checkpoints: Checkpoints) -> int:
+    """Read the span; how far its file goes, or one byte further than the span where the file does."""
+    ring = _Ring(groups, partial(_pass, checkpoints))
+    offset = span.start
     try:
-        while total <= size:
+        while offset < span.end:
+            checkpoints.report_in_time()
             slot = ring.slot()
-            slot.filled = source.readinto(slot.buffer) or 0
+            slot.filled = source.readinto(slot.buffer[: span.room(offset)]) or 0
             if slot.filled == 0:
                 break
-            total += slot.filled
+            offset += slot.filled
+            slot.border = offset if span.is_border(offset) else 0
             ring.hand_out(slot)
+        if offset == span.end:
+            offset += source.readinto(memoryview(bytearray(1))) or 0
     except BaseException as error:
         ring.abandon(error)
         raise
     ring.close()
-    return total
+    return offset
+
+
+def _pass(checkpoints: Checkpoints, border: int, states: JsonObject) -> None:
+    scan = states.pop("scan")
+    if scan is not None:
+        checkpoints.passed(border, {"digests": saved(states), "scan": scan})

@@ -2,7 +2,6 @@
 
 from pipeline.ingest.sources.choice import open_source
 from pipeline.ingest.sources.opening import (
-    FileChanged,
     FileMissing,
     FileUnreadable,
     NotRegular,
@@ -14,7 +13,6 @@ from pipeline.ingest.sources.protocol import Describe, FieldProblem, Found, Sour
 __all__ = [
     "Describe",
     "FieldProblem",
-    "FileChanged",
     "FileMissing",
     "FileUnreadable",
     "Found",

@@ -12,7 +12,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import HeadraceError, Rejected, Unavailable
+from pipeline.errors import HeadraceError, Rejected, SourceChanged, Unavailable
 from pipeline.ingest.sources.names import path_fault, segments, shown
 
 if TYPE_CHECKING:
@@ -47,14 +47,9 @@ class NotRegular(Rejected):
     code = "not-regular"
 
 
-class FileChanged(Rejected):
-    """The file is not the one that the survey saw, or changed while it was read."""
-
-    code = "changed"
-
-
 class SourceReader(io.FileIO):
-    """A file of a source, unbuffered. `still_same` belongs after the last read.
+    """A file of a source, unbuffered, that may be read from any offset (`seek`). `still_same` belongs after the last
+    read; `given` counts the bytes that were read, repeated ones too.
 
     Reading raises `FileUnreadable` where the disk does not give the bytes.
     """
@@ -64,22 +59,31 @@ class SourceReader(io.FileIO):
         self.root = root
         self.path = path
         self.found = os.fstat(descriptor)
+        self.given = 0
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         with _told(self.path):
-            return super().readinto(buffer) or 0
+            number = super().readinto(buffer) or 0
+        self.given += number
+        return number
 
     def read(self, size: int | None = -1, /) -> bytes:
         with _told(self.path):
-            return super().read(size) or b""
+            block = super().read(size) or b""
+        self.given += len(block)
+        return block
+
+    def read_at(self, start: int, length: int) -> bytes:
+        self.seek(start)
+        return self.read(length)
 
     def still_same(self) -> None:
-        """Raises `FileChanged` when size or modification time moved since the file was opened, or when its name
+        """Raises `SourceChanged` when size or modification time moved since the file was opened, or when its name
         was given to another file: writers replace a file by renaming a new one over it. As `open_file` where
         nothing that could be read lies there any more."""
         for now in (os.fstat(self.fileno()), stat_regular(self.root, self.path)):
             if _identity(now) != _identity(self.found):
-                raise FileChanged(f"{shown(self.path)} changed while it was read", remedy=_SETTLE)
+                raise SourceChanged(f"{shown(self.path)} changed while it was read", remedy=_SETTLE)
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
@@ -90,17 +94,17 @@ _SETTLE = "Ingest again when nothing writes to the source."
 
 
 def open_file(root: str, path: str, expected_size: int, expected_mtime_ns: int | None) -> SourceReader:
-    """Open the regular file `path` (as a `SourceFile` has it) below the folder `root` for one reading
-    from start to end, and see that it is still what the survey saw.
+    """Open the regular file `path` (as a `SourceFile` has it) below the folder `root` for one reading, and see
+    that it is still what the survey saw.
 
-    Raises `FileMissing`, `FileUnreadable`, `NotRegular`, `FileChanged`, all of them `Rejected` and told
+    Raises `FileMissing`, `FileUnreadable`, `NotRegular`, `SourceChanged`, all of them `Rejected` and told
     apart by `code`; `Unavailable` when the root itself is away.
     """
     reader = open_regular(root, path)
     found = reader.found
     if found.st_size != expected_size or expected_mtime_ns not in (None, found.st_mtime_ns):
         reader.close()
-        raise FileChanged(f"{shown(path)} changed since the survey", remedy=_SETTLE)
+        raise SourceChanged(f"{shown(path)} changed since the survey", remedy=_SETTLE)
     return reader
 
 

@@ -8,56 +8,22 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import OutOfSpace, Unavailable
-from pipeline.ingest.custody import CustodyTerms, FileReport, Unit, take_unit
+from pipeline.ingest.custody import FileReport
 from pipeline.ingest.eicar import EicarScanner, EicarSession
-from pipeline.model import FileState, Outcome, PlannedFile, Problem
-from pipeline.ports import ObjectStore
-from pipeline.settings import StoreLocation
+from pipeline.model import FileState, JsonObject, Outcome, Problem
 from pipeline.store import layout
-from pipeline.store.local import Disk, LocalStore
+from pipeline.store.disk import Disk
+from pipeline.store.local import LocalStore
+from tests.unit.ingest.desk import Desk
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
-RECORD = 2
 LARGE = b"0123456789abcdef" * (9 << 16)
-
-
-@dataclass
-class Desk:
-    """A source, a store, and the files of a unit."""
-
-    source: Path
-    store: ObjectStore
-    planned: list[PlannedFile] = field(default_factory=list)
-
-    def plan(self, key: str, content: bytes | None, **declared: str) -> PlannedFile:
-        """Put a file into the source (none for None) and plan to take it in, as a survey would."""
-        path = self.source / key
-        size, mtime_ns = 3, None
-        if content is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            size, mtime_ns = len(content), path.stat().st_mtime_ns
-        file = PlannedFile(len(self.planned) + 1, 1, RECORD, "harbour", key, key, size, mtime_ns, declared)
-        self.planned.append(file)
-        return file
-
-    def take(self, scanner: EicarScanner | None = None) -> list[FileReport]:
-        terms = CustodyTerms("a1", str(self.source), StoreLocation(""), "", "sha256", ("md5",))
-        return take_unit(self.store, scanner or EicarScanner(), Unit(terms, tuple(self.planned)))
-
-    def staged(self) -> dict[str, bytes]:
-        """Key → bytes of what is kept for the record."""
-        prefix = f"{layout.staged(RECORD)}/content/data"
-        return {
-            one.key.removeprefix(f"{prefix}/"): b"".join(self.store.read(one.key))
-            for one in self.store.list(prefix)
-        }
 
 
 @pytest.fixture
@@ -142,7 +108,7 @@ class Meddling(EicarScanner):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def begin(self, size: int) -> EicarSession:
+    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
         path = self._path
 
         class Session(EicarSession):
@@ -256,12 +222,12 @@ def test_of_a_unit_that_met_a_full_disk_whole_files_remain_at_most(desk: Desk, t
 
 
 class AwayAtOnce(EicarScanner):
-    def begin(self, size: int) -> EicarSession:
+    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
         raise Unavailable("the scanner is away")
 
 
 class AwayAtTheEnd(EicarScanner):
-    def begin(self, size: int) -> EicarSession:
+    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
         class Session(EicarSession):
             def finish(self) -> object:  # type: ignore[override]
                 raise Unavailable("the scanner is away")

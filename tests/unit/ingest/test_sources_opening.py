@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.errors import Rejected, Unavailable
-from pipeline.ingest.sources import FileChanged, FileMissing, FileUnreadable, NotRegular, open_file
+from pipeline.errors import Rejected, SourceChanged, Unavailable
+from pipeline.ingest.sources import FileMissing, FileUnreadable, NotRegular, open_file
 from tests.unit.ingest.surveying import write
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_an_unknown_time_is_not_compared(tmp_path: Path) -> None:
 def test_a_file_that_is_not_what_was_surveyed_is_rejected(tmp_path: Path, size: int, later: int) -> None:
     """Another size or another time."""
     found = write(tmp_path / "a", "hello").stat()
-    with pytest.raises(FileChanged, match="since the survey"):
+    with pytest.raises(SourceChanged, match="since the survey"):
         open_file(str(tmp_path), "a", size, found.st_mtime_ns + later)
 
 
@@ -54,7 +54,7 @@ def test_a_change_during_the_reading_is_noticed(tmp_path: Path, change: str) -> 
                 os.utime(path, ns=(1, 1))
             case _:
                 os.truncate(path, 1)
-        with pytest.raises(FileChanged, match="while it was read") as rejection:
+        with pytest.raises(SourceChanged, match="while it was read") as rejection:
             reader.still_same()
     assert rejection.value.code == "changed"
 
@@ -68,7 +68,7 @@ def test_another_file_under_the_name_is_a_change(tmp_path: Path) -> None:
         new = write(tmp_path / "new", "world")
         os.utime(new, ns=(reader.found.st_atime_ns, reader.found.st_mtime_ns))
         new.rename(path)
-        with pytest.raises(FileChanged, match="while it was read"):
+        with pytest.raises(SourceChanged, match="while it was read"):
             reader.still_same()
         path.unlink()
         with pytest.raises(FileMissing):

@@ -20,6 +20,7 @@ from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.model import FileState, PlannedFile
 from pipeline.services import Services
+from pipeline.settings import StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from tests.instance import Instance, open_instance, write_record
@@ -59,13 +60,15 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     for name, body in contents.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(body)
-    terms = CustodyTerms("a1", str(source), "", "eicar:", "sha256", ("md5",))
+    terms = CustodyTerms("a1", str(source), StoreLocation(""), "eicar:", "sha256", ("md5",))
     files = tuple(
-        PlannedFile(number, 1, 2, "record", name, name, len(body), None, {})
+        PlannedFile(
+            number, 1, 2, "record", name, name, len(body), None, {}, layout.place(layout.staged(2), name)
+        )
         for number, (name, body) in enumerate(contents.items())
     )
     with closing(LocalStore(tmp_path / "store", disk)) as store:
-        reports = take_unit(store, EicarScanner(), Unit(terms, files))
+        reports = take_unit(store, EicarScanner(), Unit(terms, files), lambda note: None)
     assert {report.outcome.state for report in reports} == {FileState.IN_CUSTODY}
     staged = tmp_path / "store" / layout.staged(2) / "content"
     for report in reports:
