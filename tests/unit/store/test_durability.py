@@ -7,6 +7,8 @@ at every rename in turn, from which the next attempt has to recover.
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,11 +20,12 @@ import pytest
 from pipeline import preservation
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
-from pipeline.model import FileState, PlannedFile
+from pipeline.model import FileState, PartLedger, PlannedFile
 from pipeline.services import Services
 from pipeline.settings import StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
+from pipeline.store.transfer import SMALLEST_PART
 from tests.instance import Instance, open_instance, write_record
 from tests.ocfl_root import objects, problems
 from tests.recording_disk import FailingDisk, PowerLoss, RecordingDisk, Step
@@ -56,7 +59,7 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     disk = RecordingDisk()
     source = tmp_path / "source"
     contents = {f"{number % 4}/{number}": b"%d" % number * 1000 for number in range(20)}
-    contents["large"] = b"large" * 2_000_000
+    contents["large"] = b"large" * 4_000_000
     for name, body in contents.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(body)
@@ -73,6 +76,73 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     staged = tmp_path / "store" / layout.staged(2) / "content"
     for report in reports:
         assert disk.unsafe(staged / report.outcome.content, tmp_path / "store") == []
+
+
+class HeldDisk(RecordingDisk):
+    """Every flush waits until it is let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gate = threading.Semaphore(0)
+
+    def let_through(self) -> None:
+        """Let one flush through, and wait until it is done."""
+        done = len(self.steps)
+        self._gate.release()
+        while len(self.steps) == done:
+            time.sleep(0.001)
+
+    def flush(self, descriptor: int) -> None:
+        self._gate.acquire()
+        super().flush(descriptor)
+
+    def flush_folder(self, folder: Path) -> None:
+        self._gate.acquire()
+        super().flush_folder(folder)
+
+
+def test_a_part_is_acknowledged_only_once_it_is_safe(tmp_path: Path) -> None:
+    """Not while its bytes wait to be flushed, nor while the name does of the file that they are in: by that name
+    another process finds them."""
+    disk = HeldDisk()
+    folders = [*(tmp_path / ".partial/parts/large/object").relative_to(tmp_path).parents]
+    with closing(LocalStore(tmp_path, disk, part_size=SMALLEST_PART)) as store:
+        upload = store.begin("large/object", 2 * SMALLEST_PART)
+        upload.write(bytes(SMALLEST_PART))
+        for _ in range(len(folders) + 1):
+            disk.let_through()
+            assert list(upload.parts()) == []
+        disk.let_through()
+        while not upload.parts():
+            time.sleep(0.001)
+        upload.abort()
+    calls = [step.call for step in disk.steps]
+    assert calls == ["write", "flush", *["flush-folder"] * (len(folders) + 1)]
+    assert disk.steps[-1].path == tmp_path
+
+
+def test_an_object_in_parts_is_safe_before_it_is_named(tmp_path: Path) -> None:
+    """All its parts are flushed when it takes its name, those too that were written by one that was cut off."""
+    disk = RecordingDisk()
+    size = 3 * SMALLEST_PART + 100
+    with closing(LocalStore(tmp_path, disk, part_size=SMALLEST_PART)) as store:
+        upload = store.begin("large/object", size)
+        upload.write(bytes(2 * SMALLEST_PART))
+        while len(upload.parts()) < 2:
+            time.sleep(0.001)
+        upload.leave()
+        known = PartLedger(upload.id, SMALLEST_PART, 2 * SMALLEST_PART, parts=tuple(upload.parts()))
+        again = store.begin("large/object", size, known)
+        again.write(bytes(size - again.offset))
+        again.commit()
+        store.settle(["large/object"])
+    final = tmp_path / "large/object"
+    [first, second] = [step.path for step in disk.steps if step.to is not None]
+    assert disk.unsafe(final, tmp_path) == []
+    for name in (first, second):
+        written = [at for at, step in enumerate(disk.steps) if step == Step("write", name)]
+        flushed = [at for at, step in enumerate(disk.steps) if step == Step("flush", name)]
+        assert max(written) < max(flushed) < disk.steps.index(Step("rename", second, final))
 
 
 @pytest.fixture
