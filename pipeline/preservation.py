@@ -32,7 +32,7 @@ from pipeline.store.commit import Commit
 
 _AT_ONCE = 16
 _LEASE = timedelta(minutes=5)
-_RENEWAL = timedelta(minutes=1)
+_MINUTE = 60.0
 _FILES_AT_ONCE = 20_000
 _FIXITY = ("md5", "sha1", "sha256", "sha512")
 
@@ -41,8 +41,8 @@ def preserve(
     services: Services, record_ids: Sequence[int], *, on_round: Callable[[], None] = lambda: None
 ) -> Mapping[int, HeadraceError]:
     """Bring records into the storage root as they are now, and before them earlier versions of the same works that
-    still wait; what failed, by id. Records that are there already change nothing. `on_round` is called before each
-    group that is committed and every minute while one is, then from another thread. Raises `Unavailable` where another
+    still wait; what failed, by id. Records that are there already change nothing. `on_round` is called after each group
+    that was committed, and every minute while one is, then from another thread. Raises `Unavailable` where another
     process has taken the lease meanwhile."""
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
@@ -59,10 +59,9 @@ def preserve(
             kept = works.renew(tx, owner=owner, until=services.now() + _LEASE)
         if kept < objects:
             raise Unavailable("the lease of an object was lost to another process")
-        on_round()
 
     try:
-        failed |= _preserve_leased(services, due, keep_lease)
+        failed |= _preserve_leased(services, due, keep_lease, on_round)
     finally:
         with services.catalogue.write() as tx:
             works.unlease(tx, owner=owner)
@@ -70,7 +69,7 @@ def preserve(
 
 
 def _preserve_leased(
-    services: Services, due: Sequence[Size], keep_lease: Callable[[], None]
+    services: Services, due: Sequence[Size], keep_lease: Callable[[], None], on_round: Callable[[], None]
 ) -> dict[int, HeadraceError]:
     queues: dict[int, deque[Size]] = {}
     for one in due:
@@ -79,7 +78,7 @@ def _preserve_leased(
     while queues:
         chosen = _round([waiting[0] for waiting in queues.values()])
         packages = _collect(services, [one.record_id for one in chosen])
-        with _renewing(keep_lease):
+        with _every_minute(keep_lease, on_round):
             errors = _preserve_round(services, packages, keep_lease)
         for package in packages:
             id_, waiting = package.record.id, queues[package.record.concept_id]
@@ -91,19 +90,21 @@ def _preserve_leased(
                 waiting.popleft()
             if not waiting:
                 del queues[package.record.concept_id]
+        on_round()
     return failed
 
 
 @contextmanager
-def _renewing(keep_lease: Callable[[], None]) -> Iterator[None]:
-    """Keep the lease while a round goes on, for the store may be copying for hours. One that cannot be renewed now
-    is found lost before the next step that asks for it."""
+def _every_minute(*renewals: Callable[[], None]) -> Iterator[None]:
+    """Renew leases while a round goes on, for the store may be copying for hours. One that cannot be renewed now is
+    found lost before the round's next step."""
     is_over = threading.Event()
 
     def renew() -> None:
-        while not is_over.wait(_RENEWAL.total_seconds()):
-            with suppress(Unavailable):
-                keep_lease()
+        while not is_over.wait(_MINUTE):
+            for one in renewals:
+                with suppress(Unavailable):
+                    one()
 
     thread = threading.Thread(target=renew, name="renew leases", daemon=True)
     thread.start()
@@ -155,8 +156,7 @@ def _preserve_round(
                 failed[package.record.id] = one
             else:
                 prepared.append(one)
-    keep_lease()
-    commit.carry_out(services.store, [one.commit for one in prepared])
+    commit.carry_out(services.store, [one.commit for one in prepared], before_step=keep_lease)
     with services.catalogue.write() as tx:
         records.note_preserved(tx, {one.record_id: one.own_version for one in prepared})
     return failed

@@ -9,16 +9,17 @@ sidecar, and last goes what was staged. As long as a version has no inventory, w
 nothing, and its bytes are all still at their home; once it has one, all that it speaks of is there, and whoever comes
 next finishes the commit. So no state that a crash leaves needs more than the root itself to go on from.
 
-One process at a time may write to an object (the caller's lease). Should two do so all the same, only one swaps the
-object's inventory.
+One process at a time may write to an object (the caller's lease). One that goes on although it lost that right finds
+another's documents where it would write its own, or another inventory than it knows, and has to give up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from pipeline.errors import Conflict, Corrupt, Missing, Unavailable
 from pipeline.model import JsonObject
@@ -46,13 +47,16 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What is to be done, step by step, in this order. A step is durable before the next one is begun."""
+    """What is to be done, step by step, in this order. A step is durable before the next one is begun. What is created
+    must not be there, unless it is the same."""
 
     put: Mapping[str, bytes] = field(default_factory=dict)
     build: Mapping[str, str] = field(default_factory=dict)
     move: Mapping[str, str] = field(default_factory=dict)
+    create: Mapping[str, bytes] = field(default_factory=dict)
     copy: Mapping[str, str] = field(default_factory=dict)
     seal: Mapping[str, bytes] = field(default_factory=dict)
+    """Created as well; the version's inventory is among them."""
     swap: Mapping[str, tuple[bytes | None, bytes]] = field(default_factory=dict)
     vouch: Mapping[str, bytes] = field(default_factory=dict)
     delete: tuple[str, ...] = ()
@@ -66,8 +70,9 @@ def settled_inventory(store: ObjectStore, object_id: str) -> bytes | None:
     number = _head(raw, object_id) + 1
     following = _read(store, f"{root}/v{number}/inventory.json")
     if following is not None:
-        inventory = ocfl.parse(following, object_id)
-        carry_out(store, [_sealing(root, number, raw, following, str(inventory["digestAlgorithm"]))])
+        algorithm = str(ocfl.parse(following, object_id)["digestAlgorithm"])
+        rest = _sealing(root, number, raw, following, algorithm)
+        carry_out(store, [replace(rest, put=rest.seal, seal={})])
         return following
     if raw is not None:
         name, line = ocfl.sidecar(raw, str(ocfl.parse(raw, object_id)["digestAlgorithm"]))
@@ -99,26 +104,43 @@ def finish(store: ObjectStore, object_id: str, home: str) -> Commit:
     return Commit(delete=() if is_in_place or store.traits.renames_trees else (home,))
 
 
-def carry_out(store: ObjectStore, commits: Sequence[Commit]) -> None:
-    """Carry out commits to different objects, as a group. Raises `Unavailable` where another process has written to one
-    of the objects meanwhile."""
-    store.put_many(_merged(one.put for one in commits))
-    store.move_many(_merged(one.build for one in commits))
-    store.move_many(_merged(one.move for one in commits))
-    store.copy_many(_merged(one.copy for one in commits))
-    store.put_many(_merged(one.seal for one in commits))
-    try:
-        store.swap_many(_merged(one.swap for one in commits))
-    except Conflict as lost:
-        raise Unavailable(f"another process writes to the same object: {lost.message}") from lost
-    store.put_many(_merged(one.vouch for one in commits))
-    if spent := [key for one in commits for key in one.delete]:
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="delete") as pool:
-            list(pool.map(store.delete, spent))
+def carry_out(
+    store: ObjectStore, commits: Sequence[Commit], *, before_step: Callable[[], None] = lambda: None
+) -> None:
+    """Carry out commits to different objects, as a group. What `before_step` raises ends it. Raises `Unavailable` where
+    another process has written to one of the objects meanwhile."""
+    deletes = [key for one in commits for key in one.delete]
+    steps: Sequence[tuple[Callable[[Any], None], Any]] = (
+        (store.put_many, _merged(one.put for one in commits)),
+        (store.move_many, _merged(one.build for one in commits)),
+        (store.move_many, _merged(one.move for one in commits)),
+        (store.swap_many, _created(one.create for one in commits)),
+        (store.copy_many, _merged(one.copy for one in commits)),
+        (store.swap_many, _created(one.seal for one in commits)),
+        (store.swap_many, _merged(one.swap for one in commits)),
+        (store.put_many, _merged(one.vouch for one in commits)),
+        (partial(_delete_many, store), deletes),
+    )
+    for do, what in steps:
+        if what:
+            before_step()
+            try:
+                do(what)
+            except (Conflict, Missing) as lost:
+                raise Unavailable(f"another process writes to the same object: {lost.message}") from lost
 
 
 def _merged(parts: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
     return {key: value for part in parts for key, value in part.items()}
+
+
+def _created(parts: Iterable[Mapping[str, bytes]]) -> dict[str, tuple[None, bytes]]:
+    return {key: (None, content) for key, content in _merged(parts).items()}
+
+
+def _delete_many(store: ObjectStore, prefixes: Sequence[str]) -> None:
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="delete") as pool:
+        list(pool.map(store.delete, prefixes))
 
 
 # ---------------------------------------------------------------- stores that rename trees
@@ -184,14 +206,18 @@ def _by_copying(store: ObjectStore, version: Version) -> Commit:
     is_in_place = home == f"{root}/v{number}"
     waiting = there if is_in_place or not source_of else _sizes(store, f"{home}/content")
     _require(waiting, source_of.values())
-    is_own = is_in_place or _is_written(store, documents, there)
-    done = {key for key, source in source_of.items() if is_own and there.get(key) == waiting[source]}
-    for spare in there.keys() - done - documents.keys():
+    is_own = _is_written(store, documents, there)
+    done = {
+        key
+        for key, source in source_of.items()
+        if is_in_place or (is_own and there.get(key) == waiting[source])
+    }
+    for spare in there.keys() - done - (documents.keys() if is_own else set()):
         store.delete(spare)
     raw = ocfl.to_bytes(version.inventory)
     sealing = _sealing(root, number, version.before, raw, str(version.inventory["digestAlgorithm"]))
     return Commit(
-        put=documents,
+        create=documents,
         copy={source: key for key, source in source_of.items() if key not in done},
         seal={f"{root}/v{number}/inventory.json": raw, **sealing.seal},
         swap=sealing.swap,
