@@ -221,6 +221,7 @@ class _Taking:
         checkpoints = Checkpoints(upload, ledger, source, self._note)
         try:
             taken = self._feed(reader, upload, checkpoints, hashes)
+            checkpoints.report()
             reader.still_same()
             _compare(self._file, taken)
             upload.commit()

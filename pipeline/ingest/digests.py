@@ -9,7 +9,6 @@ copy of their bytes is a state. Whether that holds here is tried once a process 
 from __future__ import annotations
 
 import base64
-import binascii
 import ctypes
 import hashlib
 import json
@@ -158,7 +157,7 @@ def restored(saved_states: JsonObject, algorithms: Iterable[str]) -> dict[str, H
     if saved_states.get("engine") != found.name or saved_states.get("check") != _check(found.name, states):
         return None
     wanted = list(dict.fromkeys(algorithms))
-    contexts = {name: _decoded(states.get(name)) for name in wanted}
+    contexts = {name: base64.b64decode(states.get(name, "")) for name in wanted}
     if any(
         name not in found.functions or len(context) != found.functions[name].struct.size
         for name, context in contexts.items()
@@ -169,13 +168,6 @@ def restored(saved_states: JsonObject, algorithms: Iterable[str]) -> dict[str, H
 
 def _check(engine_name: str, encoded: JsonObject) -> str:
     return xxhash.xxh3_128(json.dumps([engine_name, encoded], sort_keys=True).encode()).hexdigest()
-
-
-def _decoded(encoded: object) -> bytes:
-    try:
-        return base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
-    except binascii.Error:
-        return b""
 
 
 @cache

@@ -25,6 +25,7 @@ from pipeline.store.transfer import IN_PARTS_FROM
 
 BLOCK = 1 << 20
 RING = 16
+RING_BYTES = RING * BLOCK
 
 Consumer = Callable[[memoryview], None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 from hypothesis import given
@@ -55,6 +56,19 @@ def test_the_string_with_a_byte_missing_is_not_the_string(missing: int, border: 
     """Pieces of it from before and after a border are not put together over a gap."""
     content = EICAR[:missing] + EICAR[missing + 1 :]
     assert verdict(cut(content, [border])).status is ScanStatus.UNSCANNED
+
+
+@given(before=filler, after=filler, borders=st.lists(st.integers(0, 300), max_size=10))
+def test_another_session_goes_on_from_a_checkpoint(before: bytes, after: bytes, borders: list[int]) -> None:
+    """Wherever the first one ended: within the string, behind it, or before it."""
+    scanner = EicarScanner()
+    blocks = cut(before + EICAR + after, borders)
+    state = None
+    for block in blocks:
+        session = scanner.begin(300, state)
+        session.feed(block)
+        state = json.loads(json.dumps(session.checkpoint()))
+    assert scanner.begin(300, state).finish().status is ScanStatus.INFECTED
 
 
 def test_files_are_scanned_each_for_itself() -> None:
