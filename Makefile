@@ -15,7 +15,7 @@ VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo test lint bench screenshots pins clean
+.PHONY: help setup demo test lint bench screenshots services pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: .venv/.test .venv/.versitygw ## run every benchmark in loadtests/
 
 screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
 	@$(BIN)/python -m infra.screenshots
+
+services: .venv/.test .venv/.versitygw ## run the real services of tests (PostgreSQL, S3, ClamAV, OpenSearch, Prefect …) until Ctrl-C
+	@$(BIN)/python -m infra.local
 
 pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=--upgrade moves to the newest versions
 	@compile() { $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from infra.local.service import Service, ServiceError
-from pipeline.loopback import LOOPBACK, remembered_port
+from pipeline.loopback import LOOPBACK, free_port
 
 CANARY = b"HEADRACE-CANARY-SIGNATURE"
 """Bytes that it finds in any file, beside EICAR's: what host scanners do not eat."""
@@ -18,13 +18,13 @@ _LARGEST = "2147483647"
 """Bytes: libclamav refuses a file of 2 GiB whatever is configured."""
 
 
-def clamd(folder: Path) -> Service:
-    """A clamd on a loopback port that it keeps, all of its files below `folder`. It calls a file that is beyond its
-    limits infected with `Heuristics.Limits.Exceeded…` instead of silently clean.
+def clamd(folder: Path, *, port: int = 0) -> Service:
+    """A clamd at `port` of the loopback interface or a free one, all of its files below `folder`. It calls a file
+    that is beyond its limits infected with `Heuristics.Limits.Exceeded…` instead of silently clean.
 
     Raises `ServiceError` where it is not installed.
     """
-    port = remembered_port(folder, "clamd")
+    port = port or free_port()
     configuration = folder / "clamd.conf"
     configuration.write_text(_configuration(folder, port))
     return Service(

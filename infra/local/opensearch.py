@@ -14,7 +14,7 @@ from jgo.env import EnvironmentBuilder
 from jgo.maven import MavenContext
 
 from infra.local.service import Service, ServiceError
-from pipeline.loopback import LOOPBACK, is_bindable, remembered_port
+from pipeline.loopback import LOOPBACK, is_bindable
 
 _ARTEFACTS = "+".join(
     (
@@ -31,17 +31,18 @@ _JAVA_OPTIONS = (
     "-Djava.locale.providers=SPI,CLDR",
     "--enable-native-access=ALL-UNNAMED",
 )
-_PORTS = range(9201, 9300)
+PORTS = range(9201, 9300)
 """The runner takes no other."""
 
 
-def opensearch(folder: Path) -> Service:
-    """A cluster of one node on a loopback port that it keeps, all of its files below `folder`.
+def opensearch(folder: Path, *, port: int = 0) -> Service:
+    """A cluster of one node at `port` of the loopback interface (9201 to 9299) or a free one, all of its files below
+    `folder`.
 
     The first call on a machine fetches 80 MB and takes a minute or two; they stay in the virtual environment.
     Raises `ServiceError` where they cannot be had.
     """
-    port = remembered_port(folder, "opensearch", _free_port())
+    port = port or _free_port()
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
     # The port that it listens on is the base and the node's number. Nodes of one name would form one cluster.
@@ -66,7 +67,7 @@ def opensearch(folder: Path) -> Service:
 
 
 def _free_port() -> int:
-    for port in random.sample(_PORTS, len(_PORTS)):
+    for port in random.sample(PORTS, len(PORTS)):
         if is_bindable(port):
             return port
     raise ServiceError("OpenSearch needs a free port between 9201 and 9299")

@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 
 from infra.local.service import Service
-from pipeline.loopback import LOOPBACK, remembered_port
+from pipeline.loopback import LOOPBACK, free_port
 
 
-def prefect(folder: Path) -> Service:
-    """A Prefect server on a loopback port that it keeps, its database and all other files below `folder`; `url` is
-    what `PREFECT_API_URL` takes. It sends no usage data."""
-    port = remembered_port(folder, "prefect")
+def prefect(folder: Path, *, port: int = 0) -> Service:
+    """A Prefect server at `port` of the loopback interface or a free one, its database and all other files below
+    `folder`; `url` is what `PREFECT_API_URL` takes. It sends no usage data."""
+    port = port or free_port()
     url = f"http://{LOOPBACK}:{port}/api"
     settings = {
         "DO_NOT_TRACK": "1",
@@ -35,13 +35,12 @@ def prefect(folder: Path) -> Service:
         name="Prefect",
         # Prefect reads settings from files in the working folder too.
         command=(
-            "env",
-            f"--chdir={folder}",
-            *(f"{name}={value}" for name, value in settings.items()),
+            *("env", f"--chdir={folder}"),
             *(sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)),
         ),
         url=url,
         healthy=lambda: _answers(url),
+        environment=settings,
     )
 
 

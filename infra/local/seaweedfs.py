@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Each of its servers speaks gRPC at its port plus this: both must be free, and neither among the ports that the
 # system gives to outgoing connections (from 32768 on).
 _GRPC_DISTANCE = 10_000
-_PORTS = range(12_000, 22_000)
+PORTS = range(12_000, 22_000)
 
 
 def seaweedfs(folder: Path, access_key: str, secret_key: str, *, port: int = 0) -> Service:
@@ -81,7 +81,7 @@ def _is_ready(s3: str, filer: str) -> bool:
 def _free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, neither at them nor at their twins; drawn by lot, for others look as well."""
     free: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
+    for port in random.sample(PORTS, len(PORTS)):
         if is_bindable(port) and is_bindable(port + _GRPC_DISTANCE):
             free.append(port)
         if len(free) == count:
