@@ -66,7 +66,7 @@ def survey(tree: Path, home: Path) -> bool:
         found = survey_.survey(services, source, home / "survey").summary
         surveyed, surveyed_peak = time.perf_counter() - start, _peak_mb()
         run = Run(uuid.uuid4().hex, source.collection, str(tree), options)
-        plan = accession.plan(services, home / "survey", run)
+        plan = plan.make(services, home / "survey", run)
         planned = time.perf_counter() - start - surveyed
     peak = _peak_mb()
     figures = {

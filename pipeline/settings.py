@@ -65,7 +65,12 @@ class Settings(BaseSettings):
     index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
     scanner: str = Field("eicar:", description="virus scanner: eicar: (clamd://host:3310 later)")
     dois: str = Field("", description="DOI registry: local:///file (datacite://… later)")
-    compute: str = Field("local:", description="workers: local:, local:4, inline:, tcp://scheduler:8786")
+    compute: str = Field(
+        "local:", description="workers: local:, local:4, inline:, tls://scheduler:8786, slurm:?jobs=8"
+    )
+    trusted_network: bool = Field(
+        default=False, description="whether Dask may be spoken to over tcp:// beyond this machine"
+    )
     base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
     port: int = Field(
         0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered"
@@ -85,6 +90,9 @@ class Settings(BaseSettings):
     admin_email: str = Field("admin@headrace.localdomain", description="shown in OAI-PMH Identify")
     scan_gate: Literal["none", "serve", "publish"] = Field(
         "none", description="what waits for a virus verdict"
+    )
+    patience: int = Field(
+        600, ge=0, description="seconds that a run waits for what is away while nothing moves"
     )
     min_free: int = Field(
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"

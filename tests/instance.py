@@ -21,9 +21,10 @@ from pipeline import dispatch, publication, retrieval, wiring, worker
 from pipeline.catalogue import records, tables
 from pipeline.feeds.harvest_source import CatalogueSource
 from pipeline.feeds.oaipmh import HarvestItem
-from pipeline.ingest import accession, report, survey
-from pipeline.ingest.accession import IngestOptions, Plan, Run
+from pipeline.ingest import accession, plan, report, survey, units
+from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import Unit
+from pipeline.ingest.plan import Plan
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import JsonObject, Problem, Record
 from pipeline.ports import SearchRequest
@@ -61,9 +62,7 @@ class Attempt:
     def units(self) -> list[Unit]:
         """What is to be read."""
         services = self.instance.services
-        return list(
-            accession.units(services, accession.terms(services, self.accession_id, self.surveyed.root))
-        )
+        return list(units.left(services, units.terms(services, self.accession_id, self.surveyed.root)))
 
     def take_in(self, units: list[Unit] | None = None) -> None:
         """Have a worker take units into custody (all that are left), and settle them."""
@@ -119,7 +118,7 @@ class Instance:
         folder = Path(tempfile.mkdtemp(dir=self.services.settings.home, prefix="survey-"))
         surveyed = survey.survey(self.services, survey.open_(str(source), chosen), folder)
         run = Run(uuid.uuid4().hex, surveyed.collection, str(source), chosen, retry=retry)
-        return Attempt(self, run, surveyed, accession.plan(self.services, folder, run))
+        return Attempt(self, run, surveyed, plan.make(self.services, folder, run))
 
     def drain(self, accession_id: str | None = None) -> dispatch.Drained:
         """Bring about every effect that is due (of an accession). A second passes, so that what is announced can

@@ -30,8 +30,8 @@ from pipeline.cli.console import (
     table,
 )
 from pipeline.errors import HeadraceError
-from pipeline.flows.server import PrefectServer, flow_environment, standing_server
-from pipeline.ingest import accession, report, survey
+from pipeline.flows.server import PrefectServer, flow_environment, revive, standing_server
+from pipeline.ingest import accession, plan, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.model import JsonObject
 from pipeline.settings import Settings, load_settings
@@ -160,8 +160,7 @@ def _dry_run(settings: Settings, source: str, options: IngestOptions, *, as_json
     with wiring.open_services(settings) as services, tempfile.TemporaryDirectory() as scratch:
         surveyed = survey.survey(services, survey.open_(source, options), Path(scratch))
         run = Run(uuid.uuid4().hex, surveyed.collection, source, options)
-        plan = accession.assess(services, Path(scratch), run)
-        document = report.of_plan(plan, surveyed, services)
+        document = report.of_plan(plan.assess(services, Path(scratch), run), surveyed, services)
     if as_json:
         print_json(document)
         return
@@ -192,10 +191,10 @@ def _run(
     with standing_server(settings.home, meanwhile=lambda server: _prepare(server, settings)) as server:
         from pipeline.flows import ingest as flows
 
-        with _Display(stop) as display:
-            token = flows.attendant.set(display)  # type: ignore[arg-type]
+        with _Display(stop, settings.home if server.pid else None) as display:
             try:
-                state: Any = flows.ingest_collection(
+                state: Any = flows.run_here(
+                    display,  # type: ignore[arg-type]
                     source=source,
                     collection=options.collection,
                     owner=options.owner,
@@ -204,10 +203,8 @@ def _run(
                     checksum=options.checksum,
                     allow_partial=options.allow_partial,
                     retry=retry_of,
-                    return_state=True,
                 )
             finally:
-                flows.attendant.reset(token)
                 flows.flush_logs()
         _conclude(
             state, stop, server, settings, as_json=as_json, report_file=report_file, collection=collection
@@ -324,10 +321,12 @@ class _Stop:
 
 
 class _Display:
-    """The flow's attendant on a terminal: a live bar, or a line every ten seconds where there is none."""
+    """The flow's attendant on a terminal: a live bar, or a line every ten seconds where there is none. `home` is that
+    of an instance whose own Prefect server the run uses."""
 
-    def __init__(self, stop: _Stop) -> None:
+    def __init__(self, stop: _Stop, home: Path | None) -> None:
         self._stop = stop
+        self._home = home
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -367,3 +366,7 @@ class _Display:
         if self._stop.signal is None:
             return ""
         return "stopped by Ctrl-C" if self._stop.signal == signal.SIGINT else "stopped by a signal"
+
+    def miss_prefect(self) -> None:
+        if self._home is not None:
+            revive(self._home)

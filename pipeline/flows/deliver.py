@@ -13,12 +13,12 @@ from contextlib import suppress
 import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import TerminationSignal
-from prefect.settings import get_current_settings
 
 from pipeline import dispatch
 from pipeline.catalogue import outbox
 from pipeline.dispatch import Drained
 from pipeline.errors import Unavailable
+from pipeline.flows import api
 from pipeline.model import JsonObject
 from pipeline.services import Services
 
@@ -41,7 +41,7 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
                 looked = time.monotonic()
             if not _is_due(services):
                 time.sleep(_POLL)
-            elif _prefect_answers():
+            elif api.answers():
                 deliver()
             else:
                 _drain_all(services, should_stop)
@@ -67,8 +67,9 @@ def _delivery(services: Services, should_stop: Callable[[], bool]) -> Callable[[
         return drained
 
     def run() -> None:
-        # Raised where the signal came before or after the flow's own code; our handler was called, too.
-        with suppress(TerminationSignal):
+        # Raised where the signal came before or after the flow's own code; our handler was called, too. And where
+        # Prefect went away meanwhile and could not be told that all was delivered.
+        with suppress(TerminationSignal, httpx.HTTPError):
             deliver()
 
     return run
@@ -87,14 +88,6 @@ def _drain_all(services: Services, should_stop: Callable[[], bool]) -> Drained:
 def _is_due(services: Services) -> bool:
     with services.catalogue.read() as tx:
         return outbox.is_due(tx, now=services.now())
-
-
-def _prefect_answers() -> bool:
-    url = get_current_settings().api.url
-    try:
-        return url is not None and httpx.get(f"{url}/health", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def _told(drained: Drained) -> JsonObject:

@@ -14,39 +14,37 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import UUID
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Crashed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
 from pipeline import dispatch, publication, wiring
-from pipeline.catalogue import accessions, outbox
+from pipeline.catalogue import accessions, leases, outbox
+from pipeline.catalogue.outbox import Waiting
 from pipeline.errors import HeadraceError, Interrupted, Unavailable
-from pipeline.flows.progress import Progress, human_size
-from pipeline.ingest import accession, report, survey
-from pipeline.ingest.accession import IngestOptions, Plan, Run
-from pipeline.ingest.custody import Unit
-from pipeline.model import EffectKind, FileState, JsonObject, Outcome
-from pipeline.ports import Compute
+from pipeline.flows.page import RunPage
+from pipeline.flows.progress import Progress
+from pipeline.ingest import accession, plan, report, survey, units
+from pipeline.ingest.accession import IngestOptions, Run
+from pipeline.ingest.assignments import Assignments
+from pipeline.ingest.custody import FileReport, Unit
+from pipeline.ingest.patience import Patience
+from pipeline.ingest.plan import Plan
+from pipeline.model import Accession, EffectKind, FileState, JsonObject
+from pipeline.ports import Compute, UnitResult
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 from pipeline.worker import run_unit
 
 T = TypeVar("T")
 
-_LOOK_EVERY = 2.0  # seconds between looks at the run's own state, and between two updates of the progress
+_LOOK_EVERY = 2.0  # seconds between two looks for what is whole and can be published
+_SLICE = 0.2  # seconds between looks at whether to stop, while waiting
+_FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 _WAIT_FOR_EFFECTS = (
     30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
 )
@@ -65,8 +63,12 @@ class Attendant:
         """Why the run should stop, `""` while it should not."""
         return ""
 
+    def miss_prefect(self) -> None:
+        """Prefect's server does not answer; called now and then in a thread of its own."""
+
 
 attendant: ContextVar[Attendant] = ContextVar("attendant", default=Attendant())  # noqa: B039 - it has no state
+_ended: ContextVar[list[State[JsonObject]]] = ContextVar("ended")
 
 
 @flow(
@@ -89,20 +91,49 @@ def ingest_collection(
     """Survey `source`, read every new file once, publish the records that are whole, bring their effects about.
     The report of the run, as `headrace ingest --json` prints it."""
     options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial)
-    settings = load_settings()
+    progress = Progress()
+    with RunPage(progress, attendant.get().miss_prefect) as page:
+        ended = _ingest(load_settings(), source, options, retry, progress, page)
+        _ended.get([]).append(ended)
+        page.wait(_FAREWELL, lambda: bool(attendant.get().wants_stop()))
+    return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
+
+
+def run_here(watching: Attendant, **parameters: Any) -> State[JsonObject]:
+    """Run the flow in this process, as a command does; the state in which it ended. That is known also where Prefect
+    was away by then and could not be told."""
+    ended: list[State[JsonObject]] = []
+    tokens = attendant.set(watching), _ended.set(ended)
+    try:
+        state: State[JsonObject] = ingest_collection(**parameters, return_state=True)
+    except Exception:
+        if not ended:
+            raise
+        return ended[0]
+    finally:
+        attendant.reset(tokens[0])
+        _ended.reset(tokens[1])
+    return state
+
+
+def _ingest(
+    settings: Settings, source: str, options: IngestOptions, retry: str, progress: Progress, page: RunPage
+) -> State[JsonObject]:
     with ExitStack() as stack:
-        services = stack.enter_context(wiring.open_services(settings))
-        scratch = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(dir=_scratch(settings), prefix="survey-"))
-        )
         try:
-            return _Ingest(settings, services, source, options, retry, scratch).run()
+            services = stack.enter_context(wiring.open_services(settings))
+            scratch = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(dir=_scratch(settings), prefix="survey-"))
+            )
+            return Completed(
+                data=_Ingest(settings, services, source, options, retry, scratch, progress, page).run()
+            )
         except Interrupted as stopped:
             # Not a failure: what was done stays, and the next run goes on from there.
-            return Cancelled(message=f"{stopped.message}; run the same ingest again to go on")  # type: ignore[return-value]
+            return Cancelled(message=f"{stopped.message}; run the same ingest again to go on")
         except HeadraceError as error:
             # Raised through Prefect it would be logged with its trace, as a bug is.
-            return Failed(data=error, message=error.message)  # type: ignore[return-value]
+            return Failed(data=error, message=error.message)
 
 
 def _scratch(settings: Settings) -> Path:
@@ -121,12 +152,15 @@ class _Ingest:
     options: IngestOptions
     retry: str
     scratch: Path
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress
+    page: RunPage
     seconds: dict[str, float] = field(default_factory=dict)
     starting: float = 0.0  # seconds that starting workers took, which no figure counts
+    patience: Patience = field(init=False)
     _looked: float = 0.0
-    _handed_out: int = 0  # bytes of units that workers have: room that is as good as taken
-    _artifact: UUID | None = None
+
+    def __post_init__(self) -> None:
+        self.patience = Patience(self.settings.patience, self._wait)
 
     def run(self) -> JsonObject:
         attendant.get().begin()
@@ -140,51 +174,63 @@ class _Ingest:
             flow_run=str(flow_run.get_id() or ""),
             retry=self.retry,
         )
-        with self.services.catalogue.read() as tx:
-            before = accessions.unfinished(tx, run.collection)
+        before = self.patience.insist(partial(self._unfinished, run.collection))
         with self._timed("survey"):
             surveyed = _stage(
                 "survey source",
                 "List every record and file, and judge every description. No file is read.",
                 lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
             )
-            plan = _stage(
+            planned = _stage(
                 "plan records",
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
-                lambda: accession.plan(self.services, self.scratch, run, checkpoint=self._look),
+                lambda: self.patience.insist(
+                    lambda: plan.make(self.services, self.scratch, run, checkpoint=self._look)
+                ),
             )
-        if before is not None and before.id == plan.accession_id:
-            _bury(before.flow_run)
+        if before is not None and before.id == planned.accession_id:
+            self.page.bury(before.flow_run)
         found = surveyed.summary
         get_run_logger().info(
             "%d records with %d files found; %d new, %d new versions, %d revisions, %d unchanged",
             found.records,
             found.files,
-            plan.new,
-            plan.versions,
-            plan.revisions,
-            plan.unchanged,
+            planned.new,
+            planned.versions,
+            planned.revisions,
+            planned.unchanged,
         )
-        if plan.accession_id is not None and self.retry:
-            with self.services.catalogue.write() as tx:
-                outbox.release(tx, now=self.services.now(), accession_id=plan.accession_id)
-        if plan.accession_id is not None:
-            with self._ending(run, plan.accession_id):
-                with self._keeping_lease(run, plan.accession_id):
-                    self._take_in_and_publish(run, plan, plan.accession_id, surveyed.root)
-                _raise_if_cancelled()  # in the moments since the last look
-                accession.finish(self.services, run, plan.accession_id)
+        if planned.accession_id is not None and self.retry:
+            self.patience.insist(partial(self._release_parked, planned.accession_id))
+        if planned.accession_id is not None:
+            with self._ending(run, planned.accession_id):
+                with self._keeping_lease(run, planned.accession_id):
+                    self._take_in_and_publish(run, planned, planned.accession_id, surveyed.root)
+                self.page.look()
+                self._raise_if_cancelled()  # in the moments since the last look
+                self.patience.insist(partial(accession.finish, self.services, run, planned.accession_id))
         self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
-        document = report.of_run(self.services, plan, self.scratch, self.seconds)
-        _stage("report", "What became of everything.", lambda: self._report(document))
+        document = self.patience.insist(
+            lambda: report.of_run(self.services, planned, self.scratch, self.seconds)
+        )
+        base_url = self.services.repository.base_url
+        _stage("report", "What became of everything.", lambda: self.page.report(document, base_url))
         return document
 
-    def _take_in_and_publish(self, run: Run, plan: Plan, accession_id: str, root: str) -> None:
+    def _unfinished(self, collection: str) -> Accession | None:
+        with self.services.catalogue.read() as tx:
+            return accessions.unfinished(tx, collection)
+
+    def _release_parked(self, accession_id: str) -> None:
+        with self.services.catalogue.write() as tx:
+            outbox.release(tx, now=self.services.now(), accession_id=accession_id)
+
+    def _take_in_and_publish(self, run: Run, planned: Plan, accession_id: str, root: str) -> None:
         with self._timed("intake"):
             _stage(
                 "take into custody",
                 "Workers read every byte once: checksums, format, virus scan, store. Whole records are published.",
-                lambda: self._take_in(run, plan, accession_id, root),
+                lambda: self._take_in(run, planned, accession_id, root),
             )
         with self._timed("publish"):
             _stage(
@@ -197,25 +243,20 @@ class _Ingest:
 
     # ------------------------------------------------------------ stages
 
-    def _take_in(self, run: Run, plan: Plan, accession_id: str, root: str) -> None:
-        self.progress.begin(plan.files_to_ingest, plan.bytes_to_ingest)
-        self._artifact = create_progress_artifact(0.0, key="progress", description=self.progress.line())  # type: ignore[assignment]
-        terms = accession.terms(self.services, accession_id, root)
-        if plan.files_to_ingest:
-            with closing(self._open_compute()) as compute:
-                units = self._with_room(accession.units(self.services, terms))
-                in_flight = 2 * compute.slots() + 1
-                for result in compute.map_unordered(run_unit, units, in_flight=in_flight, tick=self._look):
-                    if result.error is not None or result.result is None:
-                        raise result.error or Interrupted("a worker answered nothing")
-                    accession.settle(self.services, run, result.unit, result.result)
-                    self._handed_out -= result.unit.size
-                    self.progress.add(
-                        files=len(result.unit.files),
-                        size=result.unit.size,
-                        rejected=sum(one.outcome.state is not FileState.IN_CUSTODY for one in result.result),
-                    )
-                    self._look(lambda: self._publish_whole(run, accession_id))
+    def _take_in(self, run: Run, planned: Plan, accession_id: str, root: str) -> None:
+        self.progress.begin(planned.files_to_ingest, planned.bytes_to_ingest)
+        terms = units.terms(self.services, accession_id, root)
+        assignments = Assignments(self.services, run, terms, self.patience)
+        is_done = not planned.files_to_ingest
+        while not is_done:
+            try:
+                with closing(self._open_compute()) as compute:
+                    self._hand_out(assignments, compute, run, accession_id)
+                is_done = assignments.is_done
+            except Unavailable as away:
+                # Workers or scheduler were lost: what is not settled goes out again, to new ones.
+                self.patience.endure(away)
+        self.progress.under_way = 0
         self._show()
         get_run_logger().info("in custody: %s", self.progress.line())
 
@@ -223,27 +264,58 @@ class _Ingest:
         began = time.monotonic()
         compute = wiring.open_compute(self.settings)
         self.starting += time.monotonic() - began
-        self.progress.begin(self.progress.files_total, self.progress.bytes_total)
+        self.progress.start_clock()
         return compute
 
-    def _with_room(self, units: Iterator[Unit]) -> Iterator[Unit]:
-        for unit in units:
-            accession.require_room(self.services, reserved=self._handed_out + unit.size)
-            self._handed_out += unit.size
-            yield unit
+    def _hand_out(self, assignments: Assignments, compute: Compute, run: Run, accession_id: str) -> None:
+        """Have every unit that is left taken in, and publish meanwhile what is whole."""
+
+        def tick() -> None:
+            assignments.tick()
+            self.progress.under_way = assignments.durable
+            self._look()
+
+        results = compute.map_unordered(
+            run_unit,
+            assignments.hand_out(),
+            in_flight=2 * compute.slots() + 1,
+            tick=tick,
+            on_note=assignments.hear,
+            renew=assignments.renew,
+        )
+        for result in results:
+            self._settle(assignments, result)
+            self._look(lambda: self._publish_whole(run, accession_id))
+
+    def _settle(self, assignments: Assignments, result: UnitResult[Unit, list[FileReport]]) -> None:
+        if isinstance(result.error, Unavailable):
+            assignments.put_back(result.unit, result.error)
+            return
+        if result.error is not None or result.result is None:
+            raise result.error or Interrupted("a worker answered nothing")
+        assignments.settle(result.unit, result.result)
+        self.progress.add(
+            files=len(result.unit.files),
+            size=result.unit.size,
+            rejected=sum(one.outcome.state is not FileState.IN_CUSTODY for one in result.result),
+        )
+        self.progress.under_way = assignments.durable
 
     def _publish_whole(self, run: Run, accession_id: str) -> None:
         """Seal and publish whatever is whole by now: nothing waits for the last file of a collection."""
-        while accession.seal(self.services, run, accession_id):
-            self._look()
-        while publication.publish_sealed(
+        seal = partial(accession.seal, self.services, run, accession_id)
+        publish = partial(
+            publication.publish_sealed,
             self.services,
             accession_id,
             run_id=run.id,
             owner=self.options.owner,
             community=self.options.community,
-        ):
-            self._look()
+        )
+        for step in (seal, publish):
+            while self.patience.insist(step):
+                self.patience.moved()
+                self._look()
 
     def _publish(self, run: Run, accession_id: str) -> None:
         self._publish_whole(run, accession_id)
@@ -255,55 +327,64 @@ class _Ingest:
         logger = get_run_logger()
         deadline = time.monotonic() + _WAIT_FOR_EFFECTS
         while True:
-            dispatch.drain(
-                self.services, [kind], accession_id=accession_id, on_batch=lambda _kind, _number: self._look()
-            )
-            with self.services.catalogue.write() as tx:
-                accession.hold_on(tx, self.services, run, accession_id)
-                left = [one for one in outbox.waiting(tx, accession_id) if one.kind is kind]
+            left = self.patience.insist(partial(self._drain_due, run, accession_id, kind))
+            self.patience.moved()
             if not any(one.due for one in left) or time.monotonic() > deadline:
                 break
-            time.sleep(0.5)
-            self._look()
+            self._wait(0.5)
         for one in left:
             logger.warning("%s: %d wait for the dispatcher, %d are parked", kind, one.due, one.parked)
 
-    def _report(self, document: JsonObject) -> None:
-        create_markdown_artifact(
-            _summary(document, self.services.repository.base_url),
-            key="summary",
-            description="What this run did",
-        )
-        rows = [
-            {name: one[name] for name in ("record", "path", "outcome", "reason", "remedy", "field")}
-            for one in document["problems"][:500]
-        ]
-        if rows:
-            create_table_artifact(
-                rows, key="problems", description="What was rejected, and what to do about it"
+    def _drain_due(self, run: Run, accession_id: str, kind: EffectKind) -> list[Waiting]:
+        """Bring about what is due; what is left then."""
+        try:
+            dispatch.drain(
+                self.services, [kind], accession_id=accession_id, on_batch=lambda _kind, _number: self._look()
             )
-        for one in document["records"][:3]:
-            create_link_artifact(one["url"], link_text=one["doi"], key=f"record-{one['id']}")
+        except Unavailable as away:
+            if not isinstance(away, Interrupted):
+                self._let_go(run, accession_id)
+            raise
+        with self.services.catalogue.write() as tx:
+            accession.hold_on(tx, self.services, run, accession_id)
+            return [one for one in outbox.waiting(tx, accession_id) if one.kind is kind]
+
+    def _let_go(self, run: Run, accession_id: str) -> None:
+        """Free the effects that were claimed when the catalogue went away: the next try need not wait for the end of
+        these leases."""
+
+        def release() -> None:
+            with self.services.catalogue.write() as tx:
+                leases.release(tx, self.services.leaseholder)
+                accession.hold_on(tx, self.services, run, accession_id)
+
+        self.patience.insist(release)
 
     # ------------------------------------------------------------ watching
 
     def _look(self, then: Callable[[], None] | None = None) -> None:
-        """Every two seconds: stop where that was asked for, show the progress, and do `then`."""
+        """Stop where that was asked for, show the progress, and every two seconds do `then`."""
         if reason := attendant.get().wants_stop():
             raise Interrupted(reason)
-        attendant.get().show(self.progress)
-        if time.monotonic() - self._looked < _LOOK_EVERY:
-            return
-        self._looked = time.monotonic()
-        _raise_if_cancelled()
+        self._raise_if_cancelled()
         self._show()
-        if then is not None:
+        if then is not None and time.monotonic() - self._looked >= _LOOK_EVERY:
+            self._looked = time.monotonic()
             then()
+
+    def _raise_if_cancelled(self) -> None:
+        if self.page.is_cancelled:
+            raise Interrupted("the run was cancelled")
 
     def _show(self) -> None:
         attendant.get().show(self.progress)
-        if self._artifact is not None:
-            update_progress_artifact(self._artifact, self.progress.percent(), self.progress.line())
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, while looking whether to stop."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._look()
+            time.sleep(min(left, _SLICE))
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -339,7 +420,8 @@ class _Ingest:
             yield
         except BaseException as error:
             reason = error.message if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
-            accession.stop(self.services, run, accession_id, reason)
+            with suppress(Unavailable):  # then the lease ends by time
+                accession.stop(self.services, run, accession_id, reason)
             raise
 
 
@@ -375,57 +457,3 @@ def _stage(name: str, description: str, action: Callable[[], T]) -> T:
         raise errors[0]
     result: T = state.result()
     return result
-
-
-def _bury(run_id: str) -> None:
-    """A run that was killed cannot say so: say it for it, now that its accession was taken over."""
-    if not run_id:
-        return
-    with get_client(sync_client=True) as client:
-        try:
-            state = client.read_flow_run(UUID(run_id)).state
-            if state is not None and not state.is_final():
-                client.set_flow_run_state(UUID(run_id), Crashed(message="its process was killed"), force=True)
-        except Exception:
-            get_run_logger().info("the run before this one is not known to this Prefect server")
-
-
-def _raise_if_cancelled() -> None:
-    run_id = flow_run.get_id()
-    if not run_id:
-        return
-    with get_client(sync_client=True) as client:
-        try:
-            state = client.read_flow_run(UUID(run_id)).state
-        except Exception:
-            return
-    if state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED):
-        raise Interrupted("the run was cancelled")
-
-
-def _summary(document: JsonObject, url: str) -> str:
-    seconds = document["seconds"]
-    lines = [
-        f"## {document.get('collection') or 'Nothing new'}",
-        "",
-        f"| | |\n|---|---|\n| Accession | `{document['accession'] or 'none: everything is unchanged'}` |",
-        f"| Records published | {document['records_total']:,} |",
-        f"| Unchanged | {document['unchanged']:,} |",
-        f"| Held | {document['held']:,} |",
-        f"| Files | {document['files']:,} ({human_size(document['bytes'])}) |",
-        f"| Read from the source | {human_size(document['bytes_read'])} |",
-        f"| Seconds | {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())} |",
-        "",
-    ]
-    bad = [one for one in document["problems"] if one["outcome"] != Outcome.WARNED]
-    if bad:
-        # The accession remembers its collection and options; `ingest` with other ones would be another collection.
-        again = f"`headrace retry {document['accession']}`" if document["accession"] else "ingest it again"
-        lines += [
-            f"{len(bad)} problems keep records back: see the table *problems*. Mend the source, then {again}.",
-            "",
-        ]
-    lines += [f"- [{one['doi']}]({one['url']})" for one in document["records"][:20]]
-    if document["records_total"] > 20:
-        lines += [f"- … and {document['records_total'] - 20:,} more: [{url}/search]({url}/search)"]
-    return "\n".join(lines)

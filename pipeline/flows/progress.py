@@ -8,44 +8,56 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Progress:
-    """Files and bytes of the plan, and what is done of them."""
+    """Files and bytes of the plan, and what is done of them; `under_way` are bytes of files that are not whole yet but
+    durable."""
 
     files_total: int = 0
     bytes_total: int = 0
     files: int = 0
     bytes: int = 0
+    under_way: int = 0
     rejected: int = 0
     started: float = field(default_factory=time.monotonic)
 
     def begin(self, files: int, size: int) -> None:
         self.files_total, self.bytes_total = files, size
-        self.started = time.monotonic()
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Work begins now, where none was done yet."""
+        if not self.done:
+            self.started = time.monotonic()
 
     def add(self, *, files: int, size: int, rejected: int) -> None:
         self.files += files
         self.bytes += size
         self.rejected += rejected
 
+    @property
+    def done(self) -> int:
+        """Bytes."""
+        return self.bytes + self.under_way
+
     def rate(self) -> float:
         """Bytes a second."""
-        return self.bytes / max(time.monotonic() - self.started, 1e-3)
+        return self.done / max(time.monotonic() - self.started, 1e-3)
 
     def seconds_left(self) -> float | None:
-        if not self.bytes or self.bytes_total <= self.bytes:
+        if not self.done or self.bytes_total <= self.done:
             return None
-        return (self.bytes_total - self.bytes) / self.rate()
+        return (self.bytes_total - self.done) / self.rate()
 
     def percent(self) -> float:
         """By bytes, or by files where all are empty."""
         if self.bytes_total:
-            return min(100.0, 100.0 * self.bytes / self.bytes_total)
+            return min(100.0, 100.0 * self.done / self.bytes_total)
         return 100.0 if not self.files_total else min(100.0, 100.0 * self.files / self.files_total)
 
     def line(self) -> str:
         left = self.seconds_left()
         eta = "" if left is None else f" · {human_time(left)} left"
         return (
-            f"{self.files:,} of {self.files_total:,} files · {human_size(self.bytes)} of"
+            f"{self.files:,} of {self.files_total:,} files · {human_size(self.done)} of"
             f" {human_size(self.bytes_total)} · {human_size(self.rate())}/s{eta} · {self.rejected:,} rejected"
         )
 

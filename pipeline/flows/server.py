@@ -16,10 +16,10 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from pipeline import processes
-from pipeline.errors import Unavailable
+from pipeline.errors import Misconfigured, Unavailable
 from pipeline.flows.server_files import Record, ServerFiles, can_lock
 from pipeline.flows.server_process import GRACE
-from pipeline.loopback import LOOPBACK, remembered_port
+from pipeline.loopback import LOOPBACK, is_loopback, remembered_port
 
 START_TIMEOUT = 120.0
 """Seconds; the first start migrates a new database, 10 s of work on an idle CPU."""
@@ -45,9 +45,10 @@ def standing_server(
     `PREFECT_API_URL` names one that somebody else runs. Without it the instance at `home` has its own, which
     its first user starts and its last one stops; users that come at once share it. `meanwhile` is called as
     soon as the URLs are known, while the server may still be starting: the time to import flows.
-    Raises `Unavailable` where a server of our own does not start.
+    Raises `Unavailable` where a server of our own does not start, `Misconfigured` where the named one is open to all.
     """
     if api_url := os.environ.get("PREFECT_API_URL"):
+        require_authentication(api_url)
         external = PrefectServer(
             api_url, os.environ.get("PREFECT_UI_URL") or api_url.removesuffix("/api"), None
         )
@@ -69,6 +70,28 @@ def standing_server(
             with suppress(FileNotFoundError), files.turn():
                 if can_lock(user, fcntl.LOCK_EX):
                     _stop(files)
+
+
+def revive(home: Path) -> None:
+    """Start the instance's server anew where it died while it is used (its data and address stay); who calls has it in
+    use. Returns before it answers."""
+    files = ServerFiles(home.absolute())
+    with files.turn():
+        if not files.is_alive():
+            _launch(files, home.absolute())
+
+
+def require_authentication(api_url: str) -> None:
+    """Who reaches Prefect's API starts flows: beyond this machine it is one that asks who one is. Raises
+    `Misconfigured` where we have nothing to answer with."""
+    credentials = ("PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
+    if not is_loopback(api_url) and not any(os.environ.get(name) for name in credentials):
+        raise Misconfigured(
+            "the Prefect server that PREFECT_API_URL names is not on this machine and asks nobody who he is",
+            field="PREFECT_API_URL",
+            remedy="give that server an authentication string (PREFECT_SERVER_API_AUTH_STRING), and set "
+            "PREFECT_API_AUTH_STRING or PREFECT_API_KEY here",
+        )
 
 
 def flow_environment(server: PrefectServer, home: Path) -> dict[str, str]:

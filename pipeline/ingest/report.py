@@ -14,7 +14,7 @@ from pipeline import codec
 from pipeline.catalogue import accessions, deposits, records
 from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
-from pipeline.ingest.accession import LISTED, Plan
+from pipeline.ingest.plan import LISTED, Plan
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import DepositState, Dissemination, JsonObject, Outcome, Problem
 from pipeline.services import Services

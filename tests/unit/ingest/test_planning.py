@@ -41,6 +41,7 @@ def pending(
         concept_id=1,
         record_id=3,
         base_record_id=2 if version else None,
+        home="staging/3",
         action=DepositAction.VERSION if version else DepositAction.NEW,
         state=state,
         description=described,

@@ -1,0 +1,303 @@
+"""Use case: the plan of an accession, made or renewed from a survey.
+
+Every batch is a transaction; what was written stays, and the next run begins the planning anew and finds it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.catalogue import Transaction, accessions, communities, deposits
+from pipeline.catalogue.accessions import Stage
+from pipeline.catalogue.deposits import FoundFile, Known, PublishedWork
+from pipeline.errors import Conflict
+from pipeline.ingest import accession, manifest
+from pipeline.ingest.absence import absent_lines, absent_works, gone
+from pipeline.ingest.accession import Run
+from pipeline.ingest.lines import (
+    Decided,
+    NewWorks,
+    changes,
+    count_unchanged,
+    described,
+    given_up,
+    write_lines,
+)
+from pipeline.ingest.manifest import SurveyedRecord
+from pipeline.ingest.planning import Decision, Step, decide, refusals, resolve
+from pipeline.model import Accession, AccessionState, DepositAction, DepositState, Problem
+from pipeline.services import Services
+
+Item = TypeVar("Item")
+
+_BATCH = 500
+LISTED = 10_000
+"""Lines of a report that are shown one by one."""
+_FILE_BATCH = 5000
+
+
+@dataclass(slots=True)
+class Plan:
+    """What planning decided. `accession_id` is None where there was nothing to do."""
+
+    accession_id: str | None = None
+    records: int = 0
+    unchanged: int = 0
+    new: int = 0
+    versions: int = 0
+    revisions: int = 0
+    invalid: int = 0
+    files_to_ingest: int = 0
+    bytes_to_ingest: int = 0
+    held_before: list[int] = field(default_factory=list)
+    refused: list[Problem] = field(default_factory=list)
+    gone: list[Problem] = field(default_factory=list)
+    gone_total: int = 0
+
+    def note_gone(self, works: Sequence[PublishedWork]) -> None:
+        """All of them count; as many as a report lists are named."""
+        self.gone_total += len(works)
+        self.gone += [gone(one.key) for one in works[: LISTED - len(self.gone)]]
+
+
+def assess(services: Services, survey: Path, run: Run) -> Plan:
+    """What `make` would do, without writing anything (`--dry-run`)."""
+    plan_, today = Plan(), services.now().date()
+    with services.catalogue.read() as tx:
+        unfinished = accessions.unfinished(tx, run.collection)
+    plan_.accession_id = unfinished.id if unfinished else None
+    met = array("q")
+    for batch in _batches(manifest.read_records(survey), _BATCH):
+        with services.catalogue.read() as tx:
+            for surveyed, decision, known in _decide(tx, batch, run, plan_.accession_id, today=today):
+                _tally(plan_, surveyed, decision, known)
+                met.extend([known.concept_id] if known else [])
+    for works in absent_works(services.catalogue, run.collection, sorted(met)):
+        plan_.note_gone(works)
+    return plan_
+
+
+def make(
+    services: Services, survey: Path, run: Run, *, checkpoint: Callable[[], None] = lambda: None
+) -> Plan:
+    """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
+    written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
+    anew. Raises `Conflict` while another run works on the collection."""
+    plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
+    deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
+    met = array("q")  # the work of each
+    new_works = NewWorks(
+        run.collection,
+        run.options.owner,
+        services.now(),
+        services.repository.id,
+        services.store.traits.renames_trees,
+    )
+    unchanged = 0
+    for batch in _batches(manifest.read_records(survey), _BATCH):
+        with services.catalogue.write() as tx:
+            decided = _decide(tx, batch, run, plan_.accession_id, today=today)
+            if plan_.accession_id is None and any(changes(decision) for _, decision, _ in decided):
+                plan_.accession_id = _begin(tx, services, run)
+            for concept_id, deposit_id in write_lines(tx, new_works, plan_.accession_id or "", decided):
+                met.append(concept_id)
+                deposit_of.append(deposit_id)
+            unchanged += count_unchanged(tx, plan_.accession_id or "", decided)
+        accession.sweep(services, given_up(decided))
+        for surveyed, decision, known in decided:
+            _tally(plan_, surveyed, decision, known)
+        checkpoint()
+    met = array("q", sorted(met))
+    if plan_.accession_id is not None:
+        _give_up_absent(services, plan_.accession_id, met)
+        _plan_files(services, survey, run, plan_.accession_id, deposit_of, checkpoint)
+        accession.end_leftovers(services)
+        _report_survey(services, survey, plan_.accession_id)
+    _report_gone(services, run, plan_, met)
+    if plan_.accession_id is not None:
+        with services.catalogue.write() as tx:
+            # The lines kept from a run before this one included, and without what needs no reading after all.
+            plan_.files_to_ingest, plan_.bytes_to_ingest = deposits.left_to_read(tx, plan_.accession_id)
+            accessions.change(tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=unchanged)
+    return plan_
+
+
+def _resume(services: Services, run: Run) -> str | None:
+    with services.catalogue.write() as tx:
+        resumed = accessions.unfinished(tx, run.collection)
+        if run.retry and (resumed is None or resumed.id != run.retry):
+            resumed = _reopened(tx, run.retry, resumed)
+        if resumed is None:
+            return None
+        accession.lease(tx, services, run, resumed.id)
+        _ensure_community(tx, services, run)
+        accessions.change(
+            tx,
+            resumed.id,
+            state=AccessionState.SURVEYING,
+            reason="",
+            source=run.source,
+            options=run.options.to_json(),
+            flow_run=run.flow_run,
+        )
+    accession.clear_root(services, resumed.id)
+    return resumed.id
+
+
+def _reopened(tx: Transaction, accession_id: str, other: Accession | None) -> Accession:
+    """A completed accession may be gone on with. Raises `Missing`, or `Conflict` where it may not."""
+    found = accessions.get(tx, accession_id)
+    if found.state is AccessionState.CANCELLED:
+        raise Conflict(
+            f"accession {accession_id} was cancelled, which is final", remedy="ingest the source again"
+        )
+    if other is not None:
+        raise Conflict(
+            f"accession {other.id} of the same collection is not finished",
+            remedy=f"headrace retry {other.id}",
+        )
+    return found
+
+
+def _begin(tx: Transaction, services: Services, run: Run) -> str:
+    number = services.now().strftime("%Y%m%d") + "-" + run.id[:8]
+    begun = Accession(
+        id=number,
+        collection=run.collection,
+        source=run.source,
+        state=AccessionState.SURVEYING,
+        started=services.now(),
+        options=run.options.to_json(),
+        flow_run=run.flow_run,
+    )
+    accessions.create(tx, begun)
+    accession.lease(tx, services, run, number)
+    _ensure_community(tx, services, run)
+    return number
+
+
+def _ensure_community(tx: Transaction, services: Services, run: Run) -> None:
+    if run.options.community:
+        communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
+
+
+def _decide(
+    tx: Transaction, batch: Sequence[SurveyedRecord], run: Run, accession_id: str | None, *, today: date
+) -> list[Decided]:
+    known = deposits.known(tx, run.collection, [surveyed.key for surveyed in batch])
+    resolved = [resolve(surveyed, known.get(surveyed.key), today=today) for surveyed in batch]
+    return [
+        (
+            surveyed,
+            decide(
+                surveyed,
+                described(surveyed),
+                known.get(surveyed.key),
+                accession_id=accession_id,
+                checksum=run.options.checksum,
+                allow_partial=run.options.allow_partial,
+                retry_held=bool(run.retry),
+            ),
+            known.get(surveyed.key),
+        )
+        for surveyed in resolved
+    ]
+
+
+def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> None:
+    plan_.records += 1
+    if decision.step in (Step.UNCHANGED, Step.GIVE_UP):
+        plan_.unchanged += 1
+        return
+    if decision.step is Step.KEEP and decision.state is DepositState.HELD and known and known.pending:
+        if known.pending.accession_id != plan_.accession_id:
+            plan_.held_before.append(known.pending.id)
+        return
+    if decision.state is DepositState.HELD:
+        plan_.invalid += 1
+        plan_.refused += refusals(surveyed)
+        return
+    plan_.new += decision.action is DepositAction.NEW
+    plan_.versions += decision.action is DepositAction.VERSION
+    plan_.revisions += decision.action is DepositAction.REVISION
+    if decision.reads:
+        plan_.files_to_ingest += surveyed.files
+        plan_.bytes_to_ingest += surveyed.bytes
+    elif decision.step is Step.KEEP and known and known.pending and known.pending.files_open:
+        plan_.files_to_ingest += known.pending.files_open
+        plan_.bytes_to_ingest += known.pending.bytes_total
+
+
+def _plan_files(
+    services: Services,
+    survey: Path,
+    run: Run,
+    accession_id: str,
+    deposit_of: Sequence[int],
+    checkpoint: Callable[[], None],
+) -> None:
+    for batch in manifest.read_files(survey, _FILE_BATCH):
+        found = [
+            FoundFile(
+                deposit_id=deposit_of[one.ordinal],
+                key=one.file.key,
+                path=one.file.path,
+                size=one.file.size,
+                mtime_ns=one.file.mtime_ns,
+                declared=one.file.declared,
+            )
+            for one in batch
+            if deposit_of[one.ordinal] >= 0 and one.file.problem is None
+        ]
+        with services.catalogue.write() as tx:
+            deposits.find_files(tx, found, run=run.id)
+            accession.lease(tx, services, run, accession_id)
+        checkpoint()
+    wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
+    with services.catalogue.write() as tx:
+        for some in _batches(iter(wanting), _BATCH):
+            deposits.prune_files(tx, some, run=run.id)
+        if not run.options.checksum:
+            deposits.carry_over(tx, accession_id)
+        deposits.count_files(tx, accession_id)
+
+
+def _give_up_absent(services: Services, accession_id: str, met: Sequence[int]) -> None:
+    """What was planned by an earlier run and is gone from the source cannot be read."""
+    for lines in absent_lines(services.catalogue, accession_id, met):
+        with services.catalogue.write() as tx:
+            deposits.give_up(tx, lines)
+        accession.sweep(services, lines)
+
+
+def _report_gone(services: Services, run: Run, plan_: Plan, met: Sequence[int]) -> None:
+    """Name the published records that are gone from the source; where nothing is written, in the plan alone."""
+    for works in absent_works(services.catalogue, run.collection, met):
+        if plan_.accession_id is None:
+            plan_.note_gone(works)
+            continue
+        with services.catalogue.write() as tx:
+            problems = [(None, gone(one.key)) for one in works]
+            accessions.report(tx, plan_.accession_id, Stage.SURVEY, problems)
+
+
+def _report_survey(services: Services, survey: Path, accession_id: str) -> None:
+    """Put what the survey found wrong into the accession's report, with the deposit that it is about."""
+    with services.catalogue.write() as tx:
+        accessions.retract(tx, accession_id, Stage.SURVEY)
+    for batch in _batches(manifest.read_problems(survey), _BATCH):
+        with services.catalogue.write() as tx:
+            lines = deposits.by_key(tx, accession_id, sorted({one.record for one in batch}))
+            about = [(lines.get(one.record), one) for one in batch]
+            accessions.report(tx, accession_id, Stage.SURVEY, about)
+
+
+def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while batch := list(islice(items, size)):
+        yield batch

@@ -1,0 +1,97 @@
+"""Use case: what is still to be read, cut into units for workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from pipeline.catalogue import deposits
+from pipeline.errors import OutOfSpace
+from pipeline.ingest.custody import CustodyTerms, Unit
+from pipeline.model import PlannedFile
+from pipeline.services import Services
+from pipeline.store import transfer
+
+_PAGE = 5000
+# What goes in parts can be gone on with, by a unit that has nothing else.
+_LARGE = transfer.IN_PARTS_FROM
+_UNIT_BYTES = 256 << 20
+_UNIT_FILES = 256
+_LEAST_FREE = 2_000_000_000
+
+Page: TypeAlias = Callable[[], list[PlannedFile]]
+Insist: TypeAlias = Callable[[Page], list[PlannedFile]]
+
+
+def _once(page: Page) -> list[PlannedFile]:
+    return page()
+
+
+def terms(services: Services, accession_id: str, source_root: str) -> CustodyTerms:
+    """How the accession's files are taken in."""
+    settings = services.settings
+    return CustodyTerms(
+        accession_id=accession_id,
+        source_root=source_root,
+        store=settings.store_location(),
+        scanner=settings.scanner,
+        root_digest=services.root_digest,
+        digests=settings.digests,
+    )
+
+
+def require_room(services: Services, *, reserved: int = 0) -> None:
+    """Raises `OutOfSpace` where the store, with `reserved` bytes more in it, has less room than must stay free."""
+    room = services.store.room()
+    if room is None:
+        return
+    free, total = room
+    least = services.settings.min_free or min(total // 20, _LEAST_FREE)
+    if free - reserved < least:
+        wanted = f", {reserved:,} are to come" if reserved else ""
+        raise OutOfSpace(
+            f"only {free:,} bytes are free in the store{wanted}, {least:,} must stay free",
+            remedy="make room on its disk (or lower HEADRACE_MIN_FREE), then run the same command again",
+        )
+
+
+def left(services: Services, terms_: CustodyTerms, insist: Insist = _once) -> Iterator[Unit]:
+    """What is still to be read, in units bounded by bytes and by count: large files first, the largest of all at the
+    beginning and each alone, so that the small ones fill the cores at the end. `insist` carries each reading of the
+    catalogue out, and may try more than once."""
+    for file in _large_files(services, terms_.accession_id, insist):
+        yield Unit(terms_, (file,))
+    pack: list[PlannedFile] = []
+    size = 0
+    for file in _small_files(services, terms_.accession_id, insist):
+        if pack and (size + file.size > _UNIT_BYTES or len(pack) >= _UNIT_FILES):
+            yield Unit(terms_, tuple(pack))
+            pack, size = [], 0
+        pack.append(file)
+        size += file.size
+    if pack:
+        yield Unit(terms_, tuple(pack))
+
+
+def _large_files(services: Services, accession_id: str, insist: Insist) -> Iterator[PlannedFile]:
+    after: tuple[int, int] | None = None
+
+    def page() -> list[PlannedFile]:
+        with services.catalogue.read() as tx:
+            return deposits.planned_large_files(tx, accession_id, at_least=_LARGE, after=after, limit=_PAGE)
+
+    while some := insist(page):
+        yield from some
+        after = (some[-1].size, some[-1].id)
+
+
+def _small_files(services: Services, accession_id: str, insist: Insist) -> Iterator[PlannedFile]:
+    after = 0
+
+    def page() -> list[PlannedFile]:
+        with services.catalogue.read() as tx:
+            return deposits.planned_files(tx, accession_id, below=_LARGE, after=after, limit=_PAGE)
+
+    while some := insist(page):
+        yield from some
+        after = some[-1].id
