@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline import wiring
-from pipeline.ingest import accession
+from pipeline.ingest import plan
 from pipeline.ingest import survey as survey_
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.settings import load_settings
@@ -66,13 +66,13 @@ def survey(tree: Path, home: Path) -> bool:
         found = survey_.survey(services, source, home / "survey").summary
         surveyed, surveyed_peak = time.perf_counter() - start, _peak_mb()
         run = Run(uuid.uuid4().hex, source.collection, str(tree), options)
-        plan = plan.make(services, home / "survey", run)
+        made = plan.make(services, home / "survey", run)
         planned = time.perf_counter() - start - surveyed
     peak = _peak_mb()
     figures = {
         "files": found.files,
         "records": found.records,
-        "files_to_ingest": plan.files_to_ingest,
+        "files_to_ingest": made.files_to_ingest,
         "survey_seconds": round(surveyed, 1),
         "plan_seconds": round(planned, 1),
         "survey_files_per_second": round(found.files / surveyed),
