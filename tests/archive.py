@@ -4,7 +4,7 @@ tests move. Records are published by the project's own use cases; only the readi
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from pipeline.model import (
     ScanVerdict,
 )
 from pipeline.services import Services
-from pipeline.settings import Settings
+from pipeline.settings import Settings, StoreLocation
 from pipeline.store import layout
 
 BASE_URL = "https://archive.example.org"
@@ -75,14 +75,16 @@ class Archive:
         community: str = "",
         doi: str | None = None,
         version_of: Record | None = None,
+        was_held: bool = False,
         **metadata: object,
     ) -> Record:
-        """Publish a record, or with `version_of` a new version of its work, and carry out all that follows."""
+        """Publish a record, or with `version_of` a new version of its work, and carry out all that follows. The bytes
+        of one that `was_held` waited outside of the root."""
         described = Description(metadata={**minimal_metadata(), **metadata}, access=access, doi=doi)
         given = {
             key: one if isinstance(one, GivenFile) else GivenFile(one) for key, one in (files or {}).items()
         }
-        accession_id, record_id = self._deposit(described, given, version_of)
+        accession_id, record_id = self._deposit(described, given, version_of, was_held=was_held)
         publication.publish_sealed(self.services, accession_id, owner=owner, community=community)
         self._settle()
         return self.record(record_id)
@@ -115,14 +117,26 @@ class Archive:
             communities.ensure(tx, slug, title=title, now=self.clock())
 
     def _deposit(
-        self, described: Description, given: Mapping[str, GivenFile], version_of: Record | None
+        self,
+        described: Description,
+        given: Mapping[str, GivenFile],
+        version_of: Record | None,
+        *,
+        was_held: bool,
     ) -> tuple[str, int]:
-        """A sealed deposit with its bytes in staging: (its accession, the record-to-be)."""
+        """A sealed deposit with its bytes at its home: (its accession, the record-to-be)."""
         services, now = self.services, self.clock()
         with services.catalogue.write() as tx:
             ids = identifiers.allot(tx, 2)
             record_id = ids[1]
             concept_id = version_of.concept_id if version_of else ids[0]
+            home = layout.home(
+                services.repository.id,
+                concept_id,
+                record_id,
+                is_first=version_of is None and not was_held,
+                renames_trees=services.store.traits.renames_trees,
+            )
             if version_of is None:
                 records.add_concepts(tx, [Concept(concept_id)], now=now)
             accession_id = f"a{record_id}"
@@ -142,7 +156,7 @@ class Archive:
                 "key": f"record {record_id}",
                 "concept_id": concept_id,
                 "record_id": record_id,
-                "home": layout.staged(record_id),
+                "home": home,
                 "base_record_id": version_of.id if version_of else None,
                 "action": DepositAction.VERSION if version_of else DepositAction.NEW,
                 "state": DepositState.PLANNED,
@@ -161,11 +175,7 @@ class Archive:
                 tx,
                 [_outcome(each.id, each.key, given[each.key], services.root_digest) for each in planned],
             )
-        staged = {
-            f"{layout.staged(record_id)}/content/{layout.content_path(key)}": one.content
-            for key, one in given.items()
-        }
-        services.store.put_many(staged)
+        services.store.put_many({layout.place(home, key): one.content for key, one in given.items()})
         with services.catalogue.write() as tx:
             whole = deposits.in_state(tx, accession_id, DepositState.PLANNED, limit=1)
             deposits.move(tx, whole, DepositEvent.SEAL)
@@ -198,9 +208,11 @@ def person(family: str, given: str, *, orcid: str = "", affiliation: str = "") -
 
 
 @contextmanager
-def open_archive(home: Path, **settings: object) -> Iterator[Archive]:
-    """An archive in a new folder."""
+def open_archive(home: Path, location: StoreLocation | None = None, **settings: object) -> Iterator[Archive]:
+    """An archive in a new folder, its store at `location` or in the folder as well."""
     clock = Clock()
+    if location is not None:
+        settings |= {"store" if name == "url" else name: value for name, value in asdict(location).items()}
     with wiring.open_services(Settings(home=home, base_url=BASE_URL, **settings), now=clock) as services:
         yield Archive(services, clock)
 

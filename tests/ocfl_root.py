@@ -1,5 +1,6 @@
-"""Checks an OCFL 1.1 storage root on disk by layout extension 0004, which ocfl-py does not know: that each object lies
-where its id says, and that nothing lies between the objects. The objects themselves are ocfl-py's to judge."""
+"""Checks an OCFL 1.1 storage root on disk, or fetched to disk, by layout extension 0004, which ocfl-py does not know:
+that each object lies where its id says, and that nothing lies between the objects. The objects themselves are
+ocfl-py's to judge."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 from ocfl.validator import Validator as ObjectValidator  # type: ignore[import-untyped]
 
+from pipeline.ports import ObjectStore
+from pipeline.store import layout
 from tests.reference import reference
 
 _LAYOUT = "0004-hashed-n-tuple-storage-layout"
@@ -28,6 +31,15 @@ def problems(root: Path) -> list[str]:
     for place in objects(root):
         found += [*_misplaced(root, place), *_invalid(root, place)]
     return found
+
+
+def fetched(store: ObjectStore, folder: Path) -> Path:
+    """A copy of a store's root as it is now, in a new folder."""
+    for one in store.list(layout.ROOT):
+        path = folder / one.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(store.read(one.key)))
+    return folder / layout.ROOT
 
 
 def objects(root: Path) -> list[Path]:
