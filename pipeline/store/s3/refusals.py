@@ -1,0 +1,99 @@
+"""What S3 and its clients say when something fails, in the words of `pipeline.errors`.
+
+Codes are those of the API reference, "Error responses", and of servers that have some of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from pipeline.errors import Conflict, HeadraceError, Misconfigured, Missing, OutOfSpace, Rejected, Unavailable
+
+_KEYS = {
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidToken",
+    "ExpiredToken",
+    "UnrecognizedClientException",
+}
+_DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "401"}
+_ELSEWHERE = {
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "301",
+}
+_NO_ROOM = {
+    "InsufficientCapacity",
+    "InsufficientStorage",
+    "QuotaExceeded",
+    "QuotaExceededException",
+    "StorageFull",
+    "XMinioStorageFull",
+    "XAmzQuotaExceeded",
+    "507",
+}
+_UNABLE = {"NotImplemented", "MethodNotAllowed", "501", "405"}
+_XML_CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
+
+
+def code_in(body: bytes) -> str:
+    """The error code in the XML of an answer, `""` where there is none."""
+    found = _XML_CODE.search(body)
+    return found.group(1).decode("utf-8", "replace") if found else ""
+
+
+def refusal(code: str, what: str) -> HeadraceError:
+    """The error that stands for an answer with this code (or HTTP status) to an attempt to do `what`."""
+    told = f"S3 answers {code} when asked to {what}"
+    if code in ("NoSuchKey", "404"):
+        return Missing(f"the store has nothing to {what}")
+    if code == "NoSuchBucket":
+        return Misconfigured(
+            told,
+            field="HEADRACE_STORE",
+            remedy="make the bucket, or correct HEADRACE_STORE or HEADRACE_S3_ENDPOINT",
+        )
+    if code == "NoSuchUpload":
+        return Conflict("another process has ended this upload")
+    if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+        return Conflict(f"{told}: another process was there first")
+    if code in _KEYS:
+        return Misconfigured(
+            told,
+            field="AWS_ACCESS_KEY_ID",
+            remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a valid pair",
+        )
+    if code in _DENIED:
+        return Misconfigured(
+            told, field="AWS_ACCESS_KEY_ID", remedy="give the access key rights on the whole bucket"
+        )
+    if code in _ELSEWHERE:
+        return Misconfigured(
+            told, field="HEADRACE_S3_REGION", remedy="set HEADRACE_S3_REGION to the bucket's region"
+        )
+    if code in _NO_ROOM:
+        return OutOfSpace(told, remedy="raise the quota or make room, then run the same command again")
+    if code in _UNABLE:
+        return Misconfigured(
+            told, field="HEADRACE_STORE", remedy="use a server that can, or a store in a folder"
+        )
+    if code == "KeyTooLongError":
+        return Rejected("a name is longer than S3 bears (1,024 bytes)")
+    return Unavailable(told)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """What clients raise inside leaves as one of ours, and without their words: those may hold keys and signatures."""
+    try:
+        yield
+    except ClientError as error:
+        raise refusal(error.response.get("Error", {}).get("Code", "nothing known"), what) from None
+    except (BotoCoreError, HTTPError, OSError) as error:
+        raise Unavailable(f"S3 could not be asked to {what}: {type(error).__name__}") from None

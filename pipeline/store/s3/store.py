@@ -1,0 +1,250 @@
+"""An `ObjectStore` below a prefix of a bucket.
+
+What is sent goes by `wire`, everything else by botocore. Nothing is renamed on S3: what moves is copied by the server,
+then deleted. Names are durable as soon as objects are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from itertools import islice
+from typing import Any, TypeVar
+
+from pipeline.errors import Conflict, Missing
+from pipeline.model import PartLedger
+from pipeline.ports import OpenUpload, StoredObject, StoreTraits
+from pipeline.settings import StoreLocation
+from pipeline.store.s3 import reading
+from pipeline.store.s3.bucket import Bucket
+from pipeline.store.s3.buffers import Budget, BufferPool
+from pipeline.store.s3.copying import copy
+from pipeline.store.s3.refusals import refusal, translated
+from pipeline.store.s3.uploads import MultipartUpload, SingleUpload, end_upload
+from pipeline.store.s3.wire import Target
+from pipeline.store.transfer import MIB, PartPlan, SeenPart, agreed, plan_parts
+
+Item = TypeVar("Item")
+
+_AT_ONCE = 16
+_PAGE = 1000
+# What XML 1.0 has no way to write (§2.2): such a key cannot stand in a request's body.
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# Of the whole process, however many uploads and stores there are.
+_PARTS = BufferPool(64)
+_SINGLES = Budget(32 * MIB)
+
+
+class S3Store:
+    """Objects below `location.url`, `s3://bucket/prefix`. `least_part` bytes are the smallest parts, and copies of
+    `copy_in_parts_from` bytes and more go in parts.
+
+    Raises `Misconfigured` where location, environment or bucket will not do, `Unavailable` where S3 does not answer.
+    """
+
+    traits = StoreTraits(renames_trees=False, shared=True)
+
+    def __init__(
+        self, location: StoreLocation, *, least_part: int = 16 * MIB, copy_in_parts_from: int = 5 << 30
+    ) -> None:
+        self._bucket = Bucket(location)
+        self._least_part = least_part
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3")
+        self._copy_in_parts_from = copy_in_parts_from
+        self._bucket.require()
+
+    def describe(self) -> str:
+        """Where it is, and how its server guards what is sent."""
+        return self._bucket.describe()
+
+    # ------------------------------------------------------------ writing
+
+    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> SingleUpload | MultipartUpload:
+        name = self._bucket.full(key)
+        plan = plan_parts(size, least=self._least_part)
+        if not plan.part_size:
+            return SingleUpload(self._bucket, name, size, _SINGLES)
+        return (resume and self._resumed(name, size, resume)) or self._afresh(name, plan)
+
+    def _resumed(self, name: str, size: int, ledger: PartLedger) -> MultipartUpload | None:
+        try:
+            seen = list(self._seen_parts(name, ledger.upload_id))
+        except Conflict:  # it was ended
+            return None
+        if not agreed(ledger, seen) or ledger.offset > size:
+            return None
+        plan = PartPlan(size, ledger.part_size)
+        upload = MultipartUpload(self._bucket, name, ledger.upload_id, plan, _PARTS)
+        upload.go_on(ledger)
+        return upload
+
+    def _seen_parts(self, name: str, upload_id: str) -> Iterator[SeenPart]:
+        for page in self._pages("list_parts", Key=name, UploadId=upload_id):
+            for part in page.get("Parts", ()):
+                yield SeenPart(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
+
+    def _afresh(self, name: str, plan: PartPlan) -> MultipartUpload:
+        # Whoever else is writing under this name will fail to complete it.
+        for stale in self._uploads(name):
+            if stale["Key"] == name:
+                end_upload(self._bucket, name, stale["UploadId"])
+        checksum = self._bucket.abilities().checksum
+        kind = {"ChecksumAlgorithm": checksum.name, "ChecksumType": "FULL_OBJECT"} if checksum else {}
+        with translated(f"begin {name}"):
+            begun = self._bucket.client.create_multipart_upload(Bucket=self._bucket.name, Key=name, **kind)
+        return MultipartUpload(self._bucket, name, begun["UploadId"], plan, _PARTS)
+
+    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
+        for page in self._pages("list_multipart_uploads", Prefix=prefix):
+            yield from page.get("Uploads", ())
+
+    def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        for found in self._uploads(self._bucket.below(prefix)):
+            yield OpenUpload(self._bucket.key(found["Key"]), found["UploadId"], found["Initiated"])
+
+    def end_upload(self, upload: OpenUpload) -> None:
+        end_upload(self._bucket, self._bucket.full(upload.key), upload.upload_id)
+
+    def settle(self, keys: Sequence[str]) -> None:
+        pass
+
+    def put_many(self, objects: Mapping[str, bytes]) -> None:
+        named = {self._bucket.full(key): content for key, content in objects.items()}
+        checksum = self._bucket.abilities().checksum
+        self._each(lambda item: self._bucket.wire.put(Target(item[0]), item[1], checksum), named.items())
+
+    def swap_many(self, changes: Mapping[str, tuple[bytes | None, bytes]]) -> None:
+        self._each(lambda item: self._swap(item[0], *item[1]), changes.items())
+
+    def _swap(self, key: str, before: bytes | None, after: bytes) -> None:
+        name = self._bucket.full(key)
+        abilities = self._bucket.abilities()
+        found, etag = self._content(name)
+        if found == after:
+            return
+        if found != before:
+            raise Conflict(f"{key} is not what it was")
+        condition = {"if-none-match": "*"} if before is None else {"if-match": etag}
+        target = Target(name, headers=condition if abilities.conditions else {})
+        try:
+            self._bucket.wire.put(target, after, abilities.checksum)
+        except (Conflict, Missing):
+            # The answer to a first try may have been lost.
+            if self._content(name)[0] != after:
+                raise Conflict(f"{key} is not what it was") from None
+
+    def _content(self, name: str) -> tuple[bytes | None, str]:
+        """An object and its ETag with its quotes; None where there is none."""
+        try:
+            with translated(f"read {name}"):
+                answer = self._bucket.client.get_object(Bucket=self._bucket.name, Key=name)
+                return answer["Body"].read(), answer["ETag"]
+        except Missing:
+            return None, ""
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        return reading.read(self._bucket, self._bucket.full(key), offset, length)
+
+    def size(self, key: str) -> int:
+        name = self._bucket.full(key)
+        with translated(f"look at {name}"):
+            size: int = self._bucket.client.head_object(Bucket=self._bucket.name, Key=name)["ContentLength"]
+        return size
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        self._bucket.full(prefix)
+        return self._below(prefix)
+
+    def _below(self, prefix: str) -> Iterator[StoredObject]:
+        for page in self._pages("list_objects_v2", Prefix=self._bucket.below(prefix)):
+            for found in page.get("Contents", ()):
+                yield StoredObject(self._bucket.key(found["Key"]), found["Size"], found["LastModified"])
+
+    def room(self) -> tuple[int, int] | None:
+        return None
+
+    # ------------------------------------------------------------ moving, copying, deleting
+
+    def move_many(self, moves: Mapping[str, str]) -> None:
+        is_due = list(self._pool.map(self._is_due, moves.keys(), moves.values()))
+        due = [move for move, is_due_ in zip(moves.items(), is_due, strict=True) if is_due_]
+        for batch in _batches(
+            (key, target + key.removeprefix(source))
+            for source, target in due
+            for key in self._objects(source)
+        ):
+            self.copy_many(dict(batch))
+            self._delete_objects([key for key, _ in batch])
+
+    def _is_due(self, source: str, target: str) -> bool:
+        self._bucket.full(target)
+        if next(self._objects(source), None) is not None:
+            return True
+        if next(self._objects(target), None) is None:
+            raise Missing(f"the store has no {source}")
+        return False
+
+    def copy_many(self, copies: Mapping[str, str]) -> None:
+        names = [(self._bucket.full(source), self._bucket.full(target)) for source, target in copies.items()]
+        self._each(lambda item: copy(self._bucket, *item, in_parts_from=self._copy_in_parts_from), names)
+
+    def delete(self, prefix: str) -> None:
+        for batch in _batches(self._objects(prefix)):
+            self._delete_objects(batch)
+
+    def _objects(self, prefix: str) -> Iterator[str]:
+        """Keys of the object `prefix`, if there is one, and of all below `prefix/`."""
+        with suppress(Missing):
+            self.size(prefix)
+            yield prefix
+        for found in self.list(prefix):
+            yield found.key
+
+    def _delete_objects(self, keys: Sequence[str]) -> None:
+        names = [self._bucket.full(key) for key in keys]
+        in_xml = [name for name in names if not _NOT_IN_XML.search(name)]
+        if in_xml:
+            wanted = {"Objects": [{"Key": name} for name in in_xml], "Quiet": True}
+            with translated("delete objects"):
+                answer = self._bucket.client.delete_objects(Bucket=self._bucket.name, Delete=wanted)
+            for failed in answer.get("Errors", ()):
+                raise refusal(failed.get("Code", "nothing known"), f"delete {failed.get('Key', 'an object')}")
+        self._each(self._delete_object, [name for name in names if _NOT_IN_XML.search(name)])
+
+    def _delete_object(self, name: str) -> None:
+        with translated(f"delete {name}"):
+            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=name)
+
+    # ------------------------------------------------------------ all of it
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        self._bucket.close()
+
+    def _pages(self, operation: str, **parameters: str) -> Iterator[dict[str, Any]]:
+        with translated(f"list {parameters.get('Prefix') or parameters.get('Key')}"):
+            yield from self._bucket.client.get_paginator(operation).paginate(
+                Bucket=self._bucket.name, **parameters
+            )
+
+    def _each(self, action: Callable[[Item], object], items: Iterable[Item]) -> None:
+        """Several at once; when one fails, those that have not begun do not."""
+        under_way = [self._pool.submit(action, item) for item in items]
+        try:
+            for done in under_way:
+                done.result()
+        finally:
+            for waiting in under_way:
+                waiting.cancel()
+            wait(under_way)
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, _PAGE)):
+        yield batch

@@ -1,0 +1,271 @@
+"""Objects being written to a bucket: small ones in one piece, large ones in parts that stream side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from urllib.parse import urlencode
+
+import xxhash
+
+from pipeline.errors import Conflict, HeadraceError, Missing, Rejected, Unavailable
+from pipeline.model import Part, PartLedger
+from pipeline.store.s3.bucket import Bucket
+from pipeline.store.s3.buffers import Budget, BufferPool, PartPipe
+from pipeline.store.s3.checksums import Checksum
+from pipeline.store.s3.refusals import translated
+from pipeline.store.s3.wire import Target, Trailer
+from pipeline.store.transfer import MIB, PartPlan, before_checkpoint, behind_checkpoint, require_unchanged
+
+PARTS_AT_ONCE = 4
+HELD_PART = 16 * MIB
+"""Parts up to here are held in memory for a checksum before them, where a server takes none after them."""
+
+_MD5 = re.compile("[0-9a-f]{32}")
+
+
+class SingleUpload:
+    """An object that goes in one piece at `commit`; until then its bytes are held."""
+
+    id = ""
+    part_size = 0
+    offset = 0
+
+    def __init__(self, bucket: Bucket, name: str, size: int, budget: Budget) -> None:
+        self._bucket = bucket
+        self._name = name
+        self._size = size
+        self._budget = budget
+        budget.take(size)
+        self._is_held = True
+        self._content = bytearray()
+        self._came = 0
+
+    def write(self, block: bytes | memoryview) -> None:
+        # What comes beyond the size is counted only: such an object is not committed.
+        self._content += memoryview(block)[: self._size - len(self._content)]
+        self._came += len(block)
+
+    def parts(self) -> Sequence[Part]:
+        return ()
+
+    def commit(self) -> None:
+        _require_size(self._size, self._came)
+        self._bucket.wire.put(Target(self._name), self._content, self._bucket.abilities().checksum)
+        self.leave()
+
+    def abort(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._content = bytearray()
+            self._budget.give(self._size)
+
+
+class MultipartUpload:
+    """An object in parts, each streamed by a thread of its own while the next is being written.
+
+    What fails in a sender is raised by the next `write` or by `commit`; whoever writes then leaves, and resumes.
+    """
+
+    def __init__(self, bucket: Bucket, name: str, upload_id: str, plan: PartPlan, pool: BufferPool) -> None:
+        self.id = upload_id
+        self.part_size = plan.part_size
+        self.offset = 0
+        self._bucket = bucket
+        self._name = name
+        self._plan = plan
+        self._pool = pool
+        self._position = 0
+        self._acknowledged: dict[int, Part] = {}
+        self._expected: dict[int, str] = {}
+        self._filling: PartPipe | None = None
+        self._sending: set[PartPipe] = set()
+        self._slots = threading.Semaphore(PARTS_AT_ONCE)
+        self._senders = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="s3-part")
+        self._failure: BaseException | None = None
+        self._is_over = False
+
+    def go_on(self, ledger: PartLedger) -> None:
+        """Write on from the ledger's checkpoint."""
+        self.offset = self._position = ledger.offset
+        self._acknowledged = {part.number: part for part in before_checkpoint(ledger)}
+        self._expected = behind_checkpoint(ledger)
+
+    def write(self, block: bytes | memoryview) -> None:
+        view = memoryview(block).cast("B")
+        while view and self._position < self._plan.size:
+            self._raise_failure()
+            self._filling = self._filling or self._next_part()
+            taken = self._filling.feed(view)
+            if self._filling.is_full:
+                self._filling = None
+            self._position += taken
+            view = view[taken:]
+        # What comes beyond the size is counted only: such an object is not committed.
+        self._position += len(view)
+
+    def _next_part(self) -> PartPipe:
+        self._slots.acquire()
+        number = self._position // self.part_size + 1
+        pipe = PartPipe(self._pool, self._plan.length(number))
+        self._sending.add(pipe)
+        self._senders.submit(self._send, number, pipe)
+        return pipe
+
+    def _send(self, number: int, pipe: PartPipe) -> None:
+        try:
+            self._acknowledged[number] = self._sent(number, pipe)
+        except BaseException as error:
+            self._failure = self._failure or error
+        finally:
+            pipe.close()
+            self._sending.discard(pipe)
+            self._slots.release()
+
+    def _sent(self, number: int, pipe: PartPipe) -> Part:
+        target = Target(self._name, urlencode({"partNumber": number, "uploadId": self.id}))
+        abilities, wire = self._bucket.abilities(), self._bucket.wire
+        bytes_ = _PartBytes(pipe, abilities.checksum, number, self._expected)
+        if abilities.checksum and abilities.trailers:
+            answer = wire.stream(target, bytes_, pipe.size, Trailer(abilities.checksum, bytes_.checksum))
+        elif abilities.checksum and pipe.size <= HELD_PART:
+            answer = wire.put(target, b"".join(bytes_), abilities.checksum, tries=1)
+        else:
+            answer = wire.stream(target, bytes_, pipe.size, None)
+        if not answer.etag:
+            raise Unavailable(f"S3 answered without an ETag for part {number} of {self._name}")
+        return Part(number, pipe.size, answer.etag, bytes_.xxh3(), bytes_.checksum())
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def parts(self) -> Sequence[Part]:
+        return sorted(self._acknowledged.copy().values(), key=lambda part: part.number)
+
+    def commit(self) -> None:
+        _require_size(self._plan.size, self._position)
+        self._senders.shutdown()
+        self._raise_failure()
+        self._complete()
+        self._is_over = True
+
+    def _complete(self) -> None:
+        """The answer may get lost, and may lie: what counts is what the bucket has under the name then."""
+        parts = self.parts()
+        algorithm = self._bucket.abilities().checksum
+        whole = algorithm.of_parts(parts) if algorithm else None
+        checksum = {algorithm.parameter: whole} if algorithm and whole else {}
+        of_whole = {"ChecksumType": "FULL_OBJECT"} if checksum else {}
+        etags, failure = {multipart_etag(parts)}, None
+        try:
+            with translated(f"complete {self._name}"):
+                answer = self._bucket.client.complete_multipart_upload(
+                    Bucket=self._bucket.name,
+                    Key=self._name,
+                    UploadId=self.id,
+                    MultipartUpload={
+                        "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+                    },
+                    **checksum,
+                    **of_whole,
+                )
+            etags.add(answer["ETag"].strip('"'))
+        except HeadraceError as error:
+            failure = error
+        if not self._has_appeared(etags, checksum):
+            raise failure or Unavailable(f"S3 has something else under {self._name} than was sent")
+
+    def _has_appeared(self, etags: set[str | None], checksum: Mapping[str, str]) -> bool:
+        try:
+            with translated(f"look at {self._name}"):
+                found = self._bucket.client.head_object(
+                    Bucket=self._bucket.name, Key=self._name, ChecksumMode="ENABLED"
+                )
+        except Missing:
+            return False
+        is_same = found["ETag"].strip('"') in etags or any(
+            found.get(name) == value for name, value in checksum.items()
+        )
+        return is_same and found["ContentLength"] == self._plan.size
+
+    def abort(self) -> None:
+        if not self._is_over:
+            for pipe in self._sending.copy():
+                pipe.cut()
+            self.leave()
+            # Where S3 is away now, the upload is found open later, and swept.
+            with suppress(Unavailable):
+                end_upload(self._bucket, self._name, self.id)
+
+    def leave(self) -> None:
+        """Parts that have all their bytes still arrive."""
+        if not self._is_over:
+            self._is_over = True
+            if self._filling is not None:
+                self._filling.cut()
+            self._senders.shutdown()
+
+
+class _PartBytes:
+    """The bytes of a part as they go out, and what is computed of them on the way. Before the last of them goes,
+    raises `SourceChanged` where the part was another when it was first written."""
+
+    def __init__(
+        self, pipe: PartPipe, checksum: Checksum | None, number: int, expected: Mapping[int, str]
+    ) -> None:
+        self._pipe = pipe
+        self._algorithm = checksum
+        self._number = number
+        self._expected = expected
+        self._hash = xxhash.xxh3_128()
+        self._value = 0
+
+    def __iter__(self) -> Iterator[memoryview]:
+        left = self._pipe.size
+        for block in self._pipe.blocks():
+            left -= len(block)
+            self._hash.update(block)
+            if self._algorithm:
+                self._value = self._algorithm.update(block, self._value)
+            if not left:
+                require_unchanged(self._expected, self._number, self.xxh3())
+            yield block
+
+    def xxh3(self) -> str:
+        """Hexadecimal, of what has gone out."""
+        return self._hash.hexdigest()
+
+    def checksum(self) -> str:
+        """As S3 writes it, of what has gone out; `""` without an algorithm."""
+        return self._algorithm.encoded(self._value) if self._algorithm else ""
+
+
+def multipart_etag(parts: Sequence[Part]) -> str | None:
+    """The ETag that the object of these parts gets where ETags are MD5 digests (user guide, "Checking object
+    integrity"); None where they are not."""
+    if not all(_MD5.fullmatch(part.etag) for part in parts):
+        return None
+    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False)
+    return f"{digest.hexdigest()}-{len(parts)}"
+
+
+def end_upload(bucket: Bucket, name: str, upload_id: str) -> None:
+    """Abort an upload; idempotent."""
+    try:
+        with translated(f"end the upload of {name}"):
+            bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=name, UploadId=upload_id)
+    except Conflict:
+        pass  # it has been ended
+
+
+def _require_size(expected: int, came: int) -> None:
+    if came != expected:
+        raise Rejected(f"{expected:,} bytes were to come, and {came:,} came")
