@@ -31,8 +31,11 @@ class StoreTraits:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
+    """An object as the store lists it; `modified` is None where the store does not tell."""
+
     key: str
     size: int
+    modified: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

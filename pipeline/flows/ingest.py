@@ -3,7 +3,6 @@ units; every rule is elsewhere."""
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 import uuid
@@ -36,6 +35,7 @@ from pipeline.ingest.patience import Patience
 from pipeline.ingest.plan import Plan
 from pipeline.model import Accession, EffectKind, FileState, JsonObject
 from pipeline.ports import Compute, UnitResult
+from pipeline.scratch import scratch_folder
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 from pipeline.worker import run_unit
@@ -122,9 +122,7 @@ def _ingest(
     with ExitStack() as stack:
         try:
             services = stack.enter_context(wiring.open_services(settings))
-            scratch = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(dir=_scratch(settings), prefix="survey-"))
-            )
+            scratch = stack.enter_context(scratch_folder(settings.home))
             return Completed(
                 data=_Ingest(settings, services, source, options, retry, scratch, progress, page).run()
             )
@@ -134,12 +132,6 @@ def _ingest(
         except HeadraceError as error:
             # Raised through Prefect it would be logged with its trace, as a bug is.
             return Failed(data=error, message=error.message)
-
-
-def _scratch(settings: Settings) -> Path:
-    folder = settings.home / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -163,7 +164,9 @@ class LocalStore:
             for name in names:
                 path = Path(folder, name)
                 with suppress(FileNotFoundError):
-                    yield StoredObject(path.relative_to(self._folder).as_posix(), path.stat().st_size)
+                    found = path.stat()
+                    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield StoredObject(path.relative_to(self._folder).as_posix(), found.st_size, modified)
 
     def room(self) -> tuple[int, int] | None:
         with translated():

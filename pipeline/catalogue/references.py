@@ -1,0 +1,155 @@
+"""What the catalogue says is in the store: for comparing the two, row by row however many there are.
+
+Keys are put together by whoever asks; here are the parts that they follow from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction, ledger
+from pipeline.catalogue.tables import (
+    accession,
+    deposit,
+    deposit_file,
+    outbox,
+    quarantine,
+    record,
+    record_file,
+    upload,
+)
+from pipeline.model import AccessionState, DepositState, EffectKind, FileState
+from pipeline.ports import OpenUpload
+
+_PAGE = 2000
+_UNDER_WAY = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
+_UNFINISHED = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
+
+
+class Work(NamedTuple):
+    """A work with records: whether any of them is preserved, and whether any waits to be."""
+
+    concept_id: int
+    is_preserved: bool
+    is_pending: bool
+
+
+class PublishedBytes(NamedTuple):
+    """A file's bytes in the version that brought them: in `ocfl_version`, or below the key `staged`."""
+
+    record_id: int
+    concept_id: int
+    ocfl_version: int | None
+    staged: str | None
+    content: str
+    size: int
+
+
+class WaitingBytes(NamedTuple):
+    """A file in custody of a record-to-be, whose bytes are at home below the key `home`."""
+
+    record_id: int
+    home: str
+    content: str
+    size: int
+
+
+def works(tx: Transaction, *, after: int, limit: int) -> list[Work]:
+    """Works with records, by id from behind `after` on."""
+    wanted = sa.select(outbox.c.record_id).where(outbox.c.kind == EffectKind.PRESERVE)
+    is_pending = sa.or_(record.c.staged.is_not(None), record.c.id.in_(wanted))
+    rows = tx.execute(
+        sa.select(
+            record.c.concept_id,
+            sa.func.max(sa.case((record.c.ocfl_version.is_not(None), 1), else_=0)),
+            sa.func.max(sa.case((is_pending, 1), else_=0)),
+        )
+        .where(record.c.concept_id > after)
+        .group_by(record.c.concept_id)
+        .order_by(record.c.concept_id)
+        .limit(limit)
+    )
+    return [Work(concept_id, bool(preserved), bool(pending)) for concept_id, preserved, pending in rows]
+
+
+def published_bytes(tx: Transaction) -> Iterator[PublishedBytes]:
+    """What each record brought itself; the same content may come more than once."""
+    statement = sa.select(
+        record.c.id,
+        record.c.concept_id,
+        record.c.ocfl_version,
+        record.c.staged,
+        record_file.c.content,
+        record_file.c.size,
+    ).join(record, sa.and_(record.c.id == record_file.c.record_id, record.c.id == record_file.c.holder_id))
+    return (PublishedBytes._make(row) for row in _stream(tx, statement))
+
+
+def waiting_bytes(tx: Transaction) -> Iterator[WaitingBytes]:
+    """What deposits under way have in custody, but for what another record holds."""
+    statement = (
+        sa.select(deposit.c.record_id, deposit.c.home, deposit_file.c.content, deposit_file.c.size)
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .where(
+            deposit.c.state.in_(_UNDER_WAY),
+            deposit_file.c.state == FileState.IN_CUSTODY,
+            deposit_file.c.holder_id.is_(None),
+        )
+    )
+    return (WaitingBytes._make(row) for row in _stream(tx, statement))
+
+
+def homes(tx: Transaction) -> Iterator[str]:
+    """Keys below which bytes of deposits under way, and of records that wait to be preserved, are at home."""
+    of_deposits = sa.select(deposit.c.home).where(deposit.c.state.in_(_UNDER_WAY), deposit.c.home != "")
+    of_records = sa.select(record.c.staged).where(record.c.staged.is_not(None))
+    for statement in (of_deposits, of_records):
+        for (home,) in _stream(tx, statement):
+            yield home
+
+
+def deserted(tx: Transaction, chosen: Collection[str]) -> set[str]:
+    """Of these keys, the ones that were home to deposits which were given up, and are to nobody now."""
+    of_deposits = sa.select(deposit.c.home).where(deposit.c.home.in_(chosen))
+    given_up = {home for (home,) in tx.execute(of_deposits)}
+    under_way = {home for (home,) in tx.execute(of_deposits.where(deposit.c.state.in_(_UNDER_WAY)))}
+    published = {
+        staged for (staged,) in tx.execute(sa.select(record.c.staged).where(record.c.staged.in_(chosen)))
+    }
+    return given_up - under_way - published
+
+
+def quarantined(tx: Transaction) -> Iterator[tuple[str, int]]:
+    """(key, size) of infected files that were put apart."""
+    return ((key, size) for key, size in _stream(tx, sa.select(quarantine.c.key, quarantine.c.size)))
+
+
+def unfinished_accessions(tx: Transaction) -> list[str]:
+    """Ids."""
+    return list(tx.execute(sa.select(accession.c.id).where(accession.c.state.in_(_UNFINISHED))).scalars())
+
+
+def planned_homes(tx: Transaction, chosen: Collection[str]) -> set[str]:
+    """Of these keys, the ones that are home to deposits whose files are being read."""
+    found = sa.select(deposit.c.home).where(
+        deposit.c.home.in_(chosen), deposit.c.state == DepositState.PLANNED
+    )
+    return set(tx.execute(found).scalars())
+
+
+def noted_uploads(tx: Transaction, upload_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """(key, upload id) of those uploads that the ledger has, and somebody may go on with."""
+    rows = tx.execute(sa.select(upload.c.place, upload.c.upload_id).where(upload.c.upload_id.in_(upload_ids)))
+    return {(place, id_) for place, id_ in rows} - {_name(one) for one in ledger.leftovers(tx).values()}
+
+
+def _name(one: OpenUpload) -> tuple[str, str]:
+    return one.key, one.upload_id
+
+
+def _stream(tx: Transaction, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    """Rows as they come: never more than a page of them in memory, whatever the driver would like."""
+    return iter(tx.execute(statement, execution_options={"yield_per": _PAGE}))

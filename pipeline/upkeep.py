@@ -1,0 +1,66 @@
+"""Use case: sweep away what nobody refers to any more."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.catalogue import ledger, references
+from pipeline.ports import OpenUpload
+from pipeline.scratch import abandoned_folders
+from pipeline.services import Services
+from pipeline.stocktaking import FindingKind, compare, keys_above
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a sweep takes away: an `object` or an `upload` by its key, or a `folder` of a run that died."""
+
+    kind: str
+    name: str
+    size: int | None
+    since: datetime | None
+
+
+def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -> Iterator[Leftover]:
+    """End uploads, and delete staged bytes, that nothing refers to and that are older; and the folders of runs that
+    died. Nothing in the storage root is touched but what was begun there and given up. Tells what goes as it goes."""
+    before = services.now() - older_than
+    for one in compare(services):
+        if one.since is None or one.since >= before:
+            continue
+        if one.kind is FindingKind.OPEN_UPLOAD:
+            if not dry_run:
+                services.store.end_upload(OpenUpload(one.key, one.upload_id, one.since))
+            yield Leftover("upload", one.key, None, one.since)
+        elif one.kind is FindingKind.ORPHAN and _is_given_up(services, one.key):
+            if not dry_run:
+                services.store.delete(one.key)
+            yield Leftover("object", one.key, one.size, one.since)
+    if not dry_run:
+        _forget_uploads(services, before)
+    for folder in abandoned_folders(services.settings.home):
+        if not dry_run:
+            shutil.rmtree(folder, ignore_errors=True)
+        yield Leftover("folder", str(folder), None, None)
+
+
+def _is_given_up(services: Services, key: str) -> bool:
+    """Whether an orphan was staged, in staging or where its record would have been in the root."""
+    if key.startswith("staging/"):
+        return True
+    with services.catalogue.read() as tx:
+        return bool(references.deserted(tx, set(keys_above(key))))
+
+
+def _forget_uploads(services: Services, before: datetime) -> None:
+    """Uploads that the ledger has, nobody will go on with, and the store has no more."""
+    with services.catalogue.read() as tx:
+        left = {id_: one for id_, one in ledger.leftovers(tx).items() if one.begun < before}
+    for one in left.values():
+        services.store.end_upload(one)
+    if left:
+        with services.catalogue.write() as tx:
+            ledger.forget_uploads(tx, left)
