@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ingest.identify import HEAD, TAIL, WHOLE, Sample, identify
+from pipeline.ingest.identify import HEAD, TAIL, WHOLE, Sample, identify, identify_many
 from pipeline.model import Identification
 
 PDF = (
@@ -54,11 +54,15 @@ def docx(padding: int = 0) -> bytes:
     return raw.getvalue()
 
 
-def identified(name: str, content: bytes, block: int = 1 << 20) -> Identification:
+def sampled(content: bytes, block: int = 1 << 20) -> Sample:
     sample = Sample(len(content))
     for at in range(0, len(content), block):
         sample.feed(memoryview(content)[at : at + block])
-    return identify(name, sample)
+    return sample
+
+
+def identified(name: str, content: bytes) -> Identification:
+    return identify(name, sampled(content))
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,37 @@ def test_no_room_for_the_sample_is_no_fault_of_the_file() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (found.puid, found.warning[:14]) == ("", "not identified")
+
+
+MIXED = st.lists(
+    st.tuples(
+        st.sampled_from(["a.pdf", "b", "c.png", "d.csv", "e.docx", "f.unheard-of", "g.ü", "h.csv"]),
+        st.sampled_from(
+            [b"", PDF, png(), b"time,level\n0,1.2\n", docx(), bytes(range(256)) * 8, docx(WHOLE)]
+        ),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(MIXED)
+def test_many_at_once_are_told_as_one_by_one(files: list[tuple[str, bytes]]) -> None:
+    """In order, whatever else is asked for with them, empty files and equal ones among them."""
+    samples = [(name, sampled(content)) for name, content in files]
+    assert identify_many(samples) == [identify(name, sample) for name, sample in samples]
+
+
+def test_one_file_without_room_does_not_keep_the_others_from_being_told() -> None:
+    """A full memory file system costs the format of the files that did not fit, and of no other."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        small, large = identify_many([("a.pdf", sampled(PDF)), ("b.pdf", sampled(PDF + b" " * 2000))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert small.puid == "fmt/18"
+    assert large.warning.startswith("not identified")
 
 
 def found_tool() -> str:
