@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from pipeline.ports import ObjectStore, StoredObject
+from pipeline.ports import ObjectStore
 from pipeline.services import Services
 from tests.recording_disk import PowerLoss
 
@@ -41,10 +41,8 @@ class SteppingStore:
             self._store.move_many({source: moves[source]})
 
     def delete(self, prefix: str) -> None:
-        for one in self._steps(
-            {one.key: one for one in [*self._store.list(prefix), StoredObject(prefix, 0)]}
-        ):
-            self._store.delete(one)
+        for key in self._steps(dict.fromkeys([*(one.key for one in self._store.list(prefix)), prefix])):
+            self._store.delete(key)
 
     def _steps(self, keys: Mapping[str, object]) -> Iterator[str]:
         for key in self._order(list(keys)):

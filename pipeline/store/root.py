@@ -5,25 +5,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.errors import Misconfigured, Missing
+from pipeline.errors import Conflict, Misconfigured, Missing
 from pipeline.ports import ObjectStore
 from pipeline.store import layout, ocfl
 
 
 def open_root(store: ObjectStore, repository_id: str, algorithm: str | None, *, now: datetime) -> str:
-    """The root's digest algorithm; the root is made where there is none. Raises `Misconfigured` where the root is
-    another repository's, or was made with another algorithm than the one asked for."""
+    """The root's digest algorithm; the root is made where there is none, by one process of those that find none. Raises
+    `Misconfigured` where the root is another repository's, or was made with another algorithm than the one asked for.
+    """
     place = layout.object_root(layout.REPOSITORY_OBJECT)
     try:
         raw = b"".join(store.read(f"{place}/inventory.json"))
         about = json.loads(b"".join(store.read(f"{place}/v1/content/repository.json")))
     except Missing:
-        chosen = algorithm or preferred_algorithm()
-        _make(store, place, repository_id, chosen, now)
-        return chosen
+        with suppress(Conflict):  # another process was faster
+            _make(store, place, repository_id, algorithm or preferred_algorithm(), now)
+        return open_root(store, repository_id, algorithm, now=now)
     made_with = str(ocfl.parse(raw, layout.REPOSITORY_OBJECT)["digestAlgorithm"])
     if about["repository"] != repository_id:
         raise Misconfigured(
@@ -37,7 +39,7 @@ def open_root(store: ObjectStore, repository_id: str, algorithm: str | None, *, 
             field="HEADRACE_ROOT_DIGEST",
             remedy="leave HEADRACE_ROOT_DIGEST unset",
         )
-    _declare(store)
+    _finish(store, place, raw, made_with)
     return made_with
 
 
@@ -52,7 +54,8 @@ def preferred_algorithm() -> str:
 
 
 def _make(store: ObjectStore, place: str, repository_id: str, algorithm: str, now: datetime) -> None:
-    """The system object's inventory and then the declaration come last: a root half made is made again."""
+    """Make the root up to the system object's inventory, which settles whose it is: a root half made before that is
+    made again. Raises `Conflict` where there is an inventory meanwhile."""
     about = json.dumps({"format": "headrace-repository/1", "repository": repository_id}).encode() + b"\n"
     content = "v1/content/repository.json"
     inventory = ocfl.next_inventory(
@@ -64,25 +67,28 @@ def _make(store: ObjectStore, place: str, repository_id: str, algorithm: str, no
             now, "The storage root is made", "Headrace", f"urn:x-headrace:{repository_id}"
         ),
     )
-    raw = ocfl.to_bytes(inventory)
-    name, digest_line = ocfl.sidecar(raw, algorithm)
-    store.put_many(layout.root_files(repository_id))
     store.put_many(
         {
+            **layout.root_files(repository_id),
             f"{place}/{ocfl.DECLARATION}": ocfl.DECLARATION_BYTES,
             f"{place}/{content}": about,
-            f"{place}/v1/inventory.json": raw,
-            f"{place}/v1/{name}": digest_line,
-            f"{place}/{name}": digest_line,
         }
     )
-    store.put_many({f"{place}/inventory.json": raw})
-    _declare(store)
+    store.swap_many({f"{place}/inventory.json": (None, ocfl.to_bytes(inventory))})
 
 
-def _declare(store: ObjectStore) -> None:
-    [(key, content)] = layout.DECLARATION.items()
+def _finish(store: ObjectStore, place: str, inventory: bytes, algorithm: str) -> None:
+    """Write what follows from the system object's inventory, and last the declaration, which says that it is done."""
+    [(declaration, content)] = layout.DECLARATION.items()
     try:
-        store.size(key)
+        store.size(declaration)
     except Missing:
-        store.put_many({key: content})
+        name, line = ocfl.sidecar(inventory, algorithm)
+        store.put_many(
+            {
+                f"{place}/v1/inventory.json": inventory,
+                f"{place}/v1/{name}": line,
+                f"{place}/{name}": line,
+            }
+        )
+        store.put_many({declaration: content})

@@ -55,10 +55,10 @@ def opened(
             services.store.close()
 
 
-@pytest.fixture(params=["renaming", "not renaming"])
+@pytest.fixture(params=["moved", "copied"])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Unpreserved]:
     """An archive on a store of each kind."""
-    with checked(tmp_path, renames=request.param == "renaming") as found:
+    with checked(tmp_path, renames=request.param == "moved") as found:
         yield found
 
 

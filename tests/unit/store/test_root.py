@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,21 @@ class _Failing(LocalStore):
             raise _PowerLoss
         self._survives -= 1
         super().put_many(objects)
+
+
+def test_a_root_that_many_make_at_once_is_one_root(tmp_path: Path) -> None:
+    """Each of them opens the one that the fastest made."""
+    together = threading.Barrier(8)
+
+    def open_(number: int) -> str:
+        with closing(LocalStore(tmp_path)) as store:
+            together.wait()
+            return open_root(store, OURS, None, now=NOW + timedelta(seconds=number))
+
+    with ThreadPoolExecutor(8) as pool:
+        answered = set(pool.map(open_, range(8)))
+    assert len(answered) == 1
+    assert problems(tmp_path / "root") == []
 
 
 @pytest.mark.parametrize("survives", [0, 1, 2, 3])
