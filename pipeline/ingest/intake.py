@@ -24,8 +24,10 @@ from pipeline.ports import ScanSession, Upload
 from pipeline.store.transfer import IN_PARTS_FROM
 
 BLOCK = 1 << 20
-RING = 16
-RING_BYTES = RING * BLOCK
+RING_BLOCK = 2 << 20
+"""Handing fewer, larger blocks from thread to thread costs less; much larger ones do not stay in the processor's
+caches from one consumer to the next."""
+RING_BYTES = 8 * RING_BLOCK
 
 Consumer = Callable[[memoryview], None]
 
@@ -133,8 +135,8 @@ class _Ring:
     def __init__(self, groups: Sequence[_Group], passed: Callable[[int, JsonObject], None]) -> None:
         self._passed = passed
         self._free: queue.SimpleQueue[_Slot] = queue.SimpleQueue()
-        for _ in range(RING):
-            self._free.put(_Slot(memoryview(bytearray(BLOCK))))
+        for _ in range(RING_BYTES // RING_BLOCK):
+            self._free.put(_Slot(memoryview(bytearray(RING_BLOCK))))
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
         self._queues: list[queue.SimpleQueue[_Slot | None]] = [queue.SimpleQueue() for _ in groups]
