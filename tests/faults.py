@@ -1,17 +1,14 @@
 """Faults at exact points of running processes, without a hook in the product.
 
-A test says where with a `Fault` and starts a process in the environment of a `trap`. Every Python interpreter that
-comes of it (workers are spawned) imports `sitecustomize` at its start, which calls `arm`: when the named module is
-loaded its function is replaced by one that sends its own process a signal at the n-th call, or waits there. The
-first process that gets there leaves a note; after that nothing happens any more, so that those who come later live.
+A test says where with `Fault`s and starts processes in the environment of a `Trap`. In each Python interpreter that
+comes of them (workers are spawned) the named function is replaced, when its module is loaded, by one that sends its
+own process a signal at the n-th call, or waits there. The first process that gets there leaves a note; after that
+this fault is over, so that those who come later live.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import itertools
 import json
 import os
@@ -20,11 +17,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from tests.at_import import ENVIRONMENT, when_imported
 
 HOLD = 0
 """In the place of a signal: the caller waits until the trap lets it go."""
@@ -53,70 +52,38 @@ class Sprung:
 
 
 class Trap:
-    """A fault laid out in a folder of its own."""
+    """Faults laid out in a folder of their own; they are told apart by their place in the order given."""
 
-    def __init__(self, folder: Path, fault: Fault) -> None:
+    def __init__(self, folder: Path, *faults: Fault) -> None:
         folder.mkdir(parents=True)
-        (folder / "sitecustomize.py").write_text("from tests.faults import arm\n\narm()\n")
-        self._note = folder / "note.json"
-        self.environment: Mapping[str, str] = {
-            _VARIABLE: json.dumps({**asdict(fault), "note": str(self._note)}),
-            "PYTHONPATH": os.pathsep.join([str(folder), str(_CHECKOUT)]),
-        }
+        self._notes = [folder / f"note-{number}.json" for number in range(len(faults))]
+        laid = [{**asdict(fault), "note": str(note)} for fault, note in zip(faults, self._notes, strict=True)]
+        self.environment: Mapping[str, str] = {**ENVIRONMENT, _VARIABLE: json.dumps(laid)}
 
-    def sprung(self) -> Sprung | None:
+    def sprung(self, number: int = 0) -> Sprung | None:
         """Who met the fault; None as long as nobody did."""
         try:
-            return Sprung(**json.loads(self._note.read_bytes()))
+            return Sprung(**json.loads(self._notes[number].read_bytes()))
         except (FileNotFoundError, ValueError):
             return None
 
-    def let_go(self) -> None:
+    def let_go(self, number: int = 0) -> None:
         """End a `HOLD`."""
-        _released(self._note).touch()
-
-
-_CHECKOUT = Path(__file__).resolve().parent.parent
+        _released(self._notes[number]).touch()
 
 
 def arm() -> None:
     """Called in the process to be."""
-    if given := os.environ.get(_VARIABLE):
-        document = json.loads(given)
+    for document in json.loads(os.environ.get(_VARIABLE, "[]")):
         note = Path(document.pop("note"))
-        sys.meta_path.insert(0, _Finder(Fault(**document), note))
+        fault = Fault(**document)
+        when_imported(fault.place.partition(":")[0], functools.partial(_lay, fault, note))
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Has the one module with the point loaded by `_Loader`."""
-
-    def __init__(self, fault: Fault, note: Path) -> None:
-        self._fault, self._note = fault, note
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._fault.place.partition(":")[0]:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._fault, self._note)
-        return spec
-
-
-class _Loader(importlib.abc.Loader):
-    def __init__(self, inner: importlib.abc.Loader, fault: Fault, note: Path) -> None:
-        self._inner, self._fault, self._note = inner, fault, note
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._inner.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._inner.exec_module(module)
-        *path, name = self._fault.place.partition(":")[2].split(".")
-        owner: Any = functools.reduce(getattr, path, module)
-        setattr(owner, name, _faulty(getattr(owner, name), self._fault, self._note))
+def _lay(fault: Fault, note: Path, module: ModuleType) -> None:
+    *path, name = fault.place.partition(":")[2].split(".")
+    owner: Any = functools.reduce(getattr, path, module)
+    setattr(owner, name, _faulty(getattr(owner, name), fault, note))
 
 
 def _faulty(function: Callable[..., Any], fault: Fault, note: Path) -> Callable[..., Any]:
