@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
@@ -20,13 +21,14 @@ from pipeline.ingest import intake
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import HAVE_STATES, Hash, new_hashes, restored, resumable_hashes
-from pipeline.ingest.identify import Sample, identify
+from pipeline.ingest.identify import Sample, identify_many
 from pipeline.ingest.intake import Readers, Taken
 from pipeline.ingest.sources import SourceReader, open_file
 from pipeline.ingest.sources.names import shown
 from pipeline.model import (
     FileOutcome,
     FileState,
+    Identification,
     JsonObject,
     Outcome,
     Part,
@@ -42,6 +44,9 @@ from pipeline.store.transfer import IN_PARTS_FROM
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
 _FILES_AT_ONCE = 16
+# What is identified at once: enough that the call itself costs nothing, few enough to be held in memory.
+_BATCH_FILES = 64
+_BATCH_BYTES = 16 << 20
 
 _TRIES = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
@@ -144,22 +149,52 @@ class _Desk:
 
 
 def _take_each(desk: _Desk, unit: Unit) -> list[FileReport]:
-    """Large files one after the other, for each fills all cores and has a ring of buffers; the small ones meanwhile,
-    many at once."""
+    """Large files one after the other, for each fills all cores and has a ring of buffers; the small ones many at
+    once."""
     if len(unit.files) == 1:
-        return [_Taking(desk, unit.files[0], unit.resume).report()]
-    reports: dict[int, FileReport] = {}
+        return _report_each([_Taking(desk, unit.files[0], unit.resume).take()])
+    reports = [
+        report
+        for file in unit.files
+        if file.size >= IN_PARTS_FROM
+        for report in _report_each([_Taking(desk, file).take()])
+    ]
     pool = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="take")
     try:
         small = [file for file in unit.files if file.size < IN_PARTS_FROM]
-        waiting = pool.map(lambda file: _Taking(desk, file).report(), small)
-        for file in unit.files:
-            if file.size >= IN_PARTS_FROM:
-                reports[file.id] = _Taking(desk, file).report()
-        reports.update((file.id, report) for file, report in zip(small, waiting, strict=True))
+        # A batch is taken while the one before it is identified here, and no more: their samples are in memory.
+        under_way: deque[Iterator[FileReport | _Held]] = deque()
+        for batch in _batches(small):
+            under_way.append(pool.map(lambda file: _Taking(desk, file).take(), batch))
+            if len(under_way) == 2:
+                reports += _report_each(under_way.popleft())
+        for last in under_way:
+            reports += _report_each(last)
     finally:
         pool.shutdown(cancel_futures=True)
-    return [reports[file.id] for file in unit.files]
+    by_id = {report.outcome.id: report for report in reports}
+    return [by_id[file.id] for file in unit.files]
+
+
+def _batches(files: Iterable[PlannedFile]) -> Iterator[list[PlannedFile]]:
+    batch: list[PlannedFile] = []
+    size = 0
+    for file in files:
+        if batch and (len(batch) == _BATCH_FILES or size + file.size > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += file.size
+    if batch:
+        yield batch
+
+
+def _report_each(results: Iterable[FileReport | _Held]) -> list[FileReport]:
+    """What became of files that were taken, in their order; those in custody are identified, all at once."""
+    known = list(results)
+    held = [one for one in known if isinstance(one, _Held)]
+    formats = iter(identify_many([(one.taking.file.key, one.taken.sample) for one in held]))
+    return [one.taking.report(one.taken, next(formats)) if isinstance(one, _Held) else one for one in known]
 
 
 # ---------------------------------------------------------------- one file
@@ -173,15 +208,16 @@ class _Taking:
     """One file being taken in, in as many attempts as that needs; each goes on from what is durable."""
 
     def __init__(self, desk: _Desk, file: PlannedFile, ledger: PartLedger | None = None) -> None:
+        self.file = file
         self._desk = desk
-        self._file = file
         self._ledger = ledger
         self._warning: Problem | None = None
         self._bytes_read = 0
 
-    def report(self) -> FileReport:
+    def take(self) -> FileReport | _Held:
+        """The bytes into the store; the report of a file that is rejected. Raises what stops the work."""
         try:
-            return self._in_custody(self._take())
+            return _Held(self, self._take())
         except Rejected as fault:
             self._end_upload()
             return self._rejected(fault)
@@ -205,7 +241,7 @@ class _Taking:
                 self._desk.pause(longest * random.uniform(0.5, 1))
 
     def _attempt(self) -> Taken:
-        file = self._file
+        file = self.file
         with open_file(self._desk.terms.source_root, file.path, file.size, file.mtime_ns) as reader:
             try:
                 return self._read(reader)
@@ -223,7 +259,7 @@ class _Taking:
             taken = self._feed(reader, upload, checkpoints, hashes)
             checkpoints.report()
             reader.still_same()
-            _compare(self._file, taken)
+            _compare(self.file, taken)
             upload.commit()
         except Rejected as fault:
             self._ledger = None
@@ -241,7 +277,7 @@ class _Taking:
     def _feed(
         self, reader: SourceReader, upload: Upload, checkpoints: Checkpoints, hashes: Mapping[str, Hash]
     ) -> Taken:
-        size, offset = self._file.size, upload.offset
+        size, offset = self.file.size, upload.offset
         sample = Sample(size)
         if offset == 0:
             hashes = self._new_hashes(upload)
@@ -259,12 +295,12 @@ class _Taking:
         if ledger is None or not ledger.checkpoint:
             return ledger, {}
         if ledger.checkpoint["source"] != source:
-            raise _Another(f"{shown(self._file.path)} changed since parts of it were taken in")
+            raise _Another(f"{shown(self.file.path)} changed since parts of it were taken in")
         hashes = restored(ledger.checkpoint["digests"], self._algorithms(in_parts=True))
         return (replace(ledger, offset=0, checkpoint={}), {}) if hashes is None else (ledger, hashes)
 
     def _begin(self, ledger: PartLedger | None) -> Upload:
-        store, file = self._desk.store, self._file
+        store, file = self._desk.store, self.file
         committed = find_committed(store, file.place, file.size, ledger) if ledger else None
         return committed or store.begin(file.place, file.size, ledger)
 
@@ -272,7 +308,7 @@ class _Taking:
         """A file in parts has those that can be gone on with, whether it had to be or not, and what was declared."""
         terms = self._desk.terms
         asked = [name for name in terms.digests if name in HAVE_STATES or not in_parts]
-        return [terms.root_digest, *asked, *self._file.declared]
+        return [terms.root_digest, *asked, *self.file.declared]
 
     def _new_hashes(self, upload: Upload) -> Mapping[str, Hash]:
         in_parts = upload.part_size > 0
@@ -280,7 +316,7 @@ class _Taking:
 
     def _note(self, news: PartLedger) -> None:
         note = PartNote(
-            self._file.id,
+            self.file.id,
             self._desk.attempt,
             news.upload_id,
             news.part_size,
@@ -301,7 +337,7 @@ class _Taking:
 
     def _end_upload(self) -> None:
         if self._ledger is not None:
-            self._desk.store.begin(self._file.place, self._file.size, self._ledger).abort()
+            self._desk.store.begin(self.file.place, self.file.size, self._ledger).abort()
             self._ledger = None
 
     def _begin_afresh(self, another: _Another) -> None:
@@ -317,21 +353,22 @@ class _Taking:
         )
 
     def _problem(self, outcome: Outcome, code: str, reason: str, remedy: str) -> Problem:
-        return Problem(shown(self._file.path), self._file.record, outcome, code, reason, remedy=remedy)
+        return Problem(shown(self.file.path), self.file.record, outcome, code, reason, remedy=remedy)
 
     def _rejected(self, fault: Rejected) -> FileReport:
         problem = self._problem(Outcome.REJECTED, fault.code, fault.message, fault.remedy)
-        return FileReport(FileOutcome(self._file.id, FileState.REJECTED), problem, self._bytes_read)
+        return FileReport(FileOutcome(self.file.id, FileState.REJECTED), problem, self._bytes_read)
 
-    def _in_custody(self, taken: Taken) -> FileReport:
-        file = self._file
+    def report(self, taken: Taken, found: Identification) -> FileReport:
+        """What became of the file that was `taken`."""
+        file = self.file
         outcome = FileOutcome(
             id=file.id,
             state=FileState.IN_CUSTODY,
             content=layout.content_path(file.key),
             root_digest=taken.digests[self._desk.terms.root_digest],
             digests=taken.digests,
-            identification=codec.identification_to_json(identify(file.key, taken.sample)),
+            identification=codec.identification_to_json(found),
             scan=codec.verdict_to_json(taken.verdict),
         )
         if taken.verdict.status is ScanStatus.INFECTED:
@@ -341,9 +378,9 @@ class _Taking:
     def _quarantined(self, outcome: FileOutcome, signature: str) -> FileReport:
         """Put an infected file apart, where nothing serves it."""
         store = self._desk.store
-        apart = layout.quarantined(self._desk.terms.accession_id, self._file.id)
+        apart = layout.quarantined(self._desk.terms.accession_id, self.file.id)
         store.delete(apart)
-        store.move_many({self._file.place: apart})
+        store.move_many({self.file.place: apart})
         problem = self._problem(
             Outcome.QUARANTINED,
             "infected",
@@ -353,6 +390,14 @@ class _Taking:
         return FileReport(
             replace(outcome, state=FileState.QUARANTINED, content=""), problem, self._bytes_read
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A file whose bytes are in the store, before its format is known."""
+
+    taking: _Taking
+    taken: Taken
 
 
 class _Mismatch(Rejected):
