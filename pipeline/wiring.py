@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline import leaseholders
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
-from pipeline.loopback import known_port
+from pipeline.loopback import is_loopback, known_port
 from pipeline.model import Repository
 from pipeline.services import Services
 from pipeline.store.local import LocalStore
@@ -114,7 +114,11 @@ def open_store(location: StoreLocation) -> ObjectStore:
     match urlsplit(location.url).scheme:
         case "file":
             return LocalStore(_path(location.url))
-    raise _unknown("HEADRACE_STORE", location.url, "file:///folder")
+        case "s3":
+            from pipeline.store.s3.store import S3Store
+
+            return S3Store(location)
+    raise _unknown("HEADRACE_STORE", location.url, "file:///folder or s3://bucket/prefix")
 
 
 def open_scanner(url: str) -> Scanner:
@@ -143,28 +147,49 @@ def open_registry(url: str) -> DoiRegistry:
 
 
 def open_compute(settings: Settings) -> Compute:
-    """Workers for bulk work. Raises `Misconfigured` where they could not reach what they need."""
+    """Workers for bulk work. Raises `Misconfigured` where they could not reach what they need, or strangers could
+    reach them."""
+    from pipeline import compute
+
+    require_trust(settings.compute, settings)
+    require_reach(settings)
+    return compute.open_compute(settings.compute, settings.home)
+
+
+def require_trust(scheduler: str, settings: Settings) -> None:
+    """A Dask scheduler runs any code that it is sent: it is spoken to on this machine, over TLS, or in a network that
+    the operator trusts. Raises `Misconfigured`."""
+    from pipeline.settings import redacted
+
+    if scheduler.startswith("tcp:") and not is_loopback(scheduler) and not settings.trusted_network:
+        raise Misconfigured(
+            f"whoever reaches {redacted(scheduler)} could run code as its workers",
+            field="HEADRACE_COMPUTE",
+            remedy="use tls:// with certificates in DASK_DISTRIBUTED__COMM__TLS__…, or, where nobody else is in the "
+            "network, set HEADRACE_TRUSTED_NETWORK=yes",
+        )
+
+
+def require_reach(settings: Settings) -> None:
+    """Workers elsewhere need a store and a database that are reached from there. Raises `Misconfigured`."""
     from pipeline import compute
     from pipeline.settings import redacted
 
-    url = settings.compute
-    if url.startswith(("tcp:", "tls:")) and not _is_loopback(url):
-        private = [
-            name
-            for name, value in (("HEADRACE_STORE", settings.store), ("HEADRACE_DATABASE", settings.database))
-            if urlsplit(value).scheme in ("file", "sqlite")
-        ]
-        if private:
-            raise Misconfigured(
-                f"workers behind {redacted(url)} cannot share {' and '.join(private)}, which are files on this machine",
-                field="HEADRACE_COMPUTE",
-                remedy="use local: workers, or a store and a database that other machines reach",
-            )
-    return compute.open_compute(url, settings.home)
-
-
-def _is_loopback(url: str) -> bool:
-    return (urlsplit(url).hostname or "") in ("localhost", "127.0.0.1", "::1")
+    if not compute.is_elsewhere(settings.compute):
+        return
+    private = [
+        name
+        for name, value in (("HEADRACE_STORE", settings.store), ("HEADRACE_DATABASE", settings.database))
+        if urlsplit(value).scheme in ("file", "sqlite")
+    ]
+    if private:
+        raise Misconfigured(
+            f"workers of {redacted(settings.compute)} cannot share {' and '.join(private)}, "
+            "which are files on this machine",
+            field="HEADRACE_COMPUTE",
+            remedy="use local: workers, or a store and a database that other machines reach; slurm:?shared=yes where "
+            "every job sees the files of this machine",
+        )
 
 
 def _path(url: str) -> Path:

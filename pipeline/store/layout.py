@@ -17,9 +17,10 @@ ROOT = "root"
 LAYOUT = "0004-hashed-n-tuple-storage-layout"
 _TUPLES, _TUPLE_SIZE = 3, 3
 
-# Common file systems bound a name to 255 bytes; a path below an object root has room for this much.
+# Common file systems bound a name to 255 bytes, S3 a whole key to 1,024: this leaves room for a prefix of the store's
+# own, the object's root and the version.
 _NAME_BYTES = 255
-_PATH_BYTES = 2000
+_PATH_BYTES = 800
 _UNSAFE = '\\:*?"<>|'
 # 128 bits: nobody can make two names with one tag.
 _TAG = 32

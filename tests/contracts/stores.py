@@ -10,8 +10,10 @@ from typing import TypeAlias
 import pytest
 
 from pipeline.ports import ObjectStore
+from pipeline.settings import StoreLocation
 from pipeline.store.local import LocalStore
-from pipeline.store.transfer import SMALLEST_PART
+from pipeline.store.s3.store import S3Store
+from pipeline.store.transfer import IN_PARTS_FROM, SMALLEST_PART
 
 Opener: TypeAlias = Callable[..., ObjectStore]
 """Opens one and the same store, again and again, also in another process (it can be pickled). Takes `part_size`, the
@@ -27,4 +29,20 @@ def _local(request: pytest.FixtureRequest) -> Opener:
     return partial(_open_local, folder / "store")
 
 
-STORES: dict[str, Callable[[pytest.FixtureRequest], Opener]] = {"local": _local}
+def _open_s3(location: StoreLocation, *, part_size: int = SMALLEST_PART) -> ObjectStore:
+    return S3Store(location, least_part=part_size, copy_in_parts_from=IN_PARTS_FROM)
+
+
+def _seaweedfs(request: pytest.FixtureRequest) -> Opener:
+    return partial(_open_s3, request.getfixturevalue("seaweedfs_location"))
+
+
+def _versitygw(request: pytest.FixtureRequest) -> Opener:
+    return partial(_open_s3, request.getfixturevalue("versitygw_location"))
+
+
+STORES: dict[str, Callable[[pytest.FixtureRequest], Opener]] = {
+    "local": _local,
+    "seaweedfs": _seaweedfs,
+    "versitygw": _versitygw,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,9 +15,10 @@ from botocore.credentials import Credentials, EnvProvider
 from botocore.exceptions import PartialCredentialsError
 from botocore.httpsession import get_cert_path
 
-from pipeline.errors import HeadraceError, Misconfigured, Rejected
+from pipeline.errors import HeadraceError, Misconfigured
 from pipeline.settings import StoreLocation
 from pipeline.store.s3.checksums import CRC32C, CRC64NVME, Checksum
+from pipeline.store.s3.names import key_of, name_of
 from pipeline.store.s3.refusals import translated
 from pipeline.store.s3.wire import Target, Trailer, Wire
 
@@ -27,7 +28,7 @@ PROBE = ".headrace-probe"
 
 _DEFAULT_REGION = "us-east-1"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_MOST_KEY_BYTES = 1024
+_opening = threading.Lock()
 _PROBED = b"probe"
 _PROBES = 3
 
@@ -61,10 +62,9 @@ class Bucket:
         self._location = location
         _require_usable(location, self.name)
         credentials = _credentials()
-        session = botocore.session.get_session()
-        with translated("open the store"):
-            self.client: Any = _client(session, location, credentials)
-        ca_bundle = session.get_config_variable("ca_bundle") or get_cert_path(verify=True)
+        with _opening:
+            self.client: Any = _client(location, credentials)
+            ca_bundle = _session().get_config_variable("ca_bundle") or get_cert_path(verify=True)
         self._probing = threading.Lock()
         self.wire = Wire(
             _bucket_url(self.client.meta.endpoint_url, self.name, path_style=location.s3_path_style),
@@ -81,12 +81,7 @@ class Bucket:
 
     def full(self, key: str) -> str:
         """The name in the bucket of what the store calls `key`. Raises `Rejected` for what is no key."""
-        if any(part in ("", ".", "..") for part in key.split("/")) or not _is_utf8_text(key):
-            raise Rejected(f"not a key of the store: {key!r}")
-        name = f"{self._prefix}/{key}" if self._prefix else key
-        if len(name.encode()) > _MOST_KEY_BYTES:
-            raise Rejected(f"a name is longer than S3 bears ({_MOST_KEY_BYTES:,} bytes): {key!r}")
-        return name
+        return name_of(self._prefix, key)
 
     def below(self, prefix: str) -> str:
         """What the names of all objects below `prefix/` begin with; of all objects for `""`."""
@@ -94,7 +89,7 @@ class Bucket:
 
     def key(self, name: str) -> str:
         """What the store calls the object of this name in the bucket."""
-        return name.removeprefix(f"{self._prefix}/") if self._prefix else name
+        return key_of(self._prefix, name)
 
     def abilities(self) -> Abilities:
         """Probed at the first call, by a few small writes. Raises `Unavailable` where that fails."""
@@ -187,9 +182,15 @@ def _credentials() -> Credentials:
     return found
 
 
-def _client(session: Any, location: StoreLocation, credentials: Credentials) -> Any:
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    # One a process: it takes half a second to read the description of S3. Not to be used by two threads at once.
+    return botocore.session.get_session()
+
+
+def _client(location: StoreLocation, credentials: Credentials) -> Any:
     keys = credentials.get_frozen_credentials()
-    return session.create_client(
+    return _session().create_client(
         "s3",
         region_name=location.s3_region or _DEFAULT_REGION,
         endpoint_url=location.s3_endpoint or None,
@@ -220,10 +221,3 @@ def _bucket_url(endpoint: str, bucket: str, *, path_style: bool) -> str:
         return f"{endpoint.rstrip('/')}/{bucket}"
     url = urlsplit(endpoint)
     return url._replace(netloc=f"{bucket}.{url.netloc}").geturl().rstrip("/")
-
-
-def _is_utf8_text(key: str) -> bool:
-    try:
-        return b"\0" not in key.encode()
-    except UnicodeEncodeError:
-        return False

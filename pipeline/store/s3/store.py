@@ -6,7 +6,6 @@ then deleted. Names are durable as soon as objects are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -30,8 +29,6 @@ Item = TypeVar("Item")
 
 _AT_ONCE = 16
 _PAGE = 1000
-# What XML 1.0 has no way to write (§2.2): such a key cannot stand in a request's body.
-_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
@@ -206,19 +203,11 @@ class S3Store:
             yield found.key
 
     def _delete_objects(self, keys: Sequence[str]) -> None:
-        names = [self._bucket.full(key) for key in keys]
-        in_xml = [name for name in names if not _NOT_IN_XML.search(name)]
-        if in_xml:
-            wanted = {"Objects": [{"Key": name} for name in in_xml], "Quiet": True}
-            with translated("delete objects"):
-                answer = self._bucket.client.delete_objects(Bucket=self._bucket.name, Delete=wanted)
-            for failed in answer.get("Errors", ()):
-                raise refusal(failed.get("Code", "nothing known"), f"delete {failed.get('Key', 'an object')}")
-        self._each(self._delete_object, [name for name in names if _NOT_IN_XML.search(name)])
-
-    def _delete_object(self, name: str) -> None:
-        with translated(f"delete {name}"):
-            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=name)
+        wanted = {"Objects": [{"Key": self._bucket.full(key)} for key in keys], "Quiet": True}
+        with translated("delete objects"):
+            answer = self._bucket.client.delete_objects(Bucket=self._bucket.name, Delete=wanted)
+        for failed in answer.get("Errors", ()):
+            raise refusal(failed.get("Code", "nothing known"), f"delete {failed.get('Key', 'an object')}")
 
     # ------------------------------------------------------------ all of it
 

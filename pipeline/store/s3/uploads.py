@@ -171,9 +171,7 @@ class MultipartUpload:
                     Bucket=self._bucket.name,
                     Key=self._name,
                     UploadId=self.id,
-                    MultipartUpload={
-                        "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-                    },
+                    MultipartUpload={"Parts": [_told(part, algorithm) for part in parts]},
                     **checksum,
                     **of_whole,
                 )
@@ -255,6 +253,11 @@ def multipart_etag(parts: Sequence[Part]) -> str | None:
         return None
     digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False)
     return f"{digest.hexdigest()}-{len(parts)}"
+
+
+def _told(part: Part, algorithm: Checksum | None) -> dict[str, object]:
+    told = {"PartNumber": part.number, "ETag": part.etag}
+    return {**told, algorithm.parameter: part.checksum} if algorithm and part.checksum else told
 
 
 def end_upload(bucket: Bucket, name: str, upload_id: str) -> None:

@@ -86,7 +86,7 @@ def test_a_content_path_is_one_that_every_file_system_bears(key: str) -> None:
     """Names of 255 bytes at most, in normal form C, without control characters or what Windows forbids."""
     path = layout.content_path(key)
     assert path.startswith("data/")
-    assert len(path.encode()) <= 2000
+    assert len(path.encode()) <= 800
     for name in path.split("/"):
         assert name not in ("", ".", "..")
         assert len(name.encode()) <= 255
