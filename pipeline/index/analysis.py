@@ -41,6 +41,9 @@ LONGEST_KEYWORD: Final = 8_000
 
 def fold(text: str) -> str:
     """`text` without case, accents and forms of compatibility: "Müller" and "MULLER" become "muller"."""
+    if text.isascii():
+        # The same for less: keys, digests and most words are ASCII, and a record has thousands.
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(char for char in decomposed if unicodedata.combining(char) <= _LETTER_CHANGING_CLASS)
     return unicodedata.normalize("NFC", bare).casefold().translate(_LATIN)
