@@ -46,6 +46,10 @@ class CommittedUpload:
         return self._ledger.parts
 
     def commit(self) -> None:
+        """End what there may be of uploads that were begun after the commit that nobody heard of."""
+        for upload in self._store.open_uploads(self._key.rpartition("/")[0]):
+            if upload.key == self._key:
+                self._store.end_upload(upload)
         self._is_committed = True
 
     def abort(self) -> None:

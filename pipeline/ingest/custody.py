@@ -16,7 +16,15 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 
 from pipeline import codec
-from pipeline.errors import HeadraceError, Interrupted, OutOfSpace, Rejected, SourceChanged, Unavailable
+from pipeline.errors import (
+    Conflict,
+    HeadraceError,
+    Interrupted,
+    OutOfSpace,
+    Rejected,
+    SourceChanged,
+    Unavailable,
+)
 from pipeline.ingest import intake
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.committed import find_committed
@@ -231,6 +239,11 @@ class _Taking:
                 return self._attempt()
             except _Another as another:
                 self._begin_afresh(another)
+            except Conflict as overtaken:
+                # Another worker has the file by now: to fight for it would keep both from it.
+                raise Unavailable(
+                    f"{shown(self.file.path)} was gone on with elsewhere: {overtaken}"
+                ) from overtaken
             except (OutOfSpace, Interrupted):
                 raise
             except Unavailable:
@@ -331,9 +344,13 @@ class _Taking:
         now."""
         with suppress(HeadraceError):
             checkpoints.report()
+            if checkpoints.ledger.parts:
+                # What was on its way to the store may still arrive there.
+                upload.leave()
+                checkpoints.report()
+            else:
+                upload.abort()
         self._ledger = checkpoints.ledger if checkpoints.ledger.parts else None
-        with suppress(HeadraceError):
-            (upload.leave if self._ledger else upload.abort)()
 
     def _end_upload(self) -> None:
         if self._ledger is not None:

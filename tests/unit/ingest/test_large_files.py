@@ -359,3 +359,26 @@ def test_large_files_of_a_unit_go_one_at_a_time(desk: Desk) -> None:
     assert [report.outcome.id for report in reports] == [1, 2, 3, 4, 5, 6]
     # md5, sha256, the light ones, the store.
     assert max(rings) == 4
+
+
+def test_of_two_workers_at_one_file_the_later_has_it(desk: Desk, tmp_path: Path) -> None:
+    """One that was thought dead and was not gives up, without harm to what the other does; it may be tried again."""
+    desk.plan("a.dat", CONTENT)
+    earlier = replace(desk, ledgers={}, notes=[])
+
+    class Overtaken(Disk):
+        written = 0
+
+        def write(self, descriptor: int, block: bytes | memoryview) -> None:
+            self.written += len(block)
+            if self.written > SIZE // 2 and not desk.notes:
+                desk.hear(earlier.notes[0].to_json())
+                desk.take()
+            super().write(descriptor, block)
+
+    with closing(LocalStore(tmp_path / "store", Overtaken(), part_size=PART)) as store:
+        earlier.store = store
+        with pytest.raises(Unavailable, match="elsewhere"):
+            earlier.take()
+    assert desk.staged() == {"a.dat": CONTENT}
+    assert list(desk.store.open_uploads()) == []
