@@ -98,6 +98,10 @@ class Settings(BaseSettings):
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
     )
 
+    sweep_after_days: int = Field(
+        7, ge=0, description="age in days of leftovers, referred to by nothing, that `headrace sweep` takes away"
+    )
+
     @field_validator("digests", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -14,6 +14,7 @@ import click
 from pipeline import wiring
 from pipeline.catalogue import outbox, records
 from pipeline.cli.console import Exit, out, print_json, say, table
+from pipeline.cli.upkeep import check_storage
 from pipeline.compute.standing import standing_address
 from pipeline.errors import HeadraceError
 from pipeline.flows.server import running_server
@@ -37,12 +38,16 @@ class Finding:
 @click.option(
     "--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning."
 )
-def check(as_json: bool, show_settings: bool) -> None:  # noqa: FBT001
+@click.option("--storage", is_flag=True, help="Compare the store with the catalogue, object by object, instead.")
+def check(as_json: bool, show_settings: bool, storage: bool) -> None:  # noqa: FBT001
     """Look at settings, database, store, index, DOIs, scanner, Prefect and workers.
 
-    Exit code 0 when everything answers, 4 when something does not (with how to repair it), 2 for wrong settings.
+    Exit code 0 when everything answers, 4 when something does not (with how to repair it), 2 for wrong settings. With
+    --storage: 4 when an object is missing or has another size, or nothing refers to one or to an open upload.
     """
     settings = load_settings()
+    if storage:
+        sys.exit(check_storage(settings, as_json=as_json))
     findings = examine(settings)
     described = describe_settings(settings)
     if as_json:

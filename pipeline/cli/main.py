@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
-from pipeline.cli import accounts, check, indexing, ingest, inspect, serve
+from pipeline.cli import accounts, check, indexing, ingest, inspect, serve, upkeep
 from pipeline.cli.console import Exit, fail, fail_unexpected
 from pipeline.errors import HeadraceError
 
@@ -46,6 +46,7 @@ for command in (
     inspect.search,
     indexing.index,
     check.check,
+    upkeep.sweep,
     accounts.token,
     accounts.user,
 ):

@@ -3,9 +3,12 @@ and a sweep takes what nobody refers to, and nothing else."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -17,6 +20,7 @@ import pytest
 
 from pipeline import preservation
 from pipeline.ingest import accession
+from pipeline.model import JsonObject
 from pipeline.ports import StoredObject
 from pipeline.scratch import scratch_folder
 from pipeline.stocktaking import FindingKind, compare
@@ -392,3 +396,39 @@ def _make_folder_and_die(home: Path) -> None:
     with scratch_folder(home) as folder:
         (folder / "records.parquet").write_bytes(b"x")
         os.kill(os.getpid(), 9)
+
+
+# ---------------------------------------------------------------- commands
+
+
+def headrace(instance: Instance, *arguments: str) -> tuple[int, JsonObject]:
+    """Run a command with `--json` on the instance's folder: (exit code, what it says)."""
+    environment = {**os.environ, "HEADRACE_HOME": str(instance.services.settings.home)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments, "--json"],
+        env=environment,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    document: JsonObject = json.loads(ended.stdout)
+    return ended.returncode, document
+
+
+def test_the_commands_tell_the_same_to_programs(instance: Instance) -> None:
+    """`check --storage` by exit code 4 and a list; `sweep` by what it took, or would have taken."""
+    key, expected = "staging/999/content/data/x", {"orphan": 1, "missing": 1}
+    instance.services.store.put_many({key: b"12"})
+    os.utime(instance.store / key, (0, 0))
+    kind, lost = _lose_a_held_file(instance)
+    code, told = headrace(instance, "check", "--storage")
+    assert (code, told["ok"], told["counts"], told["findings_total"]) == (4, False, expected, 2)
+    assert [(one["kind"], one["key"], one["size"]) for one in told["findings"]] == [
+        (kind, lost, None),
+        ("orphan", key, 2),
+    ]
+    for options, is_dry in ((["--dry-run"], True), ([], False)):
+        code, told = headrace(instance, "sweep", "--days", "30", *options)
+        assert (code, told["dry_run"], told["counts"]) == (0, is_dry, {"object": 1})
+        assert [(one["kind"], one["name"]) for one in told["swept"]] == [("object", key)]
+    assert found(instance) == [(kind, lost)]
