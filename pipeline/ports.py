@@ -133,6 +133,9 @@ class ObjectStore(Protocol):
     def room(self) -> tuple[int, int] | None:
         """(free, total) bytes, where the store can tell."""
 
+    def describe(self) -> str:
+        """Where it is and how it guards what it is sent, for people; holds no secret."""
+
     def close(self) -> None:
         """Give up what the store holds; idempotent."""
 

@@ -43,6 +43,7 @@ def seaweedfs(folder: Path, access_key: str, secret_key: str, *, port: int = 0) 
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=1024",
             f"-volume.port={volume}",
+            "-volume.preStopSeconds=0",
             # Each bucket takes seven volumes; and a share of a large disk is no reason to stop.
             "-volume.max=200",
             "-volume.minFreeSpace=1GiB",

@@ -173,6 +173,9 @@ class LocalStore:
             usage = shutil.disk_usage(self._folder)
         return usage.free, usage.total
 
+    def describe(self) -> str:
+        return self._folder.as_uri()
+
     def close(self) -> None:
         self._pool.shutdown()
         self._partial.close()
