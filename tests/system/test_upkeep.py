@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipeline.ingest import accession
 from pipeline.model import JsonObject
 from pipeline.ports import StoredObject
 from pipeline.scratch import scratch_folder
+from pipeline.settings import StoreLocation
 from pipeline.stocktaking import FindingKind, compare
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
@@ -94,14 +95,50 @@ def test_a_store_at_rest_has_everything_and_nothing_else(instance: Instance) -> 
     assert found(instance) == []
 
 
-def test_withdrawn_records_keep_what_they_have(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["local", "seaweedfs"])
+def test_withdrawn_records_keep_what_they_have(
+    request: pytest.FixtureRequest, tmp_path: Path, place: str
+) -> None:
     """Their bytes stay in the object, and are still accounted for."""
-    with open_archive(tmp_path) as archive:
+    location = None if place == "local" else request.getfixturevalue(f"{place}_location")
+    with open_archive(tmp_path, location) as archive:
         first = archive.publish(files={"a": b"1", "b": b"2"})
         second = archive.publish(files={"a": b"3"}, version_of=first)
         archive.withdraw(second)
         archive.withdraw(first)
         assert list(compare(archive.services)) == []
+
+
+def test_on_s3_what_was_given_up_in_the_root_is_swept(
+    tmp_path: Path, source: Path, seaweedfs_location: StoreLocation
+) -> None:
+    """There a work's first version has its bytes in the root at once: they are the accession's as long as it may go
+    on, and nobody's once it was cancelled. Held records and those that are published are left alone."""
+    with open_instance(tmp_path / "s3", **_settings(seaweedfs_location)) as instance:
+        instance.ingest(source)
+        write_record(source / "harbour", {"a.csv": b"a third\n"})
+        instance.ingest(source)
+        write_record(source / "lighthouse", {"log.txt": b"all's well", "large.bin": b"5" * (9 * MIB)})
+        attempt = instance.attempt(source)
+        store = instance.services.store
+        [small] = [unit for unit in attempt.units() if unit.size < MIB]
+        [large] = [unit for unit in attempt.units() if unit.size > MIB]
+        attempt.take_in([small])
+        store.begin(large.files[0].place, large.size).leave()
+        assert found(instance) == []
+        accession.cancel(instance.services, attempt.accession_id)
+        # A worker has not heard of it, and writes on.
+        late = small.files[0].place
+        store.put_many({late: b"x"})
+        assert late.startswith(f"{layout.ROOT}/")
+        assert swept(instance, days=7) == []
+        instance.clock.move(days=1000)
+        assert ("object", late) in swept(instance, days=7)
+        assert found(instance) == []
+
+
+def _settings(location: StoreLocation) -> dict[str, object]:
+    return {"store" if name == "url" else name: value for name, value in asdict(location).items()}
 
 
 @pytest.mark.parametrize("stage", ["planned", "half taken in", "taken in", "published"])
