@@ -91,11 +91,11 @@ def ingest_collection(
     """Survey `source`, read every new file once, publish the records that are whole, bring their effects about.
     The report of the run, as `headrace ingest --json` prints it."""
     options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial)
-    progress = Progress()
+    settings, progress = load_settings(), Progress()
     with RunPage(progress, attendant.get().miss_prefect) as page:
-        ended = _ingest(load_settings(), source, options, retry, progress, page)
+        ended = _ingest(settings, source, options, retry, progress, page)
         _ended.get([]).append(ended)
-        page.wait(_FAREWELL, lambda: bool(attendant.get().wants_stop()))
+        page.wait(min(_FAREWELL, settings.patience), lambda: bool(attendant.get().wants_stop()))
     return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
 
 
@@ -267,10 +267,11 @@ class _Ingest:
             self.progress.under_way = assignments.durable
             self._look()
 
+        slots = compute.slots()
         results = compute.map_unordered(
             run_unit,
-            assignments.hand_out(),
-            in_flight=2 * compute.slots() + 1,
+            assignments.hand_out(slots),
+            in_flight=2 * slots + 1,
             tick=tick,
             on_note=assignments.hear,
             renew=assignments.renew,

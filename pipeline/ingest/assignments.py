@@ -52,13 +52,14 @@ class Assignments:
     _noted: float = 0.0
     _again: deque[tuple[float, Unit]] = field(default_factory=deque)
     _tries: dict[int, int] = field(default_factory=dict)
+    _furthest: dict[int, int] = field(default_factory=dict)
 
-    def hand_out(self) -> Iterator[Unit]:
-        """Everything that is still to be read, the largest first; in between, what was put back a while ago. What was
-        put back and does not wait long enough by the end is left to the next call."""
+    def hand_out(self, workers: int = 0) -> Iterator[Unit]:
+        """Everything that is still to be read, the largest first, for that many workers (`units.left`); in between,
+        what was put back a while ago. What was put back too late for that is left to the next call."""
         self._out.clear()
         self._again.clear()
-        fresh = units.left(self.services, self.terms, self.patience.insist)
+        fresh = units.left(self.services, self.terms, self.patience.insist, workers=workers)
         while (unit := self._next(fresh)) is not None:
             units.require_room(self.services, reserved=self._reserved() + unit.size)
             yield self._assigned(unit)
@@ -101,8 +102,6 @@ class Assignments:
             out.durable = told.offset
         news = PartLedger(told.upload_id, told.part_size, told.offset, told.checkpoint, told.parts)
         self._notes.append(Noted(file, told.attempt, news))
-        if told.parts:
-            self.patience.moved()
 
     def tick(self) -> None:
         """To be called several times a second: commits what was told."""
@@ -116,7 +115,15 @@ class Assignments:
                 partial(accession.note, self.services, self.run, self.terms.accession_id, notes)
             )
             del self._notes[: len(notes)]
+            self._note_movement(notes)
         self._noted = self.clock()
+
+    def _note_movement(self, notes: Sequence[Noted]) -> None:
+        """Only what no attempt had come to before is a movement: one that dies in the same place again is none."""
+        for one in notes:
+            if one.ledger.offset > self._furthest.get(one.file.id, 0):
+                self._furthest[one.file.id] = one.ledger.offset
+                self.patience.moved()
 
     def renew(self, unit: Unit) -> Unit:
         """The unit for another worker, where the one that had it died: it goes on from what is durable."""
@@ -130,6 +137,9 @@ class Assignments:
         self._notes = [one for one in self._notes if one.file.id not in done]
         self.patience.insist(partial(accession.settle, self.services, self.run, unit, reports))
         self._out.pop(unit.attempt, None)
+        for id_ in done:
+            self._tries.pop(id_, None)
+            self._furthest.pop(id_, None)
         self.patience.moved()
 
     def put_back(self, unit: Unit, away: Unavailable) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TypeAlias
 
 from pipeline.catalogue import deposits
@@ -55,15 +56,27 @@ def require_room(services: Services, *, reserved: int = 0) -> None:
         )
 
 
-def left(services: Services, terms_: CustodyTerms, insist: Insist = _once) -> Iterator[Unit]:
+def left(
+    services: Services, terms_: CustodyTerms, insist: Insist = _once, *, workers: int = 0
+) -> Iterator[Unit]:
     """What is still to be read, in units bounded by bytes and by count: large files first, the largest of all at the
     beginning and each alone, so that the small ones fill the cores at the end. `insist` carries each reading of the
-    catalogue out, and may try more than once."""
-    for file in _large_files(services, terms_.accession_id, insist):
-        yield Unit(terms_, (file,))
+    catalogue out, and may try more than once.
+
+    Of the units that go out before any is done, Dask lets a second one wait behind each worker's first and never moves
+    it: for `workers` of them these are small, since behind a huge file they would wait while others idle."""
+    large = (Unit(terms_, (file,)) for file in _large_files(services, terms_.accession_id, insist))
+    packs = _packs(terms_, _small_files(services, terms_.accession_id, insist))
+    yield from islice(large, workers)
+    yield from islice(packs, workers)
+    yield from large
+    yield from packs
+
+
+def _packs(terms_: CustodyTerms, files: Iterator[PlannedFile]) -> Iterator[Unit]:
     pack: list[PlannedFile] = []
     size = 0
-    for file in _small_files(services, terms_.accession_id, insist):
+    for file in files:
         if pack and (size + file.size > _UNIT_BYTES or len(pack) >= _UNIT_FILES):
             yield Unit(terms_, tuple(pack))
             pack, size = [], 0

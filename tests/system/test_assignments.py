@@ -1,0 +1,292 @@
+"""Units out on workers: what is heard of them, what goes out again, and what waits for a catalogue that is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.catalogue import Catalogue, Transaction, accessions, deposits, ledger
+from pipeline.catalogue.deposits import FoundFile
+from pipeline.errors import Interrupted, OutOfSpace, Unavailable
+from pipeline.ingest import accession
+from pipeline.ingest.accession import IngestOptions, Run
+from pipeline.ingest.assignments import Assignments
+from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit
+from pipeline.ingest.patience import Patience
+from pipeline.model import FileOutcome, FileState, Part
+from pipeline.ports import Note
+from pipeline.services import Services
+from pipeline.settings import StoreLocation
+from tests.contracts import rows
+from tests.contracts.rows import outcome
+from tests.instance import Instance, open_instance
+
+MIB = 1 << 20
+LARGE = 64 * MIB
+TERMS = CustodyTerms("a1", "/source", StoreLocation(""), "", "sha256", ("md5",))
+RUN = Run("run", "tides", "/source", IngestOptions())
+
+
+class AwayNowAndThen(Catalogue):
+    """Another's transactions, of which the next `failures` are refused."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(catalogue._engine)
+        self.failures = 0
+        self.written = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("the database does not answer")
+        self.written += 1
+        with super().write() as tx:
+            yield tx
+
+
+@dataclass
+class Desk:
+    """Assignments of an accession with one large and three small files; time passes while somebody waits."""
+
+    services: Services
+    catalogue: AwayNowAndThen
+    now: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def assignments(self, patience: float = 60) -> Assignments:
+        return Assignments(
+            self.services, RUN, TERMS, Patience(patience, self._wait, self._clock), clock=self._clock
+        )
+
+    def _clock(self) -> float:
+        return self.now
+
+    def _wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+    def noted(self, unit: Unit) -> list[int]:
+        """Numbers of the parts that the ledger has of the unit's file."""
+        with self.catalogue.read() as tx:
+            found = ledger.ledgers(tx, unit.files).get(unit.files[0].id)
+        return [part.number for part in found.parts] if found else []
+
+    def left(self) -> int:
+        with self.catalogue.read() as tx:
+            return deposits.left_to_read(tx, "a1")[0]
+
+
+@pytest.fixture
+def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
+    with open_instance(tmp_path / "home", database=database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(instance: Instance) -> Desk:
+    catalogue = AwayNowAndThen(instance.services.catalogue)
+    services = replace(instance.services, catalogue=catalogue)
+    with catalogue.write() as tx:
+        rows.add_accession(tx)
+        deposit_id = rows.add_deposit(tx)
+        sizes = {"large": LARGE, "a": 1, "b": 2, "c": 3}
+        found = [FoundFile(deposit_id, key, key, size, 5, {}) for key, size in sizes.items()]
+        deposits.find_files(tx, found, run="run")
+        deposits.count_files(tx, "a1")
+    return Desk(services, catalogue)
+
+
+def told(unit: Unit, *numbers: int) -> Note:
+    """That these parts of a large file are durable, and all before the last of them was digested."""
+    parts = tuple(Part(number, 16 * MIB, f"e{number}", f"x{number}") for number in numbers)
+    offset = max(numbers, default=0) * 16 * MIB
+    note = PartNote(unit.files[0].id, unit.attempt, "u1", 16 * MIB, parts, offset, {"states": {}})
+    return note.to_json()
+
+
+def done(unit: Unit) -> list[FileReport]:
+    return [FileReport(outcome(file.id), None, file.size) for file in unit.files]
+
+
+# ---------------------------------------------------------------- notes
+
+
+def test_notes_of_a_second_are_one_transaction(desk: Desk) -> None:
+    """And are in the ledger then."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    assignments.tick()
+    before = desk.catalogue.written
+    for number in (1, 2, 3):
+        desk.now += 0.25
+        assignments.hear(told(large, number))
+        assignments.tick()
+    assert desk.catalogue.written == before
+    desk.now += 1
+    assignments.tick()
+    assignments.tick()
+    assert desk.catalogue.written == before + 1
+    assert desk.noted(large) == [1, 2, 3]
+
+
+def test_what_is_durable_is_known_at_once(desk: Desk) -> None:
+    """For people who watch, before it is in the ledger."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    assignments.hear(told(large, 1, 2))
+    assert assignments.durable == 32 * MIB
+    assignments.settle(large, done(large))
+    assert assignments.durable == 0
+
+
+def test_a_unit_whose_worker_died_goes_on_from_the_ledger(desk: Desk) -> None:
+    """With all that was heard, be it committed by then or not, under a new name."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    assert large.resume is None
+    assignments.hear(told(large, 1))
+    renewed = assignments.renew(large)
+    assert renewed.attempt != large.attempt
+    assert renewed.resume is not None
+    assert (renewed.resume.offset, len(renewed.resume.parts)) == (16 * MIB, 1)
+
+
+def test_another_run_goes_on_from_the_ledger_too(desk: Desk) -> None:
+    """As far as it was committed."""
+    first = desk.assignments()
+    large = next(first.hand_out())
+    first.hear(told(large, 1, 2))
+    desk.now += 2
+    first.tick()
+    again = next(desk.assignments().hand_out())
+    assert again.resume is not None
+    assert again.resume.offset == 32 * MIB
+
+
+def test_what_an_attempt_tells_that_is_not_the_last_is_not_heeded(desk: Desk) -> None:
+    """It may be alive somewhere, and behind."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    renewed = assignments.renew(large)
+    assignments.hear(told(large, 1))
+    desk.now += 2
+    assignments.tick()
+    assert desk.noted(renewed) == []
+    assert assignments.durable == 0
+
+
+def test_a_file_that_is_settled_has_no_ledger(desk: Desk) -> None:
+    """Whatever is told of it late."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    assignments.hear(told(large, 1))
+    desk.now += 2
+    assignments.tick()
+    assignments.settle(large, done(large))
+    assignments.hear(told(large, 2))
+    desk.now += 2
+    assignments.tick()
+    assert desk.noted(large) == []
+    with desk.catalogue.read() as tx:
+        assert ledger.uploads(tx, [large.files[0].id]) == {}
+
+
+# ---------------------------------------------------------------- again
+
+
+def test_what_was_put_back_goes_out_again(desk: Desk) -> None:
+    """Not at once, but before all else is done; what failed last is left to the next round."""
+    assignments = desk.assignments()
+    handed_out = assignments.hand_out()
+    large = next(handed_out)
+    assignments.put_back(large, Unavailable("its worker died"))
+    small = next(handed_out)
+    assert len(small.files) == 3
+    assignments.settle(small, done(small))
+    assert list(handed_out) == []
+    assert not assignments.is_done
+    [again] = assignments.hand_out()
+    assert again.files == large.files
+    assignments.settle(again, done(again))
+    assert assignments.is_done
+    assert desk.left() == 0
+
+
+def test_a_unit_that_cannot_be_done_ends_patience(desk: Desk) -> None:
+    """Once nothing else moves."""
+    assignments = desk.assignments(patience=20)
+    with pytest.raises(Unavailable, match="kills every worker"):
+        _fail_for_ever(assignments, lambda _: None)
+    assert 20 <= desk.now < 60
+
+
+def _fail_for_ever(assignments: Assignments, meanwhile: Callable[[Unit], None]) -> None:
+    for _ in range(100):
+        large = next(assignments.hand_out())
+        meanwhile(large)
+        assignments.put_back(large, Unavailable("it kills every worker"))
+
+
+def test_a_full_store_is_not_waited_for(desk: Desk) -> None:
+    """No room comes from waiting."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    with pytest.raises(OutOfSpace):
+        assignments.put_back(large, OutOfSpace("full"))
+    assert desk.waits == []
+
+
+# ---------------------------------------------------------------- the catalogue is away
+
+
+def test_a_catalogue_that_is_away_for_a_while_loses_nothing(desk: Desk) -> None:
+    """What is heard and settled is written when it is back."""
+    assignments = desk.assignments()
+    handed_out = assignments.hand_out()
+    large, small = next(handed_out), next(handed_out)
+    assignments.hear(told(large, 1))
+    desk.now += 2
+    desk.catalogue.failures = 3
+    assignments.tick()
+    assert desk.noted(large) == [1]
+    desk.catalogue.failures = 3
+    assignments.settle(small, done(small))
+    assert desk.left() == 1
+    assert desk.waits == [0.5, 1, 2, 0.5, 1, 2]
+
+
+def test_an_attempt_that_comes_no_further_than_the_one_before_moves_nothing(desk: Desk) -> None:
+    """Else a file that kills whoever reads it would be tried for ever."""
+    assignments = desk.assignments(patience=20)
+    with pytest.raises(Unavailable):
+        _fail_for_ever(assignments, lambda large: assignments.hear(told(large, 1)))
+    assert 20 <= desk.now < 60
+
+
+def test_a_unit_that_is_written_twice_counts_once(desk: Desk) -> None:
+    """The answer of a commit may be lost with the connection."""
+    assignments = desk.assignments()
+    handed_out = assignments.hand_out()
+    next(handed_out)
+    small = next(handed_out)
+    for _ in range(2):
+        accession.settle(desk.services, RUN, small, done(small))
+    with desk.catalogue.read() as tx:
+        assert accessions.counters(tx, "a1")[1] == small.size
+    assert desk.left() == 1
+
+
+def test_a_run_that_lost_its_accession_ends(desk: Desk) -> None:
+    """However patient it is."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    with desk.catalogue.write() as tx:
+        accessions.lease(tx, "a1", owner="another", now=desk.services.now(), length=accessions.LEASE)
+    with pytest.raises(Interrupted, match="took over"):
+        assignments.settle(large, [FileReport(FileOutcome(large.files[0].id, FileState.REJECTED), None, 0)])
+    assert desk.waits == []
