@@ -119,7 +119,8 @@ class S3Store:
     def _swap(self, key: str, before: bytes | None, after: bytes) -> None:
         name = self._bucket.full(key)
         abilities = self._bucket.abilities()
-        found, etag = self._content(name)
+        # What must not be there yet is not looked for where the server looks itself.
+        found, etag = (None, "") if before is None and abilities.conditions else self._content(name)
         if found == after:
             return
         if found != before:
