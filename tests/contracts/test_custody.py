@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from contextlib import closing
 from dataclasses import replace
@@ -106,6 +107,23 @@ def test_a_commit_that_nobody_heard_of_counts(desk: Desk, opener: Opener, tmp_pa
     assert report.outcome == undisturbed(desk, tmp_path).outcome
     assert report.bytes_read <= SIZE - known + HEAD + TAIL
     assert desk.staged() == {"a.dat": CONTENT}
+    assert list(desk.store.open_uploads()) == []
+
+
+def test_a_part_that_comes_out_another_starts_the_file_afresh(desk: Desk, opener: Opener) -> None:
+    """Though size and time are as they were: parts behind the checkpoint are compared."""
+    kill(desk, opener, 50 * MIB)
+    desk.ledgers[1] = replace(desk.ledgers[1], offset=0, checkpoint={})
+    path = desk.source / "a.dat"
+    found = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"changed")
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    [report] = desk.take()
+    assert report.outcome.state is FileState.IN_CUSTODY
+    assert report.problem is not None
+    assert report.problem.code == "restarted"
+    assert desk.staged() == {"a.dat": b"changed" + CONTENT[7:]}
     assert list(desk.store.open_uploads()) == []
 
 
