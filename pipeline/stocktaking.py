@@ -35,6 +35,7 @@ CREATE TABLE seen (key TEXT PRIMARY KEY, size INTEGER NOT NULL, since TEXT NOT N
 CREATE TABLE expected (
     key TEXT PRIMARY KEY, size INTEGER, owner TEXT NOT NULL, is_due INTEGER NOT NULL, elsewhere TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE head (root TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE shelter (prefix TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE finding (
     kind TEXT, key TEXT, upload_id TEXT, size INTEGER, expected INTEGER, owner TEXT NOT NULL, since TEXT NOT NULL,
@@ -58,9 +59,6 @@ FROM expected JOIN seen USING (key) WHERE expected.size <> seen.size
 """
 _UNEXPECTED = """
 SELECT key, size, since FROM seen WHERE NOT EXISTS (SELECT 1 FROM expected WHERE expected.key = seen.key)
-"""
-_IN_A_VERSION = """
-SELECT 1 FROM seen WHERE key BETWEEN ?1 AND ?2 AND substr(key, -length(?3)) = ?3 AND size = ?4
 """
 
 
@@ -209,6 +207,8 @@ class _Look:
         object_id = self._object_id(work)
         inventory = self._parsed(object_id, raw)
         root = layout.object_root(object_id)
+        head = ocfl.head(inventory)
+        self._database.execute("INSERT INTO head VALUES (?, ?)", (root, head))
         if inventory is not None:
             # While a version is being committed, the object's own inventory comes before the sidecar.
             self._expect(_object_keys(root, inventory), object_id, is_due=not work.is_pending)
@@ -217,7 +217,7 @@ class _Look:
         if inventory is None:
             self._shelter([root])
         elif work.is_pending:
-            self._shelter([f"{root}/v{ocfl.head(inventory) + 1}"])
+            self._shelter([f"{root}/v{head + 1}"])
 
     def _expect_bytes(self) -> None:
         with self._services.catalogue.read() as tx:
@@ -226,12 +226,14 @@ class _Look:
                 self._expect([key], f"record {held.record_id}", size=held.size, elsewhere=elsewhere)
             for waiting in references.waiting_bytes(tx):
                 key = f"{waiting.home}/content/{waiting.content}"
-                self._expect([key], f"record {waiting.record_id}, not published", size=waiting.size)
+                owner = f"record {waiting.record_id}, not published"
+                staged = layout.staged(waiting.record_id)
+                self._expect([key], owner, size=waiting.size, elsewhere=staged)
             for key, size in references.quarantined(tx):
                 self._expect([key], "quarantine", size=size)
 
     def _places(self, held: PublishedBytes) -> tuple[str, str]:
-        """Where a published file's bytes are; and, while they may be on their way into their object, the object."""
+        """Where a published file's bytes are; and, while they may be on their way into an object, that one's root."""
         root = layout.object_root(layout.concept_object(self._services.repository.id, held.concept_id))
         if held.staged is None:
             return f"{root}/v{held.ocfl_version}/content/{held.content}", ""
@@ -261,15 +263,20 @@ class _Look:
             if not (elsewhere and self._is_on_its_way(key, size, elsewhere)):
                 self._note(StorageFinding(FindingKind.MISSING, key, expected=size, owner=owner))
 
-    def _is_on_its_way(self, key: str, size: int, root: str) -> bool:
-        """Whether staged bytes have gone into their object, or into one that is being put together, already."""
+    def _is_on_its_way(self, key: str, size: int, elsewhere: str) -> bool:
+        """Whether bytes that should be at home have gone to another place already: into their object, into one that is
+        being put together, or to staging."""
         home, _, content = key.partition("/content/")
+        head = self._database.execute("SELECT number FROM head WHERE root = ?", (elsewhere,)).fetchone()
+        versions = [f"{elsewhere}/v{number + 1}" for number in range(head[0] + 1 if head else 0)]
         return any(
-            self._database.execute(
-                _IN_A_VERSION, (f"{place}/v", f"{place}/w", f"/content/{content}", size)
-            ).fetchone()
-            for place in (root, layout.assembled(home))
+            self._has_seen(f"{place}/content/{content}", size)
+            for place in (elsewhere, f"{layout.assembled(home)}/v1", *versions)
         )
+
+    def _has_seen(self, key: str, size: int) -> bool:
+        found = self._database.execute("SELECT 1 FROM seen WHERE key = ? AND size = ?", (key, size))
+        return found.fetchone() is not None
 
     def _is_sheltered(self, key: str) -> bool:
         return any(

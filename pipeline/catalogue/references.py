@@ -23,6 +23,7 @@ from pipeline.catalogue.tables import (
 )
 from pipeline.model import AccessionState, DepositState, EffectKind, FileState
 from pipeline.ports import OpenUpload
+from pipeline.store import layout
 
 _PAGE = 2000
 _UNDER_WAY = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
@@ -103,12 +104,15 @@ def waiting_bytes(tx: Transaction) -> Iterator[WaitingBytes]:
 
 
 def homes(tx: Transaction) -> Iterator[str]:
-    """Keys below which bytes of deposits under way, and of records that wait to be preserved, are at home."""
-    of_deposits = sa.select(deposit.c.home).where(deposit.c.state.in_(_UNDER_WAY), deposit.c.home != "")
-    of_records = sa.select(record.c.staged).where(record.c.staged.is_not(None))
-    for statement in (of_deposits, of_records):
-        for (home,) in _stream(tx, statement):
-            yield home
+    """Keys below which bytes of deposits under way, and of records that wait to be preserved, are at home or on their
+    way to it: when a deposit is held, they are moved to staging."""
+    of_deposits = sa.select(deposit.c.home, deposit.c.record_id).where(
+        deposit.c.state.in_(_UNDER_WAY), deposit.c.home != ""
+    )
+    for home, record_id in _stream(tx, of_deposits):
+        yield from (home, layout.staged(record_id))
+    for (home,) in _stream(tx, sa.select(record.c.staged).where(record.c.staged.is_not(None))):
+        yield home
 
 
 def deserted(tx: Transaction, chosen: Collection[str]) -> set[str]:

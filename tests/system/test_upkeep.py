@@ -182,6 +182,17 @@ def test_bytes_on_their_way_into_the_root_are_not_missing(instance: Instance, so
     assert survives > 5
 
 
+def test_bytes_on_their_way_out_of_the_root_are_neither_missing_nor_swept(instance: Instance) -> None:
+    """A held record's bytes have been moved to staging, and the catalogue has not been told yet where they are."""
+    with instance.services.catalogue.write() as tx:
+        [held] = tx.exec_driver_sql("SELECT record_id FROM deposit WHERE state = 'held'").scalars()
+        tx.exec_driver_sql(f"UPDATE deposit SET home = 'root/aaa/bbb/ccc/ddd/v1' WHERE record_id = {held}")
+    age(instance, layout.staged(held), 4000)
+    assert any((instance.store / layout.staged(held)).rglob("good.csv"))
+    assert found(instance) == []
+    assert swept(instance, days=0) == []
+
+
 class InterruptedStore(LocalStore):
     """A store in which something happens in the middle: once it was listed for the first time."""
 
