@@ -119,19 +119,19 @@ def run_here(watching: Attendant, **parameters: Any) -> State[JsonObject]:
 def _ingest(
     settings: Settings, source: str, options: IngestOptions, retry: str, progress: Progress, page: RunPage
 ) -> State[JsonObject]:
-    with ExitStack() as stack:
-        try:
+    try:
+        # What ends the run goes through here: leases that could not be given up are freed by the next command.
+        with ExitStack() as stack:
             services = stack.enter_context(wiring.open_services(settings))
             scratch = stack.enter_context(scratch_folder(settings.home))
-            return Completed(
-                data=_Ingest(settings, services, source, options, retry, scratch, progress, page).run()
-            )
-        except Interrupted as stopped:
-            # Not a failure: what was done stays, and the next run goes on from there.
-            return Cancelled(message=f"{stopped.message}; run the same ingest again to go on")
-        except HeadraceError as error:
-            # Raised through Prefect it would be logged with its trace, as a bug is.
-            return Failed(data=error, message=error.message)
+            run = _Ingest(settings, services, source, options, retry, scratch, progress, page)
+            return Completed(data=run.run())
+    except Interrupted as stopped:
+        # Not a failure: what was done stays, and the next run goes on from there.
+        return Cancelled(message=f"{stopped.message}; run the same ingest again to go on")
+    except HeadraceError as error:
+        # Raised through Prefect it would be logged with its trace, as a bug is.
+        return Failed(data=error, message=error.message)
 
 
 @dataclass(slots=True)

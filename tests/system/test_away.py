@@ -1,0 +1,167 @@
+"""What is away for a while costs an ingest time, not work: Prefect's server, the database, the workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from infra.local.postgres import postgres
+from infra.local.service import Service, running
+from pipeline.flows.server import standing_server
+from tests.command import Ended, Instance, Running, wait_until
+from tests.faults import HOLD, Fault, Trap
+from tests.instance import write_record
+
+pytestmark = pytest.mark.timeout(600)
+
+DONE, STOPPED = 0, 4
+AT_SETTLING = Fault("pipeline.catalogue.deposits:settle_files", signal=HOLD)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Two sound records."""
+    for name in ("harbour", "lighthouse"):
+        write_record(tmp_path / "tides" / name, {"a.csv": name.encode(), "b.csv": b"1\n"})
+    return tmp_path / "tides"
+
+
+def own_server(instance: Instance) -> int:
+    """The process of the Prefect server that the instance has itself."""
+    pid: int = json.loads((instance.home / "run" / "prefect.json").read_bytes())["pid"]
+    return pid
+
+
+def last_run(api_url: str) -> str:
+    """How Prefect says that the newest flow run ended."""
+    answer = httpx.post(f"{api_url}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1})
+    state: str = answer.json()[0]["state_name"]
+    return state
+
+
+def held(instance: Instance, source: Path, trap: Trap, stack: ExitStack, **environment: str) -> Running:
+    """An ingest that is about to write what became of its first unit, and waits."""
+    running_ = stack.enter_context(
+        instance.start("ingest", str(source), "--json", env={**trap.environment, **environment})
+    )
+    wait_until(lambda: trap.sprung() is not None, "the first unit")
+    return running_
+
+
+def published(ended: Ended) -> int:
+    count: int = ended.report["records_total"]
+    return count
+
+
+# ------------------------------------------------------------ Prefect
+
+
+def test_a_prefect_server_that_is_killed_comes_back(source: Path, tmp_path: Path) -> None:
+    """The instance's own server is started again, the work goes on meanwhile, and the run's page says in the end that
+    it was completed."""
+    instance, trap = Instance(tmp_path / "home"), Trap(tmp_path / "trap", AT_SETTLING)
+    with ExitStack() as stack:
+        ingest = held(instance, source, trap, stack)
+        killed = own_server(instance)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: not psutil.pid_exists(killed), "the server's death")
+        trap.let_go()
+        ended = ingest.end()
+    assert (ended.code, published(ended)) == (DONE, 2), ended.err
+    assert "Traceback" not in ended.err
+    with standing_server(instance.home) as server:
+        assert last_run(server.api_url) == "Completed"
+
+
+def test_a_prefect_server_that_stays_away_keeps_nobody(source: Path, tmp_path: Path) -> None:
+    """Where another's server is gone for good, all is published and reported all the same."""
+    with ExitStack() as stack:
+        server = stack.enter_context(standing_server(tmp_path / "prefect"))
+        instance = Instance(
+            tmp_path / "home",
+            {"PREFECT_API_URL": server.api_url, "PREFECT_HOME": str(tmp_path / "client"), "NO_PROXY": "*"},
+        )
+        trap = Trap(tmp_path / "trap", AT_SETTLING)
+        in_no_hurry = {"HEADRACE_PATIENCE": "5", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+        ingest = held(instance, source, trap, stack, **in_no_hurry)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        trap.let_go()
+        ended = ingest.end()
+        assert (ended.code, published(ended)) == (DONE, 2), ended.err
+
+
+# ------------------------------------------------------------ the database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> tuple[Service, Path]:
+    """A PostgreSQL that is not running yet, and its log."""
+    folder = tmp_path / "postgres"
+    folder.mkdir()
+    return postgres(folder), folder / "log"
+
+
+def test_a_database_that_is_stopped_and_started_costs_time(
+    source: Path, tmp_path: Path, prefect: dict[str, str], database: tuple[Service, Path]
+) -> None:
+    """A unit that came back meanwhile is written when it is there again."""
+    service, log = database
+    instance = Instance(tmp_path / "home", {**prefect, "HEADRACE_DATABASE": service.url})
+    trap = Trap(tmp_path / "trap", AT_SETTLING)
+    with ExitStack() as stack:
+        with running(service, log):
+            ingest = held(instance, source, trap, stack)
+        trap.let_go()
+        time.sleep(3)
+        with running(service, log):
+            ended = ingest.end()
+    assert (ended.code, published(ended)) == (DONE, 2), ended.err
+
+
+def test_a_database_that_stays_away_stops_the_run(
+    source: Path, tmp_path: Path, prefect: dict[str, str], database: tuple[Service, Path]
+) -> None:
+    """When patience is over; with the exit code that says so, and the same command goes on from there."""
+    service, log = database
+    instance = Instance(
+        tmp_path / "home", {**prefect, "HEADRACE_DATABASE": service.url, "HEADRACE_PATIENCE": "2"}
+    )
+    trap = Trap(tmp_path / "trap", AT_SETTLING)
+    with ExitStack() as stack:
+        with running(service, log):
+            ingest = held(instance, source, trap, stack)
+        trap.let_go()
+        ended = ingest.end()
+        assert ended.code == STOPPED, ended.err
+        assert "Traceback" not in ended.err
+    with running(service, log):
+        again = instance.run("ingest", str(source), "--json")
+    assert (again.code, published(again)) == (DONE, 2), again.err
+
+
+# ------------------------------------------------------------ workers
+
+
+def test_a_scheduler_that_is_lost_is_opened_again(
+    source: Path, tmp_path: Path, prefect: dict[str, str]
+) -> None:
+    """With new workers, who get what is not in custody yet."""
+    instance = Instance(tmp_path / "home", {**prefect, "HEADRACE_COMPUTE": "local:2"})
+    trap = Trap(tmp_path / "trap", Fault("pipeline.ingest.custody:take_unit", signal=HOLD))
+    with ExitStack() as stack:
+        ingest = held(instance, source, trap, stack)
+        worker = psutil.Process(trap.sprung().pid)  # type: ignore[union-attr]
+        cluster = next(one for one in worker.parents() if "pipeline.compute.local" in " ".join(one.cmdline()))
+        for one in [*cluster.children(recursive=True), cluster]:
+            one.kill()
+        ended = ingest.end()
+    assert (ended.code, published(ended)) == (DONE, 2), ended.err
