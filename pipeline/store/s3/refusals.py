@@ -20,6 +20,7 @@ _KEYS = {
     "InvalidToken",
     "ExpiredToken",
     "UnrecognizedClientException",
+    "XAdminUserNotFound",  # versitygw
 }
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "401"}
 _ELSEWHERE = {
