@@ -43,7 +43,7 @@ class Guardian:
 
 
 @contextmanager
-def guardian(log: Path) -> Iterator[Guardian]:
+def guardian(log: Path | None) -> Iterator[Guardian]:
     """A guardian for as long as the block lasts. Leaving it ends the groups that were not forgotten."""
     process = processes.start(
         processes.python(__name__), log=log, env=processes.environment({}), stdin=subprocess.PIPE

@@ -1,12 +1,22 @@
-"""TCP ports of the loopback interface: free ones, and ones that an instance keeps from run to run."""
+"""The loopback interface: what is reached over it, free TCP ports, and ports that an instance keeps from run to run."""
 
 import fcntl
+import ipaddress
 import json
 import socket
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of `url` is this machine alone, whatever a resolver says; False where it has none."""
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def free_port() -> int:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -25,16 +25,17 @@ def environment(changes: Mapping[str, str]) -> dict[str, str]:
 def start(
     argv: Sequence[str],
     *,
-    log: Path,
+    log: Path | None,
     env: Mapping[str, str],
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Process:
     """Start `argv` out of reach of the terminal's Ctrl-C; what it writes is appended to `log` (stdout as
-    well, unless it is given). Raises `OSError` where the program cannot be run."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
+    well, unless it is given), or goes where ours does. Raises `OSError` where the program cannot be run."""
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if log is None else log.open("ab") as file:
         return subprocess.Popen(  # noqa: S603 - the commands are our own
             argv,
             env=env,

@@ -15,10 +15,11 @@ from pipeline import wiring
 from pipeline.catalogue import outbox, records
 from pipeline.cli.console import Exit, out, print_json, say, table
 from pipeline.cli.upkeep import check_storage
+from pipeline.compute.slurm import describe_partitions, parse_slurm
 from pipeline.compute.standing import standing_address
 from pipeline.errors import HeadraceError
-from pipeline.flows.server import running_server
-from pipeline.ingest.accession import require_room
+from pipeline.flows.server import require_authentication, running_server
+from pipeline.ingest.units import require_room
 from pipeline.services import Services
 from pipeline.settings import Settings, describe_settings, load_settings, redacted
 
@@ -102,7 +103,7 @@ def _store(services: Services) -> str:
     require_room(services)
     room = services.store.room()
     free = f", {room[0]:,} bytes free" if room else ""
-    return f"{redacted(services.settings.store)}, OCFL 1.1 with {services.root_digest}{free}"
+    return f"{services.store.describe()}, OCFL 1.1 with {services.root_digest}{free}"
 
 
 def _index(services: Services) -> str:
@@ -134,8 +135,11 @@ def _prefect(settings: Settings) -> Finding:
             return Finding("Prefect", ok=True, what="not running now; every command that needs it starts it")
         url = server.api_url
     try:
+        require_authentication(url)
         with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the operator's own setting
             return Finding("Prefect", ok=True, what=f"answers at {redacted(url)}")
+    except HeadraceError as error:
+        return Finding("Prefect", ok=False, what=error.message, remedy=error.remedy)
     except (OSError, ValueError) as error:
         return Finding(
             "Prefect",
@@ -151,6 +155,10 @@ def _workers(settings: Settings) -> Finding:
             "workers", ok=True, what=f"{settings.compute}: started by each ingest (none stand by now)"
         )
     try:
+        if settings.compute.startswith("slurm:"):
+            wiring.require_reach(settings)
+            partitions = describe_partitions(parse_slurm(settings.compute))
+            return Finding("workers", ok=True, what=f"{settings.compute}: jobs of each ingest; {partitions}")
         with closing(wiring.open_compute(settings)) as compute:
             return Finding("workers", ok=compute.slots() > 0, what=compute.describe(), remedy="start workers")
     except HeadraceError as error:

@@ -42,6 +42,7 @@ for command in (
     serve.serve,
     serve.dispatch,
     serve.worker,
+    serve.scheduler,
     inspect.status,
     inspect.search,
     indexing.index,

@@ -10,11 +10,13 @@ import threading
 import urllib.request
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from pipeline import processes, wiring
 from pipeline.cli.console import say
+from pipeline.compute import standalone, tuning
 from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.flows.server import flow_environment, standing_server
@@ -129,16 +131,55 @@ def dispatch() -> None:
 
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 1000), default=None, help="How many; default: one a CPU.")
-def worker(workers: int | None) -> None:
-    """Run worker processes for this instance, which every `headrace ingest` on it then uses."""
+@click.option("--scheduler", default="", help="Join this one, tcp://host:port or tls://host:port.")
+def worker(workers: int | None, scheduler: str) -> None:
+    """Run worker processes for this instance, which every `headrace ingest` on it then uses.
+
+    With --scheduler, workers of an instance that is elsewhere: they share nothing with it but the network, the source
+    and the store, whose keys they take from their own environment. They come back when the scheduler does.
+
+    \b
+    Example, on each machine that has CPUs to spare:
+      headrace worker --scheduler tls://compute.example.org:8786 --workers 16
+    """
     settings = load_settings()
+    number = workers or len(os.sched_getaffinity(0))
+    if scheduler:
+        _join(settings, scheduler, number)
     stop = _stop_event()
-    with (
-        local_cluster(workers or len(os.sched_getaffinity(0)), settings.home) as address,
-        announced(settings.home, address),
-    ):
+    with local_cluster(number, settings.home) as address, announced(settings.home, address):
         say(f"workers at {address}")
         stop.wait()
+
+
+def _join(settings: Settings, scheduler: str, workers: int) -> NoReturn:
+    if not scheduler.startswith(("tcp://", "tls://")):
+        raise click.BadParameter(f"{scheduler} is neither tcp://host:port nor tls://host:port")
+    wiring.require_trust(scheduler, settings)
+    say(f"{workers} workers for {scheduler}")
+    _become(standalone.workers_command(scheduler, workers, settings.home / "scratch"))
+
+
+def _become(command: list[str]) -> NoReturn:
+    os.execve(command[0], command, tuning.environment())  # noqa: S606 - our own program
+
+
+@click.command()
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8786, show_default=True, help="Port.")
+@click.option(
+    "--tls", is_flag=True, help="Speak TLS, with the certificates in DASK_DISTRIBUTED__COMM__TLS__…."
+)
+def scheduler(host: str, port: int, tls: bool) -> None:  # noqa: FBT001
+    """Run a Dask scheduler with the settings that Headrace wants, for workers on many machines.
+
+    `headrace worker --scheduler` joins it, and `HEADRACE_COMPUTE` names it where collections are ingested. It keeps
+    nothing: after a restart workers and runs come back by themselves.
+    """
+    address = f"{'tls' if tls else 'tcp'}://{f'[{host}]' if ':' in host else host}:{port}"
+    wiring.require_trust(address, load_settings())
+    say(f"scheduler at {address}")
+    _become(standalone.scheduler_command(address))
 
 
 def _stop_event() -> threading.Event:

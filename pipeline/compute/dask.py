@@ -1,26 +1,34 @@
-"""Compute on Dask workers, of this machine or of a running scheduler.
+"""Compute on Dask workers, of this machine, of SLURM jobs or of a running scheduler.
 
-Dask carries units out and results back and nothing else: every call is a task of its own (`pure=False`),
-and a result is forgotten on the cluster as soon as it is here.
+Dask carries units out, and results and notes back, and nothing else: every call is a task of its own
+(`pure=False`), and a result is forgotten on the cluster as soon as it is here.
+
+Notes are events of a topic. A worker's events and the end of its task go through one stream to the scheduler, and
+from there through one stream to us, where both end in one queue: so a unit's notes are heard before its result.
 """
 
+import itertools
+import json
 import logging
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from dask.system import CPU_COUNT
-from distributed import Client, Future, as_completed
+from distributed import Client, Future, Security, get_worker
 from distributed.client import ClosedClientError, FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from pipeline.compute.local import local_cluster
+from pipeline.compute.slurm import slurm_cluster
 from pipeline.errors import Unavailable
-from pipeline.ports import UnitResult
+from pipeline.ports import Note, UnitResult
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -28,21 +36,30 @@ R = TypeVar("R")
 CONNECT_TIMEOUT = 60
 """Seconds; long, for machines where everything starts at once."""
 
-_POLL = 0.01  # seconds between looks for results
-_TICK = 0.2  # seconds between two ticks
+ATTEMPTS = 4
+"""How often a unit goes out without telling anything before its worker dies."""
 
-ATTEMPTS = 2
-"""How often a unit is handed in. Dask itself moves a unit to another worker three times before it says
-that the unit kills workers, so a unit that does nothing wrong outlives many deaths."""
+_TOPIC = "headrace-notes"
+"""One for all calls, which a scheduler would each keep the last thousand notes of for good."""
+
+_TICK = 0.2  # seconds between two ticks
+_COUNT_SLOTS = 1.0  # seconds between looks at how many workers there are
+_ANSWER_TIMEOUT = 30  # seconds in which a scheduler or worker that is there answers
+
+_Event: TypeAlias = tuple[int, str | None]
+"""The number of a unit that is out, and its note; None: it has come back."""
 
 
 class DaskCompute:
-    """`Compute` over a scheduler. Made by `connect` or `start_local`, which see to what `close` closes."""
+    """`Compute` over a scheduler. Made by `connect`, `start_local` or `start_slurm`, which see to what `close`
+    closes. No more units are out than keep the workers that there are busy, so workers may come at any time."""
 
     def __init__(self, client: Client, where: str, closing: ExitStack) -> None:
         self._client = client
         self._where = where
         self._closing = closing
+        self._calls: dict[str, SimpleQueue[_Event]] = {}
+        client.subscribe_topic(_TOPIC, self._hear)
 
     @classmethod
     def connect(cls, address: str) -> Self:
@@ -60,34 +77,52 @@ class DaskCompute:
             client = closing.enter_context(_client(address))
             return cls(client, "this machine", closing.pop_all())
 
+    @classmethod
+    def start_slurm(cls, url: str, home: Path) -> Self:
+        """Submit jobs to SLURM whose workers join a scheduler beside us; units wait until the first of them runs.
+        Raises `Unavailable`."""
+        with ExitStack() as closing:
+            address, tls = closing.enter_context(slurm_cluster(url, home))
+            client = closing.enter_context(_client(address, Security(require_encryption=True, **tls)))
+            return cls(client, "SLURM jobs", closing.pop_all())
+
     def map_unordered(
         self,
-        function: Callable[[U], R],
+        function: Callable[[U, Callable[[Note], None]], R],
         units: Iterable[U],
         *,
         in_flight: int,
         tick: Callable[[], None] = lambda: None,
+        on_note: Callable[[Note], None] = lambda _: None,
+        renew: Callable[[U], U] = lambda unit: unit,
     ) -> Iterator[UnitResult[U, R]]:
-        """As `Compute` says. A unit whose workers died runs again elsewhere; one that kills every worker it
-        meets comes back with `Unavailable`. Raises `Unavailable` when the scheduler itself is lost."""
-        flights = _Flights(self._client, function)
-        source = iter(units)
+        """As `Compute` says. Raises `Unavailable` when the scheduler itself is lost."""
+        call = uuid.uuid4().hex
+        events = self._calls[call] = SimpleQueue()
+        flights = _Flights(self._client, partial(_run, function, call), events, renew)
+        source, ticking, counting = iter(units), _Rhythm(_TICK), _Rhythm(_COUNT_SLOTS)
+        slots = 0
         try:
-            flights.launch(islice(source, in_flight))
-            while flights:
-                flights.wait(tick)
-                result = flights.land()
+            while True:
+                if counting.is_due():
+                    slots = self.slots()
+                flights.launch(source, min(in_flight, 2 * slots + 1))
+                if not flights:
+                    return
+                result = flights.land(on_note)
+                if ticking.is_due():
+                    tick()
                 if result is not None:
                     yield result
-                flights.launch(islice(source, in_flight - len(flights)))
         finally:
+            del self._calls[call]
             flights.cancel()
 
     def slots(self) -> int:
         if self._client.status != "running":
             raise _scheduler_lost()
         try:
-            return sum(self._client.nthreads().values())
+            return sum(self._client.nthreads(callback_timeout=_ANSWER_TIMEOUT).values())
         except OSError as error:
             raise _scheduler_lost() from error
 
@@ -97,81 +132,128 @@ class DaskCompute:
     def close(self) -> None:
         self._closing.close()
 
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """Called in the client's own thread."""
+        call, number, note = event[1]
+        if (events := self._calls.get(call)) is not None:
+            events.put((number, note))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Flight(Generic[U]):
     unit: U
-    attempt: int = 1
+    future: Future[Any]
+    deaths: int = 0
+    """Workers that it lost since it last told anything: who gets on is no killer of workers."""
 
 
 class _Flights(Generic[U, R]):
     """The units of one call that are out on workers."""
 
-    def __init__(self, client: Client, function: Callable[[U], R]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        function: Callable[[int, U], R],
+        events: "SimpleQueue[_Event]",
+        renew: Callable[[U], U],
+    ) -> None:
         self._client = client
         self._function = function
-        self._pending: dict[Future[Any], _Flight[U]] = {}
-        self._completed = as_completed(loop=client.loop)
+        self._events = events
+        self._renew = renew
+        self._numbers = itertools.count()
+        self._pending: dict[int, _Flight[U]] = {}
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def launch(self, units: Iterable[U]) -> None:
-        for unit in units:
-            self._submit(_Flight(unit))
+    def launch(self, units: Iterator[U], bound: int) -> None:
+        """Send out units until `bound` of them are out."""
+        for unit in itertools.islice(units, max(0, bound - len(self))):
+            self._submit(unit)
 
-    def wait(self, tick: Callable[[], None]) -> None:
-        """Wait until a unit has come back, or the scheduler is lost."""
-        ticked = 0.0
-        while not self._completed.has_ready() and self._client.status == "running":
-            if time.monotonic() - ticked > _TICK:
-                tick()
-                ticked = time.monotonic()
-            time.sleep(_POLL)
-
-    def land(self) -> UnitResult[U, R] | None:
-        """Wait for the next unit to come back; None when it has to go out again."""
-        future = next(self._completed)
-        flight = self._pending.pop(future)
+    def land(self, on_note: Callable[[Note], None]) -> UnitResult[U, R] | None:
+        """The result of a unit that has come back; None where there is none yet, or the unit has to go out again."""
         try:
-            return UnitResult(flight.unit, future.result())
-        except (KilledWorker, FutureCancelledError) as lost:
-            if self._scheduler_is_lost(lost):
-                raise _scheduler_lost() from lost
-            if flight.attempt < ATTEMPTS:
-                self._submit(_Flight(flight.unit, flight.attempt + 1))
-                return None
-            return UnitResult(flight.unit, None, _given_up(lost))
-        except Exception as error:
-            return UnitResult(flight.unit, None, error)
-        finally:
-            future.release()
+            number, note = self._events.get(timeout=_TICK)
+        except Empty:
+            if self._client.status != "running":
+                raise _scheduler_lost() from None
+            return None
+        if note is None:
+            return self._landed(self._pending.pop(number))
+        if number in self._pending:
+            self._pending[number].deaths = 0
+        on_note(json.loads(note))
+        return None
 
     def cancel(self) -> None:
         # A client that lost its scheduler has nothing left to cancel, and would wait for it.
         if self._pending and self._client.status == "running":
-            self._client.cancel(list(self._pending))
+            self._client.cancel([flight.future for flight in self._pending.values()])
         self._pending.clear()
 
-    def _submit(self, flight: _Flight[U]) -> None:
+    def _landed(self, flight: _Flight[U]) -> UnitResult[U, R] | None:
         try:
-            future = self._client.submit(self._function, flight.unit, pure=False)
+            return UnitResult(flight.unit, flight.future.result(timeout=_ANSWER_TIMEOUT))
+        except (KilledWorker, FutureCancelledError) as lost:
+            return self._send_again(flight, lost)
+        except Exception as error:
+            if flight.future.status == "error":
+                return UnitResult(flight.unit, None, error)
+            return self._send_again(flight, error)  # its worker died with the result
+        finally:
+            flight.future.release()
+
+    def _send_again(self, flight: _Flight[U], lost: Exception) -> UnitResult[U, R] | None:
+        reason = getattr(lost, "reason", "")
+        if reason == "scheduler-connection-lost" or self._client.status != "running":
+            raise _scheduler_lost() from lost
+        if flight.deaths + 1 >= ATTEMPTS:
+            return UnitResult(flight.unit, None, _given_up(lost))
+        self._submit(self._renew(flight.unit), flight.deaths + 1)
+        return None
+
+    def _submit(self, unit: U, deaths: int = 0) -> None:
+        number = next(self._numbers)
+        try:
+            future = self._client.submit(self._function, number, unit, pure=False)
         except ClosedClientError as error:
             raise _scheduler_lost() from error
-        self._pending[future] = flight
-        self._completed.add(future)
-
-    def _scheduler_is_lost(self, error: Exception) -> bool:
-        reason = getattr(error, "reason", "")
-        return reason == "scheduler-connection-lost" or self._client.status != "running"
+        self._pending[number] = _Flight(unit, future, deaths)
+        future.add_done_callback(lambda _: self._events.put((number, None)))
 
 
-def _client(address: str) -> Client:
+class _Rhythm:
+    """Says when so many seconds have passed."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._due = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = now + self._seconds
+        return True
+
+
+def _run(function: Callable[[U, Callable[[Note], None]], R], call: str, number: int, unit: U) -> R:
+    """On a worker: run the unit. It may tell from any thread."""
+    worker = get_worker()
+    # Notes travel as text, since Dask's own form of messages makes tuples of lists.
+    return function(unit, lambda note: worker.log_event(_TOPIC, (call, number, json.dumps(note))))
+
+
+def _client(address: str, security: Security | None = None) -> Client:
     # What matters comes back as an exception; the rest of what the client says is noise to a user.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False, name="headrace")
+        return Client(
+            address, timeout=CONNECT_TIMEOUT, set_as_default=False, name="headrace", security=security
+        )
     except OSError as error:
         raise Unavailable(
             f"the Dask scheduler {address} does not answer",
@@ -189,4 +271,4 @@ def _given_up(error: Exception) -> Unavailable:
             "every worker that ran this unit died",
             remedy="look for a lack of memory in the logs of the workers",
         )
-    return Unavailable(f"the unit was cancelled on the cluster: {error}", remedy="run the same command again")
+    return Unavailable(f"the unit was lost on the cluster: {error}", remedy="run the same command again")

@@ -1,156 +1,40 @@
 """The contract of `ports.Compute`, for every implementation."""
 
+from __future__ import annotations
+
 import os
-import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client
 
-from pipeline import processes
 from pipeline.compute import open_compute
-from pipeline.errors import Misconfigured, Rejected, Unavailable
+from pipeline.errors import Interrupted, Misconfigured, Rejected, Unavailable
 from pipeline.loopback import free_port
-from pipeline.ports import Compute
-
-# ------------------------------------------------------------ what runs on workers
-
-
-@dataclass(frozen=True)
-class Unit:
-    number: int
-    path: str = ""
-
-
-def same(unit: Any) -> Any:
-    return unit
-
-
-def square(number: int) -> int:
-    return number * number
-
-
-def pid_of(_: int) -> int:
-    return os.getpid()
-
-
-def refuse(number: int) -> int:
-    if number % 2:
-        raise Rejected(f"{number} is odd", remedy="use even ones", field="number")
-    raise ValueError(number)
-
-
-def leave_a_mark(unit: Unit) -> int:
-    time.sleep(0.05)
-    Path(unit.path, str(unit.number)).touch()
-    return unit.number
-
-
-def be_killed_once(unit: Unit) -> int:
-    """Unit 3 dies of `kill -9` the first time it runs."""
-    with suppress(FileExistsError):
-        if unit.number == 3:
-            Path(unit.path, "killed").touch(exist_ok=False)
-            os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.05)
-    return unit.number
-
-
-def be_killed_always(number: int) -> int:
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def linger(unit: Unit) -> int:
-    """Says which process it runs in, and takes its time."""
-    Path(unit.path, str(os.getpid())).touch()
-    time.sleep(0.2)
-    return unit.number
-
-
-# ------------------------------------------------------------ implementations
-
-
-@contextmanager
-def scheduler(folder: Path) -> Iterator[tuple[str, processes.Process]]:
-    """A Dask scheduler with two workers that nobody restarts, each started by hand."""
-    address = f"tcp://127.0.0.1:{free_port()}"
-    port = address.rpartition(":")[2]
-    command = ["--host", "127.0.0.1", "--port", port, "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-    worker = [address, "--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    scratch = ["--local-directory", str(folder)]
-    with ExitStack() as stack:
-        process = stack.enter_context(running(folder, "distributed.cli.dask_scheduler", *command))
-        for _ in range(2):
-            stack.enter_context(running(folder, "distributed.cli.dask_worker", *worker, *scratch))
-        yield address, process
-
-
-@contextmanager
-def running(folder: Path, module: str, *arguments: str) -> Iterator[processes.Process]:
-    command = processes.python(module, *arguments)
-    with processes.start(command, log=folder / "log", env=processes.environment({})) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@contextmanager
-def inline(folder: Path) -> Iterator[Compute]:
-    yield open_compute("inline:", folder)
-
-
-@contextmanager
-def local(folder: Path) -> Iterator[Compute]:
-    with closing(open_compute("local:2", folder)) as compute:
-        yield compute
-
-
-@contextmanager
-def by_address(folder: Path) -> Iterator[Compute]:
-    with scheduler(folder) as (address, _), closing(open_compute(address, folder)) as compute:
-        wait_until(lambda: compute.slots() == 2)
-        yield compute
-
-
-IMPLEMENTATIONS = {"inline": inline, "local": local, "scheduler": by_address}
+from pipeline.ports import Compute, Note
+from tests.contracts.computes import (
+    IMPLEMENTATIONS,
+    Unit,
+    leave_a_mark,
+    pid_of,
+    refuse,
+    report,
+    same,
+    sleep,
+    square,
+    tell_and_wait,
+)
 
 
 @pytest.fixture(scope="module", params=IMPLEMENTATIONS)
 def compute(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compute]:
     with IMPLEMENTATIONS[request.param](tmp_path_factory.mktemp("compute")) as implementation:
         yield implementation
-
-
-@pytest.fixture(params=["local", "scheduler"])
-def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Compute]:
-    """A compute of its own for the test, some of whose workers will die."""
-    with IMPLEMENTATIONS[request.param](tmp_path / "compute") as implementation:
-        yield implementation
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    # A process that nobody waits for any more is a zombie until init takes it: dead for our purpose.
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
 
 
 # ------------------------------------------------------------ the contract
@@ -266,131 +150,79 @@ def test_it_says_what_it_is(compute: Compute) -> None:
     assert compute.describe()
 
 
-# ------------------------------------------------------------ workers that die
+# ------------------------------------------------------------ while a unit is under way
 
 
-def test_a_killed_worker_only_costs_time(mortal: Compute, tmp_path: Path) -> None:
-    """A unit whose worker is killed while it runs is run again, and every unit comes back exactly once."""
-    units = [Unit(number, str(tmp_path)) for number in range(20)]
-    results = [(r.unit, r.result, r.error) for r in mortal.map_unordered(be_killed_once, units, in_flight=8)]
-    assert (tmp_path / "killed").exists()
-    assert sorted(results, key=lambda r: r[0].number) == [(unit, unit.number, None) for unit in units]
+def test_notes_are_heard_before_the_result(compute: Compute) -> None:
+    """What a unit tells, from whichever thread, reaches the caller's thread as plain JSON, in order, and before the
+    unit's result or error."""
+    heard: dict[int, list[Note]] = {}
+    threads = set()
+
+    def hear(note: Note) -> None:
+        threads.add(threading.get_ident())
+        heard.setdefault(note["unit"], []).append(note)
+
+    for result in compute.map_unordered(report, range(30), in_flight=8, on_note=hear):
+        notes = [{"unit": result.unit, "step": n, "parts": [[1, "etag"]], "none": None} for n in range(4)]
+        assert heard.pop(result.unit) == notes
+        assert (result.error is None) == (result.unit != 3)
+    assert not heard
+    assert threads == {threading.get_ident()}
 
 
-def test_workers_killed_from_outside_only_cost_time(tmp_path: Path) -> None:
-    """With a worker killed every half second, every unit still comes back exactly once."""
-    marks = tmp_path / "marks"
-    marks.mkdir()
-    units = [Unit(number, str(marks)) for number in range(24)]
-    done: list[int | None] = []
-    with local(tmp_path) as compute:
-        for result in compute.map_unordered(linger, units, in_flight=4):
-            assert result.error is None
-            done.append(result.result)
-            if len(done) % 8 == 4:
-                worker = next(mark for mark in marks.iterdir() if alive(int(mark.name)))
-                os.kill(int(worker.name), signal.SIGKILL)
-    assert sorted(n for n in done if n is not None) == list(range(24))
-    assert len(list(marks.iterdir())) > 2
+def test_a_note_is_heard_while_its_unit_runs(compute: Compute, tmp_path: Path) -> None:
+    """Notes do not wait for the end of their unit, which for a large file is hours away."""
+    file = tmp_path / "heard"
+    [result] = compute.map_unordered(tell_and_wait, [str(file)], in_flight=1, on_note=lambda _: file.touch())
+    assert result.result is True
 
 
-def test_a_unit_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
-    """A unit that kills every worker comes back as unavailable; the others come back with their results."""
-    with local(tmp_path) as compute:
-        results = {r.unit: r for r in compute.map_unordered(be_killed_always, range(6), in_flight=2)}
-    assert isinstance(results.pop(3).error, Unavailable)
-    assert {unit: r.result for unit, r in results.items()} == {unit: unit for unit in (0, 1, 2, 4, 5)}
+def test_it_ticks_while_a_unit_runs(compute: Compute) -> None:
+    """The caller's `tick` is called several times a second while it waits."""
+    ticks: list[float] = []
+    list(compute.map_unordered(sleep, [1.5], in_flight=1, tick=lambda: ticks.append(time.monotonic())))
+    assert len(ticks) >= 4
 
 
-def test_a_lost_scheduler_is_unavailable(tmp_path: Path) -> None:
-    """When the scheduler goes away during a run the call says so, instead of waiting for ever."""
-    with scheduler(tmp_path) as (address, process), closing(open_compute(address, tmp_path)) as compute:
-        results = compute.map_unordered(linger, [Unit(n, str(tmp_path)) for n in range(50)], in_flight=4)
-        next(results)
-        process.kill()
-        with pytest.raises(Unavailable, match="scheduler"):
-            list(results)
-        with pytest.raises(Unavailable, match="scheduler"):
-            compute.slots()
+@pytest.mark.parametrize("callback", ["tick", "on_note"])
+def test_an_error_of_a_callback_ends_the_call(compute: Compute, callback: str) -> None:
+    """What `tick` or `on_note` raises reaches the caller, who may then use the compute anew."""
+
+    def stop(*_: object) -> None:
+        raise Interrupted("asked to stop")
+
+    callbacks: dict[str, Any] = {callback: stop}
+    with pytest.raises(Interrupted, match="asked to stop"):
+        list(compute.map_unordered(report, range(3), in_flight=1, **callbacks))
+    assert [r.result for r in compute.map_unordered(square, [4], in_flight=1)] == [16]
 
 
-# ------------------------------------------------------------ what stays behind
-
-
-def test_results_do_not_stay_on_the_cluster(tmp_path: Path) -> None:
-    """The cluster forgets a result once it has been taken."""
-    with scheduler(tmp_path) as (address, _), closing(open_compute(address, tmp_path)) as compute:
-        results = compute.map_unordered(square, range(50), in_flight=4)
-        for _ in range(30):
-            next(results)
-        with Client(address, set_as_default=False) as observer:
-            wait_until(lambda: len(observer.who_has()) <= 4)
-            list(results)
-            wait_until(lambda: not observer.who_has())
-
-
-def test_closing_leaves_no_process(tmp_path: Path) -> None:
-    """The worker processes are gone when `close` returns, and they were others than ours."""
-    with local(tmp_path) as compute:
-        pids = {r.result for r in compute.map_unordered(pid_of, range(50), in_flight=8)}
-    assert pids
-    assert os.getpid() not in pids
-    wait_until(lambda: not any(alive(pid) for pid in pids if pid), 5)
-
-
-OWNER = """
-import sys
-from pathlib import Path
-Path({folder!r}, "imported").open("a").write("once\\n")
-if __name__ == "__main__":
-    from pipeline.compute import open_compute
-    from tests.contracts.test_compute import pid_of
-    compute = open_compute("local:2", Path({folder!r}))
-    pids = {{r.result for r in compute.map_unordered(pid_of, range(20), in_flight=8)}}
-    print(*pids, flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def owner(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A program that opens a local compute; yields it and the ids of its workers."""
-    script = folder / "owner.py"
-    script.write_text(OWNER.format(folder=str(folder)))
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=processes.environment({}),
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process, [int(pid) for pid in process.stdout.readline().split()]
-        finally:
-            process.kill()
-
-
-def test_workers_do_not_outlive_a_killed_owner(tmp_path: Path) -> None:
-    """After `kill -9` of the program that opened it, the worker processes end by themselves."""
-    with owner(tmp_path) as (process, workers):
-        assert workers
-        assert all(alive(pid) for pid in workers)
-        process.kill()
-        wait_until(lambda: not any(alive(pid) for pid in workers), 20)
-
-
-def test_workers_do_not_run_the_program_that_owns_them(tmp_path: Path) -> None:
-    """Workers do not import the main module of their owner, which in a flow run is Prefect."""
-    with owner(tmp_path) as (_, workers):
-        assert workers
-    assert (tmp_path / "imported").read_text() == "once\n"
+def test_a_process_is_told_apart_from_its_workers(compute: Compute, request: pytest.FixtureRequest) -> None:
+    """Units run in other processes, but for `inline:`."""
+    pids = {r.result for r in compute.map_unordered(pid_of, range(10), in_flight=4)}
+    assert (os.getpid() in pids) == ("inline" in request.node.name)
 
 
 # ------------------------------------------------------------ opening
 
 
-@pytest.mark.parametrize("url", ["", "local", "local:0", "local:many", "local:?n=2", "ftp://x", "inline:2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "local", "local:0", "local:many", "local:?n=2", "ftp://x", "inline:2"),
+        *(
+            "slurm",
+            "slurm:8",
+            "slurm:?",
+            "slurm:?jobs=0",
+            "slurm:?jobs=many",
+            "slurm:?nodes=2",
+            "slurm:?memory=4",
+        ),
+        *("slurm:?shared=perhaps", "slurm:?queue=a;b", "slurm:?directive=x%0Ay"),
+    ],
+)
 def test_an_unknown_url_is_refused(url: str, tmp_path: Path) -> None:
     """What is not in the table of URLs is the operator's to mend."""
     with pytest.raises(Misconfigured) as refused:

@@ -33,14 +33,33 @@ def test_a_url_of_no_known_kind_names_its_setting(
     assert "secret" not in str(refused.value)
 
 
-def test_workers_elsewhere_need_what_they_can_reach(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compute", ["tls://compute.example.org:8786", "slurm:?jobs=2"])
+def test_workers_elsewhere_need_what_they_can_reach(compute: str, tmp_path: Path) -> None:
     """A store or a database that is a file on this machine is refused at the start."""
-    settings = load_settings(home=tmp_path, compute="tcp://compute.example.org:8786")
+    settings = load_settings(home=tmp_path, compute=compute)
     with pytest.raises(Misconfigured) as refused:
         wiring.open_compute(settings)
     assert refused.value.field == "HEADRACE_COMPUTE"
     assert "HEADRACE_STORE" in refused.value.message
     assert "HEADRACE_DATABASE" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "compute", ["local:", "inline:", "tcp://127.0.0.1:8786", "tls://[::1]:8786", "slurm:?shared=yes"]
+)
+def test_workers_that_see_our_files_may_use_them(compute: str, tmp_path: Path) -> None:
+    """On this machine, and in SLURM jobs of which the operator says so, store and database may be files."""
+    wiring.require_reach(load_settings(home=tmp_path, compute=compute))
+
+
+@pytest.mark.parametrize("host", ["compute.example.org", "10.1.2.3", "127.0.0.1.example.org", "0.0.0.0"])
+def test_a_scheduler_that_strangers_reach_needs_tls(host: str, tmp_path: Path) -> None:
+    """Beyond this machine Dask is spoken to over TLS, or where the operator trusts the network."""
+    wiring.require_trust(f"tls://{host}:8786", load_settings(home=tmp_path))
+    wiring.require_trust(f"tcp://{host}:8786", load_settings(home=tmp_path, trusted_network=True))
+    with pytest.raises(Misconfigured, match="could run code") as refused:
+        wiring.require_trust(f"tcp://{host}:8786", load_settings(home=tmp_path))
+    assert "HEADRACE_TRUSTED_NETWORK" in refused.value.remedy
 
 
 def test_paths_in_urls_may_hold_anything(tmp_path: Path) -> None:
