@@ -32,8 +32,8 @@ lint: .venv/.test ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: .venv/.test .venv/.versitygw ## run every benchmark in loadtests/
-	@for bench in loadtests/bench_*.py; do $(BIN)/python -m "loadtests.$$(basename "$$bench" .py)"; done
+bench: .venv/.test ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else
+	@$(BIN)/python -m loadtests.bench --keep
 
 screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
 	@$(BIN)/python -m infra.screenshots

@@ -4,17 +4,20 @@ writes."""
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from loadtests import machine
 
-_DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value. `better` is `lower` or `higher`, `how` the command and what it measured."""
+    """A measured value. `better` is `lower` or `higher`, `cache` the state of the page cache, `how` what was measured,
+    `beside` what else the same run measured: peers, or what a quotient is made of."""
 
     name: str
     value: float
@@ -22,55 +25,74 @@ class Figure:
     goal: float
     better: str
     how: str
+    cache: str = "cold"
+    digests: str = "none"
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def met(self) -> bool:
         return self.value <= self.goal if self.better == "lower" else self.value >= self.goal
 
 
-def show(figures: list[Figure]) -> None:
-    """Print them with the machine."""
-    print("machine:", ", ".join(f"{name} {value}" for name, value in machine.describe().items()))
-    for one in figures:
-        sign = "≤" if one.better == "lower" else "≥"
-        verdict = "met" if one.met else "MISSED"
-        print(f"{one.name:58} {one.value:10,.2f} {one.unit:10} goal {sign} {one.goal:g}  {verdict}")
+def show(one: Figure) -> None:
+    """Print it."""
+    sign = "≤" if one.better == "lower" else "≥"
+    verdict = "met" if one.met else "MISSED"
+    print(f"{one.name:58} {one.value:10,.2f} {one.unit:10} goal {sign} {one.goal:g}  {verdict}")
+    if one.beside:
+        print("   ", _listed(one.beside))
 
 
-def keep(figures: list[Figure]) -> None:
-    """Put the figures into docs/performance.json, in the place of older ones of the same names."""
-    path = _DOCS / "performance.json"
+def keep(figures: Iterable[Figure], folder: Path = DOCS) -> None:
+    """Put the figures into performance.json and .md in `folder`, in the place of older ones of the same names; each
+    row says by itself on which machine and of which commit it was taken."""
+    path = folder / "performance.json"
     known = json.loads(path.read_text()) if path.exists() else {"figures": []}
-    rows = {row["name"]: row for row in known["figures"]}
+    rows: dict[str, dict[str, Any]] = {row["name"]: row for row in known["figures"]}
+    taken = {"machine": machine.describe(), "commit": machine.commit()}
     for one in figures:
-        rows[one.name] = {
-            **asdict(one),
-            "value": round(one.value, 3),
-            "met": one.met,
-            "commit": machine.commit(),
-        }
-    document = {"machine": machine.describe(), "commit": machine.commit(), "figures": list(rows.values())}
+        rows[one.name] = {**asdict(one), "value": round(one.value, 3), "met": one.met, **taken}
+    document = {"figures": list(rows.values())}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    (_DOCS / "performance.md").write_text(_markdown(document))
+    (folder / "performance.md").write_text(_markdown(list(rows.values())))
 
 
-def _markdown(document: dict[str, object]) -> str:
-    rows = document["figures"]
-    assert isinstance(rows, list)
-    about = ", ".join(f"{name} {value}" for name, value in machine.describe().items())
+def _markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Performance",
         "",
-        "Written by the benchmarks in `loadtests/`, never by hand. Absolute figures are one",
-        f"machine's; trust ratios. {about}.",
+        "Written by `python -m loadtests.bench --keep`, never by hand. Absolute figures are one",
+        "machine's; trust ratios.",
         "",
+        "| figure | value | goal | | how | page cache | digests | in the same run | machine | commit |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        *map(_row, rows),
     ]
-    lines += ["| figure | value | goal | | how | commit |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        sign = "≤" if row["better"] == "lower" else "≥"
-        met = "met" if row["met"] else "**missed**"
-        lines.append(
-            f"| {row['name']} | {row['value']:,} {row['unit']} | {sign} {row['goal']:g} | {met} |"
-            f" {row['how']} | `{row['commit']}` |"
-        )
     return "\n".join(lines) + "\n"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    sign = "≤" if row["better"] == "lower" else "≥"
+    met = "met" if row["met"] else "**missed**"
+    cells = (
+        row["name"],
+        f"{row['value']:,} {row['unit']}",
+        f"{sign} {row['goal']:g}",
+        met,
+        row["how"],
+        row["cache"],
+        row["digests"],
+        _listed(row["beside"]),
+        _machine(row["machine"]),
+        f"`{row['commit']}`",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _machine(known: Mapping[str, Any]) -> str:
+    sha = "with" if known["sha_extensions"] else "without"
+    return f"{known['cpu']}, {known['cores']} cores {sha} SHA extensions, {known['openssl']}"
+
+
+def _listed(beside: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in beside.items())

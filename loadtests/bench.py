@@ -1,0 +1,361 @@
+"""Every figure that Headrace promises, and what it is compared with, measured in the same run.
+
+    python -m loadtests.bench [--only NAME ...] [--short] [--folder DIR] [--keep]
+
+What is ingested goes through `headrace ingest`: the flow, worker processes, every step and durability on. `--short`
+takes small sizes: a few minutes that show that everything runs, whose figures mean little. `--keep` writes
+docs/performance.json and docs/performance.md. Nothing else should run meanwhile.
+
+Nothing is deleted before the end but a few large files: for minutes after thousands of files were deleted, ext4 leads
+each new one past the inodes that they had, and small files would pay for the benchmark itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.local.buckets import make_bucket
+from infra.local.seaweedfs import seaweedfs
+from infra.local.service import running
+from loadtests import bare, machine, workers
+from loadtests.figures import Figure, keep, show
+from loadtests.running import Memory, ingest
+from loadtests.sources import make_cold, make_large, make_small
+from pipeline.flows.server import standing_server
+from pipeline.settings import StoreLocation
+
+_KEYS = ("benchmark", "benchmark-of-this-machine")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: large files and MiB of each, small files, records, GiB of generated files, MiB of large
+    parts, files of a survey."""
+
+    large: tuple[int, int] = (8, 1024)
+    small: int = 5_000
+    records: int = 2_000
+    generated_gib: tuple[float, ...] = (1, 30)
+    part_mib: int = 512
+    surveyed: int = 1_000_000
+    rounds: int = 3
+
+
+SHORT = Sizes((2, 128), 500, 100, (0.25, 1), 64, 20_000, 1)
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run: its folder and sizes, the servers that were needed so far, the memory of the ingests so far."""
+
+    folder: Path
+    sizes: Sizes
+    stack: ExitStack
+    memory: Memory = field(default_factory=Memory)
+    _bucket: bare.Bucket | None = None
+    _made: int = 0
+
+    def new(self, name: str) -> Path:
+        """A path that nothing has yet."""
+        self._made += 1
+        return self.folder / f"{name}-{self._made}"
+
+    def large(self) -> Path:
+        """The large files, made once."""
+        folder = self.folder / "large"
+        if not folder.exists():
+            make_large(folder, *self.sizes.large)
+        return folder
+
+    def small(self) -> Path:
+        """The small files, made once."""
+        folder = self.folder / "small"
+        if not folder.exists():
+            make_small(folder, self.sizes.small, 50)
+        return folder
+
+    def bucket(self) -> bare.Bucket:
+        """A bucket on a SeaweedFS that runs from now on to the end, with keys to it in the environment."""
+        if self._bucket is None:
+            service = seaweedfs(self.new("seaweedfs"), *_KEYS)
+            endpoint = self.stack.enter_context(running(service, self.folder / "seaweedfs.log"))
+            self.stack.enter_context(_environment(AWS_ACCESS_KEY_ID=_KEYS[0], AWS_SECRET_ACCESS_KEY=_KEYS[1]))
+            make_bucket(endpoint, "bench", *_KEYS)
+            self._bucket = bare.Bucket(endpoint, "bench")
+        return self._bucket
+
+    def location(self) -> StoreLocation:
+        """A place of its own in the bucket."""
+        bucket = self.bucket()
+        return StoreLocation(
+            f"s3://{bucket.name}/{self.new('store').name}",
+            bucket.endpoint,
+            s3_path_style=True,
+            s3_trusted_network=True,
+        )
+
+    def ingest(
+        self, source: Path, location: StoreLocation | None = None, *, home: Path | None = None
+    ) -> dict[str, float]:
+        """Ingest the source, cold, into a new instance with its own store or one at the location; seconds by stage."""
+        make_cold(source)
+        return ingest(
+            source, home or self.new("home"), self.memory, _settings(location) if location else None
+        )
+
+
+def _settings(location: StoreLocation) -> Mapping[str, str]:
+    return {
+        "HEADRACE_STORE": location.url,
+        "HEADRACE_S3_ENDPOINT": location.s3_endpoint,
+        "HEADRACE_S3_PATH_STYLE": "true",
+        "HEADRACE_S3_TRUSTED_NETWORK": "true",
+    }
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+# ---------------------------------------------------------------- large files
+
+
+def large_local(bench: Bench) -> Iterator[Figure]:
+    """Both in turn, several rounds: the median of the quotients."""
+    source, quotients, said = bench.large(), list[float](), dict[str, str]()
+    for number in range(bench.sizes.rounds):
+        make_cold(source)
+        target, home = bench.new("bare"), bench.new("home")
+        loop = bare.loop(_files(source), target, _cores())
+        _remove(target)
+        ours = bench.ingest(source, home=home)["total"]
+        _remove(home)
+        quotients.append(ours / loop)
+        said[f"round {number + 1}"] = f"bare loop {loop:.1f} s, ingest {ours:.1f} s"
+    yield Figure(
+        "large files: ingest ÷ bare loop",
+        statistics.median(quotients),
+        "ratio",
+        1.25,
+        "lower",
+        f"{_large(bench)}; median of {bench.sizes.rounds} rounds",
+        digests=bare.DIGESTS,
+        beside=said,
+    )
+
+
+def large_s3(bench: Bench) -> Iterator[Figure]:
+    """The server is on the same cores, for all alike."""
+    source = bench.large()
+    make_cold(source)
+    peers = bare.uploads(_files(source), bench.bucket(), _cores())
+    ours = bench.ingest(source, bench.location())["total"]
+    yield Figure(
+        "large files to S3: ingest ÷ fastest bare uploader",
+        ours / min(peers.values()),
+        "ratio",
+        1.2,
+        "lower",
+        f"{_large(bench)}; SeaweedFS on the same cores; uploaders with the same digests beside them",
+        digests=bare.DIGESTS,
+        beside={"ingest": f"{ours:.1f} s", **{name: f"{seconds:.1f} s" for name, seconds in peers.items()}},
+    )
+
+
+def _large(bench: Bench) -> str:
+    number, mib = bench.sizes.large
+    return f"{number} files of {mib:,} MiB"
+
+
+# ---------------------------------------------------------------- small files, records
+
+
+def small_local(bench: Bench) -> Iterator[Figure]:
+    yield _small(bench, "small files: all steps, durable", 800, bench.ingest(bench.small()))
+
+
+def small_s3(bench: Bench) -> Iterator[Figure]:
+    name = "small files to S3: all steps, durable"
+    yield _small(bench, name, 300, bench.ingest(bench.small(), bench.location()))
+
+
+def _small(bench: Bench, name: str, goal: float, seconds: Mapping[str, float]) -> Figure:
+    return Figure(
+        name,
+        bench.sizes.small / seconds["total"],
+        "files/s",
+        goal,
+        "higher",
+        f"{bench.sizes.small:,} files of 4-64 KiB in records of 50, survey to announcement, {_cores()} cores",
+        digests=f"{bare.DIGESTS}, xxh3-128",
+        beside={stage: f"{value:.1f} s" for stage, value in seconds.items()},
+    )
+
+
+def records(bench: Bench) -> Iterator[Figure]:
+    """From the last file in custody to the last record announced."""
+    source = bench.new("records")
+    make_small(source, bench.sizes.records, 1)
+    seconds = bench.ingest(source)
+    yield Figure(
+        "bulk publication",
+        bench.sizes.records / seconds["publish"],
+        "records/s",
+        100,
+        "higher",
+        f"{bench.sizes.records:,} records of one file: seal, publish, preserve, register, index, announce",
+        digests=f"{bare.DIGESTS}, xxh3-128",
+        beside={stage: f"{value:.1f} s" for stage, value in seconds.items()},
+    )
+
+
+# ---------------------------------------------------------------- workers
+
+
+def two_workers(bench: Bench) -> Iterator[Figure]:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    if len(cores) < 2:
+        raise SystemExit("two workers want two cores")
+    units = workers.units(bench.small())
+    make_cold(bench.small())
+    one = workers.seconds(units, bench.new("one"), cores[:1])
+    make_cold(bench.small())
+    two = workers.seconds(units, bench.new("two"), cores)
+    yield Figure(
+        "two workers ÷ one, each pinned to one core",
+        one / two,
+        "ratio",
+        1.8,
+        "higher",
+        f"{bench.sizes.small:,} files of 4-64 KiB into custody in one local store, without the flow",
+        digests=bare.DIGESTS,
+        beside={"one": f"{one:.1f} s", "two": f"{two:.1f} s"},
+    )
+
+
+def worker_memory(bench: Bench) -> Iterator[Figure]:
+    how = "a file of zeros through one worker into a local store that keeps nothing"
+    for gib in bench.sizes.generated_gib:
+        value = workers.peak_of_generated(bench.new("generated"), int(gib * (1 << 30)))
+        yield _peak(f"peak memory of a worker: a file of {gib:g} GiB", value, how)
+    part = bench.sizes.part_mib
+    value = workers.peak_of_large_parts(bench.new("parts"), 3 * part << 20, part << 20, bench.location())
+    yield _peak(
+        f"peak memory of a worker: parts of {part} MiB to S3", value, f"a file of {3 * part:,} MiB of zeros"
+    )
+
+
+def ingest_memory(bench: Bench) -> Iterator[Figure]:
+    if not bench.memory.flow:
+        bench.ingest(bench.small())
+    how = "VmHWM in all ingests of this run"
+    yield _peak("peak memory of a worker", bench.memory.worker, how)
+    yield _peak("peak memory of the flow process", bench.memory.flow, how, goal=500)
+
+
+def flow_memory(bench: Bench) -> Iterator[Figure]:
+    command = [sys.executable, "-m", "loadtests.bench_survey", "--files", str(bench.sizes.surveyed)]
+    answer = subprocess.run(
+        [*command, "--folder", str(bench.folder)], stdout=subprocess.PIPE, text=True, check=False
+    )
+    found = json.loads(answer.stdout)
+    yield Figure(
+        f"peak memory of the flow process: {bench.sizes.surveyed:,} files",
+        found["peak_rss_mb_after_plan"],
+        "MB",
+        500,
+        "lower",
+        "survey and plan, by a process that has loaded what the flow has",
+        cache="warm",
+        beside={
+            "survey": f"{found['survey_seconds']} s",
+            "plan": f"{found['plan_seconds']} s",
+            "after the survey": f"{found['peak_rss_mb_after_survey']} MB",
+        },
+    )
+
+
+def _peak(name: str, value: float, how: str, *, goal: float = 300) -> Figure:
+    return Figure(name, value, "MB", goal, "lower", how, cache="any", digests=bare.DIGESTS)
+
+
+# ---------------------------------------------------------------- the run
+
+
+FIGURES: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
+    "small-local": small_local,
+    "small-s3": small_s3,
+    "records": records,
+    "two-workers": two_workers,
+    "large-local": large_local,
+    "large-s3": large_s3,
+    "worker-memory": worker_memory,
+    "ingest-memory": ingest_memory,
+    "flow-memory": flow_memory,
+}
+
+
+def measure(names: list[str], sizes: Sizes, folder: Path) -> Iterator[Figure]:
+    """The figures of these names, as they are taken, in the order in which they disturb each other least."""
+    with ExitStack() as stack:
+        server = stack.enter_context(standing_server(folder / "prefect"))
+        stack.enter_context(_environment(PREFECT_API_URL=server.api_url))
+        bench = Bench(folder, sizes, stack)
+        for name, take in FIGURES.items():
+            if name in names:
+                yield from take(bench)
+
+
+def _files(source: Path) -> list[Path]:
+    return sorted(source.rglob("*.bin"))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _remove(folder: Path) -> None:
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    os.sync()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES), metavar="NAME")
+    parser.add_argument("--short", action="store_true", help="small sizes")
+    parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
+    parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
+    options = parser.parse_args()
+    if options.keep and options.short:
+        parser.error("figures of --short are not worth keeping")
+    print("machine:", ", ".join(f"{name} {value}" for name, value in machine.describe().items()))
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
+        for one in measure(options.only, SHORT if options.short else Sizes(), Path(folder)):
+            show(one)
+            if options.keep:
+                keep([one])
+
+
+if __name__ == "__main__":
+    main()
