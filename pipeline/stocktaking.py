@@ -7,6 +7,7 @@ that were listed already; only what is found in two comparisons, one after the o
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -59,7 +60,9 @@ FROM expected JOIN seen USING (key) WHERE expected.size <> seen.size
 """
 _UNEXPECTED = """
 SELECT key, size, since FROM seen WHERE NOT EXISTS (SELECT 1 FROM expected WHERE expected.key = seen.key)
+ORDER BY key
 """
+_SHELTERED = "SELECT 1 FROM shelter WHERE prefix IN (SELECT value FROM json_each(?))"
 
 
 class FindingKind(StrEnum):
@@ -250,13 +253,19 @@ class _Look:
     def _find(self) -> None:
         self._find_missing()
         self._database.execute(_OTHER_SIZE)
-        for key, size, since in self._database.execute(_UNEXPECTED):
-            if not self._is_sheltered(key):
-                self._note(StorageFinding(FindingKind.ORPHAN, key, size=size), since)
+        self._find_orphans()
         for batch in _batches(self._services.store.open_uploads()):
             for one in _unwanted(self._services, batch):
                 found = StorageFinding(FindingKind.OPEN_UPLOAD, one.key, one.upload_id)
                 self._note(found, codec.time_to_json(one.begun))
+
+    def _find_orphans(self) -> None:
+        """By folder, for what is sheltered is so for all keys that lie together."""
+        rows = self._database.execute(_UNEXPECTED)
+        for folder, together in itertools.groupby(rows, key=lambda row: row[0].rpartition("/")[0]):
+            if not self._is_sheltered(folder):
+                for key, size, since in together:
+                    self._note(StorageFinding(FindingKind.ORPHAN, key, size=size), since)
 
     def _find_missing(self) -> None:
         for key, size, owner, elsewhere in self._database.execute(_ABSENT):
@@ -278,11 +287,9 @@ class _Look:
         found = self._database.execute("SELECT 1 FROM seen WHERE key = ? AND size = ?", (key, size))
         return found.fetchone() is not None
 
-    def _is_sheltered(self, key: str) -> bool:
-        return any(
-            self._database.execute("SELECT 1 FROM shelter WHERE prefix = ?", (prefix,)).fetchone()
-            for prefix in keys_above(key)
-        )
+    def _is_sheltered(self, folder: str) -> bool:
+        prefixes = json.dumps([folder, *keys_above(folder)])
+        return self._database.execute(_SHELTERED, (prefixes,)).fetchone() is not None
 
     def _note(self, one: StorageFinding, since: str = "") -> None:
         self._database.execute(
