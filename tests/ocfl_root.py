@@ -38,7 +38,8 @@ def fetched(store: ObjectStore, folder: Path) -> Path:
     for one in store.list(layout.ROOT):
         path = folder / one.key
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"".join(store.read(one.key)))
+        with path.open("wb") as file:
+            file.writelines(store.read(one.key))
     return folder / layout.ROOT
 
 

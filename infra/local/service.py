@@ -60,6 +60,17 @@ def running(
     Raises `ServiceError` when it is not healthy after `start_seconds`, and after the block when it died
     meanwhile or had to be killed. Whatever happens, none of its processes is left.
     """
+    with launched(service, log, start_seconds=start_seconds, stop_seconds=stop_seconds) as process:
+        yield service.url
+        if process.poll() is not None:
+            raise _failed(service, f"died with status {process.returncode} while in use", log)
+
+
+@contextmanager
+def launched(
+    service: Service, log: Path, *, start_seconds: float = 60, stop_seconds: float = 30
+) -> Iterator[subprocess.Popen[bytes]]:
+    """As `running`, for who wants the service's process, to kill it for instance: that it died is no error."""
     with log.open("ab") as output:
         # A session of its own: Ctrl-C reaches the tests, which then stop the service in order.
         process = subprocess.Popen(
@@ -72,9 +83,7 @@ def running(
         )
     try:
         _await_health(service, process, log, time.monotonic() + start_seconds)
-        yield service.url
-        if process.poll() is not None:
-            raise _failed(service, f"died with status {process.returncode} while in use", log)
+        yield process
     finally:
         _stop(service, process, log, stop_seconds)
 
