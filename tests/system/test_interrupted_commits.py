@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import preservation
 from pipeline.errors import Unavailable
 from pipeline.model import JsonObject, Record
 from pipeline.ports import StoreTraits
@@ -229,6 +231,30 @@ def test_one_who_lost_the_lease_harms_nothing(archive: Unpreserved) -> None:
         if not is_overtaken:
             break
     assert taken_at > 2
+
+
+def test_the_lease_is_kept_however_long_a_step_takes(
+    archive: Unpreserved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of terabytes takes hours: all the while nobody else may write to the object."""
+    monkeypatch.setattr(preservation, "_MINUTE", 0.005)
+    record = archive.publish(files=FILES, was_held=True)
+    renewals: list[None] = []
+    refused = []
+
+    def take_long(done: int) -> None:
+        if done == 2:
+            for _ in range(4):
+                archive.clock.move(minutes=4)
+                # The next one may have read the clock before.
+                seen = len(renewals)
+                while len(renewals) < seen + 2:
+                    time.sleep(0.005)
+            refused.append(preserve(archive.services, [record.id]))
+
+    slow = with_store(archive.services, take_long)
+    assert preserve(slow, [record.id], on_round=lambda: renewals.append(None)) == {}
+    assert [one[record.id].retryable for one in refused] == [True]
 
 
 # ---------------------------------------------------------------- the same everywhere
