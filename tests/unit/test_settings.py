@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Misconfigured
-from pipeline.settings import Settings, describe_settings, load_settings, redacted
+from pipeline.settings import Settings, StoreLocation, describe_settings, load_settings, redacted
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,18 @@ def test_the_base_url_has_no_final_slash() -> None:
         load_settings(base_url="https://archive.example.org/data/").base_url
         == "https://archive.example.org/data"
     )
+
+
+def test_what_travels_to_workers_says_where_the_store_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how it is spoken to; keys of S3 are no settings."""
+    monkeypatch.setenv("HEADRACE_STORE", "s3://bucket/prefix")
+    monkeypatch.setenv("HEADRACE_S3_ENDPOINT", "https://s3.example.org")
+    monkeypatch.setenv("HEADRACE_S3_REGION", "eu-central-1")
+    monkeypatch.setenv("HEADRACE_S3_PATH_STYLE", "true")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    location = load_settings().store_location()
+    assert location == StoreLocation("s3://bucket/prefix", "https://s3.example.org", "eu-central-1", True)
+    assert "secret" not in repr(location)
 
 
 def test_settings_do_not_change() -> None:

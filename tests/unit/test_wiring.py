@@ -62,6 +62,14 @@ def test_a_scheduler_that_strangers_reach_needs_tls(host: str, tmp_path: Path) -
     assert "HEADRACE_TRUSTED_NETWORK" in refused.value.remedy
 
 
+def test_a_store_on_s3_wants_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment; the message says which."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with pytest.raises(Misconfigured) as refused:
+        wiring.open_store(StoreLocation("s3://bucket/prefix"))
+    assert refused.value.field == "AWS_ACCESS_KEY_ID"
+
+
 def test_paths_in_urls_may_hold_anything(tmp_path: Path) -> None:
     """What cannot stand in a URL as it is stands there quoted."""
     folder = tmp_path / "a b%c"

@@ -111,6 +111,8 @@ class Bucket:
             self._refuses(replace(target, headers=condition), _PROBED)
             for condition in ({"if-none-match": "*"}, {"if-match": f'"{"0" * 32}"'})
         )
+        # A server that went away meanwhile has refused everything: that is no finding.
+        self.wire.put(target, _PROBED, None)
         return Abilities(checksum, trailers, heeded)
 
     def _discerns(self, target: Target, checksum: Checksum, *, trailers: bool) -> bool:

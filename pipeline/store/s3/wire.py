@@ -152,11 +152,12 @@ class TrailerAuth(S3SigV4Auth):
 
 def _chunked(blocks: Iterable[memoryview], trailer: Trailer) -> Iterator[bytes | memoryview]:
     """S3's own chunks inside a body of known length (API reference, "aws-chunked")."""
+    end = b""
     for block in blocks:
-        yield b"%x\r\n" % len(block)
+        yield b"%b%x\r\n" % (end, len(block))
         yield block
-        yield b"\r\n"
-    yield trailer.line(trailer.value())
+        end = b"\r\n"
+    yield end + trailer.line(trailer.value())
 
 
 def _chunked_length(size: int) -> int:
