@@ -15,7 +15,7 @@ VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo test lint bench screenshots services pins clean
+.PHONY: help setup demo test chaos lint bench screenshots services pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: setup ## ingest the sample collection and show what became of it (a second
 
 test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last line is pytest's summary
 	@$(BIN)/python -m pytest
+
+chaos: .venv/.test ## ingest 4 GiB while 20 processes are killed one after the other; half an hour
+	@$(BIN)/python -m pytest -m chaos
 
 lint: .venv/.test ## ruff and mypy
 	@$(BIN)/ruff check .

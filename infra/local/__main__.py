@@ -10,12 +10,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
 from infra.local.buckets import make_bucket
 from infra.local.clamd import clamd
+from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.opensearch import PORTS as OPENSEARCH_PORTS
 from infra.local.opensearch import opensearch
 from infra.local.postgres import postgres
@@ -23,6 +24,7 @@ from infra.local.prefect import prefect
 from infra.local.seaweedfs import PORTS as SEAWEEDFS_PORTS
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import Service, ServiceError, running
+from infra.local.slurm import slurm
 from infra.local.versitygw import versitygw
 from pipeline.loopback import is_bindable, remembered_port
 
@@ -165,6 +167,27 @@ def _with_bucket(prepare: Callable[..., Service]) -> Callable[[Path, int], Abstr
     return runs
 
 
+@contextmanager
+def _dask(folder: Path, port: int) -> Iterator[str]:
+    with (
+        running(dask_scheduler(port=port), folder / "log") as url,
+        # Workers on other machines have the store's keys in their environment.
+        running(_with_keys(dask_workers(folder, url)), folder / "log", start_seconds=START_SECONDS),
+    ):
+        yield url
+
+
+def _with_keys(workers: Service) -> Service:
+    keys = {"AWS_ACCESS_KEY_ID": _KEYS[0], "AWS_SECRET_ACCESS_KEY": _KEYS[1]}
+    return replace(workers, environment={**workers.environment, **keys})
+
+
+@contextmanager
+def _slurm(folder: Path, port: int) -> Iterator[str]:  # noqa: ARG001 - its daemons choose theirs
+    with slurm(folder) as configuration:
+        yield configuration
+
+
 def _store(url: str) -> Mapping[str, str]:
     return {
         "HEADRACE_STORE": f"s3://{_BUCKET}",
@@ -185,6 +208,12 @@ OFFERS: Mapping[str, Offer] = {
     "opensearch": Offer(
         "OpenSearch, one node (fetched at its first start)", _alone(opensearch), ports=OPENSEARCH_PORTS
     ),
+    "slurm": Offer(
+        "SLURM on this machine, as root (Debian's slurm-wlm and munge)",
+        _slurm,
+        lambda url: {"SLURM_CONF": url, "HEADRACE_COMPUTE": "slurm:?queue=main"},
+    ),
+    "dask": Offer("a Dask scheduler with two workers", _dask, lambda url: {"HEADRACE_COMPUTE": url}),
     "prefect": Offer("a Prefect server", _alone(prefect), lambda url: {"PREFECT_API_URL": url}),
 }
 """By name, in the order in which they start; a later one's environment wins over an earlier one's."""
