@@ -46,8 +46,26 @@ _TICK = 0.2  # seconds between two ticks
 _COUNT_SLOTS = 1.0  # seconds between looks at how many workers there are
 _ANSWER_TIMEOUT = 30  # seconds in which a scheduler or worker that is there answers
 
-_Event: TypeAlias = tuple[int, str | None]
-"""The number of a unit that is out, and its note; None: it has come back."""
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The unit of that number, which is out, has told something."""
+
+    number: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """It has come back, with its result, its own error, or what it was lost by."""
+
+    number: int
+    result: Any = None
+    error: Exception | None = None
+    lost: BaseException | None = None
+
+
+_Event: TypeAlias = _Told | _Back
 
 
 class DaskCompute:
@@ -136,7 +154,7 @@ class DaskCompute:
         """Called in the client's own thread."""
         call, number, note = event[1]
         if (events := self._calls.get(call)) is not None:
-            events.put((number, note))
+            events.put(_Told(number, note))
 
 
 @dataclass(slots=True)
@@ -175,16 +193,16 @@ class _Flights(Generic[U, R]):
     def land(self, on_note: Callable[[Note], None]) -> UnitResult[U, R] | None:
         """The result of a unit that has come back; None where there is none yet, or the unit has to go out again."""
         try:
-            number, note = self._events.get(timeout=_TICK)
+            event = self._events.get(timeout=_TICK)
         except Empty:
             if self._client.status != "running":
                 raise _scheduler_lost() from None
             return None
-        if note is None:
-            return self._landed(self._pending.pop(number))
-        if number in self._pending:
-            self._pending[number].deaths = 0
-        on_note(json.loads(note))
+        if isinstance(event, _Back):
+            return self._landed(self._pending.pop(event.number), event)
+        if event.number in self._pending:
+            self._pending[event.number].deaths = 0
+        on_note(json.loads(event.note))
         return None
 
     def cancel(self) -> None:
@@ -193,24 +211,15 @@ class _Flights(Generic[U, R]):
             self._client.cancel([flight.future for flight in self._pending.values()])
         self._pending.clear()
 
-    def _landed(self, flight: _Flight[U]) -> UnitResult[U, R] | None:
-        try:
-            return UnitResult(flight.unit, flight.future.result(timeout=_ANSWER_TIMEOUT))
-        except (KilledWorker, FutureCancelledError) as lost:
-            return self._send_again(flight, lost)
-        except Exception as error:
-            if flight.future.status == "error":
-                return UnitResult(flight.unit, None, error)
-            return self._send_again(flight, error)  # its worker died with the result
-        finally:
-            flight.future.release()
-
-    def _send_again(self, flight: _Flight[U], lost: Exception) -> UnitResult[U, R] | None:
-        reason = getattr(lost, "reason", "")
+    def _landed(self, flight: _Flight[U], back: _Back) -> UnitResult[U, R] | None:
+        flight.future.release()
+        if back.lost is None:
+            return UnitResult(flight.unit, back.result, back.error)
+        reason = getattr(back.lost, "reason", "")
         if reason == "scheduler-connection-lost" or self._client.status != "running":
-            raise _scheduler_lost() from lost
+            raise _scheduler_lost() from back.lost
         if flight.deaths + 1 >= ATTEMPTS:
-            return UnitResult(flight.unit, None, _given_up(lost))
+            return UnitResult(flight.unit, None, _given_up(back.lost))
         self._submit(self._renew(flight.unit), flight.deaths + 1)
         return None
 
@@ -221,7 +230,19 @@ class _Flights(Generic[U, R]):
         except ClosedClientError as error:
             raise _scheduler_lost() from error
         self._pending[number] = _Flight(unit, future, deaths)
-        future.add_done_callback(lambda _: self._events.put((number, None)))
+        future.add_done_callback(lambda done: self._events.put(_fetched(number, done)))
+
+
+def _fetched(number: int, future: Future[Any]) -> _Back:
+    """Called in a thread of Dask's, so that no result waits on its worker, which may die, until the caller has time."""
+    try:
+        return _Back(number, future.result(timeout=_ANSWER_TIMEOUT))
+    except (KilledWorker, FutureCancelledError) as lost:
+        return _Back(number, lost=lost)
+    except Exception as error:
+        if future.status == "error":
+            return _Back(number, error=error)
+        return _Back(number, lost=error)  # its worker died with the result
 
 
 class _Rhythm:
@@ -265,7 +286,7 @@ def _scheduler_lost() -> Unavailable:
     return Unavailable("the Dask scheduler went away", remedy="run the same command again")
 
 
-def _given_up(error: Exception) -> Unavailable:
+def _given_up(error: BaseException) -> Unavailable:
     if isinstance(error, KilledWorker):
         return Unavailable(
             "every worker that ran this unit died",

@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import dask
 import pytest
-from distributed import Client
+from distributed import Client, Security
 
 from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.service import running
@@ -54,7 +55,8 @@ def again(unit: Unit) -> Unit:
 
 
 def test_a_killed_worker_only_costs_time(mortal: Compute, tmp_path: Path) -> None:
-    """A unit whose worker is killed while it runs goes out again, renewed, and every unit comes back exactly once."""
+    """A unit whose worker is killed while it runs goes out again, renewed, as may one whose result was still there;
+    every unit comes back exactly once."""
     units = [Unit(number, str(tmp_path)) for number in range(20)]
     results = list(mortal.map_unordered(be_killed_once, units, in_flight=8, renew=again))
     assert (tmp_path / "killed").exists()
@@ -62,7 +64,7 @@ def test_a_killed_worker_only_costs_time(mortal: Compute, tmp_path: Path) -> Non
     attempts = {r.unit.number: (r.unit.attempt, r.result) for r in results}
     assert len(results) == len(attempts) == 20
     assert attempts.pop(3) == (2, 2)
-    assert set(attempts.values()) == {(1, 1)}
+    assert set(attempts.values()) <= {(1, 1), (2, 2)}
 
 
 def test_workers_killed_from_outside_only_cost_time(tmp_path: Path) -> None:
@@ -201,6 +203,48 @@ def test_workers_come_back_when_their_scheduler_does(tmp_path: Path) -> None:
         assert workers.wait(30) == 0
     assert len(pids[0]) == len(pids[1]) == 2
     wait_until(lambda: not any(alive(pid) for pid in pids[0] | pids[1] if pid), 5)
+
+
+# ------------------------------------------------------------ over TLS
+
+
+def test_scheduler_and_workers_speak_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With certificates in Dask's own configuration scheduler, workers and we speak TLS; whoever has a certificate of
+    another authority, or none, is not let in."""
+    ours, strangers = certificates(tmp_path / "ours"), certificates(tmp_path / "strangers")
+    for name, value in ours.items():
+        monkeypatch.setenv(f"DASK_{name.replace('.', '__').replace('-', '_').upper()}", value)
+    with (
+        dask.config.set(ours),
+        running(dask_scheduler(tls=True), tmp_path / "scheduler.log") as address,
+        running(dask_workers(tmp_path, address), tmp_path / "workers.log"),
+    ):
+        assert address.startswith("tls://")
+        with closing(open_compute(address, tmp_path)) as compute:
+            results = [r.result for r in compute.map_unordered(square, range(10), in_flight=4)]
+        assert sorted(results) == [number * number for number in range(10)]
+        monkeypatch.setattr("pipeline.compute.dask.CONNECT_TIMEOUT", 2)
+        for place in (address, address.replace("tls://", "tcp://")):
+            with (
+                dask.config.set(strangers),
+                pytest.raises(Unavailable, match="does not answer"),
+            ):
+                open_compute(place, tmp_path)
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Certificates of an authority of their own, as Dask's configuration."""
+    folder.mkdir()
+    made = Security.temporary()
+    files = {"ca-file": made.tls_ca_file, "cert": made.tls_client_cert, "key": made.tls_client_key}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    roles = {
+        f"distributed.comm.tls.{role}.{name}": str(folder / name)
+        for role in ("scheduler", "worker", "client")
+        for name in ("cert", "key")
+    }
+    return {"distributed.comm.tls.ca-file": str(folder / "ca-file"), **roles}
 
 
 # ------------------------------------------------------------ what stays behind
