@@ -1,6 +1,7 @@
-"""Folders for the files of one run, below `home/scratch`, which go with the run.
+"""Folders for the temporary files of one process, which go with it.
 
-A folder is locked for as long as its process lives: one that is not locked was left by a run that was killed.
+A folder is locked for as long as its process lives: one that is not locked was left by a process that was killed, and
+is anybody's to take away.
 """
 
 from __future__ import annotations
@@ -8,37 +9,49 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 
-_PREFIX = "survey-"
+_RUN = "survey-"
 
 
 @contextmanager
 def scratch_folder(home: Path) -> Iterator[Path]:
-    """A new folder of this process's own for as long as the block lasts."""
-    top = home / "scratch"
-    top.mkdir(parents=True, exist_ok=True)
-    while True:
-        folder = Path(mkdtemp(dir=top, prefix=_PREFIX))
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Before it was locked, another process may have taken it for a dead one's.
-        if folder.exists():
-            break
-        os.close(descriptor)
-    try:
+    """A new folder for the files of a run of the instance, for as long as the block lasts."""
+    with own_folder(home / "scratch", _RUN) as folder:
         yield folder
+
+
+def abandoned_runs(home: Path) -> Iterator[Path]:
+    """Folders of runs of the instance that died; as `abandoned_folders`."""
+    return abandoned_folders(home / "scratch", _RUN)
+
+
+@contextmanager
+def own_folder(parent: Path, prefix: str = "") -> Iterator[Path]:
+    """A new folder below `parent` for as long as the block lasts."""
+    name = f"{prefix}{uuid.uuid4().hex}"
+    unlocked = parent / f".{name}"
+    unlocked.mkdir(parents=True)
+    descriptor = os.open(unlocked, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Only now may others see it: before, they would take it for a dead process's.
+        folder = unlocked.rename(parent / name)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
 
 
-def abandoned_folders(home: Path) -> Iterator[Path]:
-    """Folders of runs that died. Each stays locked until the next is asked for, so that it can be removed."""
-    for folder in sorted((home / "scratch").glob(f"{_PREFIX}*")):
+def abandoned_folders(parent: Path, prefix: str = "") -> Iterator[Path]:
+    """Folders that a process left which died. Each is locked until the next is asked for, so that it can be taken
+    away."""
+    for folder in sorted(parent.glob(f"{prefix}[!.]*")):
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pipeline.catalogue import ledger, references
 from pipeline.ports import OpenUpload
-from pipeline.scratch import abandoned_folders
+from pipeline.scratch import abandoned_runs
 from pipeline.services import Services
 from pipeline.stocktaking import FindingKind, compare, keys_above
 
@@ -41,7 +41,7 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
             yield Leftover("object", one.key, one.size, one.since)
     if not dry_run:
         _forget_uploads(services, before)
-    for folder in abandoned_folders(services.settings.home):
+    for folder in abandoned_runs(services.settings.home):
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)
         yield Leftover("folder", str(folder), None, None)

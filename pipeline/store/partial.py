@@ -10,7 +10,6 @@ believe it to be theirs only the last can commit.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
 import shutil
@@ -18,7 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +26,7 @@ import xxhash
 from pipeline.errors import Conflict, Rejected
 from pipeline.model import Part, PartLedger
 from pipeline.ports import OpenUpload
+from pipeline.scratch import abandoned_folders, own_folder
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.transfer import (
     PartPlan,
@@ -42,40 +42,6 @@ PARTIAL = ".partial"
 _TRIES = 50
 # The writer is at most this many parts ahead of the disk: memory that waits to be written does not grow.
 _FLUSHES_AHEAD = 2
-
-
-class _OwnFolder:
-    """A folder of one open store, locked for as long as its process lives."""
-
-    def __init__(self, parent: Path) -> None:
-        parent.mkdir(parents=True, exist_ok=True)
-        _bury_the_dead(parent)
-        while True:
-            self.path = parent / uuid.uuid4().hex
-            self.path.mkdir()
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            # Before it was locked, another store may have taken it for a dead one's.
-            if self.path.exists():
-                return
-            os.close(self._descriptor)
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _bury_the_dead(parent: Path) -> None:
-    for folder in parent.iterdir():
-        with suppress(FileNotFoundError, BlockingIOError):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)
 
 
 class WholeUpload:
@@ -256,8 +222,11 @@ class PartialFiles:
         self._flushers = flushers
         self._least_part = least_part
         self._parts = top / PARTIAL / "parts"
+        self._open = ExitStack()
         with translated():
-            self._own = _OwnFolder(top / PARTIAL / "whole")
+            for folder in abandoned_folders(top / PARTIAL / "whole"):
+                shutil.rmtree(folder, ignore_errors=True)
+            self._own = self._open.enter_context(own_folder(top / PARTIAL / "whole"))
         self._numbers = itertools.count()
 
     def begin(
@@ -272,7 +241,7 @@ class PartialFiles:
             return upload or self._afresh(key, final, plan)
 
     def whole(self, final: Path) -> WholeUpload:
-        return WholeUpload(self._disk, self._own.path / str(next(self._numbers)), final)
+        return WholeUpload(self._disk, self._own / str(next(self._numbers)), final)
 
     def _resumed(self, key: str, final: Path, size: int, ledger: PartLedger) -> PartedUpload | None:
         plan = PartPlan(size, ledger.part_size)
@@ -281,7 +250,7 @@ class PartialFiles:
                 mine = found.with_name(_file_name(ledger.upload_id))
                 try:
                     self._disk.rename(found, mine)
-                    upload = self._open(mine, final, plan, os.O_WRONLY)
+                    upload = self._opened(mine, final, plan, os.O_WRONLY)
                 except FileNotFoundError:
                     return None  # another process has just taken it: the last one to begin has the key
                 upload.go_on(ledger)
@@ -295,14 +264,14 @@ class PartialFiles:
         for tries_left in reversed(range(_TRIES)):
             partial.parent.mkdir(parents=True, exist_ok=True)
             try:
-                return self._open(partial, final, plan, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+                return self._opened(partial, final, plan, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             except FileNotFoundError:
                 # Another has just taken the folder away as empty.
                 if not tries_left:
                     raise
         raise AssertionError("unreachable")
 
-    def _open(self, partial: Path, final: Path, plan: PartPlan, flags: int) -> PartedUpload:
+    def _opened(self, partial: Path, final: Path, plan: PartPlan, flags: int) -> PartedUpload:
         descriptor = os.open(partial, flags | os.O_CLOEXEC, 0o640)
         return PartedUpload(self._disk, self._flushers, self._top, partial, final, plan, descriptor)
 
@@ -329,7 +298,7 @@ class PartialFiles:
             _prune(self._parts / key)
 
     def close(self) -> None:
-        self._own.close()
+        self._open.close()
 
 
 def _file_name(upload_id: str) -> str:
