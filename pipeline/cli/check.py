@@ -19,6 +19,7 @@ from pipeline.compute.slurm import describe_partitions, parse_slurm
 from pipeline.compute.standing import standing_address
 from pipeline.errors import HeadraceError
 from pipeline.flows.server import require_authentication, running_server
+from pipeline.ingest.digests import engine
 from pipeline.ingest.units import require_room
 from pipeline.services import Services
 from pipeline.settings import Settings, describe_settings, load_settings, redacted
@@ -39,7 +40,9 @@ class Finding:
 @click.option(
     "--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning."
 )
-@click.option("--storage", is_flag=True, help="Compare the store with the catalogue, object by object, instead.")
+@click.option(
+    "--storage", is_flag=True, help="Compare the store with the catalogue, object by object, instead."
+)
 def check(as_json: bool, show_settings: bool, storage: bool) -> None:  # noqa: FBT001
     """Look at settings, database, store, index, DOIs, scanner, Prefect and workers.
 
@@ -124,6 +127,7 @@ _PARTS: tuple[tuple[str, Callable[[Services], str]], ...] = (
     ("DOIs", lambda services: services.registry.describe()),
     ("scanner", lambda services: services.scanner.describe()),
     ("effects", _effects),
+    ("digests", lambda _: engine()),
 )
 
 
