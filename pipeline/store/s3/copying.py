@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Conflict, Unavailable
 from pipeline.store.s3.bucket import Bucket
 from pipeline.store.s3.refusals import translated
 from pipeline.store.s3.uploads import PARTS_AT_ONCE, end_upload
@@ -17,7 +19,7 @@ _LEAST_PART = 512 * MIB
 def copy(bucket: Bucket, source: str, target: str, *, in_parts_from: int) -> None:
     """Copy an object; from `in_parts_from` bytes on in parts, for CopyObject takes 5 GiB at most. The target appears
     whole. Raises `Missing` where the source is."""
-    with translated(f"copy {source}"):
+    with _unchanged(source), translated(f"copy {source}"):
         found = bucket.client.head_object(Bucket=bucket.name, Key=source)
         origin = {
             "Bucket": bucket.name,
@@ -33,6 +35,14 @@ def copy(bucket: Bucket, source: str, target: str, *, in_parts_from: int) -> Non
         size = bucket.client.head_object(Bucket=bucket.name, Key=target)["ContentLength"]
     if size != found["ContentLength"]:
         raise Unavailable(f"S3 has {size:,} bytes under {target}, copied from {found['ContentLength']:,}")
+
+
+@contextmanager
+def _unchanged(source: str) -> Iterator[None]:
+    try:
+        yield
+    except Conflict:
+        raise Unavailable(f"{source} changed while S3 copied it") from None
 
 
 def _copy_in_parts(bucket: Bucket, origin: dict[str, Any], plan: PartPlan) -> None:

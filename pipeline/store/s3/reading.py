@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Conflict, Unavailable
 from pipeline.store.s3.bucket import Bucket
 from pipeline.store.s3.refusals import translated
 from pipeline.store.transfer import MIB
@@ -52,10 +52,18 @@ def _blocks(bucket: Bucket, name: str, position: int, stop: int | None) -> Itera
         yield b""
 
 
+@contextmanager
+def _unchanged(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Conflict:
+        raise Unavailable(f"{name} changed while it was read") from None
+
+
 def _answer(bucket: Bucket, name: str, start: int, stop: int | None, etag: str) -> dict[str, Any] | None:
     """None where no byte lies in the range."""
     parameters = {"Bucket": bucket.name, "Key": name}
-    with translated(f"read {name}"):
+    with _unchanged(name), translated(f"read {name}"):
         if stop is not None and stop <= start:
             bucket.client.head_object(**parameters)
             return None

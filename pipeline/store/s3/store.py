@@ -29,6 +29,7 @@ Item = TypeVar("Item")
 
 _AT_ONCE = 16
 _PAGE = 1000
+_TRIES = 3
 
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
@@ -119,20 +120,19 @@ class S3Store:
     def _swap(self, key: str, before: bytes | None, after: bytes) -> None:
         name = self._bucket.full(key)
         abilities = self._bucket.abilities()
-        # What must not be there yet is not looked for where the server looks itself.
-        found, etag = (None, "") if before is None and abilities.conditions else self._content(name)
-        if found == after:
-            return
-        if found != before:
-            raise Conflict(f"{key} is not what it was")
-        condition = {"if-none-match": "*"} if before is None else {"if-match": etag}
-        target = Target(name, headers=condition if abilities.conditions else {})
-        try:
-            self._bucket.wire.put(target, after, abilities.checksum)
-        except (Conflict, Missing):
-            # The answer to a first try may have been lost.
-            if self._content(name)[0] != after:
-                raise Conflict(f"{key} is not what it was") from None
+        for _ in range(_TRIES):
+            found, etag = self._content(name)
+            if found == after:
+                return
+            if found != before:
+                break
+            condition = {"if-none-match": "*"} if before is None else {"if-match": etag}
+            target = Target(name, headers=condition if abilities.conditions else {})
+            # Refused, it may be done nevertheless: the answer to a first try may have been lost.
+            with suppress(Conflict, Missing):
+                self._bucket.wire.put(target, after, abilities.checksum)
+                return
+        raise Conflict(f"{key} is not what it was")
 
     def _content(self, name: str) -> tuple[bytes | None, str]:
         """An object and its ETag with its quotes; None where there is none."""
