@@ -50,6 +50,7 @@ class Commit:
     """What is to be done, step by step, in this order. A step is durable before the next one is begun. What is created
     must not be there, unless it is the same."""
 
+    clear: tuple[str, ...] = ()
     put: Mapping[str, bytes] = field(default_factory=dict)
     build: Mapping[str, str] = field(default_factory=dict)
     move: Mapping[str, str] = field(default_factory=dict)
@@ -93,8 +94,8 @@ def _read(store: ObjectStore, key: str) -> bytes | None:
 
 
 def prepare(store: ObjectStore, version: Version) -> Commit:
-    """The steps to commit a version, from whatever an earlier attempt left of it; leftovers that are no part of it are
-    deleted. Raises `Corrupt` where bytes of it are gone."""
+    """The steps to commit a version, from whatever an earlier attempt left of it, beginning with what is no part of it.
+    Raises `Corrupt` where bytes of it are gone."""
     return _by_renaming(store, version) if store.traits.renames_trees else _by_copying(store, version)
 
 
@@ -109,8 +110,9 @@ def carry_out(
 ) -> None:
     """Carry out commits to different objects, as a group. What `before_step` raises ends it. Raises `Unavailable` where
     another process has written to one of the objects meanwhile."""
-    deletes = [key for one in commits for key in one.delete]
+    delete_many = partial(_delete_many, store)
     steps: Sequence[tuple[Callable[[Any], None], Any]] = (
+        (delete_many, [key for one in commits for key in one.clear]),
         (store.put_many, _merged(one.put for one in commits)),
         (store.move_many, _merged(one.build for one in commits)),
         (store.move_many, _merged(one.move for one in commits)),
@@ -119,7 +121,7 @@ def carry_out(
         (store.swap_many, _created(one.seal for one in commits)),
         (store.swap_many, _merged(one.swap for one in commits)),
         (store.put_many, _merged(one.vouch for one in commits)),
-        (partial(_delete_many, store), deletes),
+        (delete_many, [key for one in commits for key in one.delete]),
     )
     for do, what in steps:
         if what:
@@ -143,6 +145,15 @@ def _delete_many(store: ObjectStore, prefixes: Sequence[str]) -> None:
         list(pool.map(store.delete, prefixes))
 
 
+def _sizes(store: ObjectStore, prefix: str) -> dict[str, int]:
+    return {one.key: one.size for one in store.list(prefix)}
+
+
+def _require(there: Iterable[str], wanted: Iterable[str]) -> None:
+    if lost := sorted(set(wanted).difference(there)):
+        raise Corrupt(f"bytes in custody are gone from the store: {lost[0]} (and {len(lost) - 1} more)")
+
+
 # ---------------------------------------------------------------- stores that rename trees
 
 
@@ -151,12 +162,16 @@ def _by_renaming(store: ObjectStore, version: Version) -> Commit:
     object_ = layout.assembled(home)
     _unbuild(store, home, object_)
     documents = {_waiting(path, home): content for path, content in version.documents.items()}
-    _tidy(store, home, {_waiting(path, home) for path in version.data} | documents.keys(), documents.keys())
+    data = {_waiting(path, home) for path in version.data}
+    there = _sizes(store, f"{home}/content")
+    _require(there, data)
+    clear = tuple(there.keys() - data - documents.keys())
     raw = ocfl.to_bytes(version.inventory)
     name, line = ocfl.sidecar(raw, str(version.inventory["digestAlgorithm"]))
     put = {**documents, f"{home}/inventory.json": raw, f"{home}/{name}": line}
     if number > 1:
         return Commit(
+            clear=clear,
             put=put,
             move={home: f"{root}/v{number}"},
             swap={f"{root}/inventory.json": (version.before, raw)},
@@ -167,7 +182,7 @@ def _by_renaming(store: ObjectStore, version: Version) -> Commit:
         f"{object_}/inventory.json": raw,
         f"{object_}/{name}": line,
     }
-    return Commit(put=put, build={home: f"{object_}/v1"}, move={object_: root})
+    return Commit(clear=clear, put=put, build={home: f"{object_}/v1"}, move={object_: root})
 
 
 def _waiting(path: str, home: str) -> str:
@@ -180,19 +195,6 @@ def _unbuild(store: ObjectStore, home: str, object_: str) -> None:
     if any(True for _ in store.list(f"{object_}/v1")):
         store.move_many({f"{object_}/v1": home})
     store.delete(object_)
-
-
-def _tidy(store: ObjectStore, home: str, wanted: Iterable[str], written: Iterable[str]) -> None:
-    """Of what is staged keep what the version lists; what is `written` need not be there yet."""
-    there = {one.key for one in store.list(f"{home}/content")}
-    _require(there, set(wanted) - set(written))
-    for spare in there.difference(wanted):
-        store.delete(spare)
-
-
-def _require(there: Iterable[str], wanted: Iterable[str]) -> None:
-    if lost := sorted(set(wanted).difference(there)):
-        raise Corrupt(f"bytes in custody are gone from the store: {lost[0]} (and {len(lost) - 1} more)")
 
 
 # ---------------------------------------------------------------- stores that do not
@@ -212,11 +214,10 @@ def _by_copying(store: ObjectStore, version: Version) -> Commit:
         for key, source in source_of.items()
         if is_in_place or (is_own and there.get(key) == waiting[source])
     }
-    for spare in there.keys() - done - (documents.keys() if is_own else set()):
-        store.delete(spare)
     raw = ocfl.to_bytes(version.inventory)
     sealing = _sealing(root, number, version.before, raw, str(version.inventory["digestAlgorithm"]))
     return Commit(
+        clear=tuple(there.keys() - done - (documents.keys() if is_own else set())),
         create=documents,
         copy={source: key for key, source in source_of.items() if key not in done},
         seal={f"{root}/v{number}/inventory.json": raw, **sealing.seal},
@@ -224,10 +225,6 @@ def _by_copying(store: ObjectStore, version: Version) -> Commit:
         vouch=sealing.vouch,
         delete=finish(store, version.object_id, home).delete,
     )
-
-
-def _sizes(store: ObjectStore, prefix: str) -> dict[str, int]:
-    return {one.key: one.size for one in store.list(prefix)}
 
 
 def _is_written(store: ObjectStore, documents: Mapping[str, bytes], there: Mapping[str, int]) -> bool:
