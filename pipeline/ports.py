@@ -299,7 +299,7 @@ class Compute(Protocol):
         *,
         in_flight: int,
         tick: Callable[[], None] = lambda: None,
-        on_note: Callable[[Note], None] = lambda note: None,
+        on_note: Callable[[Note], None] = lambda _note: None,
         renew: Callable[[U], U] = lambda unit: unit,
     ) -> Iterator[UnitResult[U, R]]:
         """Run `function(unit, tell)` on every unit, at most `in_flight` at a time, results as they come. The units'
