@@ -42,6 +42,8 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     from pipeline.catalogue.engine import open_catalogue
 
     _require_verdicts(settings)
+    require_trust(settings.compute, settings)
+    require_reach(settings)
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_store(settings.store_location())))
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())

@@ -17,9 +17,14 @@ import psutil
 import pytest
 
 from pipeline import processes
-from pipeline.errors import Unavailable
+from pipeline.errors import Misconfigured, Unavailable
 from pipeline.flows import server as server_module
-from pipeline.flows.server import PrefectServer, flow_environment, standing_server
+from pipeline.flows.server import (
+    PrefectServer,
+    flow_environment,
+    require_authentication,
+    standing_server,
+)
 from pipeline.flows.server_files import ServerFiles
 
 COMMAND = """
@@ -278,6 +283,7 @@ def test_no_proxy_stands_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_server_named_in_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `PREFECT_API_URL` set nothing is started or written, and the user's own profile is in force."""
     monkeypatch.setenv("PREFECT_API_URL", "https://prefect.example.org/api")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "user:secret")
     called: list[PrefectServer] = []
     with standing_server(tmp_path, meanwhile=called.append) as server:
         assert server == PrefectServer("https://prefect.example.org/api", "https://prefect.example.org", None)
@@ -286,6 +292,20 @@ def test_a_server_named_in_the_environment_is_used(tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
     assert environment["PREFECT_API_URL"] == "https://prefect.example.org/api"
     assert "PREFECT_HOME" not in environment
+
+
+def test_a_server_that_asks_nobody_who_he_is_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond this machine Prefect's API needs a credential of ours, for whoever reaches it starts flows."""
+    for name in ("PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example.org:4200/api")
+    with pytest.raises(Misconfigured) as refused, standing_server(tmp_path):
+        pytest.fail("it was used")
+    assert refused.value.field == "PREFECT_API_URL"
+    assert "PREFECT_API_AUTH_STRING" in refused.value.remedy
+    require_authentication("http://127.0.0.1:4200/api")
 
 
 def test_preferences_of_the_user_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.loopback import LOOPBACK, free_port, is_bindable, remembered_port
+from pipeline.loopback import LOOPBACK, free_port, is_bindable, is_loopback, remembered_port
 
 
 @pytest.fixture
@@ -81,3 +81,17 @@ def test_many_names_at_once_get_different_ports(tmp_path: Path) -> None:
         ports = list(pool.map(lambda name: remembered_port(tmp_path, name), names))
     assert len(set(ports)) == len(names)
     assert [remembered_port(tmp_path, name) for name in names] == ports
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "[::1]", "localhost", "LOCALHOST"])
+def test_this_machine_alone(host: str) -> None:
+    """Addresses of the loopback interface, and its name."""
+    assert is_loopback(f"tcp://{host}:8786")
+
+
+@pytest.mark.parametrize(
+    "url", ["tcp://10.0.0.1:1", "http://0.0.0.0", "tcp://127.0.0.1.example.org:1", "slurm:", ""]
+)
+def test_what_others_may_reach(url: str) -> None:
+    """Every other host, and what names none."""
+    assert not is_loopback(url)

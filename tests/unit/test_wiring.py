@@ -35,10 +35,13 @@ def test_a_url_of_no_known_kind_names_its_setting(
 
 @pytest.mark.parametrize("compute", ["tls://compute.example.org:8786", "slurm:?jobs=2"])
 def test_workers_elsewhere_need_what_they_can_reach(compute: str, tmp_path: Path) -> None:
-    """A store or a database that is a file on this machine is refused at the start."""
+    """A store or a database that is a file on this machine is refused at the start, before anything is made."""
     settings = load_settings(home=tmp_path, compute=compute)
     with pytest.raises(Misconfigured) as refused:
         wiring.open_compute(settings)
+    with pytest.raises(Misconfigured, match="HEADRACE_STORE"), wiring.open_services(settings):
+        pytest.fail("it was opened")
+    assert list(tmp_path.iterdir()) == []
     assert refused.value.field == "HEADRACE_COMPUTE"
     assert "HEADRACE_STORE" in refused.value.message
     assert "HEADRACE_DATABASE" in refused.value.message
