@@ -303,8 +303,9 @@ class Compute(Protocol):
         renew: Callable[[U], U] = lambda unit: unit,
     ) -> Iterator[UnitResult[U, R]]:
         """Run `function(unit, tell)` on every unit, at most `in_flight` at a time and no more than keep the slots that
-        there are just now busy, results as they come. The units' iterator is drawn from only as room appears. Closing the generator cancels what has not begun. While it
-        waits for results it calls `tick` several times a second; what that raises ends it.
+        there are just now busy, results as they come. The units' iterator is drawn from only as room appears. Closing
+        the generator cancels what has not begun. While it waits for results it calls `tick` several times a second;
+        what that raises ends it.
 
         What a unit `tell`s is handed to `on_note` in the caller's thread, in order, before the unit's result; a note
         may be lost with its worker or the scheduler. A unit whose worker died goes out again as `renew(unit)`; one
