@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -86,7 +86,6 @@ class Flow:
     handed_out: Iterator[Unit]
     unit: Unit | None = None
     reports: list[FileReport] | None = None
-    told: list[Note] = field(default_factory=list)
 
 
 class Ingests(RuleBasedStateMachine):
@@ -107,6 +106,7 @@ class Ingests(RuleBasedStateMachine):
         write_record(self.source / "large", {"notes.txt": b"calm\n"})
         write_record(self.source / "small", {"a.csv": b"0\n"})
         self._write("large", "big.bin")
+        self._begin(retry="")
 
     def teardown(self) -> None:
         if hasattr(self, "opened"):
@@ -122,23 +122,20 @@ class Ingests(RuleBasedStateMachine):
         content[self.edits * 997 % len(content)] ^= 1
         (self.source / record / name).write_bytes(content + str(self.edits).encode())
 
-    @rule(name=st.sampled_from([("large", "big.bin"), ("large", "notes.txt"), ("small", "a.csv")]))
-    def bytes_change(self, name: tuple[str, str]) -> None:
-        self._write(*name)
-
-    @rule()
-    def time_changes(self) -> None:
-        (self.source / "large" / "big.bin").touch()
-
-    @rule(record=st.sampled_from(["large", "small"]))
-    def a_wrong_digest_is_declared(self, record: str) -> None:
-        name = "big.bin" if record == "large" else "a.csv"
-        (self.source / record / "SHA256SUMS").write_text(f"{'0' * 64}  {name}\n")
-
-    @rule()
-    def the_source_is_mended(self) -> None:
-        for record in ("large", "small"):
-            (self.source / record / "SHA256SUMS").unlink(missing_ok=True)
+    @rule(change=st.sampled_from(["bytes", "bytes", "small bytes", "time", "declare", "mend"]))
+    def the_source_changes(self, change: str) -> None:
+        declared = self.source / "large" / "SHA256SUMS"
+        match change:
+            case "bytes":
+                self._write("large", "big.bin")
+            case "small bytes":
+                self._write("small", "a.csv")
+            case "time":
+                (self.source / "large" / "big.bin").touch()
+            case "declare":
+                declared.write_text(f"{'0' * 64}  big.bin\n")
+            case "mend":
+                declared.unlink(missing_ok=True)
 
     # ------------------------------------------------------------ the flow
 
@@ -183,23 +180,35 @@ class Ingests(RuleBasedStateMachine):
             self.flow = None
 
     @precondition(lambda self: self.flow is not None and self.flow.reports is None)
-    @rule(lives_for=st.one_of(st.none(), st.integers(0, SIZE)), is_heard=st.booleans(), settles=st.booleans())
-    def a_worker_takes_a_unit(
+    @rule(deaths=st.lists(st.integers(0, SIZE), max_size=2), is_heard=st.booleans(), ends=st.booleans())
+    def workers_take_a_unit(
         self,
-        lives_for: int | None,
+        deaths: list[int],
         is_heard: bool,
-        settles: bool,
+        ends: bool,
     ) -> None:
+        """Some die on it, after so many bytes; one may bring it to its end."""
         with self._working() as flow:
             flow.unit = flow.unit or next(flow.handed_out, None)
-            if flow.unit is None:
-                return
-            try:
-                flow.reports = self._take(flow, flow.unit, lives_for, is_heard=is_heard)
-            except Killed:
-                flow.unit = flow.assignments.renew(flow.unit)
-            if settles:
-                self._settle(flow)
+            for lives_for in deaths:
+                if flow.unit is not None and flow.reports is None:
+                    self._try(flow, flow.unit, lives_for, is_heard=is_heard)
+            if flow.unit is not None and flow.reports is None and ends:
+                self._try(flow, flow.unit, None, is_heard=is_heard)
+
+    def _try(self, flow: Flow, unit: Unit, lives_for: int | None, *, is_heard: bool) -> None:
+        try:
+            flow.reports = self._take(flow, unit, lives_for, is_heard=is_heard)
+        except Killed:
+            flow.unit = flow.assignments.renew(unit)
+            # Whatever is told of an attempt that is over changes nothing.
+            before = self._ledgers()
+            for note in self.told:
+                if note["attempt"] != flow.unit.attempt:
+                    flow.assignments.hear(note)
+            self.instance.clock.move(seconds=2)
+            flow.assignments.tick()
+            assert self._ledgers() == before
 
     def _take(self, flow: Flow, unit: Unit, lives_for: int | None, *, is_heard: bool) -> list[FileReport]:
         disk = Disk() if lives_for is None else Mortal(lives_for)
@@ -230,21 +239,6 @@ class Ingests(RuleBasedStateMachine):
         with self._working() as flow:
             flow.assignments.tick()
 
-    @precondition(lambda self: self.told and self.flow is not None)
-    @rule(data=st.data())
-    def a_note_comes_late(self, data: st.DataObject) -> None:
-        """One of an attempt that is not the last changes nothing."""
-        assert self.flow is not None
-        note = data.draw(st.sampled_from(self.told))
-        if self.flow.unit is not None and note["attempt"] == self.flow.unit.attempt:
-            return
-        self.notes_are_committed()
-        before = self._ledgers()
-        if self.flow is not None:
-            self.flow.assignments.hear(note)
-            self.notes_are_committed()
-        assert self._ledgers() == before
-
     def _ledgers(self) -> dict[int, PartLedger]:
         with self.services.catalogue.read() as tx:
             found = [
@@ -260,19 +254,21 @@ class Ingests(RuleBasedStateMachine):
         with self._working() as flow:
             flow.attempt.publish()
 
-    @rule()
-    def effects_are_brought_about(self) -> None:
-        self.instance.drain()
+    @rule(what=st.sampled_from(["drain", "sweep", "cancel"]))
+    def somebody_else(self, what: str) -> None:
+        """The dispatcher delivers, an operator sweeps, or gives everything up."""
+        match what:
+            case "drain":
+                self.instance.drain()
+            case "sweep":
+                self._sweep()
+            case "cancel":
+                with self.services.catalogue.read() as tx:
+                    unfinished = accessions.unfinished(tx, "tides")
+                if unfinished is not None:
+                    accession.cancel(self.services, unfinished.id)
 
-    @rule()
-    def everything_is_cancelled(self) -> None:
-        with self.services.catalogue.read() as tx:
-            unfinished = accessions.unfinished(tx, "tides")
-        if unfinished is not None:
-            accession.cancel(self.services, unfinished.id)
-
-    @rule()
-    def leftovers_are_swept(self) -> None:
+    def _sweep(self) -> None:
         for _ in upkeep.sweep(self.services, timedelta(0)):
             pass
 
@@ -290,8 +286,7 @@ class Ingests(RuleBasedStateMachine):
         self._begin(retry=self._held_accession())
         if self.flow is not None:
             self._finish(self.flow)
-        for _ in upkeep.sweep(self.services, timedelta(0)):
-            pass
+        self._sweep()
         self._check()
 
     def _finish(self, flow: Flow) -> None:
@@ -332,7 +327,7 @@ def test_every_state_has_a_way_out() -> None:
         Ingests,
         settings=settings(
             max_examples=10,
-            stateful_step_count=15,
+            stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
