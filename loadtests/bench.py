@@ -267,6 +267,8 @@ def worker_memory(bench: Bench) -> Iterator[Figure]:
 def ingest_memory(bench: Bench) -> Iterator[Figure]:
     if not bench.memory.flow:
         bench.ingest(bench.small())
+    if not bench.memory.worker:
+        raise SystemExit("no worker of the ingest was seen")
     how = "VmHWM in all ingests of this run"
     yield _peak("peak memory of a worker", bench.memory.worker, how)
     yield _peak("peak memory of the flow process", bench.memory.flow, how, goal=500)

@@ -36,7 +36,7 @@ class Memory:
         while not self._stop.wait(0.2):
             self.flow = max(self.flow, peak(pid))
             for child in _descendants(pid):
-                if b"multiprocessing" in _command(child):
+                if _is_worker(child):
                     self.worker = max(self.worker, peak(child))
 
 
@@ -50,11 +50,12 @@ def peak(pid: int) -> float:
     return int(lines[0].split()[1]) / 1000 if lines else 0.0
 
 
-def _command(pid: int) -> bytes:
+def _is_worker(pid: int) -> bool:
+    """However it was started: of all that an ingest starts, only what takes files in has loaded the identification."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return "pygfried" in Path(f"/proc/{pid}/maps").read_text()
     except OSError:
-        return b""
+        return False
 
 
 def _descendants(pid: int) -> list[int]:
