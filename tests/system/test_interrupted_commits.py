@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pipeline import preservation
+from pipeline.catalogue import tables
 from pipeline.errors import Unavailable
 from pipeline.model import JsonObject, Record
 from pipeline.ports import StoreTraits
@@ -209,6 +211,39 @@ def test_files_can_be_read_at_every_moment(tmp_path: Path, publish: Callable[[Un
         assert preserve(watched, [record.id]) == {}
     assert len(seen) > 2
     assert all(seen)
+
+
+def test_readers_who_hear_late_get_the_bytes_of_their_record(archive: Unpreserved) -> None:
+    """One who asked the catalogue before a version was preserved, and the store when the next one is under way, which
+    has a file of the same name."""
+    records = [archive.publish(files={"a": b"first"})]
+    for content in (b"other", b"third"):
+        assert preserve(archive.services, [records[-1].id]) == {}
+        records.append(archive.publish(files={"a": content}, version_of=records[-1]))
+    second, third = records[1:]
+    seen = []
+
+    def read(_done: int) -> None:
+        with catalogue_of_before(archive, second):
+            seen.append(b"".join(read_file(archive.services, second.id, "a")))
+
+    assert preserve(with_store(archive.services, read), [third.id]) == {}
+    assert set(seen) == {b"other"}
+
+
+@contextmanager
+def catalogue_of_before(archive: Unpreserved, published: Record) -> Iterator[None]:
+    """The catalogue as it was when a record had just been published."""
+    now = archive.record(published.id)
+    say_where(archive, published)
+    yield
+    say_where(archive, now)
+
+
+def say_where(archive: Unpreserved, record: Record) -> None:
+    values = {"ocfl_version": record.ocfl_version, "staged": record.staged}
+    with archive.services.catalogue.write() as tx:
+        tx.execute(sa.update(tables.record).where(tables.record.c.id == record.id).values(**values))
 
 
 # ---------------------------------------------------------------- overtaken
