@@ -227,7 +227,9 @@ def _conclude(
     report_file: Path | None,
     collection: str,
 ) -> None:
-    run_url = f"{server.ui_url}/runs/flow-run/{state.state_details.flow_run_id}"
+    # A state that Prefect was not told of does not say which run it is of.
+    run_id = state.state_details.flow_run_id
+    run_url = f"{server.ui_url}/runs/flow-run/{run_id}" if run_id else server.ui_url
     # Cancelling is what it is where that came too late to stop anything.
     if state.is_cancelled() or state.is_cancelling():
         say(f"[yellow]stopped:[/] {state.message or 'the run was cancelled'}")

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -78,8 +79,16 @@ class RunPage:
             self._note_away()
             return
         self._is_away = False
-        with self._turn, suppress(Exception):
-            self._exchange()
+        self._in_turn(self._exchange)
+
+    def _in_turn(self, action: Callable[[], None]) -> None:
+        """Do something at Prefect's API as far as it goes; not while the thread is stuck there."""
+        if self._turn.acquire(timeout=_EVERY):
+            try:
+                with suppress(Exception):
+                    action()
+            finally:
+                self._turn.release()
 
     def _keep(self) -> None:
         while not self._over.is_set():
@@ -115,8 +124,7 @@ class RunPage:
     def report(self, document: JsonObject, base_url: str) -> None:
         """Show what the run did."""
         if api.answers():
-            with self._turn, suppress(Exception):
-                _report(document, base_url)
+            self._in_turn(partial(_report, document, base_url))
 
     def bury(self, run_id: str) -> None:
         """A run that was killed cannot say so: say it for it, now that its accession was taken over."""
