@@ -49,6 +49,14 @@ def opened(location: StoreLocation) -> S3Store:
     return S3Store(location, least_part=SMALLEST_PART, copy_in_parts_from=8 * MIB)
 
 
+def begun(bucket: Bucket, key: str, pool: BufferPool) -> MultipartUpload:
+    """An upload in parts of 5 MiB that has its memory from `pool`."""
+    name, algorithm = bucket.full(key), bucket.abilities().checksum
+    kind = {"ChecksumAlgorithm": algorithm.name, "ChecksumType": "FULL_OBJECT"} if algorithm else {}
+    answer = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=name, **kind)
+    return MultipartUpload(bucket, name, answer["UploadId"], PartPlan(len(BODY), SMALLEST_PART), pool)
+
+
 def write(upload: Upload, start: int = 0) -> None:
     view = memoryview(BODY)
     for at in range(start, len(BODY), MIB):
@@ -130,16 +138,10 @@ def test_a_server_that_can_less_gets_the_same_bytes(s3_location: StoreLocation, 
             return abilities
 
     with closing(Lesser(s3_location)) as bucket:
-        name = bucket.full("lesser")
-        checksum = (
-            {"ChecksumAlgorithm": "CRC32C", "ChecksumType": "FULL_OBJECT"} if abilities.checksum else {}
-        )
-        begun = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=name, **checksum)
-        upload_id = begun["UploadId"]
-        upload = MultipartUpload(bucket, name, upload_id, PartPlan(len(BODY), SMALLEST_PART), BufferPool(64))
-        write(upload)
-        upload.commit()
-        assert bucket.client.get_object(Bucket=bucket.name, Key=name)["Body"].read() == BODY
+        upload = begun(bucket, "lesser", BufferPool(64))
+        finish(upload, 0)
+        stored = bucket.client.get_object(Bucket=bucket.name, Key=bucket.full("lesser"))
+        assert stored["Body"].read() == BODY
     assert [bool(part.checksum) for part in upload.parts()] == [abilities.checksum is not None] * 3
 
 
@@ -206,6 +208,22 @@ def test_a_part_that_breaks_off_is_told_and_gone_on_with(
         assert (resumed.id, resumed.offset) == (upload.id, SMALLEST_PART)
         finish(resumed, SMALLEST_PART)
         assert content(store, "broken") == BODY
+
+
+@pytest.mark.timeout(60)
+def test_a_part_that_breaks_off_gives_its_memory_back(
+    s3_location: StoreLocation, proxy: CuttingProxy
+) -> None:
+    """All of it, while somebody still looks at the error."""
+    pool = BufferPool(4)
+    with closing(Bucket(replace(s3_location, s3_endpoint=proxy.url))) as bucket:
+        upload = begun(bucket, "broken", pool)
+        proxy.cut_upload_after, proxy.cuts = MIB, 3
+        with pytest.raises(Unavailable) as failure:
+            finish(upload, 0)
+        upload.abort()
+        assert [len(pool.take()) for _ in range(4)] == [MIB] * 4
+    assert failure.value.retryable
 
 
 def test_a_small_object_is_sent_again(s3_location: StoreLocation, proxy: CuttingProxy) -> None:
@@ -277,6 +295,13 @@ def test_keys_that_will_not_do_are_named_and_not_told(
         opened(s3_location)
     assert refused.value.field == "AWS_ACCESS_KEY_ID"
     assert "wrong-secret" not in f"{refused.value} {refused.value.remedy}"
+
+
+def test_a_host_without_subdomains_has_the_bucket_in_the_path(seaweedfs_location: StoreLocation) -> None:
+    """Whatever the setting says."""
+    with closing(opened(replace(seaweedfs_location, s3_path_style=False))) as store:
+        store.put_many({"a": b"x"})
+        assert content(store, "a") == b"x"
 
 
 def test_a_server_that_is_away_may_come_back(seaweedfs_location: StoreLocation) -> None:

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,7 +68,7 @@ class Bucket:
             ca_bundle = _session().get_config_variable("ca_bundle") or get_cert_path(verify=True)
         self._probing = threading.Lock()
         self.wire = Wire(
-            _bucket_url(self.client.meta.endpoint_url, self.name, path_style=location.s3_path_style),
+            _bucket_url(self.client.meta.endpoint_url, self.name, path_style=_is_path_style(location)),
             self.client.meta.region_name,
             credentials,
             ca_bundle,
@@ -170,6 +171,14 @@ def _require_usable(location: StoreLocation, bucket: str) -> None:
         )
 
 
+def _is_path_style(location: StoreLocation) -> bool:
+    """Wanted, or the only way: a number has no subdomains."""
+    host = urlsplit(location.s3_endpoint).hostname or ""
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return location.s3_path_style or host in _LOOPBACK
+
+
 def _credentials() -> Credentials:
     try:
         found: Credentials | None = EnvProvider().load()
@@ -202,7 +211,7 @@ def _client(location: StoreLocation, credentials: Credentials) -> Any:
         config=Config(
             signature_version="s3v4",
             s3={
-                "addressing_style": "path" if location.s3_path_style else "virtual",
+                "addressing_style": "path" if _is_path_style(location) else "virtual",
                 "payload_signing_enabled": False,
             },
             # Those that every upload brings are computed by us, and files are audited by their own digests.

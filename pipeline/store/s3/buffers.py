@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from queue import SimpleQueue
 
 from pipeline.store.transfer import MIB
@@ -103,7 +103,7 @@ class PartPipe:
             self._buffer = None
         self._queue.put(None)
 
-    def blocks(self) -> Iterator[memoryview]:
+    def blocks(self) -> Generator[memoryview]:
         """Sender: the part's bytes; a block is valid until the next is asked for. Raises `Cut`."""
         left = self.size
         while left:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode
 
 import xxhash
@@ -18,7 +20,7 @@ from pipeline.store.s3.bucket import Bucket
 from pipeline.store.s3.buffers import Budget, BufferPool, PartPipe
 from pipeline.store.s3.checksums import Checksum
 from pipeline.store.s3.refusals import translated
-from pipeline.store.s3.wire import Target, Trailer
+from pipeline.store.s3.wire import Answer, Target, Trailer
 from pipeline.store.transfer import MIB, PartPlan, before_checkpoint, behind_checkpoint, require_unchanged
 
 PARTS_AT_ONCE = 4
@@ -131,17 +133,28 @@ class MultipartUpload:
 
     def _sent(self, number: int, pipe: PartPipe) -> Part:
         target = Target(self._name, urlencode({"partNumber": number, "uploadId": self.id}))
-        abilities, wire = self._bucket.abilities(), self._bucket.wire
-        bytes_ = _PartBytes(pipe, abilities.checksum, number, self._expected)
-        if abilities.checksum and abilities.trailers:
-            answer = wire.stream(target, bytes_, pipe.size, Trailer(abilities.checksum, bytes_.checksum))
-        elif abilities.checksum and pipe.size <= HELD_PART:
-            answer = wire.put(target, b"".join(bytes_), abilities.checksum, tries=1)
-        else:
-            answer = wire.stream(target, bytes_, pipe.size, None)
+        # Closed at once: an error keeps what it has passed through, and the last block with it.
+        with closing(pipe.blocks()) as blocks:
+            algorithm = self._bucket.abilities().checksum
+            bytes_ = _PartBytes(
+                blocks, pipe.size, algorithm, partial(require_unchanged, self._expected, number)
+            )
+            answer = self._put(target, bytes_, pipe.size)
         if not answer.etag:
             raise Unavailable(f"S3 answered without an ETag for part {number} of {self._name}")
         return Part(number, pipe.size, answer.etag, bytes_.xxh3(), bytes_.checksum())
+
+    def _put(self, target: Target, bytes_: _PartBytes, size: int) -> Answer:
+        abilities, wire = self._bucket.abilities(), self._bucket.wire
+        if abilities.checksum and abilities.trailers:
+            return wire.stream(target, bytes_, size, Trailer(abilities.checksum, bytes_.checksum))
+        if abilities.checksum and size <= HELD_PART:
+            held = bytearray()
+            for block in bytes_:
+                held += block
+            checked = {abilities.checksum.header: bytes_.checksum()}
+            return wire.put(replace(target, headers=checked), held, None, tries=1)
+        return wire.stream(target, bytes_, size, None)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -217,24 +230,27 @@ class _PartBytes:
     raises `SourceChanged` where the part was another when it was first written."""
 
     def __init__(
-        self, pipe: PartPipe, checksum: Checksum | None, number: int, expected: Mapping[int, str]
+        self,
+        blocks: Iterator[memoryview],
+        size: int,
+        algorithm: Checksum | None,
+        verify: Callable[[str], None],
     ) -> None:
-        self._pipe = pipe
-        self._algorithm = checksum
-        self._number = number
-        self._expected = expected
+        self._blocks = blocks
+        self._left = size
+        self._algorithm = algorithm
+        self._verify = verify
         self._hash = xxhash.xxh3_128()
         self._value = 0
 
     def __iter__(self) -> Iterator[memoryview]:
-        left = self._pipe.size
-        for block in self._pipe.blocks():
-            left -= len(block)
+        for block in self._blocks:
+            self._left -= len(block)
             self._hash.update(block)
             if self._algorithm:
                 self._value = self._algorithm.update(block, self._value)
-            if not left:
-                require_unchanged(self._expected, self._number, self.xxh3())
+            if not self._left:
+                self._verify(self.xxh3())
             yield block
 
     def xxh3(self) -> str:

@@ -19,7 +19,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from pipeline.errors import Unavailable
+from pipeline.errors import OutOfSpace, Unavailable
 from pipeline.store.s3.buffers import BUFFER
 from pipeline.store.s3.checksums import Checksum
 from pipeline.store.s3.refusals import code_in, refusal, translated
@@ -88,8 +88,8 @@ class Wire:
         for tries_left in reversed(range(tries)):
             try:
                 return self._request(target, [content] if content else [], len(content), extra, UnsignedAuth)
-            except Unavailable:
-                if not tries_left:
+            except Unavailable as error:
+                if not tries_left or isinstance(error, OutOfSpace):
                     raise
                 time.sleep(_pause(tries - tries_left))
         raise AssertionError("unreachable")
