@@ -49,7 +49,7 @@ def parse_slurm(url: str) -> SlurmJobs:
     try:
         if parts.path:
             raise ValueError(parts.path)
-        pairs = parse_qsl(parts.query, strict_parsing=url != "slurm:")
+        pairs = parse_qsl(parts.query, strict_parsing=bool(parts.query))
         given = {name: _FORMS[name](value) for name, value in pairs if name != "directive"}
         return SlurmJobs(directives=tuple(_word(v) for name, v in pairs if name == "directive"), **given)
     except (KeyError, ValueError):

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,9 +117,10 @@ class _Member:
         return status
 
     def _start(self) -> None:
-        self.process = processes.start(self.command, log=self.log, env=tuning.environment())
         self.changed = time.monotonic()
-        self.watch.watch(self.process.pid)
+        with suppress(OSError):  # no room for one more process just now: it is tried again
+            self.process = processes.start(self.command, log=self.log, env=tuning.environment())
+            self.watch.watch(self.process.pid)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -214,7 +214,6 @@ def test_a_process_is_told_apart_from_its_workers(compute: Compute, request: pyt
         *(
             "slurm",
             "slurm:8",
-            "slurm:?",
             "slurm:?jobs=0",
             "slurm:?jobs=many",
             "slurm:?nodes=2",
