@@ -165,3 +165,22 @@ def test_a_scheduler_that_is_lost_is_opened_again(
             one.kill()
         ended = ingest.end()
     assert (ended.code, published(ended)) == (DONE, 2), ended.err
+
+
+def test_a_worker_that_dies_on_a_large_file_costs_what_was_in_flight(
+    source: Path, tmp_path: Path, prefect: dict[str, str]
+) -> None:
+    """Another one goes on from the part ledger in the catalogue: of all that was durable nothing is read again."""
+    size = 150 << 20
+    with (source / "harbour" / "large.bin").open("wb") as file:
+        for number in range(size >> 20):
+            file.write(number.to_bytes(2, "big") * (1 << 19))
+    instance = Instance(tmp_path / "home", {**prefect, "HEADRACE_COMPUTE": "local:2"})
+    trap = Trap(tmp_path / "trap", Fault("pipeline.store.partial:PartedUpload.commit", signal=HOLD))
+    with ExitStack() as stack:
+        ingest = held(instance, source, trap, stack)
+        time.sleep(2)  # what it told is on its way
+        os.kill(trap.sprung().pid, signal.SIGKILL)  # type: ignore[union-attr]
+        ended = ingest.end()
+    assert (ended.code, published(ended)) == (DONE, 2), ended.err
+    assert ended.report["bytes_read"] < size // 2

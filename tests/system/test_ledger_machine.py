@@ -326,7 +326,7 @@ def test_every_state_has_a_way_out() -> None:
     run_state_machine_as_test(
         Ingests,
         settings=settings(
-            max_examples=10,
+            max_examples=8,
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
