@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -44,6 +45,7 @@ T = TypeVar("T")
 
 _LOOK_EVERY = 2.0  # seconds between two looks for what is whole and can be published
 _SLICE = 0.2  # seconds between looks at whether to stop, while waiting
+_MOST_OUT = 1000  # units; workers may join later, so how many are kept busy is left to `Compute`
 _FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 _WAIT_FOR_EFFECTS = (
     30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
@@ -101,15 +103,20 @@ def ingest_collection(
 
 def run_here(watching: Attendant, **parameters: Any) -> State[JsonObject]:
     """Run the flow in this process, as a command does; the state in which it ended. That is known also where Prefect
-    was away by then and could not be told."""
+    was away by then and could not be told. Raises `Unavailable` where it was away before the run began."""
     ended: list[State[JsonObject]] = []
     tokens = attendant.set(watching), _ended.set(ended)
     try:
         state: State[JsonObject] = ingest_collection(**parameters, return_state=True)
-    except Exception:
-        if not ended:
-            raise
-        return ended[0]
+    except Exception as error:
+        if ended:
+            return ended[0]
+        if isinstance(error, httpx.TransportError):
+            raise Unavailable(
+                "Prefect's server does not answer, and a run begins there",
+                remedy="start the server that PREFECT_API_URL names, then run the same command again",
+            ) from error
+        raise
     finally:
         attendant.reset(tokens[0])
         _ended.reset(tokens[1])
@@ -267,11 +274,10 @@ class _Ingest:
             self.progress.under_way = assignments.durable
             self._look()
 
-        slots = compute.slots()
         results = compute.map_unordered(
             run_unit,
-            assignments.hand_out(slots),
-            in_flight=2 * slots + 1,
+            assignments.hand_out(compute.slots()),
+            in_flight=_MOST_OUT,
             tick=tick,
             on_note=assignments.hear,
             renew=assignments.renew,

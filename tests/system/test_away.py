@@ -16,6 +16,7 @@ import pytest
 from infra.local.postgres import postgres
 from infra.local.service import Service, running
 from pipeline.flows.server import standing_server
+from pipeline.loopback import LOOPBACK, free_port
 from tests.command import Ended, Instance, Running, wait_until
 from tests.faults import HOLD, Fault, Trap
 from tests.instance import write_record
@@ -100,6 +101,18 @@ def test_a_prefect_server_that_stays_away_keeps_nobody(source: Path, tmp_path: P
 
 
 # ------------------------------------------------------------ the database
+
+
+def test_a_prefect_server_that_is_not_there_at_the_start_is_told(source: Path, tmp_path: Path) -> None:
+    """Where the server that `PREFECT_API_URL` names is away when a run begins, it ends with exit code 4 and a
+    remedy, as anything that may be run again."""
+    away = {
+        "PREFECT_API_URL": f"http://{LOOPBACK}:{free_port()}/api",
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
+    ended = Instance(tmp_path / "home", away).run("ingest", str(source))
+    assert ended.code == STOPPED, ended.err
+    assert "PREFECT_API_URL" in ended.err
 
 
 @pytest.fixture
