@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -40,33 +41,38 @@ class Kept:
         self.service = service
         self._log = log
         self._run = ExitStack()
-        self._pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         run = launched(self.service, self._log, start_seconds=_START_SECONDS)
-        self._pid = self._run.enter_context(run).pid
+        self._process = self._run.enter_context(run)
 
     def stop(self) -> None:
         self._run.close()
 
     def kill(self) -> None:
         """`kill -9`, after which an init system would sweep up what is left of its group."""
-        os.kill(self._pid, signal.SIGKILL)
+        self.process.kill()
         self.stop()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process that was started last."""
+        assert self._process is not None
+        return self._process
 
     def descendants(self, mark: str) -> list[int]:
         """Processes that came of it and have `mark` in their command line."""
-        family = psutil.Process(self._pid).children(recursive=True)
+        family = psutil.Process(self.process.pid).children(recursive=True)
         return [one.pid for one in family if mark in " ".join(one.cmdline())]
 
 
 class Site:
     """The services; who is killed or stopped is started again by an executor's threads, the site's init system."""
 
-    def __init__(self, folder: Path, kept: dict[Victim, Kept], init: Executor) -> None:
+    def __init__(self, folder: Path, kept: dict[Victim, Kept]) -> None:
         self._folder = folder
         self._kept = kept
-        self._init = init
         self._coming: dict[Victim, Future[None]] = {}
 
     def settings(self, name: str) -> dict[str, str]:
@@ -108,6 +114,7 @@ class Site:
         with ExitStack() as stack:
             for victim, service in own.items():
                 self._kept[victim] = _started(stack, service, self._folder / f"{name}-{victim}.log")
+            self._init = stack.enter_context(ThreadPoolExecutor(len(Victim)))
             stack.callback(self.await_all)
             yield Instance(folder / "home", common)
 
@@ -128,6 +135,15 @@ class Site:
                 self._back(victim)
                 self._kept[victim].kill()
                 self._coming[victim] = self._init.submit(self._start, victim)
+
+    def tend(self) -> None:
+        """Start again whom nobody struck and who ended all the same, since somebody else was away."""
+        for victim, kept in self._kept.items():
+            coming = self._coming.get(victim)
+            if (coming is None or coming.done()) and kept.process.poll() is not None:
+                self._back(victim)
+                kept.stop()
+                self._coming[victim] = self._init.submit(self._start, victim, _AWAY_SECONDS)
 
     def await_all(self) -> None:
         """Wait until everybody is back who was killed or stopped."""
@@ -163,7 +179,7 @@ def site(folder: Path) -> Iterator[Site]:
             victim: _started(stack, service, folder / f"{victim}.log") for victim, service in made.items()
         }
         make_bucket(kept[Victim.S3].service.url, _BUCKET, *KEYS.values())
-        yield Site(folder, kept, stack.enter_context(ThreadPoolExecutor(len(Victim))))
+        yield Site(folder, kept)
 
 
 def _new(folder: Path) -> Path:

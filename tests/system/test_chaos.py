@@ -124,6 +124,7 @@ def ingest_under_blows(
                         left.remove(number)
                         at.strike(planned[number].victim, flow, met.pid)
                         trap.let_go(number)
+                at.tend()
                 time.sleep(0.02)
             ended = flow.end()
         if ended.code not in (-signal.SIGKILL, STOPPED):
@@ -131,7 +132,8 @@ def ingest_under_blows(
 
 
 def is_at_rest(at: Site, name: str) -> bool:
-    """Whether every effect was brought about."""
+    """Whether every effect was brought about; sees to it that somebody is there to do it."""
+    at.tend()
     with psycopg.connect(at.settings(name)["database"].replace("+psycopg", "")) as connection:
         return connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
 
