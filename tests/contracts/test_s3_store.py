@@ -272,16 +272,20 @@ def test_large_objects_are_copied_in_parts(store: S3Store) -> None:
         ({"url": "s3:///x"}, "HEADRACE_STORE"),
         ({"s3_endpoint": "http://192.0.2.1:9000"}, "HEADRACE_S3_ENDPOINT"),
         ({"s3_endpoint": "localhost:9000"}, "HEADRACE_S3_ENDPOINT"),
+        ({"url": "s3://AKIA:s3cret@tests/x"}, "HEADRACE_STORE"),
+        ({"s3_endpoint": "http://AKIA:s3cret@127.0.0.1:9000"}, "HEADRACE_S3_ENDPOINT"),
     ],
 )
 def test_a_location_that_will_not_do_names_its_setting(
     seaweedfs_location: StoreLocation, change: dict[str, str], field: str
 ) -> None:
-    """When the store is opened. Without TLS only this machine is spoken to, unless the network is trusted."""
+    """When the store is opened. Without TLS only this machine is spoken to, unless the network is trusted. Keys in a
+    URL are refused, and not told."""
     with pytest.raises(Misconfigured) as refused:
         opened(replace(seaweedfs_location, **change))
     assert refused.value.field == field
     assert refused.value.remedy
+    assert "s3cret" not in f"{refused.value} {refused.value.remedy}"
 
 
 @pytest.mark.parametrize("keys", [None, ("headrace-tests", "wrong-secret"), ("nobody", "wrong-secret")])

@@ -151,6 +151,14 @@ class Bucket:
 
 
 def _require_usable(location: StoreLocation, bucket: str) -> None:
+    for field, url in (("HEADRACE_STORE", location.url), ("HEADRACE_S3_ENDPOINT", location.s3_endpoint)):
+        # Locations are shown to people and travel with units.
+        if "@" in urlsplit(url).netloc:
+            raise Misconfigured(
+                f"{field} holds a user or a key, and is no secret",
+                field=field,
+                remedy="take out what stands before the @, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            )
     endpoint = urlsplit(location.s3_endpoint)
     if not bucket:
         raise Misconfigured(
