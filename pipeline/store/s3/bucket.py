@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
@@ -16,12 +17,12 @@ from botocore.credentials import Credentials, EnvProvider
 from botocore.exceptions import PartialCredentialsError
 from botocore.httpsession import get_cert_path
 
-from pipeline.errors import HeadraceError, Misconfigured
+from pipeline.errors import Conflict, HeadraceError, Misconfigured, Unavailable
 from pipeline.settings import StoreLocation
 from pipeline.store.s3.checksums import CRC32C, CRC64NVME, Checksum
 from pipeline.store.s3.names import key_of, name_of
-from pipeline.store.s3.refusals import translated
-from pipeline.store.s3.wire import Target, Trailer, Wire
+from pipeline.store.s3.refusals import Unfit, translated
+from pipeline.store.s3.wire import Target, Trailer, Wire, pause
 
 CONNECTIONS = 32
 PROBE = ".headrace-probe"
@@ -31,7 +32,7 @@ _DEFAULT_REGION = "us-east-1"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _opening = threading.Lock()
 _PROBED = b"probe"
-_PROBES = 3
+_PROBES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +102,51 @@ class Bucket:
     def _abilities(self) -> Abilities:
         target = Target(self.full(PROBE))
         self.wire.put(target, _PROBED, None)
-        found = [
-            (checksum, trailers)
-            for trailers in (True, False)
-            for checksum in (CRC64NVME, CRC32C)
-            if self._discerns(target, checksum, trailers=trailers)
-        ]
-        checksum, trailers = found[0] if found else (None, False)
+        checksum, trailers = next(
+            (
+                (checksum, trailers)
+                for trailers in (True, False)
+                for checksum in (CRC64NVME, CRC32C)
+                if self._discerns(target, checksum, trailers=trailers)
+            ),
+            (None, False),
+        )
         heeded = all(
-            self._refuses(replace(target, headers=condition), _PROBED)
+            isinstance(self._objection(replace(target, headers=condition)), Conflict)
             for condition in ({"if-none-match": "*"}, {"if-match": f'"{"0" * 32}"'})
         )
-        # A server that went away meanwhile has refused everything: that is no finding.
+        # Who was shut out meanwhile has refused everything: that is no finding.
         self.wire.put(target, _PROBED, None)
         return Abilities(checksum, trailers, heeded)
 
     def _discerns(self, target: Target, checksum: Checksum, *, trailers: bool) -> bool:
         """Whether right bytes are taken and wrong ones are not."""
         wrong = replace(checksum, update=lambda block, before: checksum.update(block, before) ^ 1)
-        return not self._refuses(target, _PROBED, checksum, trailers=trailers) and self._refuses(
-            target, _PROBED, wrong, trailers=trailers
+        return self._objection(target, checksum, trailers=trailers) is None and isinstance(
+            self._objection(target, wrong, trailers=trailers), Unfit
         )
 
-    def _refuses(
-        self, target: Target, content: bytes, checksum: Checksum | None = None, *, trailers: bool = False
-    ) -> bool:
-        for _ in range(_PROBES):
-            with suppress(HeadraceError):
+    def _objection(
+        self, target: Target, checksum: Checksum | None = None, *, trailers: bool = False
+    ) -> HeadraceError | None:
+        """What the server has against such a write; None where it takes it. Raises `Unavailable` where it only has
+        troubles of its own, again and again."""
+        for tries in range(1, _PROBES + 1):
+            try:
                 if checksum and trailers:
-                    self.wire.stream(
-                        target,
-                        [memoryview(content)],
-                        len(content),
-                        Trailer(checksum, partial(checksum.of, content)),
-                    )
+                    trailer = Trailer(checksum, partial(checksum.of, _PROBED))
+                    self.wire.stream(target, [memoryview(_PROBED)], len(_PROBED), trailer)
                 else:
-                    self.wire.put(target, content, checksum, tries=1)
-                return False
-        return True
+                    self.wire.put(target, _PROBED, checksum, tries=1)
+            except (Conflict, Misconfigured, Unfit) as objection:
+                return objection
+            except Unavailable:
+                if tries == _PROBES:
+                    raise
+                time.sleep(pause(tries))
+            else:
+                return None
+        raise AssertionError("unreachable")
 
     def describe(self) -> str:
         """For people; holds no key."""

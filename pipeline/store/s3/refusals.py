@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
@@ -40,7 +41,13 @@ _NO_ROOM = {
     "507",
 }
 _UNABLE = {"NotImplemented", "MethodNotAllowed", "501", "405"}
+_SLOW = "RequestTimeout"  # a 400 at Amazon's, though nothing is wrong with the request
 _XML_CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
+
+
+class Unfit(Unavailable):
+    """The server finds something wrong with the request itself. Where it did not before, bytes came damaged, and
+    another try may do better; servers name that in many ways (`BadDigest`, `IncompleteBody`)."""
 
 
 def code_in(body: bytes) -> str:
@@ -49,8 +56,9 @@ def code_in(body: bytes) -> str:
     return found.group(1).decode("utf-8", "replace") if found else ""
 
 
-def refusal(code: str, what: str) -> HeadraceError:
-    """The error that stands for an answer with this code (or HTTP status) to an attempt to do `what`."""
+def refusal(code: str, what: str, *, status: int = 0) -> HeadraceError:
+    """The error that stands for an answer with this code (or HTTP status) to an attempt to do `what`. Where `status`
+    is said as well, what is wrong with a request is `Unfit`."""
     told = f"S3 answers {code} when asked to {what}"
     if code in ("NoSuchKey", "404"):
         return Missing(f"the store has nothing to {what}")
@@ -86,7 +94,7 @@ def refusal(code: str, what: str) -> HeadraceError:
         )
     if code == "KeyTooLongError":
         return Rejected("a name is longer than S3 bears (1,024 bytes)")
-    return Unavailable(told)
+    return Unfit(told) if status == HTTPStatus.BAD_REQUEST and code != _SLOW else Unavailable(told)
 
 
 @contextmanager

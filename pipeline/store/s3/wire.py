@@ -91,7 +91,7 @@ class Wire:
             except Unavailable as error:
                 if not tries_left or isinstance(error, OutOfSpace):
                     raise
-                time.sleep(_pause(tries - tries_left))
+                time.sleep(pause(tries - tries_left))
         raise AssertionError("unreachable")
 
     def stream(
@@ -132,7 +132,8 @@ class Wire:
                 redirect=False,
             )
         if response.status != 200:
-            raise refusal(code_in(response.data) or str(response.status), f"write {target.key}")
+            code = code_in(response.data) or str(response.status)
+            raise refusal(code, f"write {target.key}", status=response.status)
         return Answer({name.lower(): value for name, value in response.headers.items()})
 
 
@@ -169,6 +170,6 @@ def _chunk_length(size: int) -> int:
     return len(b"%x\r\n\r\n" % size) + size
 
 
-def _pause(tries: int) -> float:
+def pause(tries: int) -> float:
     """Seconds before another try: twice as long each time, and nobody at the same moment as others ("full jitter")."""
     return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**tries))
