@@ -12,7 +12,7 @@
     │   └── Interrupted     cancelled, paused or asked to stop; the work is resumable
     └── Corrupt        bytes are not what they were: page someone
 
-`code` is a stable word for scripts, `retryable` decides what the outbox and the store's wrapper do,
+`code` is a stable word for scripts, `retryable` decides whether the outbox tries an effect again,
 `remedy` tells a person what to do next. Adapters translate vendors' exceptions into these at their
 own edge; HTTP status codes exist only in the gateway.
 """

@@ -16,7 +16,8 @@ SETTINGS: Mapping[str, Any] = {
         "scheduler": {
             # Dask would run the unit of a dead worker again as it was; we send it out with what is known of it now.
             "allowed-failures": 0,
-            # A worker is given one unit at a time, so the death of a worker is held against that unit only.
+            # Once units were done Dask keeps the others until a worker is free; before that, a second one waits behind
+            # each worker's first (`ingest.units.left` heeds that).
             "worker-saturation": 1.0,
         },
         # Results are small: nothing to spill, and a paused worker would never go on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from html import escape
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _SETTINGS = re.compile(r"<!-- settings.*?-->\n(.*?)<!-- end of settings -->", re
 _PATH = re.compile(r"`((?:pipeline|gateway|infra|loadtests|tests|docs|requirements)/[\w./-]*)`")
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 _COMMAND = re.compile(r"\bheadrace ([a-z]+)(?: ([a-z]+))?")
+_LAYERS = re.compile(r"<!-- layers.*?-->\n(.*?)<!-- end of layers -->", re.DOTALL)
 _TREE = re.compile(r"<!-- tree.*?-->\n```\n(.*?)```", re.DOTALL)
 
 
@@ -68,6 +70,16 @@ def test_the_architecture_describes_every_module() -> None:
     found = _TREE.search(ARCHITECTURE.read_text(encoding="utf-8"))
     assert found, "docs/architecture.md has no tree"
     assert sorted(_tree_paths(found[1])) == sorted(_modules())
+
+
+def test_the_architecture_shows_the_layers_of_the_contract() -> None:
+    """The table of layers names the modules that pyproject.toml does, in its order."""
+    found = _LAYERS.search(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert found, "docs/architecture.md has no table of layers"
+    shown = [set(re.findall(r"`([\w.]+)`", line)) for line in re.split(r";|\|\n", found[1]) if "`" in line]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert shown == [{name.removeprefix("pipeline.") for name in layer.split(" | ")} for layer in layers]
 
 
 def _setting_row(name: str) -> str:
