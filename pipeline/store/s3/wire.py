@@ -24,7 +24,8 @@ from pipeline.store.s3.buffers import BUFFER
 from pipeline.store.s3.checksums import Checksum
 from pipeline.store.s3.refusals import code_in, refusal, translated
 
-_TIMEOUT = urllib3.Timeout(connect=10, read=60)
+# Under the time to connect urllib3 sends, too, on a connection that is new: a sender may stall as long as an answer.
+_TIMEOUT = urllib3.Timeout(connect=60, read=60)
 _TRIES = 6
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 
