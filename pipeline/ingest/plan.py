@@ -88,7 +88,8 @@ def make(
 ) -> Plan:
     """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
     written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
-    anew. Raises `Conflict` while another run works on the collection."""
+    anew. Raises `Conflict` while another run works on the collection, `Interrupted` where the accession was cancelled or
+    another run has taken it over."""
     plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     met = array("q")  # the work of each
@@ -102,6 +103,8 @@ def make(
     unchanged = 0
     for batch in _batches(manifest.read_records(survey), _BATCH):
         with services.catalogue.write() as tx:
+            if plan_.accession_id is not None:
+                accession.hold_on(tx, services, run, plan_.accession_id)
             decided = _decide(tx, batch, run, plan_.accession_id, today=today)
             if plan_.accession_id is None and any(changes(decision) for _, decision, _ in decided):
                 plan_.accession_id = _begin(tx, services, run)
@@ -115,13 +118,14 @@ def make(
         checkpoint()
     met = array("q", sorted(met))
     if plan_.accession_id is not None:
-        _give_up_absent(services, plan_.accession_id, met)
+        _give_up_absent(services, run, plan_.accession_id, met)
         _plan_files(services, survey, run, plan_.accession_id, deposit_of, checkpoint)
         accession.end_leftovers(services)
-        _report_survey(services, survey, plan_.accession_id)
+        _report_survey(services, survey, run, plan_.accession_id)
     _report_gone(services, run, plan_, met)
     if plan_.accession_id is not None:
         with services.catalogue.write() as tx:
+            accession.hold_on(tx, services, run, plan_.accession_id)
             # The lines kept from a run before this one included, and without what needs no reading after all.
             plan_.files_to_ingest, plan_.bytes_to_ingest = deposits.left_to_read(tx, plan_.accession_id)
             accessions.change(tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=unchanged)
@@ -136,6 +140,9 @@ def _resume(services: Services, run: Run) -> str | None:
         if resumed is None:
             return None
         accession.lease(tx, services, run, resumed.id)
+        accession.hold_on(
+            tx, services, run, resumed.id
+        )  # it may have been cancelled before the lease was had
         _ensure_community(tx, services, run)
         accessions.change(
             tx,
@@ -256,11 +263,12 @@ def _plan_files(
             if deposit_of[one.ordinal] >= 0 and one.file.problem is None
         ]
         with services.catalogue.write() as tx:
+            accession.hold_on(tx, services, run, accession_id)
             deposits.find_files(tx, found, run=run.id)
-            accession.lease(tx, services, run, accession_id)
         checkpoint()
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
     with services.catalogue.write() as tx:
+        accession.hold_on(tx, services, run, accession_id)
         for some in _batches(iter(wanting), _BATCH):
             deposits.prune_files(tx, some, run=run.id)
         if not run.options.checksum:
@@ -268,10 +276,11 @@ def _plan_files(
         deposits.count_files(tx, accession_id)
 
 
-def _give_up_absent(services: Services, accession_id: str, met: Sequence[int]) -> None:
+def _give_up_absent(services: Services, run: Run, accession_id: str, met: Sequence[int]) -> None:
     """What was planned by an earlier run and is gone from the source cannot be read."""
     for lines in absent_lines(services.catalogue, accession_id, met):
         with services.catalogue.write() as tx:
+            accession.hold_on(tx, services, run, accession_id)
             deposits.give_up(tx, lines)
         accession.sweep(services, lines)
 
@@ -283,16 +292,19 @@ def _report_gone(services: Services, run: Run, plan_: Plan, met: Sequence[int]) 
             plan_.note_gone(works)
             continue
         with services.catalogue.write() as tx:
+            accession.hold_on(tx, services, run, plan_.accession_id)
             problems = [(None, gone(one.key)) for one in works]
             accessions.report(tx, plan_.accession_id, Stage.SURVEY, problems)
 
 
-def _report_survey(services: Services, survey: Path, accession_id: str) -> None:
+def _report_survey(services: Services, survey: Path, run: Run, accession_id: str) -> None:
     """Put what the survey found wrong into the accession's report, with the deposit that it is about."""
     with services.catalogue.write() as tx:
+        accession.hold_on(tx, services, run, accession_id)
         accessions.retract(tx, accession_id, Stage.SURVEY)
     for batch in _batches(manifest.read_problems(survey), _BATCH):
         with services.catalogue.write() as tx:
+            accession.hold_on(tx, services, run, accession_id)
             lines = deposits.by_key(tx, accession_id, sorted({one.record for one in batch}))
             about = [(lines.get(one.record), one) for one in batch]
             accessions.report(tx, accession_id, Stage.SURVEY, about)
