@@ -19,7 +19,6 @@ from pipeline.errors import (
     Corrupt,
     Denied,
     HeadraceError,
-    Misconfigured,
     Missing,
     Rejected,
     Unavailable,
@@ -117,7 +116,7 @@ def answer_to(error: Exception) -> Answer:
             return Answer(409, error.message)
         case RangeNotSatisfiable():
             return Answer(416, error.message, headers={"Content-Range": f"bytes */{error.size}"})
-        case Rejected() if not isinstance(error, Misconfigured):
+        case Rejected():
             return _rejected(error)
         case Unavailable():
             _LOG.warning("a service is away: %s", error.message)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
-from pipeline.errors import Corrupt, HeadraceError, Unavailable
+from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
 from pipeline.feeds.announce import announce
 from pipeline.index.indexer import index
 from pipeline.model import EffectKind
@@ -107,7 +107,7 @@ def _handle(
     others do not wait for it."""
     try:
         return _bring_about(services, kind, record_ids, renew)
-    except Unavailable as away:
+    except (Unavailable, Misconfigured) as away:
         return dict.fromkeys(record_ids, away)
     except Exception as error:
         if len(record_ids) == 1:

@@ -2,8 +2,8 @@
 
     HeadraceError
     ├── Rejected       the depositor's to fix; names the field
-    │   ├── Misconfigured   the operator's settings or command line are wrong (exit code 2)
     │   └── SourceChanged   a file is not what it was when its reading began
+    ├── Misconfigured  the operator's settings or command line are wrong (exit code 2)
     ├── Denied         the caller may not do that
     ├── Conflict       somebody else holds it, or it has moved on since
     ├── Missing        there is no such thing
@@ -47,16 +47,18 @@ class Rejected(HeadraceError):
     code = "rejected"
 
 
-class Misconfigured(Rejected):
-    """Settings or command line are wrong; the operator can mend them."""
-
-    code = "misconfigured"
-
-
 class SourceChanged(Rejected):
     """A file of the source is not what it was when it was surveyed, or when a part of it was read."""
 
     code = "changed"
+
+
+class Misconfigured(HeadraceError):
+    """Settings or command line are wrong; once the operator has mended them the same call may succeed. No input is to
+    blame."""
+
+    code = "misconfigured"
+    retryable = True
 
 
 class Denied(HeadraceError):

@@ -13,7 +13,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Column, Table
 
-from pipeline.errors import HeadraceError, Missing, Rejected
+from pipeline.errors import HeadraceError, Misconfigured, Missing, Rejected
 from pipeline.model import JsonObject
 
 
@@ -54,7 +54,7 @@ def fail(error: HeadraceError) -> NoReturn:
 
 def exit_code(error: HeadraceError) -> Exit:
     # A conflict is somebody else at work: the same command may succeed later.
-    return Exit.USAGE if isinstance(error, Rejected | Missing) else Exit.STOPPED
+    return Exit.USAGE if isinstance(error, Rejected | Misconfigured | Missing) else Exit.STOPPED
 
 
 def fail_unexpected(error: BaseException, home: Path) -> NoReturn:

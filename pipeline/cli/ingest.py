@@ -188,7 +188,11 @@ def _run(
     stop = _Stop()
     stop.listen()
     say("starting Prefect …")
-    with standing_server(settings.home, meanwhile=lambda server: _prepare(server, settings)) as server:
+    with standing_server(
+        settings.home,
+        trusted_network=settings.trusted_network,
+        meanwhile=lambda server: _prepare(server, settings),
+    ) as server:
         from pipeline.flows import ingest as flows
 
         with _Display(stop, settings.home if server.pid else None) as display:
@@ -293,6 +297,11 @@ def _show(document: JsonObject) -> None:
     )
     err.print(rows)
     _show_problems(document)
+    if document["effects_waiting"] or document["effects_parked"]:
+        say(
+            f"[yellow]effects:[/] {document['effects_waiting']:,} wait for `headrace up`,"
+            f" {document['effects_parked']:,} are parked; why: headrace status"
+        )
     for one in document["records"][:3]:
         say(f"  {one['doi']}  {one['url']}")
     say(f"  the run: {document['ui']}")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import codec
-from pipeline.catalogue import accessions, deposits, records
+from pipeline.catalogue import accessions, deposits, outbox, records
 from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
 from pipeline.ingest.plan import LISTED, Plan
@@ -31,6 +31,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         shown = records.disseminate(tx, services.repository, [one.id for one in published], file_limit=0)
         listed = list(islice(accessions.problems(tx, accession_id), LISTED))
         counts = accessions.problem_counts(tx, accession_id)
+        effects = outbox.waiting(tx, accession_id)
     return {
         "accession": accession.id,
         "collection": accession.collection,
@@ -46,6 +47,8 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         "problems": [codec.problem_to_json(one) for one in listed],
         "problems_total": sum(counts.values()),
         "problems_by_outcome": counts,
+        "effects_waiting": sum(one.due for one in effects),
+        "effects_parked": sum(one.parked for one in effects),
         "files": files,
         "bytes": size,
         "bytes_read": bytes_read,
@@ -70,6 +73,8 @@ def of_run(services: Services, plan: Plan, survey: Path, seconds: dict[str, floa
             "records_total": 0,
             "problems": [],
             "problems_total": 0,
+            "effects_waiting": 0,
+            "effects_parked": 0,
             "files": 0,
             "bytes": 0,
             "bytes_read": 0,
@@ -154,11 +159,12 @@ def write_problems(problems: Iterable[Problem], path: Path) -> int:
 
 
 def is_clean(document: JsonObject) -> bool:
-    """Whether nothing was rejected, quarantined or held."""
+    """Whether nothing was rejected, quarantined or held, and no effect is parked."""
     bad = (Outcome.REJECTED, Outcome.QUARANTINED)
     counted = document.get("problems_by_outcome", {})
     listed = (one["outcome"] for one in document["problems"])
-    return not (document["held"] or any(counted.get(one) for one in bad) or any(one in bad for one in listed))
+    problems = any(counted.get(one) for one in bad) or any(one in bad for one in listed)
+    return not (document["held"] or document["effects_parked"] or problems)
 
 
 def _record(shown: Dissemination) -> JsonObject:

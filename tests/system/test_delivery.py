@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,12 @@ import pytest
 from pipeline import dispatch
 from pipeline.catalogue import Catalogue, Transaction, outbox, records
 from pipeline.errors import Unavailable
+from pipeline.ingest import report
 from pipeline.model import EffectKind
+from pipeline.store.local import LocalStore
+from pipeline.store.s3.refusals import refusal
 from tests.archive import Archive, open_archive
+from tests.instance import open_instance, write_record
 
 
 @pytest.fixture
@@ -54,6 +59,45 @@ def test_one_record_that_breaks_a_batch_is_parked_and_the_others_go_on(
     assert (left.kind, left.record_id) == (EffectKind.REGISTER, broken)
     assert "KeyError" in left.error
     assert [str(broken) in one.getMessage() for one in caplog.records if one.exc_info] == [True]
+
+
+class _KeysEnded(LocalStore):
+    """Answers as S3 does once a session's keys have ended."""
+
+    def put_many(self, objects: Mapping[str, bytes]) -> None:
+        raise refusal("ExpiredToken", "write")
+
+
+def test_what_the_operator_has_to_mend_parks_nothing(tmp_path: Path) -> None:
+    """Keys that ended put every effect off; once they were mended all come about by themselves."""
+    for number in range(3):
+        write_record(tmp_path / "source" / f"tides {number}", {"a.txt": b"%d" % number})
+    with open_instance(tmp_path / "home") as instance:
+        attempt = instance.attempt(tmp_path / "source")
+        attempt.take_in()
+        attempt.publish()
+        with closing(_KeysEnded(instance.store)) as store:
+            drained = dispatch.drain(
+                replace(instance.services, store=store), accession_id=attempt.accession_id
+            )
+        assert drained.put_off == {EffectKind.PRESERVE: 3}
+        assert not drained.parked
+        instance.clock.move(hours=1)
+        assert instance.drain(attempt.accession_id).done[EffectKind.PRESERVE] == 3
+
+
+def test_a_parked_effect_is_told_of_by_the_report(tmp_path: Path) -> None:
+    """The run is finished, and not clean."""
+    write_record(tmp_path / "source" / "tides", {"a.txt": b"1"})
+    with open_instance(tmp_path / "home") as instance:
+        attempt = instance.attempt(tmp_path / "source")
+        attempt.take_in()
+        attempt.publish()
+        shutil.rmtree(instance.store / "staging")
+        attempt.finish()
+        document = attempt.report()
+    assert (document["state"], document["effects_parked"]) == ("completed", 1)
+    assert not report.is_clean(document)
 
 
 def test_what_is_parked_is_released(archive: Archive) -> None:

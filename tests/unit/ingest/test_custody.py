@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import OutOfSpace, Unavailable
+from pipeline.errors import Misconfigured, OutOfSpace, Unavailable
 from pipeline.ingest.custody import FileReport
 from pipeline.ingest.eicar import EicarScanner, EicarSession
-from pipeline.model import FileState, JsonObject, Outcome, Problem
+from pipeline.model import FileState, JsonObject, Outcome, PartLedger, Problem
+from pipeline.ports import Upload
 from pipeline.store import layout
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
+from pipeline.store.s3.refusals import refusal
 from tests.unit.ingest.desk import Desk
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
@@ -221,6 +223,13 @@ def test_of_a_unit_that_met_a_full_disk_whole_files_remain_at_most(desk: Desk, t
         assert len(desk.staged()) == 40
 
 
+class KeysEnded(LocalStore):
+    """Answers as S3 does once a session's keys have ended."""
+
+    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> Upload:
+        raise refusal("ExpiredToken", f"write {key}")
+
+
 class AwayAtOnce(EicarScanner):
     def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
         raise Unavailable("the scanner is away")
@@ -244,6 +253,16 @@ def test_a_scanner_that_is_away_stops_the_work_and_leaves_nothing(
     with pytest.raises(Unavailable):
         desk.take(scanner)
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("content", [b"1,2\n", LARGE], ids=["small", "large"])
+def test_what_the_operator_has_to_mend_stops_the_work(desk: Desk, tmp_path: Path, content: bytes) -> None:
+    """Keys that ended reject no file, and nobody waits for them; with good ones the file is taken in."""
+    desk.plan("a", content)
+    with closing(KeysEnded(tmp_path / "store")) as store, pytest.raises(Misconfigured, match="ExpiredToken"):
+        replace(desk, store=store).take()
+    assert desk.pauses == []
+    assert [one.outcome.state for one in desk.take()] == [FileState.IN_CUSTODY]
 
 
 def test_a_source_that_is_away_stops_the_work(desk: Desk) -> None:
