@@ -197,7 +197,8 @@ def _is_path_style(location: StoreLocation) -> bool:
 
 def _credentials() -> Credentials:
     try:
-        found: Credentials | None = EnvProvider().load()
+        # Nobody changes the environment of a process that runs: when keys end is for S3 to say, not for botocore.
+        found: Credentials | None = EnvProvider(mapping={"expiry_time": ""}).load()
     except PartialCredentialsError:
         found = None
     if found is None:

@@ -19,10 +19,10 @@ _KEYS = {
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
     "InvalidToken",
-    "ExpiredToken",
     "UnrecognizedClientException",
     "XAdminUserNotFound",  # versitygw
 }
+_ENDED = {"ExpiredToken", "TokenRefreshRequired"}
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "401"}
 _ELSEWHERE = {
     "PermanentRedirect",
@@ -77,6 +77,12 @@ def refusal(code: str, what: str, *, status: int = 0) -> HeadraceError:
             told,
             field="AWS_ACCESS_KEY_ID",
             remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a valid pair",
+        )
+    if code in _ENDED:
+        return Misconfigured(
+            told,
+            field="AWS_SESSION_TOKEN",
+            remedy="use keys that last, or start every process and worker again with new ones: each reads them once",
         )
     if code in _DENIED:
         return Misconfigured(

@@ -1,4 +1,4 @@
-"""What is found out about S3 servers that can less than those of the contracts."""
+"""What is found out about S3 servers that are not as those of the contracts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from pipeline.errors import Conflict, Unavailable
+from pipeline.errors import Conflict, Misconfigured, Unavailable
 from pipeline.settings import StoreLocation
 from pipeline.store.s3 import bucket as bucket_module
 from pipeline.store.s3.bucket import Abilities, Bucket
@@ -77,6 +77,15 @@ def test_a_server_without_trailers_may_know_a_checksum(code: str) -> None:
         return TAKEN if headers.get(CRC32C.header, CRC32C.of(body)) == CRC32C.of(body) else (400, code)
 
     assert found(answer) == Abilities(CRC32C, trailers=False, conditions=False)
+
+
+def test_when_keys_end_is_for_the_server_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says of it, nobody could change for a process that runs."""
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
+    assert found(answering(REFUSED)).conditions
+    with pytest.raises(Misconfigured) as ended:
+        found(lambda headers, body: (400, "ExpiredToken"))
+    assert ended.value.field == "AWS_SESSION_TOKEN"
 
 
 @contextmanager

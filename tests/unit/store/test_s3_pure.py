@@ -116,6 +116,7 @@ def test_the_etag_of_parts_is_known_where_etags_are_md5() -> None:
         ("NoSuchUpload", Conflict, ""),
         ("PreconditionFailed", Conflict, ""),
         ("SignatureDoesNotMatch", Misconfigured, "AWS_ACCESS_KEY_ID"),
+        ("ExpiredToken", Misconfigured, "AWS_SESSION_TOKEN"),
         ("AccessDenied", Misconfigured, "AWS_ACCESS_KEY_ID"),
         ("403", Misconfigured, "AWS_ACCESS_KEY_ID"),
         ("PermanentRedirect", Misconfigured, "HEADRACE_S3_REGION"),
