@@ -189,8 +189,8 @@ def require_reach(settings: Settings) -> None:
             f"workers of {redacted(settings.compute)} cannot share {' and '.join(private)}, "
             "which are files on this machine",
             field="HEADRACE_COMPUTE",
-            remedy="use local: workers, or a store and a database that other machines reach; slurm:?shared=yes where "
-            "every job sees the files of this machine",
+            remedy="use local: workers, or a store and a database that other machines reach; "
+            "slurm:?one_machine=yes where every job runs on this machine",
         )
 
 

@@ -26,7 +26,7 @@ def is_elsewhere(url: str) -> bool:
     """Whether units of this compute run where the files of this machine cannot be seen. Raises `Misconfigured` for
     parameters of `slurm:` that are none."""
     if url.startswith("slurm:"):
-        return not parse_slurm(url).shared
+        return not parse_slurm(url).one_machine
     return url.startswith(("tcp://", "tls://")) and not is_loopback(url)
 
 

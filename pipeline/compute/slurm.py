@@ -28,8 +28,9 @@ _ANSWER_TIMEOUT = 30  # seconds
 class SlurmJobs:
     """What SLURM is asked for: `jobs` jobs, replaced as they end, each with `cores` worker processes that share
     `memory`. Without a `queue` (partition), `account` or `walltime`, those that the site sets. Workers and scheduler
-    listen on `interface`, a network interface's name. `directives` are further `#SBATCH` lines. `shared` says that
-    the jobs see the files of this machine."""
+    listen on `interface`, a network interface's name. `directives` are further `#SBATCH` lines. `one_machine`
+    says that all jobs run on this machine: a store in a folder knows whose writers live by locks, which network file
+    systems keep from other machines."""
 
     jobs: int = 1
     cores: int = 1
@@ -39,12 +40,12 @@ class SlurmJobs:
     walltime: str = ""
     interface: str = ""
     directives: tuple[str, ...] = ()
-    shared: bool = False
+    one_machine: bool = False
 
 
 def parse_slurm(url: str) -> SlurmJobs:
-    """`slurm:?queue=long&jobs=8&memory=4GB&directive=--qos=high`: the fields of `SlurmJobs` as a query; `shared` is
-    `yes` or `no`, each `directive` is one. Raises `Misconfigured`."""
+    """`slurm:?queue=long&jobs=8&memory=4GB&directive=--qos=high`: the fields of `SlurmJobs` as a query;
+    `one_machine` is `yes` or `no`, each `directive` is one. Raises `Misconfigured`."""
     parts = urlsplit(url)
     try:
         if parts.path:
@@ -91,7 +92,7 @@ _FORMS: Mapping[str, Callable[[str], Any]] = {
     "account": _word,
     "walltime": _word,
     "interface": _word,
-    "shared": _is_yes,
+    "one_machine": _is_yes,
 }
 
 

@@ -152,7 +152,7 @@ def in_jobs(folder: Path) -> Iterator[Compute]:
         yield compute
 
 
-SLURM = "slurm:?jobs=2&cores=1&memory=1GB&queue=main&interface=lo&shared=yes"
+SLURM = "slurm:?jobs=2&cores=1&memory=1GB&queue=main&interface=lo&one_machine=yes"
 
 
 @contextmanager

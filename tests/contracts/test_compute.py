@@ -219,7 +219,7 @@ def test_a_process_is_told_apart_from_its_workers(compute: Compute, request: pyt
             "slurm:?nodes=2",
             "slurm:?memory=4",
         ),
-        *("slurm:?shared=perhaps", "slurm:?queue=a;b", "slurm:?directive=x%0Ay"),
+        *("slurm:?one_machine=perhaps", "slurm:?queue=a;b", "slurm:?directive=x%0Ay"),
     ],
 )
 def test_an_unknown_url_is_refused(url: str, tmp_path: Path) -> None:

@@ -40,6 +40,6 @@ def test_workers_that_strangers_reach_are_told(tmp_path: Path) -> None:
 def test_where_slurm_is_away_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SLURM is asked without submitting a job."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    settings = load_settings(home=tmp_path, compute="slurm:?shared=yes")
+    settings = load_settings(home=tmp_path, compute="slurm:?one_machine=yes")
     finding = next(one for one in examine(settings) if one.part == "workers")
     assert (finding.ok, "sinfo" in finding.remedy) == (False, True)

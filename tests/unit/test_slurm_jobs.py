@@ -18,7 +18,10 @@ from pipeline.compute.slurm import SlurmJobs, parse_slurm
             "slurm:?directive=--qos=high&directive=--constraint=[ssd]",
             SlurmJobs(directives=("--qos=high", "--constraint=[ssd]")),
         ),
-        ("slurm:?account=archive&cores=4&shared=yes", SlurmJobs(account="archive", cores=4, shared=True)),
+        (
+            "slurm:?account=archive&cores=4&one_machine=yes",
+            SlurmJobs(account="archive", cores=4, one_machine=True),
+        ),
     ],
 )
 def test_parameters_are_a_query(url: str, jobs: SlurmJobs) -> None:

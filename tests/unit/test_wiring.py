@@ -48,10 +48,10 @@ def test_workers_elsewhere_need_what_they_can_reach(compute: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "compute", ["local:", "inline:", "tcp://127.0.0.1:8786", "tls://[::1]:8786", "slurm:?shared=yes"]
+    "compute", ["local:", "inline:", "tcp://127.0.0.1:8786", "tls://[::1]:8786", "slurm:?one_machine=yes"]
 )
 def test_workers_that_see_our_files_may_use_them(compute: str, tmp_path: Path) -> None:
-    """On this machine, and in SLURM jobs of which the operator says so, store and database may be files."""
+    """On this machine, and in SLURM jobs that the operator says run on it, store and database may be files."""
     wiring.require_reach(load_settings(home=tmp_path, compute=compute))
 
 
