@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -56,6 +57,8 @@ for command in (
 
 def main() -> None:
     """Run a command; the user never sees a traceback."""
+    # HOME holds restricted descriptions and secrets: it is nobody else's. Workers and servers inherit it.
+    os.umask(0o077)
     try:
         headrace.main(standalone_mode=False)
     except click.exceptions.Abort:
