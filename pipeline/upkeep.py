@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.catalogue import ledger, references
+from pipeline.catalogue import references
+from pipeline.ingest import accession
 from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_runs
 from pipeline.services import Services
@@ -40,7 +41,8 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
                 services.store.delete(one.key)
             yield Leftover("object", one.key, one.size, one.since)
     if not dry_run:
-        _forget_uploads(services, before)
+        # Those that the ledger has and the store has no more.
+        accession.end_leftovers(services, before=before)
     for folder in abandoned_runs(services.settings.home):
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)
@@ -53,14 +55,3 @@ def _is_given_up(services: Services, key: str) -> bool:
         return True
     with services.catalogue.read() as tx:
         return bool(references.deserted(tx, set(keys_above(key))))
-
-
-def _forget_uploads(services: Services, before: datetime) -> None:
-    """Uploads that the ledger has, nobody will go on with, and the store has no more."""
-    with services.catalogue.read() as tx:
-        left = {id_: one for id_, one in ledger.leftovers(tx).items() if one.begun < before}
-    for one in left.values():
-        services.store.end_upload(one)
-    if left:
-        with services.catalogue.write() as tx:
-            ledger.forget_uploads(tx, left)

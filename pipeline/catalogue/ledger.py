@@ -129,13 +129,8 @@ def _is_of(row: sa.Row[Any], file: PlannedFile) -> bool:
     )
 
 
-def uploads(tx: Transaction, file_ids: Sequence[int]) -> dict[int, OpenUpload]:
-    """File id → its upload, whether it can be gone on with or not."""
-    return {row.file_id: _open(row) for row in _uploads(tx, file_ids)}
-
-
-def leftovers(tx: Transaction) -> dict[int, OpenUpload]:
-    """File id → upload, of all that nobody will go on with."""
+def leftovers(tx: Transaction, file_ids: Collection[int] | None = None) -> dict[int, OpenUpload]:
+    """File id → upload, of all that nobody will go on with, or of those of these files."""
     rows = tx.execute(
         sa.select(
             upload,
@@ -153,6 +148,7 @@ def leftovers(tx: Transaction) -> dict[int, OpenUpload]:
             deposit,
             sa.and_(deposit.c.id == deposit_file.c.deposit_id, deposit.c.state == DepositState.PLANNED),
         )
+        .where(sa.true() if file_ids is None else upload.c.file_id.in_(file_ids))
     )
     return {row.file_id: _open(row) for row in rows if not _is_planned(row)}
 

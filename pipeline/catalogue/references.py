@@ -22,7 +22,6 @@ from pipeline.catalogue.tables import (
     upload,
 )
 from pipeline.model import AccessionState, DepositState, EffectKind, FileState
-from pipeline.ports import OpenUpload
 from pipeline.store import layout
 
 _PAGE = 2000
@@ -146,12 +145,10 @@ def planned_homes(tx: Transaction, chosen: Collection[str]) -> set[str]:
 
 def noted_uploads(tx: Transaction, upload_ids: Sequence[str]) -> set[tuple[str, str]]:
     """(key, upload id) of those uploads that the ledger has, and somebody may go on with."""
-    rows = tx.execute(sa.select(upload.c.place, upload.c.upload_id).where(upload.c.upload_id.in_(upload_ids)))
-    return {(place, id_) for place, id_ in rows} - {_name(one) for one in ledger.leftovers(tx).values()}
-
-
-def _name(one: OpenUpload) -> tuple[str, str]:
-    return one.key, one.upload_id
+    chosen = sa.select(upload.c.file_id, upload.c.place, upload.c.upload_id)
+    rows = tx.execute(chosen.where(upload.c.upload_id.in_(upload_ids))).all()
+    left = ledger.leftovers(tx, [row.file_id for row in rows])
+    return {(row.place, row.upload_id) for row in rows if row.file_id not in left}
 
 
 def _stream(tx: Transaction, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:

@@ -9,7 +9,7 @@ found anew. The flow calls them in this order; `retry` and `cancel` come from th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,7 +99,6 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
     was cancelled or the lease on it lost."""
     accession_id = unit.terms.accession_id
     deposit_of, now = {file.id: file.deposit_id for file in unit.files}, services.now()
-    _end_uploads(services, list(deposit_of))
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
         settled = deposits.settle_files(tx, [one.outcome for one in reports], taken_at=now)
@@ -119,21 +118,18 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
         accessions.add_bytes_read(
             tx, accession_id, sum(one.bytes_read for one in reports if one.outcome.id in settled)
         )
-        ledger.forget(tx, settled)
+    # Last: whose the accession is was seen above, and what a crash leaves is a leftover that the next run ends.
+    end_leftovers(services, of=list(deposit_of))
 
 
-def _end_uploads(services: Services, file_ids: Sequence[int]) -> None:
-    """End what the store may still have of uploads of files that were taken in, or will not be."""
+def end_leftovers(
+    services: Services, *, of: Collection[int] | None = None, before: datetime | None = None
+) -> None:
+    """Have the store end every upload that nobody will go on with, and forget it: of these files only, or begun before
+    a time, where so asked."""
     with services.catalogue.read() as tx:
-        begun = ledger.uploads(tx, file_ids)
-    for one in begun.values():
-        services.store.end_upload(one)
-
-
-def end_leftovers(services: Services) -> None:
-    """Have the store end every upload that nobody will go on with, and forget it."""
-    with services.catalogue.read() as tx:
-        left = ledger.leftovers(tx)
+        found = ledger.leftovers(tx, of)
+    left = {id_: one for id_, one in found.items() if before is None or one.begun < before}
     for one in left.values():
         services.store.end_upload(one)
     if left:
@@ -246,6 +242,7 @@ def _has_bytes(services: Services, one: Deposit) -> bool:
 def finish(services: Services, run: Run, accession_id: str) -> None:
     """No record is open any more: the accession is completed. Where records wait for a virus verdict it is stopped,
     and the next run publishes what was given one. Raises `Interrupted` where files are still to be read."""
+    keep(services, run, accession_id)  # first, for what follows changes the store
     clear_root(services, accession_id)
     end_leftovers(services)
     with services.catalogue.write() as tx:

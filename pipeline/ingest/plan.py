@@ -88,8 +88,8 @@ def make(
 ) -> Plan:
     """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
     written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
-    anew. Raises `Conflict` while another run works on the collection, `Interrupted` where the accession was cancelled or
-    another run has taken it over."""
+    anew. Raises `Conflict` while another run works on the collection, `Interrupted` where the accession was cancelled
+    or another run has taken it over."""
     plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     met = array("q")  # the work of each

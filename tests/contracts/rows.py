@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
+
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposits, records
+from pipeline.catalogue import Transaction, accessions, deposits, records, tables
 from pipeline.catalogue.deposits import Deposit, FoundFile
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
@@ -24,6 +26,7 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
+from pipeline.ports import OpenUpload
 from pipeline.store import layout
 
 NOW = datetime(2026, 3, 9, 14, 10, tzinfo=UTC)
@@ -134,3 +137,9 @@ def publish(tx: Transaction, deposit_ids: Sequence[int], *, version: int = 1) ->
         deposits.move(tx, [one], DepositEvent.SEAL)
         deposits.move(tx, [deposit_of(tx, id_)], DepositEvent.PUBLISH)
         deposits.forget_files(tx, [id_])
+
+
+def upload_of(tx: Transaction, file_id: int) -> OpenUpload:
+    """What the part ledger has of a file."""
+    row = tx.execute(sa.select(tables.upload).where(tables.upload.c.file_id == file_id)).one()
+    return OpenUpload(row.place, row.upload_id, row.begun)

@@ -112,9 +112,9 @@ def test_the_time_an_upload_was_begun_stays(catalogue: Catalogue) -> None:
         note(tx, file, told(part(1)))
         later = rows.NOW + timedelta(days=1)
         ledger.note(tx, [Noted(file, "second", told(part(2)))], now=later)
-        assert ledger.uploads(tx, [file.id])[file.id].begun == rows.NOW
+        assert rows.upload_of(tx, file.id).begun == rows.NOW
         ledger.note(tx, [Noted(file, "third", told(part(1), upload_id="u2"))], now=later)
-        assert ledger.uploads(tx, [file.id])[file.id].begun == later
+        assert rows.upload_of(tx, file.id).begun == later
 
 
 # ---------------------------------------------------------------- the file is another
@@ -217,10 +217,10 @@ def test_an_upload_that_took_the_place_of_a_leftover_is_not_forgotten_with_it(ca
     with catalogue.write() as tx:
         file = plan(tx)
         note(tx, file, told(part(1)))
-        left = ledger.uploads(tx, [file.id])
+        left = {file.id: rows.upload_of(tx, file.id)}
         note(tx, file, told(part(1), upload_id="u2"))
         ledger.forget_uploads(tx, left)
-        assert ledger.uploads(tx, [file.id])[file.id].upload_id == "u2"
+        assert rows.upload_of(tx, file.id).upload_id == "u2"
 
 
 def test_ids_of_files_are_never_given_twice(catalogue: Catalogue) -> None:

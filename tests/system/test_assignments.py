@@ -17,9 +17,9 @@ from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
 from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit
 from pipeline.ingest.patience import Patience
-from pipeline.model import FileOutcome, FileState, Part
+from pipeline.model import FileOutcome, FileState, Part, PartLedger
 from pipeline.ports import Note
-from pipeline.services import Services
+from pipeline.services import Services, lease_owner
 from pipeline.settings import StoreLocation
 from tests.contracts import rows
 from tests.contracts.rows import outcome
@@ -109,6 +109,23 @@ def told(unit: Unit, *numbers: int) -> Note:
     return note.to_json()
 
 
+def begun_in_store(desk: Desk, unit: Unit) -> str:
+    """Begin an upload of a large file, and note it; its id."""
+    file = unit.files[0]
+    upload = desk.services.store.begin(file.place, file.size)
+    upload.leave()
+    begun = PartLedger(upload.id, upload.part_size)
+    accession.note(desk.services, RUN, "a1", [ledger.Noted(file, unit.attempt, begun)])
+    return upload.id
+
+
+def take_over(desk: Desk) -> None:
+    """Another run has the accession from now on."""
+    with desk.catalogue.write() as tx:
+        accessions.unlease(tx, "a1", owner=lease_owner(desk.services, RUN.id))
+        accessions.lease(tx, "a1", owner="another", now=desk.services.now(), length=accessions.LEASE)
+
+
 def done(unit: Unit) -> list[FileReport]:
     return [FileReport(outcome(file.id), None, file.size) for file in unit.files]
 
@@ -193,7 +210,7 @@ def test_a_file_that_is_settled_has_no_ledger(desk: Desk) -> None:
     assignments.tick()
     assert desk.noted(large) == []
     with desk.catalogue.read() as tx:
-        assert ledger.uploads(tx, [large.files[0].id]) == {}
+        assert ledger.leftovers(tx) == {}
 
 
 # ---------------------------------------------------------------- again
@@ -290,3 +307,31 @@ def test_a_run_that_lost_its_accession_ends(desk: Desk) -> None:
     with pytest.raises(Interrupted, match="took over"):
         assignments.settle(large, [FileReport(FileOutcome(large.files[0].id, FileState.REJECTED), None, 0)])
     assert desk.waits == []
+
+
+def uploads(desk: Desk) -> list[str]:
+    return [one.upload_id for one in desk.services.store.open_uploads()]
+
+
+def test_a_run_that_lost_its_accession_ends_no_upload(desk: Desk) -> None:
+    """Whoever took over may be going on with it: neither a result that comes late nor the end of the run touches it."""
+    large = next(desk.assignments().hand_out())
+    begun = begun_in_store(desk, large)
+    take_over(desk)
+    with pytest.raises(Interrupted, match="took over"):
+        accession.settle(desk.services, RUN, large, done(large))
+    with desk.catalogue.write() as tx:
+        deposits.settle_files(tx, [outcome(large.files[0].id)])
+    with pytest.raises(Interrupted, match="took over"):
+        accession.finish(desk.services, RUN, "a1")
+    assert uploads(desk) == [begun]
+
+
+def test_an_upload_is_ended_with_its_file(desk: Desk) -> None:
+    """Once that is written down, so that a crash in between leaves what says what to end."""
+    large = next(desk.assignments().hand_out())
+    begun_in_store(desk, large)
+    accession.settle(desk.services, RUN, large, done(large))
+    assert uploads(desk) == []
+    with desk.catalogue.read() as tx:
+        assert ledger.leftovers(tx) == {}
