@@ -288,7 +288,7 @@ class UnitResult(Generic[U, R]):
 
 
 Note: TypeAlias = JsonObject
-"""What a unit tells while it is under way: plain JSON."""
+"""What a unit tells while it is under way: plain JSON. An empty one tells nothing: it asks whether to go on."""
 
 
 class Compute(Protocol):
@@ -304,7 +304,8 @@ class Compute(Protocol):
     ) -> Iterator[UnitResult[U, R]]:
         """Run `function(unit, tell)` on every unit, at most `in_flight` at a time and no more than keep the slots that
         there are just now busy, results as they come. The units' iterator is drawn from only as room appears. Closing
-        the generator cancels what has not begun. While it waits for results it calls `tick` several times a second;
+        the generator cancels what has not begun; in what has, `tell` raises `Interrupted` from then on, as it does when
+        the caller has died. While it waits for results it calls `tick` several times a second;
         what that raises ends it.
 
         What a unit `tell`s is handed to `on_note` in the caller's thread, in order, before the unit's result; a note

@@ -27,7 +27,7 @@ from distributed.scheduler import KilledWorker
 
 from pipeline.compute.local import local_cluster
 from pipeline.compute.slurm import slurm_cluster
-from pipeline.errors import Unavailable
+from pipeline.errors import Interrupted, Unavailable
 from pipeline.ports import Note, UnitResult
 
 U = TypeVar("U")
@@ -263,8 +263,18 @@ class _Rhythm:
 def _run(function: Callable[[U, Callable[[Note], None]], R], call: str, number: int, unit: U) -> R:
     """On a worker: run the unit. It may tell from any thread."""
     worker = get_worker()
-    # Notes travel as text, since Dask's own form of messages makes tuples of lists.
-    return function(unit, lambda note: worker.log_event(_TOPIC, (call, number, json.dumps(note))))
+    key = worker.get_current_task()
+
+    def tell(note: Note) -> None:
+        # Dask does not interrupt a task that runs; it only takes note that nobody waits for it any more.
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            raise Interrupted("nobody waits for this unit any more")
+        if note:
+            # Notes travel as text, since Dask's own form of messages makes tuples of lists.
+            worker.log_event(_TOPIC, (call, number, json.dumps(note)))
+
+    return function(unit, tell)
 
 
 def _client(address: str, security: Security | None = None) -> Client:

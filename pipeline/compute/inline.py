@@ -1,11 +1,14 @@
 """Compute in the calling process, without workers."""
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from pipeline.errors import Interrupted
 from pipeline.ports import Note, UnitResult
 
 U = TypeVar("U")
@@ -28,14 +31,17 @@ class InlineCompute:
         on_note: Callable[[Note], None] = lambda _: None,
         renew: Callable[[U], U] = lambda unit: unit,  # noqa: ARG002 - a worker that dies is this process
     ) -> Iterator[UnitResult[U, R]]:
+        is_over = threading.Event()
         with ThreadPoolExecutor(1, "unit") as thread:
-            for unit in units:
-                tick()
-                # Notes as JSON: what is told is what a worker elsewhere would have told, whatever becomes of it here.
-                events: SimpleQueue[str | Future[R]] = SimpleQueue()
-                future = thread.submit(function, unit, lambda note, told=events: told.put(json.dumps(note)))  # type: ignore[misc]
-                future.add_done_callback(events.put)
-                yield UnitResult(unit, *_outcome(_landed(events, tick, on_note)))
+            try:
+                for unit in units:
+                    tick()
+                    events: SimpleQueue[str | Future[R]] = SimpleQueue()
+                    future = thread.submit(function, unit, partial(_tell, events, is_over))
+                    future.add_done_callback(events.put)
+                    yield UnitResult(unit, *_outcome(_landed(events, tick, on_note)))
+            finally:
+                is_over.set()  # the pool waits for a unit under way
 
     def slots(self) -> int:
         return 1
@@ -45,6 +51,14 @@ class InlineCompute:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _tell(events: "SimpleQueue[str | Future[R]]", is_over: threading.Event, note: Note) -> None:
+    if is_over.is_set():
+        raise Interrupted("nobody waits for this unit any more")
+    if note:
+        # As JSON: what is told is what a worker elsewhere would have told, whatever becomes of it here.
+        events.put(json.dumps(note))
 
 
 def _landed(

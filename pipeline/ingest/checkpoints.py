@@ -22,7 +22,8 @@ class Checkpoints:
     """What is known of one upload while it is written.
 
     `resumed` is the ledger that the upload goes on from, None where it began afresh; `source` tells the file's state
-    apart from others, in every checkpoint. What is new is `tell`ed as a ledger that has the new parts only."""
+    apart from others, in every checkpoint. What is new is `tell`ed as a ledger that has the new parts only; a report
+    without news `ask`s, so that who should not go on hears of it soon. Both may raise."""
 
     def __init__(
         self,
@@ -30,11 +31,13 @@ class Checkpoints:
         resumed: PartLedger | None,
         source: JsonObject,
         tell: Callable[[PartLedger], None],
+        ask: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upload = upload
         self._source = source
         self._tell = tell
+        self._ask = ask
         self._clock = clock
         self._passed: deque[tuple[int, JsonObject]] = deque()
         self._ledger = resumed or PartLedger(upload.id, upload.part_size)
@@ -58,7 +61,7 @@ class Checkpoints:
             self.report()
 
     def report(self) -> None:
-        """Tell what is new, if anything is."""
+        """Tell what is new; ask, where nothing is."""
         self._told_at = self._clock()
         before = self._ledger
         acknowledged = self._upload.parts()
@@ -73,6 +76,8 @@ class Checkpoints:
             parts = tuple(known[number] for number in sorted(known))
             self._ledger = replace(before, offset=offset, checkpoint=checkpoint, parts=parts)
             self._tell(replace(self._ledger, parts=new))
+        else:
+            self._ask()
 
 
 def _end_without_gap(parts: Iterable[Part]) -> int:

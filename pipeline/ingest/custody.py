@@ -134,8 +134,9 @@ def take_unit(
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> list[FileReport]:
-    """Take each file in. What is wrong with a file is its outcome; raises only what stops the work: `OutOfSpace`, or
-    `Unavailable` of source, store or scanner, when trying again (`pause` seconds apart) did not help."""
+    """Take each file in. What is wrong with a file is its outcome; raises only what stops the work: `OutOfSpace`,
+    `Interrupted` of `tell`, or `Unavailable` of source, store or scanner, when trying again (`pause` seconds apart) did
+    not help."""
     desk = _Desk(store, scanner, unit.terms, unit.attempt, tell, pause)
     reports = _take_each(desk, unit)
     held = {one.outcome.id for one in reports if one.outcome.state is FileState.IN_CUSTODY}
@@ -255,6 +256,7 @@ class _Taking:
 
     def _attempt(self) -> Taken:
         file = self.file
+        self._ask()
         with open_file(self._desk.terms.source_root, file.path, file.size, file.mtime_ns) as reader:
             try:
                 return self._read(reader)
@@ -267,7 +269,7 @@ class _Taking:
         upload = self._begin(ledger)
         if ledger is not None and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):
             ledger = None
-        checkpoints = Checkpoints(upload, ledger, source, self._note)
+        checkpoints = Checkpoints(upload, ledger, source, self._note, self._ask)
         try:
             taken = self._feed(reader, upload, checkpoints, hashes)
             checkpoints.report()
@@ -339,11 +341,19 @@ class _Taking:
         )
         self._desk.tell(note.to_json())
 
+    def _ask(self) -> None:
+        """Raises `Interrupted` where nobody waits for this attempt any more."""
+        self._desk.tell({})
+
     def _leave(self, upload: Upload, checkpoints: Checkpoints) -> None:
         """After an attempt that failed: keep what is durable, if anything is. What made it fail is told, not what fails
         now."""
         with suppress(HeadraceError):
-            checkpoints.report()
+            try:
+                checkpoints.report()
+            except Interrupted:
+                upload.leave()  # another attempt may be going on with the very upload
+                raise
             if checkpoints.ledger.parts:
                 # What was on its way to the store may still arrive there.
                 upload.leave()

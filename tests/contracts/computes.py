@@ -19,7 +19,7 @@ from infra.local.service import Service, ServiceError, running
 from infra.local.slurm import slurm
 from pipeline import processes
 from pipeline.compute import open_compute
-from pipeline.errors import Rejected
+from pipeline.errors import Interrupted, Rejected
 from pipeline.ports import Compute, Note
 
 Tell = Callable[[Note], None]
@@ -82,11 +82,33 @@ def report(number: int, tell: Tell) -> int:
 
 def tell_and_wait(path: str, tell: Tell) -> bool:
     """Tells, and ends when its note was heard."""
-    tell({})
+    tell({"is": "here"})
     deadline = time.monotonic() + 30
     while not (heard := Path(path).exists()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return heard
+
+
+def ask_on_and_on(path: str, tell: Tell) -> None:
+    """Tells nothing until it learns that nobody waits for it, and leaves word of that."""
+    Path(path, "begun").touch()
+    deadline = time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            tell({})
+            time.sleep(0.01)
+    except Interrupted:
+        Path(path, "learned").touch()
+        raise
+
+
+def mark_and_stay(unit: Unit, tell: Tell) -> None:
+    """Marks that it began; all but the first then stay until nobody waits for them."""
+    Path(unit.path, str(unit.number)).touch()
+    deadline = time.monotonic() + 60
+    while unit.number and time.monotonic() < deadline:
+        tell({})
+        time.sleep(0.01)
 
 
 def sleep(seconds: float, tell: Tell) -> float:

@@ -214,6 +214,8 @@ class Ingests(RuleBasedStateMachine):
         disk = Disk() if lives_for is None else Mortal(lives_for)
 
         def tell(note: Note) -> None:
+            if not note:
+                return
             self.told.append(note)
             if is_heard:
                 flow.assignments.hear(note)

@@ -55,6 +55,8 @@ class Desk:
 
     def hear(self, note: Note) -> None:
         """As the flow's writer: an upload takes the place of the one before, with its parts."""
+        if not note:
+            return
         told = PartNote.from_json(json.loads(json.dumps(note)))
         self.notes.append(told)
         before = self.ledgers.get(told.file_id)

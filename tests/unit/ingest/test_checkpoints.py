@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import Interrupted
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.model import Part, PartLedger
 
@@ -99,6 +101,22 @@ def test_what_a_ledger_had_is_not_told_again() -> None:
     assert checkpoints.ledger.parts == (part(1), part(2), part(3), part(4))
     checkpoints.report()
     assert len(told) == 1
+
+
+def test_a_report_without_news_asks() -> None:
+    """Whether to go on must not be learned only when the store gets on; an attempt whose question fails, ends."""
+
+    def ask() -> None:
+        raise Interrupted("nobody waits")
+
+    upload = Acknowledging()
+    told: list[PartLedger] = []
+    checkpoints = Checkpoints(upload, None, {}, told.append, ask)
+    upload.acknowledged.add(1)
+    checkpoints.report()
+    assert len(told) == 2
+    with pytest.raises(Interrupted):
+        checkpoints.report()
 
 
 def test_reports_are_half_a_second_apart() -> None:

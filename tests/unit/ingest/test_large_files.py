@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Interrupted, Unavailable
 from pipeline.ingest.custody import FileReport, PartNote
 from pipeline.ingest.identify import HEAD, TAIL
 from pipeline.ingest.intake import RING_BYTES
@@ -179,7 +179,7 @@ class Slow(Disk):
 
 terms = CustodyTerms("a1", {str(desk.source)!r}, StoreLocation(""), "", "sha256", ("md5",))
 store = LocalStore(Path({str(tmp_path / "store")!r}), Slow(), part_size={PART})
-take_unit(store, EicarScanner(), Unit(terms, ({file!r},)), lambda note: print(json.dumps(note), flush=True))
+take_unit(store, EicarScanner(), Unit(terms, ({file!r},)), lambda note: note and print(json.dumps(note), flush=True))
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
@@ -226,6 +226,34 @@ def test_a_store_that_stays_away_stops_the_work(desk: Desk, tmp_path: Path, size
     [report] = desk.take()
     assert report.outcome.state is FileState.IN_CUSTODY
     assert report.bytes_read <= size + HEAD + TAIL
+
+
+# ---------------------------------------------------------------- nobody waits any more
+
+
+@pytest.mark.parametrize("told", [1, 3])
+def test_an_attempt_that_nobody_waits_for_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    """At its next question; what it wrote remains, with its upload, which another attempt may be going on with."""
+    desk.plan("a.dat", CONTENT)
+
+    def tell(note: JsonObject) -> None:
+        if len(desk.notes) >= told:
+            raise Interrupted("nobody waits")
+        desk.hear(note)
+
+    monkeypatch.setattr("pipeline.ingest.checkpoints._TELL_EVERY", 0)
+    gone = replace(desk)
+    gone.hear = tell  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        gone.take()
+    assert desk.staged() == {}
+    before = desk.ledgers[1]
+    [report] = desk.take()
+    assert report.outcome.state is FileState.IN_CUSTODY
+    assert desk.ledgers[1].upload_id == before.upload_id
+    assert report.bytes_read <= SIZE - before.offset + HEAD + TAIL
 
 
 # ---------------------------------------------------------------- what may not be gone on with
