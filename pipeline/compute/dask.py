@@ -27,7 +27,7 @@ from distributed.scheduler import KilledWorker
 
 from pipeline.compute.local import local_cluster
 from pipeline.compute.slurm import slurm_cluster
-from pipeline.errors import Interrupted, Unavailable
+from pipeline.errors import Interrupted, Misconfigured, Unavailable
 from pipeline.ports import Note, UnitResult
 
 U = TypeVar("U")
@@ -82,7 +82,7 @@ class DaskCompute:
     @classmethod
     def connect(cls, address: str) -> Self:
         """Use the scheduler at `address`; certificates for `tls://` come from Dask's own configuration
-        (`DASK_DISTRIBUTED__COMM__TLS__…`). Raises `Unavailable`."""
+        (`DASK_DISTRIBUTED__COMM__TLS__…`). Raises `Unavailable`, and `Misconfigured` where those cannot be used."""
         with ExitStack() as closing:
             client = closing.enter_context(_client(address))
             return cls(client, f"Dask scheduler {address}", closing.pop_all())
@@ -278,6 +278,9 @@ def _run(function: Callable[[U, Callable[[Note], None]], R], call: str, number: 
 
 
 def _client(address: str, security: Security | None = None) -> Client:
+    security = security or Security()
+    if address.startswith("tls://"):
+        _require_certificates(security)
     # What matters comes back as an exception; the rest of what the client says is noise to a user.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
@@ -290,6 +293,21 @@ def _client(address: str, security: Security | None = None) -> Client:
             f"the Dask scheduler {address} does not answer",
             remedy="start it, or set HEADRACE_COMPUTE to local: to use this machine",
         ) from error
+
+
+def _require_certificates(security: Security) -> None:
+    """Before there is a client: one that finds out by itself keeps the process from ending."""
+    reason = "there are none"
+    try:
+        if security.get_connection_args("client")["ssl_context"] is not None:
+            return
+    except OSError as error:  # of files that are not there, and of TLS itself
+        reason = str(error)
+    raise Misconfigured(
+        f"tls:// needs certificates: {reason}",
+        field="HEADRACE_COMPUTE",
+        remedy="name them in DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__TLS__CLIENT__CERT and …__TLS__CLIENT__KEY",
+    )
 
 
 def _scheduler_lost() -> Unavailable:
