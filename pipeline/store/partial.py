@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -227,6 +228,7 @@ class PartialFiles:
             for folder in abandoned_folders(top / PARTIAL / "whole"):
                 shutil.rmtree(folder, ignore_errors=True)
             self._own = self._open.enter_context(own_folder(top / PARTIAL / "whole"))
+        self._owning = threading.Lock()
         self._numbers = itertools.count()
 
     def begin(
@@ -241,6 +243,10 @@ class PartialFiles:
             return upload or self._afresh(key, final, plan)
 
     def whole(self, final: Path) -> WholeUpload:
+        with self._owning, translated():
+            # Somebody cleared away what seemed to be left over: that is lost, what comes need not be.
+            if not self._own.is_dir():
+                self._own = self._open.enter_context(own_folder(self._top / PARTIAL / "whole"))
         return WholeUpload(self._disk, self._own / str(next(self._numbers)), final)
 
     def _resumed(self, key: str, final: Path, size: int, ledger: PartLedger) -> PartedUpload | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import preservation
+from pipeline.errors import Unavailable
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.model import FileState, PartLedger, PlannedFile
@@ -282,3 +283,17 @@ def _preserve(services: Services, record_id: int) -> bool:
         return preservation.preserve(services, [record_id]) == {}
     except PowerLoss:
         return False
+
+
+def test_a_store_whose_own_folder_went_makes_another(tmp_path: Path) -> None:
+    """What was being written in it is lost, and said to be; what comes then is not."""
+    with closing(LocalStore(tmp_path)) as store:
+        lost = store.begin("lost", 1)
+        shutil.rmtree(tmp_path / ".partial" / "whole")
+        lost.write(b"x")
+        with pytest.raises(Unavailable):
+            lost.commit()
+        lost.abort()
+        store.put_many({"a": b"1"})
+        assert b"".join(store.read("a")) == b"1"
+    assert list((tmp_path / ".partial" / "whole").iterdir()) == []
