@@ -28,7 +28,7 @@ from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import JsonObject, Record, RecordState
 from pipeline.services import Services, lease_owner
 from pipeline.store import commit, layout, ocfl
-from pipeline.store.commit import Commit
+from pipeline.store.commit import Commit, Overtaken
 
 _AT_ONCE = 16
 _LEASE = timedelta(minutes=5)
@@ -147,7 +147,8 @@ def _collect(services: Services, record_ids: Sequence[int]) -> list[Package]:
 def _preserve_round(
     services: Services, packages: Sequence[Package], keep_lease: Callable[[], None]
 ) -> dict[int, HeadraceError]:
-    """Commit one version of each work, as a group: a step is durable for all of them before the next begins."""
+    """Commit one version of each work, as a group: a step is durable for all of them before the next begins. What
+    failed, by record; of a group that one object breaks, each goes by itself from where that left it."""
     failed: dict[int, HeadraceError] = {}
     prepared: list[_Prepared] = []
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="preserve") as pool:
@@ -156,7 +157,15 @@ def _preserve_round(
                 failed[package.record.id] = one
             else:
                 prepared.append(one)
-    commit.carry_out(services.store, [one.commit for one in prepared], before_step=keep_lease)
+    try:
+        commit.carry_out(services.store, [one.commit for one in prepared], before_step=keep_lease)
+    except Overtaken as overtaken:
+        if len(packages) == 1:
+            return {packages[0].record.id: overtaken}
+        for package in packages:
+            keep_lease()  # what is prepared anew may finish a commit, which only its holder may
+            failed |= _preserve_round(services, [package], keep_lease)
+        return failed
     with services.catalogue.write() as tx:
         records.note_preserved(tx, {one.record_id: one.own_version for one in prepared})
     return failed

@@ -31,6 +31,10 @@ Value = TypeVar("Value")
 _AT_ONCE = 16
 
 
+class Overtaken(Unavailable):
+    """Another process has written to the object, or something else lies in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """A version to be committed. `inventory` is the object's with it, `before` the raw one that it follows (None for a
@@ -108,8 +112,8 @@ def finish(store: ObjectStore, object_id: str, home: str) -> Commit:
 def carry_out(
     store: ObjectStore, commits: Sequence[Commit], *, before_step: Callable[[], None] = lambda: None
 ) -> None:
-    """Carry out commits to different objects, as a group. What `before_step` raises ends it. Raises `Unavailable` where
-    another process has written to one of the objects meanwhile."""
+    """Carry out commits to different objects, as a group. What `before_step` raises ends it. Raises `Overtaken` where
+    another process has written to one of the objects meanwhile, and leaves the others as a crash would."""
     delete_many = partial(_delete_many, store)
     steps: Sequence[tuple[Callable[[Any], None], Any]] = (
         (delete_many, [key for one in commits for key in one.clear]),
@@ -129,7 +133,7 @@ def carry_out(
             try:
                 do(what)
             except (Conflict, Missing) as lost:
-                raise Unavailable(f"another process writes to the same object: {lost.message}") from lost
+                raise Overtaken(f"another process writes to the same object: {lost.message}") from lost
 
 
 def _merged(parts: Iterable[Mapping[str, Value]]) -> dict[str, Value]:

@@ -16,6 +16,7 @@ from pipeline.catalogue import Catalogue, Transaction, outbox, records
 from pipeline.errors import Unavailable
 from pipeline.ingest import report
 from pipeline.model import EffectKind
+from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.s3.refusals import refusal
 from tests.archive import Archive, open_archive
@@ -61,6 +62,13 @@ def test_one_record_that_breaks_a_batch_is_parked_and_the_others_go_on(
     assert [str(broken) in one.getMessage() for one in caplog.records if one.exc_info] == [True]
 
 
+class Unpreserved(Archive):
+    """Publishes, and leaves all that follows waiting."""
+
+    def _settle(self) -> None:
+        self.clock.move(seconds=1)
+
+
 class _KeysEnded(LocalStore):
     """Answers as S3 does once a session's keys have ended."""
 
@@ -84,6 +92,17 @@ def test_what_the_operator_has_to_mend_parks_nothing(tmp_path: Path) -> None:
         assert not drained.parked
         instance.clock.move(hours=1)
         assert instance.drain(attempt.accession_id).done[EffectKind.PRESERVE] == 3
+
+
+def test_an_object_that_cannot_be_written_keeps_no_other_one_waiting(archive: Archive) -> None:
+    """Where something else lies in the place of one work's object, its effect alone is put off."""
+    hasty = Unpreserved(archive.services, archive.clock)
+    first, blocked, last = (hasty.publish(files={"a": b"1"}) for _ in range(3))
+    object_id = layout.concept_object(archive.services.repository.id, blocked.concept_id)
+    archive.services.store.put_many({f"{layout.object_root(object_id)}/stray": b"another's"})
+    drained = dispatch.drain(archive.services, [EffectKind.PRESERVE])
+    assert (drained.done, drained.put_off) == ({EffectKind.PRESERVE: 2}, {EffectKind.PRESERVE: 1})
+    assert [archive.record(one.id).ocfl_version for one in (first, blocked, last)] == [1, None, 1]
 
 
 def test_a_parked_effect_is_told_of_by_the_report(tmp_path: Path) -> None:
