@@ -69,7 +69,8 @@ class Settings(BaseSettings):
         "local:", description="workers: local:, local:4, inline:, tls://scheduler:8786, slurm:?jobs=8"
     )
     trusted_network: bool = Field(
-        default=False, description="whether Dask may be spoken to over tcp:// beyond this machine"
+        default=False,
+        description="whether Dask (tcp://) and Prefect (http://) may be spoken to beyond this machine",
     )
     base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
     port: int = Field(
@@ -78,7 +79,8 @@ class Settings(BaseSettings):
     doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
     doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")
     digests: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("md5", "xxh3-128"), description="digests besides the root's and declared ones"
+        ("md5", "xxh3-128"),
+        description="digests besides the root's and declared ones; files of 8 MiB and more get no xxh3-128",
     )
     root_digest: Literal["", "sha256", "sha512"] = Field(
         "", description="of a new storage root; default by CPU"
@@ -99,7 +101,9 @@ class Settings(BaseSettings):
     )
 
     sweep_after_days: int = Field(
-        7, ge=0, description="age in days of leftovers, referred to by nothing, that `headrace sweep` takes away"
+        7,
+        ge=0,
+        description="age in days of leftovers, referred to by nothing, that `headrace sweep` takes away",
     )
 
     @field_validator("digests", mode="before")
