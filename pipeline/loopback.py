@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.errors import Unavailable
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -17,6 +19,23 @@ def is_loopback(url: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def own_address(url: str) -> str:
+    """The address of this machine from which it reaches the host of `url`; nothing is sent there. Raises
+    `Unavailable`."""
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, place = found[0]
+        with closing(socket.socket(family, kind, protocol)) as probe:
+            probe.connect(place)
+            return str(probe.getsockname()[0])
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"no way leads from this machine to {parts.hostname}: {error}",
+            remedy="see that the name is right and the network is up",
+        ) from error
 
 
 def free_port() -> int:

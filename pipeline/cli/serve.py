@@ -19,10 +19,13 @@ from pipeline.cli.console import say
 from pipeline.compute import standalone, tuning
 from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
+from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
 from pipeline.loopback import LOOPBACK, keep_port, remembered_port
 from pipeline.settings import Settings, load_settings
 from pipeline.supervisor import Child, Supervisor
+
+_POLL = 0.2  # seconds between looks at the workers
 
 
 @click.command()
@@ -147,9 +150,14 @@ def worker(workers: int | None, scheduler: str) -> None:
     if scheduler:
         _join(settings, scheduler, number)
     stop = _stop_event()
-    with local_cluster(number, settings.home) as address, announced(settings.home, address):
-        say(f"workers at {address}")
-        stop.wait()
+    with local_cluster(number, settings.home) as cluster, announced(settings.home, cluster.address):
+        say(f"workers at {cluster.address}")
+        while not stop.wait(_POLL):
+            if cluster.is_over():
+                raise Unavailable(
+                    "the scheduler of the workers is gone, and they with it",
+                    remedy="start the workers again; `headrace up` does so by itself",
+                )
 
 
 def _join(settings: Settings, scheduler: str, workers: int) -> NoReturn:

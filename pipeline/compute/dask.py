@@ -91,8 +91,8 @@ class DaskCompute:
     def start_local(cls, workers: int | None, home: Path) -> Self:
         """Start worker processes on this machine, by default one for each CPU. Raises `Unavailable`."""
         with ExitStack() as closing:
-            address = closing.enter_context(local_cluster(workers or CPU_COUNT, home))
-            client = closing.enter_context(_client(address))
+            cluster = closing.enter_context(local_cluster(workers or CPU_COUNT, home))
+            client = closing.enter_context(_client(cluster.address))
             return cls(client, "this machine", closing.pop_all())
 
     @classmethod

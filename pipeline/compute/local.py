@@ -2,8 +2,9 @@
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.compute.owned import START_TIMEOUT, owned_cluster, serve
@@ -11,14 +12,22 @@ from pipeline.compute.workers import kept, worker_command
 from pipeline.loopback import LOOPBACK
 
 
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A cluster of this machine that runs; `is_over` says whether its scheduler is gone."""
+
+    address: str
+    is_over: Callable[[], bool]
+
+
 @contextmanager
-def local_cluster(workers: int, home: Path) -> Iterator[str]:
-    """Run a scheduler and `workers` single-threaded worker processes, scratch and log below `home`; yields
-    the scheduler's address. Raises `Unavailable` where they do not start."""
+def local_cluster(workers: int, home: Path) -> Iterator[Local]:
+    """Run a scheduler and `workers` single-threaded worker processes, scratch and log below `home`. Raises
+    `Unavailable` where they do not start."""
     log = home / "logs" / "workers.log"
     arguments = ("--workers", str(workers), "--scratch", str(home / "scratch"), "--log", str(log))
-    with owned_cluster(__name__, *arguments, log=log) as said:
-        yield str(said["address"])
+    with owned_cluster(__name__, *arguments, log=log) as owned:
+        yield Local(str(owned.said["address"]), owned.is_over)
 
 
 def main() -> None:
@@ -34,7 +43,9 @@ def main() -> None:
     with LocalCluster(
         n_workers=0, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0", silence_logs=logging.WARNING
     ) as cluster:
-        command = worker_command(cluster.scheduler_address, "--local-directory", options.scratch)
+        command = worker_command(
+            cluster.scheduler_address, "--host", LOOPBACK, "--local-directory", options.scratch
+        )
         with kept([command] * options.workers, options.log):
             cluster.wait_for_workers(options.workers, timeout=START_TIMEOUT)
             serve({"address": cluster.scheduler_address})

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -25,10 +26,22 @@ START_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A cluster that runs, and what it `said` when it began to."""
+
+    said: JsonObject
+    _process: processes.Process
+
+    def is_over(self) -> bool:
+        """Whether it has ended by itself, or somebody killed it."""
+        return processes.has_ended(self._process)
+
+
 @contextmanager
-def owned_cluster(module: str, *arguments: str, log: Path) -> Iterator[JsonObject]:
-    """Run `module`, whose main calls `serve`, for as long as the block lasts; yields what it said. Raises
-    `Unavailable` where it does not start."""
+def owned_cluster(module: str, *arguments: str, log: Path) -> Iterator[Owned]:
+    """Run `module`, whose main calls `serve`, for as long as the block lasts. Raises `Unavailable` where it does not
+    start."""
     process = processes.start(
         processes.python(module, *arguments),
         log=log,
@@ -37,7 +50,7 @@ def owned_cluster(module: str, *arguments: str, log: Path) -> Iterator[JsonObjec
         stdout=subprocess.PIPE,
     )
     try:
-        yield _await_word(process, log)
+        yield Owned(_await_word(process, log), process)
     finally:
         _stop(process)
 

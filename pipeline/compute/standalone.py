@@ -5,7 +5,7 @@ Headrace wants of them. Their environment is `tuning.environment()`; certificate
 from pathlib import Path
 
 from pipeline import processes
-from pipeline.loopback import LOOPBACK
+from pipeline.loopback import LOOPBACK, own_address
 
 
 def scheduler_command(address: str) -> list[str]:
@@ -22,7 +22,10 @@ def scheduler_command(address: str) -> list[str]:
 
 def workers_command(scheduler: str, number: int, scratch: Path) -> list[str]:
     """The command of so many worker processes that join the scheduler, and come back when they die or the scheduler
-    does. It ends when it is told to."""
+    does. They listen where this machine reaches the scheduler from, and nowhere else. It ends when it is told to.
+    Raises `Unavailable` where no way leads to the scheduler's host."""
     return processes.python(
-        "pipeline.compute.workers", str(number), "--come-back", scheduler, "--local-directory", str(scratch)
+        "pipeline.compute.workers",
+        *(str(number), "--come-back", scheduler),
+        *("--host", own_address(scheduler), "--local-directory", str(scratch)),
     )

@@ -22,6 +22,7 @@ from pathlib import Path
 from pipeline import processes
 from pipeline.compute import tuning
 from pipeline.guardian import Guardian, guardian
+from pipeline.loopback import LOOPBACK
 
 _POLL = 0.1  # seconds between looks at the processes
 _SOON = 10.0  # a process that lived less is started again ever later
@@ -30,11 +31,13 @@ _GRACE = 5.0  # seconds from SIGTERM to SIGKILL
 
 
 def worker_command(scheduler: str, *options: str) -> list[str]:
-    """The command of one single-threaded worker process that joins the scheduler at that address."""
+    """The command of one single-threaded worker process that joins the scheduler at that address. Without `--host` or
+    `--interface` among the options it listens on all interfaces."""
     return processes.python(
         "distributed.cli.dask_worker",
         scheduler,
-        *("--no-nanny", "--nthreads", "1", "--preload", tuning.PRELOAD, "--no-dashboard"),
+        *("--no-nanny", "--nthreads", "1", "--preload", tuning.PRELOAD),
+        *("--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"),
         *options,
     )
 

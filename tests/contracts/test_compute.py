@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,23 +13,27 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from pipeline import processes
 from pipeline.compute import open_compute
 from pipeline.errors import Interrupted, Misconfigured, Rejected, Unavailable
-from pipeline.loopback import free_port
+from pipeline.loopback import LOOPBACK, free_port
 from pipeline.ports import Compute, Note
 from tests.contracts.computes import (
     IMPLEMENTATIONS,
     Unit,
+    ask_on_and_on,
     leave_a_mark,
+    mark_and_stay,
     pid_of,
     refuse,
     report,
     same,
-    sleep,
     square,
     tell_and_wait,
+    wait_until,
 )
 
 
@@ -122,15 +128,13 @@ def test_a_supply_that_fails_says_so(compute: Compute) -> None:
 
 
 def test_closing_cancels_what_has_not_begun(compute: Compute, tmp_path: Path) -> None:
-    """After the generator was closed, units that were waiting never run."""
+    """After the generator was closed, units that were waiting never run: not even before those of a later call."""
     units = [Unit(number, str(tmp_path)) for number in range(200)]
-    results = compute.map_unordered(leave_a_mark, units, in_flight=200)
+    results = compute.map_unordered(mark_and_stay, units, in_flight=200)
     next(results)
     results.close()  # type: ignore[attr-defined]
-    time.sleep(1.0)
-    ran = len(list(tmp_path.iterdir()))
-    time.sleep(0.5)
-    assert ran == len(list(tmp_path.iterdir())) < 100
+    assert len(list(compute.map_unordered(square, range(40), in_flight=40))) == 40
+    assert len(list(tmp_path.iterdir())) <= 1 + compute.slots()
 
 
 def test_calls_do_not_mix(compute: Compute) -> None:
@@ -178,11 +182,45 @@ def test_a_note_is_heard_while_its_unit_runs(compute: Compute, tmp_path: Path) -
     assert result.result is True
 
 
-def test_it_ticks_while_a_unit_runs(compute: Compute) -> None:
-    """The caller's `tick` is called several times a second while it waits."""
+def test_it_ticks_while_a_unit_runs(compute: Compute, tmp_path: Path) -> None:
+    """The caller's `tick` is called several times a second while it waits: this unit ends at the fourth."""
     ticks: list[float] = []
-    list(compute.map_unordered(sleep, [1.5], in_flight=1, tick=lambda: ticks.append(time.monotonic())))
-    assert len(ticks) >= 4
+
+    def tick() -> None:
+        ticks.append(time.monotonic())
+        if len(ticks) == 4:
+            (tmp_path / "ticked").touch()
+
+    [result] = compute.map_unordered(tell_and_wait, [str(tmp_path / "ticked")], in_flight=1, tick=tick)
+    assert result.result is True
+    assert ticks[3] - ticks[0] < 3
+
+
+def test_a_unit_under_way_learns_that_nobody_waits_for_it(compute: Compute, tmp_path: Path) -> None:
+    """Once the call is over, `tell` raises in a unit that still runs, also where it has nothing to tell."""
+
+    def stop() -> None:
+        if (tmp_path / "begun").exists():
+            raise Interrupted("asked to stop")
+
+    with pytest.raises(Interrupted, match="asked to stop"):
+        list(compute.map_unordered(ask_on_and_on, [str(tmp_path)], in_flight=1, tick=stop))
+    wait_until((tmp_path / "learned").exists, 10)
+
+
+def test_nothing_listens_beyond_this_machine(compute: Compute) -> None:
+    """Scheduler and workers, and whoever keeps them, are reached over the loopback interface alone."""
+    workers = {r.result for r in compute.map_unordered(pid_of, range(20), in_flight=4)} - {os.getpid()}
+    ours = [one for one in psutil.Process().children(recursive=True) if "python" in one.name()]
+    all_ = {psutil.Process(pid) for pid in workers if pid} | set(ours)
+    places = {
+        socket.laddr.ip
+        for process in all_
+        for socket in process.net_connections("inet")
+        if socket.status == psutil.CONN_LISTEN
+    }
+    assert places <= {LOOPBACK, "::1"}
+    assert bool(places) == bool(workers)
 
 
 @pytest.mark.parametrize("callback", ["tick", "on_note"])
@@ -233,6 +271,28 @@ def test_the_number_of_workers_is_in_the_url(tmp_path: Path) -> None:
     """`local:?workers=N` starts N workers of one unit each."""
     with closing(open_compute("local:?workers=3", tmp_path)) as compute:
         assert compute.slots() == 3
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"CA_FILE": "none.pem", "CLIENT__CERT": "none.pem"}], ids=["none", "lost"]
+)
+def test_tls_needs_certificates(given: dict[str, str], tmp_path: Path) -> None:
+    """Where those are missing the operator is told so, and the process ends."""
+    program = (
+        "import sys; from pathlib import Path; from pipeline.compute import open_compute\n"
+        "try: open_compute('tls://127.0.0.1:1', Path(sys.argv[1]))\n"
+        "except Exception as error: print(type(error).__name__, error.field, error.message)"
+    )
+    variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": value for name, value in given.items()}
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env=processes.environment(variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert answer.stdout.startswith("Misconfigured HEADRACE_COMPUTE tls:// needs certificates")
 
 
 def test_a_scheduler_that_is_not_there_is_unavailable(

@@ -13,13 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import dask
+import psutil
 import pytest
 from distributed import Client, Security
 
 from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.service import running
 from pipeline import processes
+from pipeline.cli.console import Exit
 from pipeline.compute import open_compute
+from pipeline.compute.standing import standing_address
 from pipeline.errors import Unavailable
 from pipeline.loopback import free_port
 from pipeline.ports import Compute, Note
@@ -203,6 +206,23 @@ def test_workers_come_back_when_their_scheduler_does(tmp_path: Path) -> None:
         assert workers.wait(30) == 0
     assert len(pids[0]) == len(pids[1]) == 2
     wait_until(lambda: not any(alive(pid) for pid in pids[0] | pids[1] if pid), 5)
+
+
+def test_workers_of_an_instance_end_with_their_scheduler(tmp_path: Path) -> None:
+    """`headrace worker` ends with an error when its scheduler is killed, for who keeps it running to start it again; no
+    worker is left, and nobody is sent to the scheduler that was."""
+    home = tmp_path / "home"
+    command = processes.python("pipeline", "worker", "--workers", "1")
+    environment = processes.environment({"HEADRACE_HOME": str(home)})
+    with processes.start(command, log=tmp_path / "log", env=environment) as worker:
+        wait_until(lambda: standing_address(home) is not None)
+        children = psutil.Process(worker.pid).children(recursive=True)
+        [cluster] = [one for one in children if "pipeline.compute.local" in one.cmdline()]
+        cluster.kill()
+        assert worker.wait(30) == Exit.STOPPED
+    assert "scheduler of the workers is gone" in (tmp_path / "log").read_text()
+    assert standing_address(home) is None
+    wait_until(lambda: not any(alive(one.pid) for one in children), 20)
 
 
 # ------------------------------------------------------------ over TLS

@@ -7,13 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.loopback import LOOPBACK, free_port, is_bindable, is_loopback, remembered_port
+from pipeline.errors import Unavailable
+from pipeline.loopback import LOOPBACK, free_port, is_bindable, is_loopback, own_address, remembered_port
 
 
 @pytest.fixture
 def listening() -> Iterator[int]:
     with socket.create_server((LOOPBACK, 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("url", ["tcp://127.0.0.1:8786", "tls://127.0.0.2:1", "tcp://127.0.0.1"])
+def test_this_machine_is_reached_over_the_loopback_interface(url: str) -> None:
+    """Who listens where it reaches such a place from, listens for nobody else."""
+    assert own_address(url).startswith("127.0.0.")
+
+
+@pytest.mark.parametrize("url", ["tcp://nowhere.invalid:8786", "tcp://127.0.0.1:many"])
+def test_a_place_that_cannot_be_reached_is_unavailable(url: str) -> None:
+    """A host that nobody knows, a port that is none."""
+    with pytest.raises(Unavailable, match="no way leads"):
+        own_address(url)
 
 
 def test_a_free_port_can_be_listened_on() -> None:
