@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pipeline.cli.upkeep import check_storage
 from pipeline.compute.slurm import describe_partitions, parse_slurm
 from pipeline.compute.standing import standing_address
 from pipeline.errors import HeadraceError
-from pipeline.flows.server import require_authentication, running_server
+from pipeline.flows.server import flow_environment, named_server, running_server
 from pipeline.ingest.digests import engine
 from pipeline.ingest.units import require_room
 from pipeline.services import Services
@@ -132,25 +131,24 @@ _PARTS: tuple[tuple[str, Callable[[Services], str]], ...] = (
 
 
 def _prefect(settings: Settings) -> Finding:
-    url = os.environ.get("PREFECT_API_URL")
-    if url is None:
-        server = running_server(settings.home)
-        if server is None:
-            return Finding("Prefect", ok=True, what="not running now; every command that needs it starts it")
-        url = server.api_url
     try:
-        require_authentication(url)
-        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the operator's own setting
-            return Finding("Prefect", ok=True, what=f"answers at {redacted(url)}")
+        server = named_server(trusted_network=settings.trusted_network) or running_server(settings.home)
     except HeadraceError as error:
         return Finding("Prefect", ok=False, what=error.message, remedy=error.remedy)
-    except (OSError, ValueError) as error:
-        return Finding(
-            "Prefect",
-            ok=False,
-            what=f"{redacted(url)} does not answer: {error}",
-            remedy="start it, or correct PREFECT_API_URL",
-        )
+    if server is None:
+        return Finding("Prefect", ok=True, what="not running now; every command that needs it starts it")
+    os.environ.update(flow_environment(server, settings.home))
+    from pipeline.flows import api
+
+    where, failure = redacted(server.api_url), api.failure()
+    if failure is None:
+        return Finding("Prefect", ok=True, what=f"answers at {where}")
+    return Finding(
+        "Prefect",
+        ok=False,
+        what=f"{where} does not answer: {failure}",
+        remedy="start it, or correct PREFECT_API_URL",
+    )
 
 
 def _workers(settings: Settings) -> Finding:

@@ -56,7 +56,7 @@ def up(host: str, port: int) -> None:
         pass  # migrations and the storage root are made once, before the parts meet over them
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     say("starting Prefect, workers, gateway and dispatcher …")
-    with standing_server(settings.home) as server:
+    with standing_server(settings.home, trusted_network=settings.trusted_network) as server:
         environment |= flow_environment(server, settings.home)
         health = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/healthz"  # noqa: S104
         children = [
@@ -124,7 +124,7 @@ def dispatch() -> None:
     """Run the dispatcher alone: preserves, registers, indexes and announces whatever is due."""
     settings = load_settings()
     stop = _stop_event()
-    with standing_server(settings.home) as server:
+    with standing_server(settings.home, trusted_network=settings.trusted_network) as server:
         os.environ.update(flow_environment(server, settings.home))
         from pipeline.flows.deliver import dispatch_forever
 

@@ -3,15 +3,27 @@ tries for more than a minute."""
 
 from __future__ import annotations
 
-import httpx
-from prefect.settings import get_current_settings
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 _TIMEOUT = 2.0
 
 
 def answers() -> bool:
-    url = get_current_settings().api.url
+    """Whether Prefect can be told something now."""
+    return failure() is None
+
+
+def failure() -> Exception | None:
+    """Why Prefect does not answer, None where it does. Asked as Prefect itself asks: with its settings of certificates,
+    headers and keys."""
+    if not PREFECT_API_URL.value():
+        return ValueError("PREFECT_API_URL names no server")
     try:
-        return url is not None and httpx.get(f"{url}/health", timeout=_TIMEOUT).status_code == 200
-    except httpx.HTTPError:
-        return False
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+            get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT}) as client,
+        ):
+            return client.api_healthcheck()
+    except Exception as error:  # certificates that cannot be read, an address that is none
+        return error

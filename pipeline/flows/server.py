@@ -38,20 +38,19 @@ class PrefectServer:
 
 @contextmanager
 def standing_server(
-    home: Path, *, meanwhile: Callable[[PrefectServer], object] | None = None
+    home: Path,
+    *,
+    trusted_network: bool = False,
+    meanwhile: Callable[[PrefectServer], object] | None = None,
 ) -> Iterator[PrefectServer]:
     """A Prefect server that answers for as long as the block lasts.
 
     `PREFECT_API_URL` names one that somebody else runs. Without it the instance at `home` has its own, which
     its first user starts and its last one stops; users that come at once share it. `meanwhile` is called as
     soon as the URLs are known, while the server may still be starting: the time to import flows.
-    Raises `Unavailable` where a server of our own does not start, `Misconfigured` where the named one is open to all.
+    Raises `Unavailable` where a server of our own does not start, `Misconfigured` as `named_server` does.
     """
-    if api_url := os.environ.get("PREFECT_API_URL"):
-        require_authentication(api_url)
-        external = PrefectServer(
-            api_url, os.environ.get("PREFECT_UI_URL") or api_url.removesuffix("/api"), None
-        )
+    if external := named_server(trusted_network=trusted_network):
         if meanwhile is not None:
             meanwhile(external)
         yield external
@@ -81,16 +80,35 @@ def revive(home: Path) -> None:
             _launch(files, home.absolute())
 
 
-def require_authentication(api_url: str) -> None:
-    """Who reaches Prefect's API starts flows: beyond this machine it is one that asks who one is. Raises
-    `Misconfigured` where we have nothing to answer with."""
+def named_server(*, trusted_network: bool) -> PrefectServer | None:
+    """The server that `PREFECT_API_URL` names. Raises `Misconfigured` where it is open to all, or where all could read
+    with what we answer it."""
+    api_url = os.environ.get("PREFECT_API_URL")
+    if not api_url:
+        return None
+    require_authentication(api_url, trusted_network=trusted_network)
+    return PrefectServer(api_url, os.environ.get("PREFECT_UI_URL") or api_url.removesuffix("/api"), None)
+
+
+def require_authentication(api_url: str, *, trusted_network: bool = False) -> None:
+    """Who reaches Prefect's API starts flows: beyond this machine it is one that asks who one is, and is answered where
+    nobody listens. Raises `Misconfigured` where it is not so."""
+    if is_loopback(api_url):
+        return
     credentials = ("PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
-    if not is_loopback(api_url) and not any(os.environ.get(name) for name in credentials):
+    if not any(os.environ.get(name) for name in credentials):
         raise Misconfigured(
             "the Prefect server that PREFECT_API_URL names is not on this machine and asks nobody who he is",
             field="PREFECT_API_URL",
             remedy="give that server an authentication string (PREFECT_SERVER_API_AUTH_STRING), and set "
             "PREFECT_API_AUTH_STRING or PREFECT_API_KEY here",
+        )
+    if not api_url.startswith("https:") and not trusted_network:
+        raise Misconfigured(
+            "what we answer the Prefect server that PREFECT_API_URL names could be read in the network",
+            field="PREFECT_API_URL",
+            remedy="give that server an https:// address, or, where nobody else is in the network, set "
+            "HEADRACE_TRUSTED_NETWORK=yes",
         )
 
 

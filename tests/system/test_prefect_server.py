@@ -308,6 +308,16 @@ def test_a_server_that_asks_nobody_who_he_is_is_refused(
     require_authentication("http://127.0.0.1:4200/api")
 
 
+def test_a_credential_goes_through_no_network_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond this machine it needs https:, unless the operator trusts the network."""
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    with pytest.raises(Misconfigured) as refused:
+        require_authentication("http://prefect.example.org:4200/api")
+    assert "https://" in refused.value.remedy
+    require_authentication("http://prefect.example.org:4200/api", trusted_network=True)
+    require_authentication("https://prefect.example.org/api")
+
+
 def test_preferences_of_the_user_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the environment says about logging is not overridden."""
     monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DEBUG")
