@@ -209,12 +209,12 @@ class _Ingest:
                 self._raise_if_cancelled()  # in the moments since the last look
                 self.patience.insist(partial(accession.finish, self.services, run, planned.accession_id))
         self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
-        document = self.patience.insist(
-            lambda: report.of_run(self.services, planned, self.scratch, self.seconds)
-        )
-        base_url = self.services.repository.base_url
-        _stage("report", "What became of everything.", lambda: self.page.report(document, base_url))
+        document = _stage("report", "What became of everything.", lambda: self._report(planned))
+        self.page.report(document, self.services.repository.base_url)
         return document
+
+    def _report(self, planned: Plan) -> JsonObject:
+        return self.patience.insist(lambda: report.of_run(self.services, planned, self.scratch, self.seconds))
 
     def _unfinished(self, collection: str) -> Accession | None:
         with self.services.catalogue.read() as tx:

@@ -1,7 +1,7 @@
 """A run's page in Prefect: its progress, its report, and whether somebody cancelled it there.
 
-All of it is for people. It is seen to in a thread beside the work, which never waits for Prefect, and a server that is
-away is asked again when it is back.
+All of it is for people. It is seen to in a thread of its own: the work hands over what there is to tell and waits for
+Prefect seconds at most, and a server that is away is asked again when it is back.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -36,7 +37,7 @@ from pipeline.model import JsonObject, Outcome
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 2.0  # seconds between two looks
-_POLL = 0.5
+_POLL = 0.2
 # They tell of every single message that they could not deliver, traces and all.
 _NOISY = ("prefect.events.clients", "prefect._internal.concurrency")
 
@@ -53,7 +54,8 @@ class RunPage:
         self._is_away = False
         self._is_cancelled = False
         self._over = threading.Event()
-        self._turn = threading.Lock()
+        self._wake = threading.Event()
+        self._to_do: deque[Callable[[], object]] = deque()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._keep,), name="page", daemon=True)
 
@@ -67,6 +69,7 @@ class RunPage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+        self._wake.set()
 
     @property
     def is_cancelled(self) -> bool:
@@ -74,26 +77,33 @@ class RunPage:
         return self._is_cancelled
 
     def look(self) -> None:
-        """Bring the page up to date and see whether the run was cancelled, where Prefect answers."""
-        if not api.answers():
-            self._note_away()
-            return
-        self._is_away = False
-        self._in_turn(self._exchange)
+        """Bring the page up to date and see whether the run was cancelled, where Prefect answers within seconds."""
+        looked = threading.Event()
+        self._have_done(self._exchange)
+        self._have_done(looked.set)
+        looked.wait(_EVERY)
 
-    def _in_turn(self, action: Callable[[], None]) -> None:
-        """Do something at Prefect's API as far as it goes; not while the thread is stuck there."""
-        if self._turn.acquire(timeout=_EVERY):
-            try:
-                with suppress(Exception):
-                    action()
-            finally:
-                self._turn.release()
+    def _have_done(self, action: Callable[[], object]) -> None:
+        """Leave it to the thread, which does in order what it is told."""
+        self._to_do.append(action)
+        self._wake.set()
 
     def _keep(self) -> None:
         while not self._over.is_set():
-            self.look()
-            self._over.wait(_EVERY)
+            self._wake.clear()
+            if api.answers():
+                self._is_away = False
+                self._catch_up()
+            else:
+                self._note_away()
+            self._wake.wait(_EVERY)
+
+    def _catch_up(self) -> None:
+        with suppress(Exception):
+            self._exchange()
+        while self._to_do:
+            with suppress(Exception):
+                self._to_do.popleft()()
 
     def _exchange(self) -> None:
         if self._run_id:
@@ -115,29 +125,33 @@ class RunPage:
             self._on_away()
 
     def wait(self, seconds: float, should_stop: Callable[[], bool]) -> None:
-        """Wait until Prefect answers, `seconds` at most: it is about to be told how the run ended."""
+        """Wait until Prefect answers and was told everything, `seconds` at most: it is about to be told how the run
+        ended."""
+        told = threading.Event()
+        self._have_done(told.set)
         deadline = time.monotonic() + seconds
-        while not api.answers() and not should_stop() and time.monotonic() < deadline:
-            self._note_away()
-            time.sleep(_POLL)
+        while not told.wait(_POLL) and not should_stop() and time.monotonic() < deadline:
+            pass
 
     def report(self, document: JsonObject, base_url: str) -> None:
-        """Show what the run did."""
-        if api.answers():
-            self._in_turn(partial(_report, document, base_url))
+        """Show what the run did, when Prefect answers."""
+        self._have_done(partial(_report, document, base_url))
 
     def bury(self, run_id: str) -> None:
         """A run that was killed cannot say so: say it for it, now that its accession was taken over."""
-        if not run_id or not api.answers():
-            return
-        try:
-            with get_client(sync_client=True) as client:
-                state = client.read_flow_run(UUID(run_id)).state
-                if state is not None and not state.is_final():
-                    killed: State[None] = Crashed(message="its process was killed")
-                    client.set_flow_run_state(UUID(run_id), killed, force=True)
-        except Exception:
-            get_run_logger().info("the run before this one is not known to this Prefect server")
+        if run_id:
+            self._have_done(partial(_bury, UUID(run_id)))
+
+
+def _bury(run_id: UUID) -> None:
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(run_id).state
+            if state is not None and not state.is_final():
+                killed: State[None] = Crashed(message="its process was killed")
+                client.set_flow_run_state(run_id, killed, force=True)
+    except Exception:
+        get_run_logger().info("the run before this one is not known to this Prefect server")
 
 
 def _report(document: JsonObject, base_url: str) -> None:
