@@ -178,6 +178,8 @@ def site(folder: Path) -> Iterator[Site]:
         kept = {
             victim: _started(stack, service, folder / f"{victim}.log") for victim, service in made.items()
         }
+        # Its orderly end takes 15 seconds, and what it has is thrown away.
+        stack.callback(kept[Victim.S3].kill)
         make_bucket(kept[Victim.S3].service.url, _BUCKET, *KEYS.values())
         yield Site(folder, kept)
 
