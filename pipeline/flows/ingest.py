@@ -183,8 +183,8 @@ class _Ingest:
             planned = _stage(
                 "plan records",
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
-                lambda: self.patience.insist(
-                    lambda: plan.make(self.services, self.scratch, run, checkpoint=self._look)
+                lambda: plan.make(
+                    self.services, self.scratch, run, patience=self.patience, checkpoint=self._look
                 ),
             )
         if before is not None and before.id == planned.accession_id:
@@ -327,7 +327,6 @@ class _Ingest:
         deadline = time.monotonic() + _WAIT_FOR_EFFECTS
         while True:
             left = self.patience.insist(partial(self._drain_due, run, accession_id, kind))
-            self.patience.moved()
             if not any(one.due for one in left) or time.monotonic() > deadline:
                 break
             self._wait(0.5)

@@ -8,32 +8,39 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.catalogue import Catalogue, deposits
 from pipeline.catalogue.deposits import Deposit, PublishedWork
+from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import DepositState, Outcome, Problem
 
 _BATCH = 500
 
 
-def absent_lines(catalogue: Catalogue, accession_id: str, met: Sequence[int]) -> Iterator[list[Deposit]]:
+def absent_lines(
+    catalogue: Catalogue, accession_id: str, met: Sequence[int], patience: Patience
+) -> Iterator[list[Deposit]]:
     """Planned lines whose records the survey did not meet, in batches."""
     after = 0
-    while True:
+
+    def page() -> list[Deposit]:
         with catalogue.read() as tx:
-            lines = deposits.in_state(tx, accession_id, DepositState.PLANNED, _BATCH, after)
-        if not lines:
-            return
+            return deposits.in_state(tx, accession_id, DepositState.PLANNED, _BATCH, after)
+
+    while lines := patience.insist(page):
         after = lines[-1].id
         if absent := [one for one in lines if not _has(met, one.concept_id)]:
             yield absent
 
 
-def absent_works(catalogue: Catalogue, collection: str, met: Sequence[int]) -> Iterator[list[PublishedWork]]:
+def absent_works(
+    catalogue: Catalogue, collection: str, met: Sequence[int], patience: Patience = AT_ONCE
+) -> Iterator[list[PublishedWork]]:
     """Published works of the collection that the survey did not meet, in batches."""
     after = 0
-    while True:
+
+    def page() -> list[PublishedWork]:
         with catalogue.read() as tx:
-            works = deposits.published_works(tx, collection, after=after, limit=_BATCH)
-        if not works:
-            return
+            return deposits.published_works(tx, collection, after=after, limit=_BATCH)
+
+    while works := patience.insist(page):
         after = works[-1].concept_id
         if absent := [one for one in works if not _has(met, one.concept_id)]:
             yield absent

@@ -59,7 +59,7 @@ class Assignments:
         what was put back a while ago. What was put back too late for that is left to the next call."""
         self._out.clear()
         self._again.clear()
-        fresh = units.left(self.services, self.terms, self.patience.insist, workers=workers)
+        fresh = units.left(self.services, self.terms, self.patience, workers=workers)
         while (unit := self._next(fresh)) is not None:
             units.require_room(self.services, reserved=self._reserved() + unit.size)
             yield self._assigned(unit)
@@ -95,11 +95,10 @@ class Assignments:
         """What an attempt tells (`custody.PartNote` as JSON)."""
         told = PartNote.from_json(note)
         out = self._out.get(told.attempt)
-        file = next((one for one in out.unit.files if one.id == told.file_id), None) if out else None
-        if out is None or file is None:
+        if out is None:
             return
-        if len(out.unit.files) == 1:
-            out.durable = told.offset
+        [file] = out.unit.files  # nothing is told of small ones
+        out.durable = told.offset
         news = PartLedger(told.upload_id, told.part_size, told.offset, told.checkpoint, told.parts)
         self._notes.append(Noted(file, told.attempt, news))
 

@@ -45,9 +45,15 @@ class Patience:
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def insist(self, action: Callable[[], T]) -> T:
-        """Try until `action` succeeds, which must bear to be done twice. Raises as `endure` does."""
+        """Try until `action` succeeds, which must bear to be done twice. Raises as `endure` does, by a clock of its
+        own: what was away before and came back does not count."""
+        own = Patience(self._seconds, self._wait, self._clock)
         while True:
             try:
                 return action()
             except Unavailable as away:
-                self.endure(away)
+                own.endure(away)
+
+
+AT_ONCE = Patience(0)
+"""No patience: what is away is told at once."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -30,11 +31,13 @@ from pipeline.ingest.lines import (
     write_lines,
 )
 from pipeline.ingest.manifest import SurveyedRecord
+from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.ingest.planning import Decision, Step, decide, refusals, resolve
 from pipeline.model import Accession, AccessionState, DepositAction, DepositState, Problem
 from pipeline.services import Services
 
 Item = TypeVar("Item")
+T = TypeVar("T")
 
 _BATCH = 500
 LISTED = 10_000
@@ -83,53 +86,115 @@ def assess(services: Services, survey: Path, run: Run) -> Plan:
     return plan_
 
 
+@dataclass(slots=True)
+class _Writer:
+    """Writes of one planning, each a transaction that holds on to the accession once there is one. Where the catalogue
+    is away they are tried again, so that an answer which was lost, or an outage, costs no more than one of them."""
+
+    services: Services
+    run: Run
+    patience: Patience
+    accession_id: str | None
+    started: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.services.now()
+
+    @property
+    def number(self) -> str:
+        """The id of the accession that this run begins, should there be none."""
+        return self.started.strftime("%Y%m%d") + "-" + self.run.id[:8]
+
+    def write(self, action: Callable[[Transaction], T]) -> T:
+        """Carry `action` out, which must bear to be done twice."""
+
+        def once() -> T:
+            with self.services.catalogue.write() as tx:
+                if self.accession_id is not None:
+                    accession.hold_on(tx, self.services, self.run, self.accession_id)
+                return action(tx)
+
+        return self.patience.insist(once)
+
+
 def make(
-    services: Services, survey: Path, run: Run, *, checkpoint: Callable[[], None] = lambda: None
+    services: Services,
+    survey: Path,
+    run: Run,
+    *,
+    patience: Patience = AT_ONCE,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
     written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
-    anew. Raises `Conflict` while another run works on the collection, `Interrupted` where the accession was cancelled
-    or another run has taken it over."""
-    plan_, today = Plan(accession_id=_resume(services, run)), services.now().date()
+    anew. Catalogue and store may be away for as long as `patience` lasts, each time. Raises `Conflict` while another
+    run works on the collection, `Interrupted` where the accession was cancelled or another run has taken it over."""
+    work = _Writer(services, run, patience, patience.insist(partial(_resume, services, run)))
+    if work.accession_id is not None:
+        patience.insist(partial(accession.clear_root, services, work.accession_id))
+    plan_ = Plan(accession_id=work.accession_id)
     deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
     met = array("q")  # the work of each
-    new_works = NewWorks(
-        run.collection,
-        run.options.owner,
-        services.now(),
-        services.repository.id,
-        services.store.traits.renames_trees,
-    )
     unchanged = 0
     for batch in _batches(manifest.read_records(survey), _BATCH):
-        with services.catalogue.write() as tx:
-            if plan_.accession_id is not None:
-                accession.hold_on(tx, services, run, plan_.accession_id)
-            decided = _decide(tx, batch, run, plan_.accession_id, today=today)
-            if plan_.accession_id is None and any(changes(decision) for _, decision, _ in decided):
-                plan_.accession_id = _begin(tx, services, run)
-            for concept_id, deposit_id in write_lines(tx, new_works, plan_.accession_id or "", decided):
-                met.append(concept_id)
-                deposit_of.append(deposit_id)
-            unchanged += count_unchanged(tx, plan_.accession_id or "", decided)
-        accession.sweep(services, given_up(decided))
-        for surveyed, decision, known in decided:
+        written = work.write(partial(_write_batch, work, batch))
+        plan_.accession_id = work.accession_id = written.accession_id
+        for concept_id, deposit_id in written.lines:
+            met.append(concept_id)
+            deposit_of.append(deposit_id)
+        unchanged += written.unchanged
+        patience.insist(partial(accession.sweep, services, given_up(written.decided)))
+        for surveyed, decision, known in written.decided:
             _tally(plan_, surveyed, decision, known)
         checkpoint()
     met = array("q", sorted(met))
-    if plan_.accession_id is not None:
-        _give_up_absent(services, run, plan_.accession_id, met)
-        _plan_files(services, survey, run, plan_.accession_id, deposit_of, checkpoint)
-        accession.end_leftovers(services)
-        _report_survey(services, survey, run, plan_.accession_id)
-    _report_gone(services, run, plan_, met)
-    if plan_.accession_id is not None:
-        with services.catalogue.write() as tx:
-            accession.hold_on(tx, services, run, plan_.accession_id)
-            # The lines kept from a run before this one included, and without what needs no reading after all.
-            plan_.files_to_ingest, plan_.bytes_to_ingest = deposits.left_to_read(tx, plan_.accession_id)
-            accessions.change(tx, plan_.accession_id, state=AccessionState.INGESTING, unchanged=unchanged)
+    if work.accession_id is None:
+        for works in absent_works(services.catalogue, run.collection, met, patience):
+            plan_.note_gone(works)
+        return plan_
+    _give_up_absent(work, work.accession_id, met)
+    _plan_files(work, work.accession_id, survey, deposit_of, checkpoint)
+    patience.insist(partial(accession.end_leftovers, services))
+    # Begun anew where it is cut off, for no line of a report may be there twice.
+    at_once = replace(work, patience=AT_ONCE)
+    patience.insist(partial(_report_survey, at_once, work.accession_id, survey, met))
+    # The lines kept from a run before this one included, and without what needs no reading after all.
+    left = work.write(partial(_end, accession_id=work.accession_id, unchanged=unchanged))
+    plan_.files_to_ingest, plan_.bytes_to_ingest = left
     return plan_
+
+
+def _end(tx: Transaction, *, accession_id: str, unchanged: int) -> tuple[int, int]:
+    """The plan is made; (files, bytes) that are left to be read."""
+    accessions.change(tx, accession_id, state=AccessionState.INGESTING, unchanged=unchanged)
+    return deposits.left_to_read(tx, accession_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A batch of the plan as it was written: `lines` are (work, deposit that wants its files or -1)."""
+
+    accession_id: str | None
+    decided: list[Decided]
+    lines: list[tuple[int, int]]
+    unchanged: int
+
+
+def _write_batch(work: _Writer, batch: Sequence[SurveyedRecord], tx: Transaction) -> _Written:
+    services, run = work.services, work.run
+    accession_id = work.accession_id or _begun(tx, work)
+    decided = _decide(tx, batch, run, accession_id, today=work.started.date())
+    if accession_id is None and any(changes(decision) for _, decision, _ in decided):
+        accession_id = _begin(tx, work)
+    new_works = NewWorks(
+        run.collection,
+        run.options.owner,
+        work.started,
+        services.repository.id,
+        services.store.traits.renames_trees,
+    )
+    lines = write_lines(tx, new_works, accession_id or "", decided)
+    return _Written(accession_id, decided, lines, count_unchanged(tx, accession_id or "", decided))
 
 
 def _resume(services: Services, run: Run) -> str | None:
@@ -153,8 +218,7 @@ def _resume(services: Services, run: Run) -> str | None:
             options=run.options.to_json(),
             flow_run=run.flow_run,
         )
-    accession.clear_root(services, resumed.id)
-    return resumed.id
+        return resumed.id
 
 
 def _reopened(tx: Transaction, accession_id: str, other: Accession | None) -> Accession:
@@ -172,21 +236,27 @@ def _reopened(tx: Transaction, accession_id: str, other: Accession | None) -> Ac
     return found
 
 
-def _begin(tx: Transaction, services: Services, run: Run) -> str:
-    number = services.now().strftime("%Y%m%d") + "-" + run.id[:8]
+def _begun(tx: Transaction, work: _Writer) -> str | None:
+    """The accession that this run has begun, where the answer to that was lost."""
+    found = accessions.unfinished(tx, work.run.collection)
+    return found.id if found is not None and found.id == work.number else None
+
+
+def _begin(tx: Transaction, work: _Writer) -> str:
+    services, run = work.services, work.run
     begun = Accession(
-        id=number,
+        id=work.number,
         collection=run.collection,
         source=run.source,
         state=AccessionState.SURVEYING,
-        started=services.now(),
+        started=work.started,
         options=run.options.to_json(),
         flow_run=run.flow_run,
     )
     accessions.create(tx, begun)
-    accession.lease(tx, services, run, number)
+    accession.lease(tx, services, run, begun.id)
     _ensure_community(tx, services, run)
-    return number
+    return begun.id
 
 
 def _ensure_community(tx: Transaction, services: Services, run: Run) -> None:
@@ -242,12 +312,7 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
 
 
 def _plan_files(
-    services: Services,
-    survey: Path,
-    run: Run,
-    accession_id: str,
-    deposit_of: Sequence[int],
-    checkpoint: Callable[[], None],
+    work: _Writer, accession_id: str, survey: Path, deposit_of: Sequence[int], checkpoint: Callable[[], None]
 ) -> None:
     for batch in manifest.read_files(survey, _FILE_BATCH):
         found = [
@@ -262,52 +327,44 @@ def _plan_files(
             for one in batch
             if deposit_of[one.ordinal] >= 0 and one.file.problem is None
         ]
-        with services.catalogue.write() as tx:
-            accession.hold_on(tx, services, run, accession_id)
-            deposits.find_files(tx, found, run=run.id)
+        work.write(partial(deposits.find_files, files=found, run=work.run.id))
         checkpoint()
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
-    with services.catalogue.write() as tx:
-        accession.hold_on(tx, services, run, accession_id)
+
+    def complete(tx: Transaction) -> None:
         for some in _batches(iter(wanting), _BATCH):
-            deposits.prune_files(tx, some, run=run.id)
-        if not run.options.checksum:
+            deposits.prune_files(tx, some, run=work.run.id)
+        if not work.run.options.checksum:
             deposits.carry_over(tx, accession_id)
         deposits.count_files(tx, accession_id)
 
+    work.write(complete)
 
-def _give_up_absent(services: Services, run: Run, accession_id: str, met: Sequence[int]) -> None:
+
+def _give_up_absent(work: _Writer, accession_id: str, met: Sequence[int]) -> None:
     """What was planned by an earlier run and is gone from the source cannot be read."""
-    for lines in absent_lines(services.catalogue, accession_id, met):
-        with services.catalogue.write() as tx:
-            accession.hold_on(tx, services, run, accession_id)
-            deposits.give_up(tx, lines)
-        accession.sweep(services, lines)
+    for lines in absent_lines(work.services.catalogue, accession_id, met, work.patience):
+        work.write(partial(deposits.give_up, chosen=lines))
+        work.patience.insist(partial(accession.sweep, work.services, lines))
 
 
-def _report_gone(services: Services, run: Run, plan_: Plan, met: Sequence[int]) -> None:
-    """Name the published records that are gone from the source; where nothing is written, in the plan alone."""
-    for works in absent_works(services.catalogue, run.collection, met):
-        if plan_.accession_id is None:
-            plan_.note_gone(works)
-            continue
-        with services.catalogue.write() as tx:
-            accession.hold_on(tx, services, run, plan_.accession_id)
-            problems = [(None, gone(one.key)) for one in works]
-            accessions.report(tx, plan_.accession_id, Stage.SURVEY, problems)
+def _report_survey(work: _Writer, accession_id: str, survey: Path, met: Sequence[int]) -> None:
+    """Put what the survey found wrong into the accession's report, with the deposit that it is about, and the published
+    records that are gone from the source."""
 
+    def report(batch: Sequence[Problem], tx: Transaction) -> None:
+        lines = deposits.by_key(tx, accession_id, sorted({one.record for one in batch}))
+        about = [(lines.get(one.record), one) for one in batch]
+        accessions.report(tx, accession_id, Stage.SURVEY, about)
 
-def _report_survey(services: Services, survey: Path, run: Run, accession_id: str) -> None:
-    """Put what the survey found wrong into the accession's report, with the deposit that it is about."""
-    with services.catalogue.write() as tx:
-        accession.hold_on(tx, services, run, accession_id)
-        accessions.retract(tx, accession_id, Stage.SURVEY)
+    def report_gone(works: Sequence[PublishedWork], tx: Transaction) -> None:
+        accessions.report(tx, accession_id, Stage.SURVEY, [(None, gone(one.key)) for one in works])
+
+    work.write(lambda tx: accessions.retract(tx, accession_id, Stage.SURVEY))
     for batch in _batches(manifest.read_problems(survey), _BATCH):
-        with services.catalogue.write() as tx:
-            accession.hold_on(tx, services, run, accession_id)
-            lines = deposits.by_key(tx, accession_id, sorted({one.record for one in batch}))
-            about = [(lines.get(one.record), one) for one in batch]
-            accessions.report(tx, accession_id, Stage.SURVEY, about)
+        work.write(partial(report, batch))
+    for works in absent_works(work.services.catalogue, work.run.collection, met):
+        work.write(partial(report_gone, works))
 
 
 def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

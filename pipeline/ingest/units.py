@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import TypeAlias
 
 from pipeline.catalogue import deposits
 from pipeline.errors import OutOfSpace
 from pipeline.ingest.custody import CustodyTerms, Unit
+from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import PlannedFile
 from pipeline.services import Services
 from pipeline.store import transfer
@@ -19,13 +19,6 @@ _LARGE = transfer.IN_PARTS_FROM
 _UNIT_BYTES = 256 << 20
 _UNIT_FILES = 256
 _LEAST_FREE = 2_000_000_000
-
-Page: TypeAlias = Callable[[], list[PlannedFile]]
-Insist: TypeAlias = Callable[[Page], list[PlannedFile]]
-
-
-def _once(page: Page) -> list[PlannedFile]:
-    return page()
 
 
 def terms(services: Services, accession_id: str, source_root: str) -> CustodyTerms:
@@ -57,16 +50,16 @@ def require_room(services: Services, *, reserved: int = 0) -> None:
 
 
 def left(
-    services: Services, terms_: CustodyTerms, insist: Insist = _once, *, workers: int = 0
+    services: Services, terms_: CustodyTerms, patience: Patience = AT_ONCE, *, workers: int = 0
 ) -> Iterator[Unit]:
     """What is still to be read, in units bounded by bytes and by count: large files first, the largest of all at the
-    beginning and each alone, so that the small ones fill the cores at the end. `insist` carries each reading of the
-    catalogue out, and may try more than once.
+    beginning and each alone, so that the small ones fill the cores at the end. The catalogue may be
+    away for as long as `patience` lasts.
 
     Of the units that go out before any is done, Dask lets a second one wait behind each worker's first and never moves
     it: for `workers` of them these are small, since behind a huge file they would wait while others idle."""
-    large = (Unit(terms_, (file,)) for file in _large_files(services, terms_.accession_id, insist))
-    packs = _packs(terms_, _small_files(services, terms_.accession_id, insist))
+    large = (Unit(terms_, (file,)) for file in _large_files(services, terms_.accession_id, patience))
+    packs = _packs(terms_, _small_files(services, terms_.accession_id, patience))
     yield from islice(large, workers)
     yield from islice(packs, workers)
     yield from large
@@ -86,25 +79,25 @@ def _packs(terms_: CustodyTerms, files: Iterator[PlannedFile]) -> Iterator[Unit]
         yield Unit(terms_, tuple(pack))
 
 
-def _large_files(services: Services, accession_id: str, insist: Insist) -> Iterator[PlannedFile]:
+def _large_files(services: Services, accession_id: str, patience: Patience) -> Iterator[PlannedFile]:
     after: tuple[int, int] | None = None
 
     def page() -> list[PlannedFile]:
         with services.catalogue.read() as tx:
             return deposits.planned_large_files(tx, accession_id, at_least=_LARGE, after=after, limit=_PAGE)
 
-    while some := insist(page):
+    while some := patience.insist(page):
         yield from some
         after = (some[-1].size, some[-1].id)
 
 
-def _small_files(services: Services, accession_id: str, insist: Insist) -> Iterator[PlannedFile]:
+def _small_files(services: Services, accession_id: str, patience: Patience) -> Iterator[PlannedFile]:
     after = 0
 
     def page() -> list[PlannedFile]:
         with services.catalogue.read() as tx:
             return deposits.planned_files(tx, accession_id, below=_LARGE, after=after, limit=_PAGE)
 
-    while some := insist(page):
+    while some := patience.insist(page):
         yield from some
         after = some[-1].id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,7 @@ import pytest
 from pipeline import publication
 from pipeline.catalogue import accessions, deposits, identifiers, records
 from pipeline.errors import Conflict, Interrupted
-from pipeline.ingest import accession, plan, survey
-from pipeline.ingest.accession import IngestOptions, Run
+from pipeline.ingest import accession
 from pipeline.model import AccessionState, DoiState, JsonObject, Outcome, RecordState
 from tests.instance import Instance, codes, open_instance, write_record
 from tests.ocfl_root import objects, problems
@@ -525,70 +524,6 @@ def test_a_cancelled_run_stops_at_its_next_step(instance: Instance, source: Path
         assert deposits.tally(tx, attempt.accession_id) == {"cancelled": 2}
         assert identifiers.high_water_mark(tx) == 4
     assert instance.row_counts()["record"] == 0
-
-
-# ---------------------------------------------------------------- while planning
-
-
-@pytest.fixture
-def between(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of one record and one file, so that there is a between."""
-    monkeypatch.setattr(plan, "_BATCH", 1)
-    monkeypatch.setattr(plan, "_FILE_BATCH", 1)
-
-
-def planned_while(instance: Instance, source: Path, meanwhile: Callable[[int, str], None]) -> str:
-    """Plan a source; `meanwhile` is told between batches how many there were, and which accession is planned."""
-    folder = instance.services.settings.home / "survey"
-    surveyed = survey.survey(instance.services, survey.open_(str(source), IngestOptions()), folder)
-    run = Run("run", surveyed.collection, str(source), IngestOptions())
-    batches = 0
-
-    def checkpoint() -> None:
-        nonlocal batches
-        batches += 1
-        with instance.services.catalogue.read() as tx:
-            planned = accessions.latest(tx, surveyed.collection)
-        assert planned is not None
-        meanwhile(batches, planned.id)
-
-    made = plan.make(instance.services, folder, run, checkpoint=checkpoint)
-    assert made.accession_id is not None
-    return made.accession_id
-
-
-@pytest.mark.usefixtures("between")
-@pytest.mark.parametrize("batch", [1, 2, 3, 5])
-def test_an_accession_cancelled_while_it_is_planned_stays_cancelled(
-    instance: Instance, source: Path, batch: int
-) -> None:
-    """Be it between its lines, between its files or after the last of them."""
-    cancelled: list[str] = []
-
-    def cancel(number: int, accession_id: str) -> None:
-        if number == batch:
-            accession.cancel(instance.services, accession_id)
-            cancelled.append(accession_id)
-
-    with pytest.raises(Interrupted, match="cancelled"):
-        planned_while(instance, source, cancel)
-    with instance.services.catalogue.read() as tx:
-        assert accessions.get(tx, cancelled[0]).state is AccessionState.CANCELLED
-        assert set(deposits.tally(tx, cancelled[0])) == {"cancelled"}
-
-
-@pytest.mark.usefixtures("between")
-def test_planning_keeps_its_lease_however_long_it_takes(instance: Instance, source: Path) -> None:
-    """Each batch prolongs it, lines as well as files."""
-
-    def another_comes(_: int, accession_id: str) -> None:
-        instance.clock.move(seconds=20)
-        with pytest.raises(Conflict), instance.services.catalogue.write() as tx:
-            accessions.lease(
-                tx, accession_id, owner="another", now=instance.clock.now, length=accessions.LEASE
-            )
-
-    assert planned_while(instance, source, another_comes)
 
 
 # ---------------------------------------------------------------- DOIs and withdrawal

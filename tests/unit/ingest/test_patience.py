@@ -84,3 +84,13 @@ def test_waiting_can_be_ended() -> None:
 
     with pytest.raises(Interrupted):
         Patience(600, wait).insist(away_for(1))
+
+
+def test_what_is_insisted_on_has_a_clock_of_its_own() -> None:
+    """What was away an hour ago and came back does not count."""
+    time = Time()
+    patience = Patience(10, time.wait, time)
+    for _ in range(3):
+        assert patience.insist(away_for(2)) == 3
+        time.now += 3600
+    assert time.waits == [0.5, 1] * 3

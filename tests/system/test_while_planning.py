@@ -1,0 +1,136 @@
+"""What may happen while an accession is planned: it is cancelled, others wait for it, the database is away."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.catalogue import Catalogue, Transaction, accessions, deposits
+from pipeline.errors import Conflict, Interrupted, Unavailable
+from pipeline.ingest import accession, plan, survey
+from pipeline.ingest.accession import IngestOptions, Run
+from pipeline.ingest.patience import Patience
+from pipeline.model import AccessionState
+from tests.instance import Instance, open_instance, write_record
+
+
+@pytest.fixture
+def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
+    with open_instance(tmp_path / "home", database=database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder tree with two sound records, of two files and one."""
+    write_record(tmp_path / "tides" / "harbour", {"readings.csv": b"0,1.2\n", "gauge.bin": bytes(256)})
+    write_record(tmp_path / "tides" / "lighthouse", {"notes.txt": b"calm\n"})
+    return tmp_path / "tides"
+
+
+@pytest.fixture
+def between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of one record and one file, so that there is a between."""
+    monkeypatch.setattr(plan, "_BATCH", 1)
+    monkeypatch.setattr(plan, "_FILE_BATCH", 1)
+
+
+def planned_while(instance: Instance, source: Path, meanwhile: Callable[[int, str], None]) -> str:
+    """Plan a source; `meanwhile` is told between batches how many there were, and which accession is planned."""
+    folder = instance.services.settings.home / "survey"
+    surveyed = survey.survey(instance.services, survey.open_(str(source), IngestOptions()), folder)
+    run = Run("run", surveyed.collection, str(source), IngestOptions())
+    batches = 0
+
+    def checkpoint() -> None:
+        nonlocal batches
+        batches += 1
+        with instance.services.catalogue.read() as tx:
+            planned = accessions.latest(tx, surveyed.collection)
+        assert planned is not None
+        meanwhile(batches, planned.id)
+
+    made = plan.make(instance.services, folder, run, checkpoint=checkpoint)
+    assert made.accession_id is not None
+    return made.accession_id
+
+
+@pytest.mark.usefixtures("between")
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_an_accession_cancelled_while_it_is_planned_stays_cancelled(
+    instance: Instance, source: Path, batch: int
+) -> None:
+    """Be it between its lines, between its files or after the last of them."""
+    cancelled: list[str] = []
+
+    def cancel(number: int, accession_id: str) -> None:
+        if number == batch:
+            accession.cancel(instance.services, accession_id)
+            cancelled.append(accession_id)
+
+    with pytest.raises(Interrupted, match="cancelled"):
+        planned_while(instance, source, cancel)
+    with instance.services.catalogue.read() as tx:
+        assert accessions.get(tx, cancelled[0]).state is AccessionState.CANCELLED
+        assert set(deposits.tally(tx, cancelled[0])) == {"cancelled"}
+
+
+@pytest.mark.usefixtures("between")
+def test_planning_keeps_its_lease_however_long_it_takes(instance: Instance, source: Path) -> None:
+    """Each batch prolongs it, lines as well as files."""
+
+    def another_comes(_: int, accession_id: str) -> None:
+        instance.clock.move(seconds=20)
+        with pytest.raises(Conflict), instance.services.catalogue.write() as tx:
+            accessions.lease(
+                tx, accession_id, owner="another", now=instance.clock.now, length=accessions.LEASE
+            )
+
+    assert planned_while(instance, source, another_comes)
+
+
+class Forgetful(Catalogue):
+    """Another's transactions: of five one is refused, and of one that was carried out the answer is lost."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(catalogue._engine)
+        self._tries = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        self._tries += 1
+        if self._tries % 5 == 1:
+            raise Unavailable("the database does not answer")
+        with super().write() as tx:
+            yield tx
+        if self._tries % 5 == 3:
+            raise Unavailable("the connection was lost")
+
+
+@pytest.mark.usefixtures("between")
+def test_planning_bears_a_database_that_is_away_again_and_again(instance: Instance, source: Path) -> None:
+    """Each transaction is tried again by itself, with a patience of its own, and its lines are there once: those of
+    the report, too."""
+    instance.ingest(source)
+    shutil.rmtree(source / "lighthouse")
+    write_record(source / "harbour", {"readings.csv": b"other"})
+    write_record(source / "pier", {"notes.txt": b"wet\n"})
+    waits: list[float] = []
+    services = replace(instance.services, catalogue=Forgetful(instance.services.catalogue))
+    folder = services.settings.home / "survey"
+    surveyed = survey.survey(services, survey.open_(str(source), IngestOptions()), folder)
+    run = Run("run", surveyed.collection, str(source), IngestOptions())
+    patience = Patience(2, waits.append, clock=lambda: sum(waits))
+    made = plan.make(services, folder, run, patience=patience)
+    assert made.accession_id is not None
+    assert (made.new, made.versions, made.gone_total) == (1, 1, 0)
+    assert sum(waits) > 2
+    with instance.services.catalogue.read() as tx:
+        assert deposits.tally(tx, made.accession_id) == {"planned": 2}
+        assert accessions.get(tx, made.accession_id).state is AccessionState.INGESTING
+        assert [one.code for one in accessions.problems(tx, made.accession_id)] == ["gone"]
