@@ -48,7 +48,6 @@ from pipeline.model import (
 from pipeline.ports import Note, ObjectStore, Scanner, Upload
 from pipeline.settings import StoreLocation
 from pipeline.store import layout
-from pipeline.store.transfer import IN_PARTS_FROM
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
 _FILES_AT_ONCE = 16
@@ -74,8 +73,8 @@ class CustodyTerms:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Files that one worker takes in at one go. `resume` is what the catalogue's ledger has of a unit's only file;
-    `attempt` tells this handing out of the unit from others."""
+    """Files that one worker takes in at one go: a large one alone, or small ones. `resume` is what the catalogue's
+    ledger has of a unit's only file; `attempt` tells this handing out of the unit from others."""
 
     terms: CustodyTerms
     files: tuple[PlannedFile, ...]
@@ -135,10 +134,11 @@ def take_unit(
     pause: Callable[[float], None] = time.sleep,
 ) -> list[FileReport]:
     """Take each file in. What is wrong with a file is its outcome; raises only what stops the work: `OutOfSpace`,
-    `Interrupted` of `tell`, or `Unavailable` of source, store or scanner, when trying again (`pause` seconds apart) did
-    not help."""
+    `Misconfigured`, `Interrupted` of `tell`, or `Unavailable` of source, store or scanner, when trying again (`pause`
+    seconds apart) did not help."""
     desk = _Desk(store, scanner, unit.terms, unit.attempt, tell, pause)
-    reports = _take_each(desk, unit)
+    is_pack = len(unit.files) > 1
+    reports = _take_pack(desk, unit.files) if is_pack else _take_one(desk, unit.files[0], unit.resume)
     held = {one.outcome.id for one in reports if one.outcome.state is FileState.IN_CUSTODY}
     # Only now, with the names as durable as the bytes, may anybody say "in custody".
     store.settle([file.place for file in unit.files if file.id in held])
@@ -157,23 +157,19 @@ class _Desk:
     pause: Callable[[float], None]
 
 
-def _take_each(desk: _Desk, unit: Unit) -> list[FileReport]:
-    """Large files one after the other, for each fills all cores and has a ring of buffers; the small ones many at
-    once."""
-    if len(unit.files) == 1:
-        return _report_each([_Taking(desk, unit.files[0], unit.resume).take()])
-    reports = [
-        report
-        for file in unit.files
-        if file.size >= IN_PARTS_FROM
-        for report in _report_each([_Taking(desk, file).take()])
-    ]
+def _take_one(desk: _Desk, file: PlannedFile, resume: PartLedger | None) -> list[FileReport]:
+    """A file by itself: a large one fills all cores, and has a ring of buffers."""
+    return _report_each([_Taking(desk, file, resume).take()])
+
+
+def _take_pack(desk: _Desk, files: Iterable[PlannedFile]) -> list[FileReport]:
+    """Small files, many at once."""
+    reports: list[FileReport] = []
     pool = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="take")
     try:
-        small = [file for file in unit.files if file.size < IN_PARTS_FROM]
         # A batch is taken while the one before it is identified here, and no more: their samples are in memory.
         under_way: deque[Iterator[FileReport | _Held]] = deque()
-        for batch in _batches(small):
+        for batch in _batches(files):
             under_way.append(pool.map(lambda file: _Taking(desk, file).take(), batch))
             if len(under_way) == 2:
                 reports += _report_each(under_way.popleft())
@@ -181,8 +177,7 @@ def _take_each(desk: _Desk, unit: Unit) -> list[FileReport]:
             reports += _report_each(last)
     finally:
         pool.shutdown(cancel_futures=True)
-    by_id = {report.outcome.id: report for report in reports}
-    return [by_id[file.id] for file in unit.files]
+    return reports
 
 
 def _batches(files: Iterable[PlannedFile]) -> Iterator[list[PlannedFile]]:

@@ -12,7 +12,7 @@ import pytest
 from pipeline.catalogue import Catalogue, Transaction, accessions, deposits, ledger
 from pipeline.catalogue.deposits import FoundFile
 from pipeline.errors import Interrupted, OutOfSpace, Unavailable
-from pipeline.ingest import accession
+from pipeline.ingest import accession, units
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
 from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit
@@ -21,6 +21,7 @@ from pipeline.model import FileOutcome, FileState, Part, PartLedger
 from pipeline.ports import Note
 from pipeline.services import Services, lease_owner
 from pipeline.settings import StoreLocation
+from pipeline.store.transfer import IN_PARTS_FROM
 from tests.contracts import rows
 from tests.contracts.rows import outcome
 from tests.instance import Instance, open_instance
@@ -130,6 +131,17 @@ def done(unit: Unit) -> list[FileReport]:
     return [FileReport(outcome(file.id), None, file.size) for file in unit.files]
 
 
+def test_a_file_in_parts_goes_out_alone(desk: Desk) -> None:
+    """From the smallest of them on: a worker takes in one of them at a time, and has something told of it alone."""
+    deposit_id = next(units.left(desk.services, TERMS)).files[0].deposit_id
+    border = {"below": IN_PARTS_FROM - 1, "at": IN_PARTS_FROM}
+    with desk.catalogue.write() as tx:
+        found = [FoundFile(deposit_id, key, key, size, 5, {}) for key, size in border.items()]
+        deposits.find_files(tx, found, run="run")
+    out = [[file.key for file in unit.files] for unit in units.left(desk.services, TERMS)]
+    assert out == [["large"], ["at"], ["a", "b", "c", "below"]]
+
+
 # ---------------------------------------------------------------- notes
 
 
@@ -232,6 +244,17 @@ def test_what_was_put_back_goes_out_again(desk: Desk) -> None:
     assignments.settle(again, done(again))
     assert assignments.is_done
     assert desk.left() == 0
+
+
+def test_nothing_waits_for_what_was_put_back(desk: Desk) -> None:
+    """While other units are out, their results are taken at once."""
+    assignments = desk.assignments()
+    handed_out = assignments.hand_out()
+    large, small = next(handed_out), next(handed_out)
+    assignments.put_back(large, Unavailable("its worker died"))
+    assert desk.waits == []
+    assignments.put_back(small, Unavailable("its worker died"))
+    assert desk.waits == [0.5]
 
 
 def test_a_unit_that_cannot_be_done_ends_patience(desk: Desk) -> None:

@@ -369,8 +369,8 @@ def test_notes_tell_whose_they_are(desk: Desk) -> None:
     assert all(PartNote.from_json(json.loads(json.dumps(note.to_json()))) == note for note in desk.notes)
 
 
-def test_large_files_of_a_unit_go_one_at_a_time(desk: Desk) -> None:
-    """Each has a ring of buffers, and a worker's memory is one ring's; small ones go meanwhile."""
+def test_a_large_file_has_one_ring(desk: Desk) -> None:
+    """It goes out alone: a worker's memory is one ring's, its threads are those that read from it."""
     rings = []
 
     class Watching(Disk):
@@ -380,11 +380,8 @@ def test_large_files_of_a_unit_go_one_at_a_time(desk: Desk) -> None:
 
     with closing(LocalStore(desk.source.parent / "watched", Watching(), part_size=PART)) as store:
         desk = replace(desk, store=store)
-        for number in range(3):
-            desk.plan(f"large{number}", CONTENT[: 9 * MIB])
-            desk.plan(f"small{number}", CONTENT[:1000])
-        reports = desk.take()
-    assert [report.outcome.id for report in reports] == [1, 2, 3, 4, 5, 6]
+        desk.plan("a.dat", CONTENT)
+        desk.take()
     # md5, sha256, the light ones, the store.
     assert max(rings) == 4
 
