@@ -142,14 +142,15 @@ class Assignments:
         self.patience.moved()
 
     def put_back(self, unit: Unit, away: Unavailable) -> None:
-        """The unit could not be done: it goes out again, later each time. Raises `away` where patience is over."""
+        """The unit could not be done: it goes out again, later each time; who called is kept waiting only where no
+        other unit is out. Raises `away` where patience is over."""
         self._commit_notes()
         self._out.pop(unit.attempt, None)
         first = unit.files[0].id
         tries = self._tries[first] = self._tries.get(first, 0) + 1
         pause = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)
         self._again.append((self.clock() + pause, unit))
-        self.patience.endure(away)
+        (self.patience.bear if self._out else self.patience.endure)(away)
 
     @property
     def is_done(self) -> bool:

@@ -33,14 +33,18 @@ class Patience:
         """Something went on: patience is whole again."""
         self._since, self._pause = None, _FIRST_PAUSE
 
-    def endure(self, away: Unavailable) -> None:
-        """Wait before the next try. Raises `away` where patience is over, or waiting does not help: no room comes from
-        it, and who asks a run to stop means it."""
+    def bear(self, away: Unavailable) -> None:
+        """Something could not be done. Raises `away` where patience is over, or waiting does not help: no room comes
+        from it, and who asks a run to stop means it."""
         now = self._clock()
         if self._since is None:
             self._since = now
         if isinstance(away, (OutOfSpace, Interrupted)) or now - self._since >= self._seconds:
             raise away
+
+    def endure(self, away: Unavailable) -> None:
+        """Wait before the next try. Raises as `bear` does."""
+        self.bear(away)
         self._wait(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
