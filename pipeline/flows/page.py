@@ -38,8 +38,8 @@ from pipeline.model import JsonObject, Outcome
 _LOG = logging.getLogger(__name__)
 _EVERY = 2.0  # seconds between two looks
 _POLL = 0.2
-# They tell of every single message that they could not deliver, traces and all.
-_NOISY = ("prefect.events.clients", "prefect._internal.concurrency")
+# They tell of every single message that they could not deliver.
+_NOISY = ("prefect.events.clients", "EventsWorker")
 
 
 class RunPage:

@@ -125,6 +125,8 @@ def flow_environment(server: PrefectServer, home: Path) -> dict[str, str]:
         "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # the run's page has all of it
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        # Of a server that is away it tells with every single event, whole; that it is away is told once, by us.
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         "PREFECT_API_REQUEST_TIMEOUT": "120",
     }

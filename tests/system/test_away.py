@@ -98,6 +98,8 @@ def test_a_prefect_server_that_stays_away_keeps_nobody(source: Path, tmp_path: P
         trap.let_go()
         ended = ingest.end()
         assert (ended.code, published(ended)) == (DONE, 2), ended.err
+        assert "the Prefect server does not answer; the work goes on" in ended.err
+        assert "EventsWorker" not in ended.err  # which would tell of each event
 
 
 # ------------------------------------------------------------ the database
