@@ -19,6 +19,7 @@ from infra.local.service import Service, ServiceError, running
 from infra.local.slurm import slurm
 from pipeline import processes
 from pipeline.compute import open_compute
+from pipeline.compute.dask import ATTEMPTS
 from pipeline.errors import Interrupted, Rejected
 from pipeline.ports import Compute, Note
 
@@ -134,10 +135,10 @@ def be_killed_always(unit: Unit, tell: Tell) -> int:
 
 
 def get_on_a_little(unit: Unit, tell: Tell) -> int:
-    """Tells one thing more at each attempt and dies; the seventh succeeds."""
+    """Tells one thing more at each attempt and dies, more often than one may that tells nothing."""
     tell({"attempt": unit.attempt})
     time.sleep(0.2)
-    if unit.attempt < 7:
+    if unit.attempt < ATTEMPTS + 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return unit.attempt
 
