@@ -9,6 +9,7 @@
     ├── Missing        there is no such thing
     ├── Unavailable    a service or a resource is away; trying again later may succeed
     │   ├── OutOfSpace      no room left to take anything in
+    │   ├── WorkersKilled   every worker that ran a unit died
     │   └── Interrupted     cancelled, paused or asked to stop; the work is resumable
     └── Corrupt        bytes are not what they were: page someone
 
@@ -90,6 +91,12 @@ class OutOfSpace(Unavailable):
     """The store has no room; retryable once somebody made room."""
 
     code = "out-of-space"
+
+
+class WorkersKilled(Unavailable):
+    """Every worker that ran a unit died, by what is in it or by accident."""
+
+    code = "workers-killed"
 
 
 class Interrupted(Unavailable):

@@ -27,7 +27,7 @@ from distributed.scheduler import KilledWorker
 
 from pipeline.compute.local import local_cluster
 from pipeline.compute.slurm import slurm_cluster
-from pipeline.errors import Interrupted, Misconfigured, Unavailable
+from pipeline.errors import Interrupted, Misconfigured, Unavailable, WorkersKilled
 from pipeline.ports import Note, UnitResult
 
 U = TypeVar("U")
@@ -316,7 +316,7 @@ def _scheduler_lost() -> Unavailable:
 
 def _given_up(error: BaseException) -> Unavailable:
     if isinstance(error, KilledWorker):
-        return Unavailable(
+        return WorkersKilled(
             "every worker that ran this unit died",
             remedy="look for a lack of memory in the logs of the workers",
         )

@@ -16,7 +16,7 @@ from functools import partial
 
 from pipeline.catalogue import ledger
 from pipeline.catalogue.ledger import Noted
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, WorkersKilled
 from pipeline.ingest import accession, units
 from pipeline.ingest.accession import Run
 from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit
@@ -143,13 +143,16 @@ class Assignments:
 
     def put_back(self, unit: Unit, away: Unavailable) -> None:
         """The unit could not be done: it goes out again, later each time; who called is kept waiting only where no
-        other unit is out. Raises `away` where patience is over."""
+        other unit is out. One that workers died of goes out file by file: the rest of it is not to share the fate of
+        one of them. Raises `away` where patience is over."""
         self._commit_notes()
         self._out.pop(unit.attempt, None)
         first = unit.files[0].id
         tries = self._tries[first] = self._tries.get(first, 0) + 1
         pause = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)
-        self._again.append((self.clock() + pause, unit))
+        due = self.clock() + pause
+        parts = [(file,) for file in unit.files] if isinstance(away, WorkersKilled) else [unit.files]
+        self._again.extend((due, replace(unit, files=files)) for files in parts)
         (self.patience.bear if self._out else self.patience.endure)(away)
 
     @property

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.catalogue import Catalogue, Transaction, accessions, deposits, ledger
 from pipeline.catalogue.deposits import FoundFile
-from pipeline.errors import Interrupted, OutOfSpace, Unavailable
+from pipeline.errors import Interrupted, OutOfSpace, Unavailable, WorkersKilled
 from pipeline.ingest import accession, units
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
@@ -243,6 +243,21 @@ def test_what_was_put_back_goes_out_again(desk: Desk) -> None:
     assert again.files == large.files
     assignments.settle(again, done(again))
     assert assignments.is_done
+    assert desk.left() == 0
+
+
+def test_a_pack_that_workers_died_of_goes_out_file_by_file(desk: Desk) -> None:
+    """So that all but the one that kills them are taken in."""
+    assignments = desk.assignments()
+    handed_out = assignments.hand_out()
+    large, pack = next(handed_out), next(handed_out)
+    assignments.settle(large, done(large))
+    assignments.put_back(pack, WorkersKilled("every worker died"))
+    desk.now += 2
+    again = list(handed_out)
+    assert [one.files for one in again] == [(file,) for file in pack.files]
+    for one in again:
+        assignments.settle(one, done(one))
     assert desk.left() == 0
 
 
