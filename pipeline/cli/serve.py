@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from pipeline.settings import Settings, load_settings
 from pipeline.supervisor import Child, Supervisor
 
 _POLL = 0.2  # seconds between looks at the workers
+_AWAY = 2.0  # seconds until a store or database that did not answer is asked again
 
 
 @click.command()
@@ -36,8 +38,8 @@ _POLL = 0.2  # seconds between looks at the workers
 def up(host: str, port: int) -> None:
     """Run the whole instance in the foreground: Prefect, workers, gateway and dispatcher.
 
-    Prints `ready <URL>` when it answers. `headrace ingest` works with and without it. Ctrl-C stops everything that
-    it started; what was under way goes on next time.
+    Prints `ready <URL>` when it answers; waits for a store or database that does not. `headrace ingest` works with and
+    without it. Ctrl-C stops everything that it started; what was under way goes on next time.
 
     \b
     Example:
@@ -52,8 +54,7 @@ def up(host: str, port: int) -> None:
         "HEADRACE_HOME": str(settings.home),
     }
     os.environ.update(environment)
-    with wiring.open_services(load_settings()):
-        pass  # migrations and the storage root are made once, before the parts meet over them
+    _await_services(load_settings())
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
     say("starting Prefect, workers, gateway and dispatcher …")
     with standing_server(settings.home, trusted_network=settings.trusted_network) as server:
@@ -74,6 +75,21 @@ def up(host: str, port: int) -> None:
         )
         code = supervisor.run()
     sys.exit(code)
+
+
+def _await_services(settings: Settings) -> None:
+    """Wait until store and database answer. Migrations and the storage root are made here, once, before the parts meet
+    over them."""
+    told = ""
+    while True:
+        try:
+            with wiring.open_services(settings):
+                return
+        except Unavailable as away:
+            if away.message != told:
+                say(f"{away.message}; waiting for it (Ctrl-C ends that)")
+            told = away.message
+            time.sleep(_AWAY)
 
 
 def _port(settings: Settings, chosen: int) -> int:

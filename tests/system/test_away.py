@@ -15,6 +15,7 @@ import pytest
 
 from infra.local.postgres import postgres
 from infra.local.service import Service, running
+from infra.local.versitygw import versitygw
 from pipeline.flows.server import standing_server
 from pipeline.loopback import LOOPBACK, free_port
 from tests.command import Ended, Instance, Running, wait_until
@@ -24,6 +25,7 @@ from tests.instance import write_record
 pytestmark = pytest.mark.timeout(600)
 
 DONE, STOPPED = 0, 4
+KEY = "archive-of-tests"
 AT_SETTLING = Fault("pipeline.catalogue.deposits:settle_files", signal=HOLD)
 
 
@@ -161,6 +163,24 @@ def test_a_database_that_stays_away_stops_the_run(
     with running(service, log):
         again = instance.run("ingest", str(source), "--json")
     assert (again.code, published(again)) == (DONE, 2), again.err
+
+
+def test_an_instance_waits_for_its_store(tmp_path: Path, prefect: dict[str, str]) -> None:
+    """`headrace up` says that S3 does not answer, and goes on as soon as it does."""
+    (tmp_path / "s3" / "data" / "archive").mkdir(parents=True)
+    service = versitygw(tmp_path / "s3", KEY, KEY)
+    settings = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "HEADRACE_STORE": "s3://archive/one",
+        "HEADRACE_S3_ENDPOINT": service.url,
+        "HEADRACE_S3_PATH_STYLE": "yes",
+    }
+    instance = Instance(tmp_path / "home", {**prefect, **settings})
+    with instance.start("up", "--port", str(free_port())) as up:
+        wait_until(lambda: "waiting for it" in up.said("err"), "the word that S3 is away")
+        with running(service, tmp_path / "log"):
+            wait_until(lambda: "ready" in up.said("out"), "the instance")
 
 
 # ------------------------------------------------------------ workers
