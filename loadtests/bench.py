@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -340,11 +340,12 @@ def _remove(folder: Path) -> None:
     os.sync()
 
 
-def main() -> None:
+def main(chosen: Sequence[str] = ()) -> None:
+    """Measure what is asked for by `--only`, else what is `chosen`, else everything."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(chosen or FIGURES), metavar="NAME")
     parser.add_argument("--short", action="store_true", help="small sizes")
     parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
     parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
