@@ -65,7 +65,7 @@ class FaultProxy:
         self._random = random.Random(seed)
         self._rate = rate
         self._kinds = sorted(kinds)
-        self._waiting: list[Kind] = []
+        self._waiting = self._random.sample(self._kinds, len(self._kinds))
         self._injected: list[Injected] = []
         self._lock = threading.Lock()
 
@@ -79,8 +79,8 @@ class FaultProxy:
         return Counter(one.kind for one in self.injected)
 
     def draw(self, method: str) -> Kind | None:
-        """What shall befall the next request. Kinds come as from a pack of cards: none a second time before each
-        other that this method can meet had its turn."""
+        """What shall befall the next request. Kinds come as from a pack of cards, and one that did not truly happen
+        (an answer without a body cannot be cut short) goes back below the others."""
         with self._lock:
             if self._random.random() >= self._rate:
                 return None
@@ -90,11 +90,14 @@ class FaultProxy:
             kind = next((kind for kind in self._waiting if kind in meetable), None)
             if kind is not None:
                 self._waiting.remove(kind)
+                self._waiting.append(kind)
             return kind
 
     def note(self, injected: Injected) -> None:
         with self._lock:
             self._injected.append(injected)
+            if injected.kind in self._waiting:
+                self._waiting.remove(injected.kind)
 
 
 def _can_meet(method: str, kind: Kind) -> bool:

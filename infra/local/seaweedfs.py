@@ -55,6 +55,8 @@ def seaweedfs(folder: Path, access_key: str, secret_key: str, *, port: int = 0) 
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
         ),
+        # Keys in its environment make one more user, whose secret would stand before the configured one's.
+        environment={"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
         url=url,
         healthy=lambda: _is_ready(url, f"http://{LOOPBACK}:{filer}"),
     )
