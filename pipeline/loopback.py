@@ -13,6 +13,11 @@ from pipeline.errors import Unavailable
 LOOPBACK = "127.0.0.1"
 
 
+def http_url(port: int) -> str:
+    """What the HTTP server at `port` of this machine is reached by; without a final slash."""
+    return f"http://{LOOPBACK}:{port}"
+
+
 def is_loopback(url: str) -> bool:
     """Whether the host of `url` is this machine alone, whatever a resolver says; False where it has none."""
     host = urlsplit(url).hostname or ""

@@ -14,7 +14,7 @@ from jgo.env import EnvironmentBuilder
 from jgo.maven import MavenContext
 
 from infra.local.service import Service, ServiceError
-from pipeline.loopback import LOOPBACK, is_bindable
+from pipeline.loopback import http_url, is_bindable
 
 _ARTEFACTS = "+".join(
     (
@@ -47,7 +47,7 @@ def opensearch(folder: Path, *, port: int = 0) -> Service:
     scratch.mkdir(exist_ok=True)
     # The port that it listens on is the base and the node's number. Nodes of one name would form one cluster.
     node = ("-numOfNode", "1", "-clusterName", f"headrace-{port}", "-baseHttpPort", str(port - 1))
-    url = f"http://{LOOPBACK}:{port}"
+    url = http_url(port)
     return Service(
         name="OpenSearch",
         command=(

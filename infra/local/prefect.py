@@ -8,14 +8,14 @@ from pathlib import Path
 import httpx
 
 from infra.local.service import Service
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.loopback import LOOPBACK, free_port, http_url
 
 
 def prefect(folder: Path, *, port: int = 0) -> Service:
     """A Prefect server at `port` of the loopback interface or a free one, its database and all other files below
     `folder`; `url` is what `PREFECT_API_URL` takes. It sends no usage data."""
     port = port or free_port()
-    url = f"http://{LOOPBACK}:{port}/api"
+    url = f"{http_url(port)}/api"
     settings = {
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

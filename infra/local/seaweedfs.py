@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from infra.local.service import Service, ServiceError, installed
-from pipeline.loopback import LOOPBACK, is_bindable
+from pipeline.loopback import LOOPBACK, http_url, is_bindable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ def seaweedfs(folder: Path, access_key: str, secret_key: str, *, port: int = 0) 
     config.chmod(0o600)
     master, volume, filer, free = _free_ports(4)
     s3 = port or free
-    url = f"http://{LOOPBACK}:{s3}"
+    url = http_url(s3)
     return Service(
         name="SeaweedFS",
         command=(
@@ -58,7 +58,7 @@ def seaweedfs(folder: Path, access_key: str, secret_key: str, *, port: int = 0) 
         # Keys in its environment make one more user, whose secret would stand before the configured one's.
         environment={"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
         url=url,
-        healthy=lambda: _is_ready(url, f"http://{LOOPBACK}:{filer}"),
+        healthy=lambda: _is_ready(url, http_url(filer)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from infra.local.service import Service, installed
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.loopback import LOOPBACK, free_port, http_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,12 +19,13 @@ def versitygw(folder: Path, access_key: str, secret_key: str, *, port: int = 0) 
     at `port` or a free one. The file system of `folder` must have extended attributes."""
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    address = f"{LOOPBACK}:{port or free_port()}"
+    port = port or free_port()
+    url = http_url(port)
     return Service(
         name="versitygw",
-        command=(str(installed("versitygw")), "--quiet", "--port", address, "posix", str(data)),
-        url=f"http://{address}",
-        healthy=lambda: _answers(f"http://{address}"),
+        command=(str(installed("versitygw")), "--quiet", "--port", f"{LOOPBACK}:{port}", "posix", str(data)),
+        url=url,
+        healthy=lambda: _answers(url),
         environment={"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key},
     )
 

@@ -22,7 +22,7 @@ from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
-from pipeline.loopback import LOOPBACK, keep_port, remembered_port
+from pipeline.loopback import LOOPBACK, http_url, keep_port, remembered_port
 from pipeline.settings import Settings, load_settings
 from pipeline.supervisor import Child, Supervisor
 
@@ -47,7 +47,7 @@ def up(host: str, port: int) -> None:
     """
     settings = load_settings()
     port = _port(settings, port)
-    base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
+    base_url = settings.base_url or http_url(port)
     environment = {
         "HEADRACE_PORT": str(port),
         "HEADRACE_BASE_URL": base_url,

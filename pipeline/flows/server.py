@@ -19,7 +19,7 @@ from pipeline import processes
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.flows.server_files import Record, ServerFiles, can_lock
 from pipeline.flows.server_process import GRACE
-from pipeline.loopback import LOOPBACK, is_loopback, remembered_port
+from pipeline.loopback import LOOPBACK, http_url, is_loopback, remembered_port
 
 START_TIMEOUT = 120.0
 """Seconds; the first start migrates a new database, 10 s of work on an idle CPU."""
@@ -191,7 +191,7 @@ def _await_ready(
     while files.is_alive() and time.monotonic() < deadline:
         record = files.record()
         if record is not None:
-            server = PrefectServer(_api_url(record.port), f"http://{LOOPBACK}:{record.port}", record.pid)
+            server = PrefectServer(_api_url(record.port), http_url(record.port), record.pid)
             if meanwhile is not None:
                 meanwhile(server)
                 meanwhile = None
@@ -229,7 +229,7 @@ def _stop(files: ServerFiles) -> None:
 
 
 def _api_url(port: int) -> str:
-    return f"http://{LOOPBACK}:{port}/api"
+    return f"{http_url(port)}/api"
 
 
 def _log(home: Path) -> Path:
@@ -242,4 +242,4 @@ def running_server(home: Path) -> PrefectServer | None:
     record = files.record() if files.is_alive() else None
     if record is None or not _is_healthy(record):
         return None
-    return PrefectServer(_api_url(record.port), f"http://{LOOPBACK}:{record.port}", record.pid)
+    return PrefectServer(_api_url(record.port), http_url(record.port), record.pid)

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_CSRF_SUPPORT_ENABLE
 
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress
-from pipeline.loopback import LOOPBACK
+from pipeline.loopback import LOOPBACK, http_url
 
 PATIENCE = 60.0
 
@@ -49,7 +49,7 @@ def stuck() -> Iterator[_Stuck]:
     with _Stuck() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        url = f"http://{LOOPBACK}:{server.server_port}/api"
+        url = f"{http_url(server.server_port)}/api"
         with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False}):
             yield server
         server.let_go.set()
