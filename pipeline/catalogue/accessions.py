@@ -16,7 +16,8 @@ from pipeline.model import Accession, AccessionState, DepositState, JsonObject, 
 
 LEASE = timedelta(seconds=30)
 _BATCH = 500
-_UNDER_WAY = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
+UNFINISHED = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
+"""Of an accession that was begun and has not ended."""
 
 
 def create(tx: Transaction, new: Accession) -> None:
@@ -53,7 +54,7 @@ def unfinished(tx: Transaction, collection: str) -> Accession | None:
     """The accession of the collection that was begun and has not ended, if there is one."""
     row = tx.execute(
         sa.select(accession)
-        .where(accession.c.collection == collection, accession.c.state.in_(_UNDER_WAY))
+        .where(accession.c.collection == collection, accession.c.state.in_(UNFINISHED))
         .order_by(accession.c.started.desc())
         .limit(1)
     ).one_or_none()

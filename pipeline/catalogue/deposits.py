@@ -92,7 +92,8 @@ class FoundFile:
     declared: Digests
 
 
-_PENDING = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
+PENDING = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
+"""Of a deposit that has not come to an end."""
 
 
 def known(tx: Transaction, collection: str, keys: Sequence[str]) -> dict[str, Known]:
@@ -118,7 +119,7 @@ def known(tx: Transaction, collection: str, keys: Sequence[str]) -> dict[str, Kn
         row.concept_id: _deposit(row)
         for row in tx.execute(
             sa.select(deposit)
-            .where(deposit.c.concept_id.in_(ids), deposit.c.state.in_(_PENDING))
+            .where(deposit.c.concept_id.in_(ids), deposit.c.state.in_(PENDING))
             .order_by(deposit.c.id)
         )
     }

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction, ledger
+from pipeline.catalogue.accessions import UNFINISHED
+from pipeline.catalogue.deposits import PENDING
 from pipeline.catalogue.tables import (
     accession,
     deposit,
@@ -21,12 +23,10 @@ from pipeline.catalogue.tables import (
     record_file,
     upload,
 )
-from pipeline.model import AccessionState, DepositState, EffectKind, FileState
+from pipeline.model import DepositState, EffectKind, FileState
 from pipeline.store import layout
 
 _PAGE = 2000
-_UNDER_WAY = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
-_UNFINISHED = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
 
 
 class Work(NamedTuple):
@@ -94,7 +94,7 @@ def waiting_bytes(tx: Transaction) -> Iterator[WaitingBytes]:
         sa.select(deposit.c.record_id, deposit.c.home, deposit_file.c.content, deposit_file.c.size)
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
-            deposit.c.state.in_(_UNDER_WAY),
+            deposit.c.state.in_(PENDING),
             deposit_file.c.state == FileState.IN_CUSTODY,
             deposit_file.c.holder_id.is_(None),
         )
@@ -106,7 +106,7 @@ def homes(tx: Transaction) -> Iterator[str]:
     """Keys below which bytes of deposits under way, and of records that wait to be preserved, are at home or on their
     way to it: when a deposit is held, they are moved to staging."""
     of_deposits = sa.select(deposit.c.home, deposit.c.record_id).where(
-        deposit.c.state.in_(_UNDER_WAY), deposit.c.home != ""
+        deposit.c.state.in_(PENDING), deposit.c.home != ""
     )
     for home, record_id in _stream(tx, of_deposits):
         yield from (home, layout.staged(record_id))
@@ -118,7 +118,7 @@ def deserted(tx: Transaction, chosen: Collection[str]) -> set[str]:
     """Of these keys, the ones that were home to deposits which were given up, and are to nobody now."""
     of_deposits = sa.select(deposit.c.home).where(deposit.c.home.in_(chosen))
     given_up = {home for (home,) in tx.execute(of_deposits)}
-    under_way = {home for (home,) in tx.execute(of_deposits.where(deposit.c.state.in_(_UNDER_WAY)))}
+    under_way = {home for (home,) in tx.execute(of_deposits.where(deposit.c.state.in_(PENDING)))}
     published = {
         staged for (staged,) in tx.execute(sa.select(record.c.staged).where(record.c.staged.in_(chosen)))
     }
@@ -132,7 +132,7 @@ def quarantined(tx: Transaction) -> Iterator[tuple[str, int]]:
 
 def unfinished_accessions(tx: Transaction) -> list[str]:
     """Ids."""
-    return list(tx.execute(sa.select(accession.c.id).where(accession.c.state.in_(_UNFINISHED))).scalars())
+    return list(tx.execute(sa.select(accession.c.id).where(accession.c.state.in_(UNFINISHED))).scalars())
 
 
 def planned_homes(tx: Transaction, chosen: Collection[str]) -> set[str]:
