@@ -1,4 +1,4 @@
-"""All files of a record as one ZIP, made while it is sent, without a limit on its size (zenodo-api §3.12)."""
+"""All files of a record as one ZIP, made while it is sent, without a limit on its size (Zenodo's REST API, files)."""
 
 from collections.abc import Iterator
 from io import RawIOBase

@@ -1,4 +1,4 @@
-"""Who asks: the token of a request (zenodo-api §1)."""
+"""Who asks: the token of a request (Zenodo's REST API, authentication)."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ ServicesHere = Annotated[Services, Depends(services_of)]
 
 
 def viewer_of(request: Request, services: ServicesHere) -> Viewer:
-    """Whom the request's token speaks for: that of the Authorization header before that of the query ((d)3).
+    """Whom the request's token speaks for: that of the Authorization header before that of the query.
     Raises `BadToken` for a token that is not valid: who sends one means to use it."""
     token = _token(request)
     if token is None:

@@ -1,7 +1,7 @@
 """How the bytes of a file are put into an HTTP answer (pure): type, disposition, ranges, conditions.
 
 Nothing that was uploaded may run in a browser under our name: texts are shown as plain text, common images
-as themselves, all else is a download (zenodo-api §3.12 and (d)1).
+as themselves, all else is a download (Zenodo's REST API, files).
 """
 
 import mimetypes

@@ -63,7 +63,7 @@ def _harvested(services: Services, encoded: str, secret: bytes) -> Response:
 
 @router.api_route("/robots.txt", methods=READ)
 def robots(services: ServicesHere) -> Response:
-    """Pages, files and feeds are open to robots; searches have no end (standards §3.10)."""
+    """Pages, files and feeds are open to robots; searches have no end (RFC 9309)."""
     lines = (
         "User-agent: *",
         "Disallow: /search",
@@ -78,7 +78,7 @@ def robots(services: ServicesHere) -> Response:
 
 @router.api_route("/sitemap.xml", methods=READ)
 def sitemap(services: ServicesHere) -> Response:
-    """All landing pages where one sitemap can hold them, else the index of sitemaps (standards §3.3)."""
+    """All landing pages where one sitemap can hold them, else the index of sitemaps (sitemaps.org)."""
     with services.catalogue.read() as tx:
         slices = _slices(identifiers.high_water_mark(tx))
         if slices == 1:

@@ -1,4 +1,4 @@
-"""Files of published records: their list, one entry, the bytes (zenodo-api §3.12)."""
+"""Files of published records: their list, one entry, the bytes (Zenodo's REST API, files)."""
 
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""The formats in which a record is given out (zenodo-api §3.9), and how a request chooses among them."""
+"""The formats in which a record is given out (Zenodo's REST API, records), and how a request chooses among them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +92,7 @@ IN_LISTS = tuple(media_type for media_type, one in BY_MEDIA_TYPE.items() if one.
 """Media types of lists of records: of the JSON forms only, several XML documents in a row are none."""
 EXPORTS: Mapping[str, Format] = {one.name: one for one in FORMATS if one.name}
 OLD_EXPORTS: Mapping[str, str] = {"dcite4": DATACITE_XML.name, "xd": DUBLIN_CORE.name}
-"""Names of formats before 2023, which links still bear (§3.13)."""
+"""Names of formats before 2023, which links still bear."""
 
 
 def negotiated(request: Request, offered: Sequence[str]) -> Format:
@@ -104,7 +104,7 @@ def negotiated(request: Request, offered: Sequence[str]) -> Format:
 
 
 def indentation(request: Request) -> int | None:
-    """`?prettyprint=1` indents JSON (zenodo-api §0.1)."""
+    """`?prettyprint=1` indents JSON (Zenodo's REST API)."""
     return 2 if "prettyprint" in request.query_params else None
 
 
@@ -124,7 +124,7 @@ def rendered(request: Request, described: Dissemination, form: Format, *, files_
 
 
 def _entity_tag(described: Dissemination, form: Format, *, files_open: bool) -> str:
-    # A bare number in Zenodo's own form (§0.6). Other forms, and a view with the files closed, are other
+    # A bare number in Zenodo's own form. Other forms, and a view with the files closed, are other
     # representations, and a strong tag must tell them apart.
     parts = [str(described.record.change), form.name, "" if files_open else "closed"]
     return f'"{"-".join(filter(None, parts))}"'

@@ -52,7 +52,7 @@ class SecurityHeaders:
 
 
 class ApiCors:
-    """Lets scripts of any site read the API, which knows no cookies (zenodo-api §0.2)."""
+    """Lets scripts of any site read the API, which knows no cookies (Zenodo's REST API)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

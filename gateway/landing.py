@@ -1,5 +1,5 @@
 """A record's pages: landing page, files by their page address, exports, DOIs, addresses of old
-(zenodo-api §3.13)."""
+(Zenodo's REST API, records)."""
 
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
@@ -36,7 +36,7 @@ _HTML = "text/html"
 def landing(
     request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere, after: str = ""
 ) -> Response:
-    """The landing page, or the record in a format that the request prefers to HTML (standards §3.9)."""
+    """The landing page, or the record in a format that the request prefers to HTML (DOI content negotiation)."""
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
         # One more than is shown tells whether any are left.

@@ -1,4 +1,4 @@
-"""From the id in an address to the record that it names, and Zenodo's answers for want of one (§3.5)."""
+"""From the id in an address to the record that it names, and Zenodo's answers for want of one."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Content negotiation as Zenodo does it (zenodo-api §0.3): by quality, and only exact names match."""
+"""Content negotiation as Zenodo does it: by quality, and only exact names match."""
 
 import re
 from collections.abc import Sequence

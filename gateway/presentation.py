@@ -343,7 +343,7 @@ _MOST_AUTHORS, _MOST_ITEMS = 10, 20
 def signposts(
     described: Dissemination, formats: Sequence[tuple[str, str]], files: Sequence[FileEntry]
 ) -> str:
-    """The Link header of FAIR Signposting, level 1 (standards §3.4): bounded, as proxies bound headers.
+    """The Link header of FAIR Signposting, level 1: bounded, as proxies bound headers.
     `formats` are (address, media type)."""
     metadata = described.record.description.metadata
     authors = [one.profile.url for one in people(metadata, "creators") if one.profile]

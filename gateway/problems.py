@@ -1,6 +1,6 @@
 """Errors as HTTP answers: the only place where an error has a status code.
 
-Bodies are Zenodo's (zenodo-api §0.5): `status`, `message`, and `errors` where fields are to blame. What went
+Bodies are those of Zenodo's REST API: `status`, `message`, and `errors` where fields are to blame. What went
 wrong inside is logged under an `error_id` and never told.
 """
 

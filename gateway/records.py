@@ -1,4 +1,4 @@
-"""`/api/records`: search, one record in its formats, its versions (zenodo-api §3.1-§3.9, §3.13)."""
+"""`/api/records`: search, one record in its formats, its versions (Zenodo's REST API, records)."""
 
 from dataclasses import replace
 

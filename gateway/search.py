@@ -1,4 +1,4 @@
-"""Search: the parameters of `/api/records` and `/search`, and the envelope of hits (zenodo-api §3.1-§3.4)."""
+"""Search: the parameters of `/api/records` and `/search`, and the envelope of hits (Zenodo's REST API, records)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,7 +75,7 @@ class Question:
         return replace(self, page=1, filters={**self.filters, facet: kept})
 
     def query_string(self) -> str:
-        """The address's query, its parameters in alphabetic order (§3.4)."""
+        """The address's query, its parameters in alphabetic order."""
         pairs = [("page", str(self.page)), ("size", str(self.size)), ("sort", self.order)]
         pairs += [("q", self.q)] if self.q else []
         pairs += [("all_versions", "true")] if self.all_versions else []
@@ -84,7 +84,7 @@ class Question:
 
 
 def largest_page(viewer: Viewer) -> int:
-    """How many hits a page may hold (zenodo-api §0.7)."""
+    """How many hits a page may hold (Zenodo's REST API)."""
     return LARGEST_ANONYMOUS if viewer.email is None else LARGEST_KNOWN
 
 
@@ -186,7 +186,7 @@ def search(services: Services, question: Question, *, facets: Sequence[str] = tu
 
 def _with_known_communities(tx: Transaction, question: Question) -> Question:
     slugs = question.filters.get("communities", ())
-    # One that does not exist is dropped, and where none is left there is no filter (§3.1).
+    # One that does not exist is dropped, and where none is left there is no filter.
     known = tuple(slug for slug in slugs if communities.find(tx, slug) is not None)
     return (
         question if known == slugs else replace(question, filters={**question.filters, "communities": known})

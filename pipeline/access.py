@@ -1,6 +1,6 @@
 """Who may read a record's files, and which files may be served at all: the one place that decides.
 
-Descriptions are public as long as their record is (zenodo-api §3.11); of a withdrawn record only the
+Descriptions are public as long as their record is (Zenodo's REST API, records); of a withdrawn record only the
 tombstone is, so nobody reads its files.
 """
 
@@ -17,7 +17,7 @@ ScanGate: TypeAlias = Literal["none", "serve", "publish"]
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who asks: `email` None for a stranger. `scopes` are what the credential was made for; reading needs
-    none (zenodo-api §1.3)."""
+    none (Zenodo's REST API, authentication)."""
 
     email: str | None = None
     admin: bool = False
@@ -69,7 +69,7 @@ def as_of(described: Dissemination, *, today: date) -> Dissemination:
 
 def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
     """Why a file with this verdict is kept back, if it is. Infected files always are; with the gate `serve`
-    all that are not known to be clean (architecture §9)."""
+    all that are not known to be clean (docs/architecture.md)."""
     if verdict.status is ScanStatus.INFECTED:
         return Withheld.INFECTED
     if gate == "serve" and verdict.status is not ScanStatus.CLEAN:

@@ -103,7 +103,7 @@ class Access:
 class Description:
     """What a record says of itself, in canonical form.
 
-    `metadata` and `custom_fields` have the shape of InvenioRDM's record JSON (zenodo-api §3.7): it is
+    `metadata` and `custom_fields` have the shape of InvenioRDM's record JSON: it is
     the superset that Zenodo's legacy form and DataCite's both map into. `doi` is an external DOI that
     the depositor brought, else None: our own DOIs follow from the record's id.
     """
@@ -136,7 +136,7 @@ class Tombstone:
 @dataclass(frozen=True, slots=True)
 class Concept:
     """A work with all its versions; one OCFL object. `collection` and `key` are its identity
-    across ingests (architecture §9); both are empty for a work deposited through the gateway."""
+    across ingests (docs/architecture.md); both are empty for a work deposited through the gateway."""
 
     id: int
     collection: str = ""
@@ -198,7 +198,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A PREMIS event (standards §4.3). `objects` are `<algorithm>:<hex>` of files, or record ids."""
+    """A PREMIS 3 event. `objects` are `<algorithm>:<hex>` of files, or record ids."""
 
     id: str
     type: EventType
@@ -382,7 +382,7 @@ class EffectKind(StrEnum):
 
 
 class DoiState(StrEnum):
-    """DataCite's states (standards §1.2)."""
+    """The states of DataCite's REST API."""
 
     DRAFT = "draft"
     REGISTERED = "registered"

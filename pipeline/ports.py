@@ -183,8 +183,8 @@ class IndexDocument:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A parsed question. `query` is the user's text in Zenodo's query language (§3.2 of the
-    contract); `filters` are facet choices, OR-ed within a facet and AND-ed between facets."""
+    """A parsed question. `query` is the user's text in Zenodo's query language;
+    `filters` are facet choices, OR-ed within a facet and AND-ed between facets."""
 
     query: str = ""
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)

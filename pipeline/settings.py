@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     @field_validator("repository_id")
     @classmethod
     def _domain(cls, value: str) -> str:
-        # OAI identifiers want a domain of two labels or more, each beginning with a letter (standards §2.4).
+        # OAI identifiers want a domain of two labels or more, each beginning with a letter (OAI identifier format).
         if not _DOMAIN.fullmatch(value):
             raise ValueError(
                 "must be a domain name such as data.example.org, each label beginning with a letter"

@@ -11,7 +11,7 @@ from pipeline.catalogue import accounts
 from pipeline.cli.console import say
 from pipeline.settings import load_settings
 
-# Zenodo's scopes (zenodo-api §1.3).
+# Zenodo's scopes, as its REST API names them.
 SCOPES = ("deposit:write", "deposit:actions", "user:email")
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def statuses(now: int) -> Mapping[str, Range]:
-    """Access status (zenodo-api §3.7) → the moments of opening that give it at `now` (seconds since 1970)."""
+    """InvenioRDM's access status → the moments of opening that give it at `now` (seconds since 1970)."""
     return {
         "open": Range(OPENS, OPEN, now),
         "embargoed": Range(OPENS, now + 1, NEVER - 1),

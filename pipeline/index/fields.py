@@ -1,6 +1,6 @@
 """The index's fields: what can be asked for, by which names, and how each is compared.
 
-Names are InvenioRDM's dotted paths, as on Zenodo (zenodo-api §3.2); every implementation of
+Names are InvenioRDM's dotted paths, as on Zenodo (Zenodo's search guide); every implementation of
 `SearchIndex` builds its mapping from `FIELDS` and nothing else.
 """
 
@@ -217,7 +217,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "user": "parent.access.owned_by.user",
     "version": "versions.index",
 }
-"""What users type → the stored field (zenodo-api §3.2)."""
+"""What users type → the stored field (Zenodo's search guide)."""
 
 FACETS: Final[Mapping[str, str]] = {
     "resource_type": "facet.resource_type",

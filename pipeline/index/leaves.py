@@ -21,7 +21,7 @@ _WILD = re.compile(r"(?<!\\)[*?]")
 _WILD_WORD = re.compile(r"(?:\\.|[^\W_]|[*?]|[\u0300-\u036f])+")
 _THESIS = ("publication-thesis", "publication-dissertation")
 _CLOSED = ("closed", "restricted")
-# Clients of Zenodo still say what its vocabularies called these before (zenodo-api §3.2, §2.6).
+# Clients of Zenodo still say what its vocabularies called these before.
 _RENAMED = {
     "metadata.resource_type.id": _THESIS,
     "metadata.resource_type.props.subtype": _THESIS,

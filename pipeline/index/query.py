@@ -1,4 +1,4 @@
-"""Zenodo's query language (zenodo-api §3.2), parsed into the tree of `nodes`.
+"""Zenodo's query language, as its search guide has it, parsed into the tree of `nodes`.
 
 The grammar is that of Lucene's classic query parser, with its rules for AND, OR, NOT, + and -. What
 differs, on purpose:
@@ -347,7 +347,7 @@ SORTS: Final[Mapping[str, Order]] = {
     "journal": _JOURNAL,
     "-journal": _JOURNAL.reversed(),
 }
-"""zenodo-api §3.3, without the four that Zenodo itself refuses ((d)1: newest- and oldestactivity,
+"""The sort options of Zenodo's REST API, without the four that Zenodo itself refuses (newest- and oldestactivity,
 conference-asc, journal-asc)."""
 
 

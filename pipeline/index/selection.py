@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.ports import SearchRequest
 
 WINDOW: Final = 10_000
-"""`page × size` at most (zenodo-api §0.7)."""
+"""`page × size` at most (Zenodo's REST API)."""
 PUBLICATION_DATE: Final = "publication_date"
 """The one filter that is no facet; its values are `first..last`."""
 

@@ -1,7 +1,7 @@
 """Format identification by PRONOM signatures (pygfried: siegfried with its signatures built in).
 
 The engine takes paths only, holds the GIL while it works, hangs in a forked child, and reads a large file to
-its end when no signature settles it (standards §4.4). So it is given a *sample*: a file in memory with the
+its end when no signature settles it. So it is given a *sample*: a file in memory with the
 depositor's extension (plain text formats are told by it) that holds the whole of a small file, else its
 beginning and end: at their own offsets, with a hole between, where a container's directory must be found;
 side by side for all others. The bytes come from the one read of the source.

@@ -1,4 +1,4 @@
-"""What to do with each record of a survey, given what the catalogue knows of it (pure; architecture §9, identity).
+"""What to do with each record of a survey, given what the catalogue knows of it (pure).
 
 Unchanged is told from the fingerprint of sizes, times and declared digests; a record that was held and has not
 changed since is still held, for the same reasons.

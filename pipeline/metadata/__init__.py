@@ -1,6 +1,6 @@
 """Descriptive metadata: read it from the forms depositors write, normalise it, say what is wrong with it.
 
-The canonical form is `model.Description`, shaped as InvenioRDM's record JSON (zenodo-api §3.7). Nothing here
+The canonical form is `model.Description`, shaped as InvenioRDM's record JSON. Nothing here
 raises on user data and nothing is dropped in silence: what cannot be kept is named in a `FieldProblem`.
 """
 

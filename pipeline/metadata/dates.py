@@ -1,6 +1,6 @@
 """Dates as EDTF level 0 has them: `YYYY`, `YYYY-MM`, `YYYY-MM-DD` and intervals `<date>/<date>`.
 
-Source: ISO 8601-2 (EDTF) level 0, without its date-times, as Zenodo takes dates (zenodo-api §0.1).
+Source: ISO 8601-2 (EDTF) level 0, without its date-times, as Zenodo takes dates.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Reading:
     """A description as it was understood, and everything that is wrong with it, named as in the document.
 
     `description` is None only where the document is no metadata at all. It holds no value that Zenodo would
-    drop (zenodo-api (d)1, row 2.3): each of those is among the problems. `undated` tells that the document has no
+    drop: each of those is among the problems. `undated` tells that the document has no
     date of publication, and the description today's.
     """
 

@@ -1,4 +1,4 @@
-"""Reading Zenodo's deposit metadata, field by field (zenodo-api §2.6, §2.7)."""
+"""Reading Zenodo's deposit metadata, field by field, as its REST API takes it."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _dates(form: Form, legacy: JsonObject) -> None:
 
 
 def _required(form: Form, entry: JsonObject, key: str, source: str) -> str | None:
-    """The text of a field that the translation cannot do without; Zenodo fails on its absence (§2.7)."""
+    """The text of a field that the translation cannot do without; Zenodo fails on its absence."""
     value = form.text(entry.get(key), f"{source}.{key}")
     if value is None and not isinstance(entry.get(key), int | float | list | dict):
         form.problem(f"{source}.{key}", MALFORMED, "Missing data for required field.", f"Give the {key}.")
@@ -321,7 +321,7 @@ def _communities(form: Form, legacy: JsonObject) -> None:
     slugs = [entry.get("identifier") if isinstance(entry, dict) else None for entry in entries]
     named = [slug for slug in slugs if isinstance(slug, str) and slug]
     if not isinstance(given, list) or len(named) < len(slugs):
-        # The one field that Zenodo names without its prefix (§2.7).
+        # The one field that Zenodo names without its prefix.
         reason = "Communities must be an array of objects with an 'identifier' key."
         form.problem("communities", MALFORMED, reason, 'Write [{"identifier": "<slug>"}].')
     form.communities = tuple(dict.fromkeys(named))

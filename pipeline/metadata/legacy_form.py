@@ -1,4 +1,4 @@
-"""Writing Zenodo's deposit metadata (zenodo-api §2.6, column "Out")."""
+"""Writing Zenodo's deposit metadata, as its REST API gives it out."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def additional_description(metadata: JsonObject, kind: str) -> str | None:
 
 
 def access_right(access: Access) -> str:
-    """`open`, `embargoed` or `restricted`: `closed` is not told from restricted any more (§2.6)."""
+    """`open`, `embargoed` or `restricted`: `closed` is not told from restricted any more."""
     if access.files is FilesAccess.PUBLIC:
         return "open"
     return "embargoed" if access.embargo_until else "restricted"
@@ -81,7 +81,7 @@ def _access(access: Access) -> JsonObject:
 
 
 def legacy_licence(metadata: JsonObject) -> str | None:
-    """The first licence, by the id that Zenodo's deposit API writes (§2.6.2)."""
+    """The first licence, by the id that Zenodo's deposit API writes."""
     for each in metadata.get("rights", [])[:1]:
         if key := each.get("id"):
             return vocabulary.legacy_licence(key)
@@ -196,5 +196,5 @@ def _date(entry: JsonObject) -> JsonObject:
 
 
 def legacy_custom(custom_fields: JsonObject) -> JsonObject:
-    """The namespaced fields that have no field of their own in the deposit form (§2.6.6)."""
+    """The namespaced fields that have no field of their own in the deposit form."""
     return {key: value for key, value in custom_fields.items() if not key.startswith(_OWN_CUSTOM_FIELDS)}

@@ -75,7 +75,7 @@ def _named(who: JsonObject) -> JsonObject:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Family and given name. Only a name with exactly one comma can be told apart (zenodo-api §2.6.1)."""
+    """Family and given name. Only a name with exactly one comma can be told apart."""
     family, comma, given = name.partition(",")
     return (family.strip(), given.strip()) if comma and "," not in given else (name, "")
 

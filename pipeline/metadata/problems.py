@@ -16,7 +16,7 @@ EMBARGO_OVER = "embargo-over"
 """Whether it holds depends on what is published already: an embargo that was good may have ended since."""
 
 REFUSED_ON_SAVE = frozenset({WRONG_TYPE, UNKNOWN_VALUE, MALFORMED, UNKNOWN_FIELD})
-"""Codes that Zenodo's deposit API answers with 400 when a draft is saved (zenodo-api §2.3, §2.7); the
+"""Codes that Zenodo's deposit API answers with 400 when a draft is saved; the
 others let the draft be saved and, warnings aside, stop its publication."""
 
 _WARNINGS = frozenset({UNKNOWN_FIELD, IGNORED})

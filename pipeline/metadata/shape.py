@@ -1,7 +1,7 @@
 """The shape of the canonical form: which fields there are and of which type.
 
 A description that went through `conform` holds nothing but these fields, each of its type, its text clean
-and its HTML sanitised; everything after may rely on that. Source: InvenioRDM's record JSON (zenodo-api §3.7).
+and its HTML sanitised; everything after may rely on that. Source: InvenioRDM's record JSON.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ _TERM_NAMESPACES = frozenset({"dwc", "ac", "dc", "obo", "gbif-dwc", "gbif", "mix
 
 
 def custom_shape(key: str) -> Shape | None:
-    """The shape of the custom field `key` (zenodo-api §2.6.6); None where there is no such field."""
+    """The shape of the custom field `key`, as on Zenodo; None where there is no such field."""
     namespace, _, term = key.partition(":")
     return _CUSTOM.get(key) or (Many(_TEXT) if term and namespace in _TERM_NAMESPACES else None)
 
@@ -164,7 +164,7 @@ def conform_custom_fields(value: object) -> Conformed:
         return Conformed({}, () if value is None else (_wrong("custom_fields", "an object"),))
     shapes = {key: shape for key in value if (shape := custom_shape(key)) is not None}
     conformed = _fields(value, shapes, "custom_fields")
-    # Zenodo drops a custom field of the wrong type and saves the draft (zenodo-api (d)1, rows 2.3 and 2.6.6).
+    # Zenodo drops a custom field of the wrong type and saves the draft.
     soft = tuple(
         replace(each, code=INVALID) if each.code == WRONG_TYPE else each for each in conformed.problems
     )

@@ -9,14 +9,14 @@ import unicodedata
 import nh3
 
 # Control characters but tab, line feed and carriage return; lone surrogates and non-characters, which
-# neither UTF-8 nor XML 1.0 (§2.2) can carry.
+# neither UTF-8 nor XML 1.0 can carry.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
     + "".join(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))
     + "]"
 )
 
-# The list that is in force on Zenodo (zenodo-api (d)1, row 2.6.4).
+# The list that is in force on Zenodo.
 _TAGS = (
     "a abbr acronym b blockquote br code div em h1 h2 h3 h4 h5 i li ol p pre span strike strong"
     " sub sup table tbody td th tr u ul"
@@ -44,7 +44,7 @@ _BLANK_LINES = re.compile(r"[ \t]*\n\s*")
 
 
 def clean(text: str) -> str:
-    """`text` in NFC, without control characters and ends trimmed; otherwise as given (zenodo-api (d))."""
+    """`text` in NFC, without control characters and ends trimmed; otherwise as given."""
     return unicodedata.normalize("NFC", _FORBIDDEN.sub("", text)).strip()
 
 

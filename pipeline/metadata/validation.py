@@ -1,4 +1,4 @@
-"""What stops a description from being published, as strictly as Zenodo checks (zenodo-api §2.9, (d)1)."""
+"""What stops a description from being published, as strictly as Zenodo checks."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def _language(code: str, path: str) -> Iterator[FieldProblem]:
     if len(code) not in (2, 3):
         reason, kind = "Language must be either ISO-639-1 or 639-2 compatible.", MALFORMED
     else:
-        # Zenodo saves a draft with an unknown two-letter code, refuses three letters (zenodo-api (d)).
+        # Zenodo saves a draft with an unknown two-letter code, refuses three letters.
         reason, kind = f"Invalid value {code}.", UNKNOWN_VALUE if len(code) == 3 else INVALID
     yield FieldProblem(path, kind, reason, "Give a two- or three-letter ISO 639 code, such as eng.")
 

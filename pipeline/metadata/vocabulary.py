@@ -27,7 +27,7 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def resource_types() -> Vocabulary:
-    """Zenodo's types (zenodo-api §6): `title`, `datacite` (resourceTypeGeneral), `schema_org`, `eu_repo`."""
+    """Zenodo's types: `title`, `datacite` (resourceTypeGeneral), `schema_org`, `eu_repo`."""
     return _load("resource_types")
 
 
@@ -73,7 +73,7 @@ def languages() -> Vocabulary:
 
 
 def funders() -> Vocabulary:
-    """The funders that Zenodo knows by DOI (zenodo-api §2.6.5), by ROR id: `title`, `acronym`, `country`,
+    """The funders that Zenodo knows by DOI, by ROR id: `title`, `acronym`, `country`,
     `doi`, `also?` (DOIs of predecessors)."""
     return _load("funders")
 
@@ -123,7 +123,7 @@ def funder_id(name: str) -> str | None:
 
 
 def licence_id(name: str) -> str | None:
-    """The id of a licence by any of its names: ours, SPDX's, or one of Zenodo's old ones (§2.6.2)."""
+    """The id of a licence by any of its names: ours, SPDX's, or one of Zenodo's old ones."""
     key = name.strip().lower()
     key = _load("licences_legacy")["read"].get(key, key)
     return key if key in licences() else None

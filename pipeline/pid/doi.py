@@ -1,4 +1,4 @@
-"""DOI names: how ours are made, and how anybody's are recognised (standards §1.5)."""
+"""DOI names: how ours are made, and how anybody's are recognised (DOI Handbook)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS doi (
     updates INTEGER NOT NULL DEFAULT 1
 )
 """
-# There is no way back to draft (standards §1.2).
+# There is no way back to draft (DataCite's REST API, DOI states).
 _LEGAL = {
     (None, DoiState.DRAFT),
     (None, DoiState.REGISTERED),
@@ -31,7 +31,7 @@ _LEGAL = {
     (DoiState.FINDABLE, DoiState.REGISTERED),
     (DoiState.FINDABLE, DoiState.FINDABLE),
 }
-# What a registered or findable DOI must be described by (standards §1.6).
+# What a registered or findable DOI must be described by (DataCite Metadata Schema 4.7).
 _MANDATORY = ("creators", "titles", "publisher", "publicationYear", "types")
 _BUSY_SECONDS = 60
 

@@ -1,4 +1,4 @@
-"""One suite for every `DoiRegistry`: DataCite's rules of states (standards §1.2)."""
+"""One suite for every `DoiRegistry`: DataCite's rules of states."""
 
 from __future__ import annotations
 

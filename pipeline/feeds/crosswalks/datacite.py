@@ -1,4 +1,4 @@
-"""DataCite JSON, kernel 4.7, as the REST API takes it (standards §1.6)."""
+"""DataCite JSON, kernel 4.7, as DataCite's REST API takes it."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _formats(d: Dissemination) -> Iterator[str]:
 
 
 def _rights(d: Dissemination) -> Iterator[JsonObject]:
-    # Aggregators take the first entry for the access right (standards §3.1).
+    # Aggregators take the first entry for the access right (OpenAIRE's guidelines).
     words, uri = facts.EU_REPO_ACCESS[access_right(d.record.description.access)]
     yield {"rights": words, "rightsUri": uri}
     for each in facts.licences(d):

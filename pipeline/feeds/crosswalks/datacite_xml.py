@@ -1,4 +1,4 @@
-"""DataCite XML, kernel 4.7: the JSON form written as the XSD orders it (standards §1.6)."""
+"""DataCite XML, kernel 4.7: the JSON form written as the XSD orders it."""
 
 from __future__ import annotations
 

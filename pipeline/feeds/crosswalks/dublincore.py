@@ -1,4 +1,4 @@
-"""Simple Dublin Core as OAI-PMH carries it (standards §2.8)."""
+"""Simple Dublin Core as OAI-PMH 2.0 carries it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ EU_REPO_ACCESS = {
     "embargoed": ("Embargoed Access", "info:eu-repo/semantics/embargoedAccess"),
     "restricted": ("Restricted Access", "info:eu-repo/semantics/restrictedAccess"),
 }
-"""Access rights that aggregators know (standards §2.8, §3.1): words and URI."""
+"""Access rights that aggregators know (OpenAIRE's guidelines): words and URI."""
 
 
 def metadata(d: Dissemination) -> JsonObject:
@@ -102,7 +102,7 @@ def record_api(d: Dissemination) -> str:
 
 
 def file_url(d: Dissemination, file: FileEntry) -> str:
-    """Where a file's bytes are: slashes in keys stay (zenodo-api §3.6)."""
+    """Where a file's bytes are: slashes in keys stay (Zenodo's REST API, records)."""
     return f"{record_api(d)}/files/{quote(file.key, safe='/')}/content"
 
 
@@ -148,7 +148,7 @@ def neighbours(d: Dissemination) -> tuple[VersionRef | None, VersionRef | None]:
 
 
 def timestamp(at: datetime) -> str:
-    """As Zenodo writes times: UTC, microseconds, `+00:00` (zenodo-api §0.1)."""
+    """As Zenodo's REST API writes times: UTC, microseconds, `+00:00`."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 

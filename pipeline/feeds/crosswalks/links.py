@@ -1,4 +1,4 @@
-"""The links of a record in both of its JSON forms (zenodo-api §3.8)."""
+"""The links of a record in both of its JSON forms (Zenodo's REST API, records)."""
 
 from __future__ import annotations
 

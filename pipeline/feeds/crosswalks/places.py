@@ -1,4 +1,4 @@
-"""Places as DataCite has them: points, polygons, and boxes for every other geometry (standards §1.6)."""
+"""Places as DataCite has them: points, polygons, and boxes for every other geometry (DataCite Metadata Schema 4.7)."""
 
 from __future__ import annotations
 

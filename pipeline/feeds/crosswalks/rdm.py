@@ -1,4 +1,4 @@
-"""InvenioRDM's record JSON, `application/vnd.inveniordm.v1+json` (zenodo-api §3.7)."""
+"""InvenioRDM's record JSON, `application/vnd.inveniordm.v1+json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""schema.org JSON-LD for landing pages and dataset search (standards §3.2)."""
+"""schema.org JSON-LD for landing pages and dataset search (Google's guidelines for Dataset)."""
 
 from __future__ import annotations
 

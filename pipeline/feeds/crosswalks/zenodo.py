@@ -1,4 +1,4 @@
-"""Zenodo's own record JSON, the default of the records API (zenodo-api §3.6), and its tombstone (§3.10)."""
+"""Zenodo's own record JSON, the default of its records API, and its tombstone."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _publishing(custom_fields: JsonObject, year: str) -> JsonObject:
 
 
 def _grants(metadata: JsonObject) -> list[JsonObject]:
-    """Entries that lack funder or award are left out (zenodo-api (b)41)."""
+    """Entries that lack funder or award are left out."""
     return [grant for each in metadata.get("funding", []) if (grant := _grant(each))]
 
 

@@ -1,4 +1,4 @@
-"""What a survey says of what it cannot simply take (architecture §9, table of fates)."""
+"""What a survey says of what it cannot simply take (docs/architecture.md, fates)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Source(Protocol):
 
     @property
     def collection(self) -> str:
-        """The name that records' keys are unique in (architecture §9, identity)."""
+        """The name that records' keys are unique in (docs/architecture.md, identity)."""
 
     @property
     def root(self) -> Path:

@@ -1,4 +1,4 @@
-"""Reading DataCite JSON, kernel 4 as the REST API has it (standards §1.6)."""
+"""Reading DataCite JSON, kernel 4 as DataCite's REST API has it."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def dublin_core(d: Dissemination, name: str) -> list[str | None]:
 
 
 def test_zenodo_json_as_a_whole() -> None:
-    """The records API's own form has the fields and types of the contract (zenodo-api §3.6)."""
+    """The records API's own form has the fields and types of Zenodo's."""
     shown = crosswalks.zenodo_json(record(), files_open=True)
     links = shown.pop("links")
     file_id = shown["files"][0].pop("id")
@@ -218,7 +218,7 @@ def test_thesis_in_zenodo_json() -> None:
 
 
 def test_links_are_absolute() -> None:
-    """Every link of a record begins with the repository's address or a DOI's (zenodo-api §3.8)."""
+    """Every link of a record begins with the repository's address or a DOI's."""
     links = crosswalks.zenodo_json(record(), files_open=True)["links"]
     assert {link.split("/")[2] for link in links.values()} == {"tides.example.org", "doi.org"}
     assert links["latest"] == "https://tides.example.org/api/records/102/versions/latest"
@@ -390,7 +390,7 @@ def test_dublin_core() -> None:
 
 
 def test_schema_org() -> None:
-    """The landing page's JSON-LD has what dataset search asks for (standards §3.2)."""
+    """The landing page's JSON-LD has what dataset search asks for (Google's guidelines for Dataset)."""
     shown = crosswalks.schema_org(record())
     assert shown["@type"] == "Dataset"
     assert shown["@id"] == "https://doi.org/10.5072/tides.102"
@@ -480,7 +480,7 @@ def test_record_without_files_is_metadata_only() -> None:
 
 
 def test_tombstone() -> None:
-    """A tombstone tells when and why, how to cite what was there, and no e-mail address (zenodo-api §3.10)."""
+    """A tombstone tells when and why, how to cite what was there, and no e-mail address."""
     d = record()
     tombstone = Tombstone(
         "test-record", "Trying things out.", "ida@example.org", datetime(2026, 3, 12, 8, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Zenodo's query language (zenodo-api §3.2, (d)1)."""
+"""Zenodo's query language, as its search guide has it."""
 
 from calendar import timegm
 

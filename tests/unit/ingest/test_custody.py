@@ -1,4 +1,4 @@
-"""A worker takes files into custody: what becomes of each, by the table of architecture §9."""
+"""A worker takes files into custody: what becomes of each, by the table of docs/architecture.md."""
 
 from __future__ import annotations
 

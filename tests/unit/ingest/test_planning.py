@@ -1,4 +1,4 @@
-"""What to do with a record of a survey: architecture §9, identity, row by row."""
+"""What to do with a record of a survey: docs/architecture.md, identity, row by row."""
 
 from __future__ import annotations
 

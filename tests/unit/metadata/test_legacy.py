@@ -120,7 +120,7 @@ def test_licence_by_type_and_access() -> None:
 
 
 def test_supervisors_lead_the_contributors() -> None:
-    """Supervisors of a thesis come back as the first contributors, with their role (zenodo-api (b)25)."""
+    """Supervisors of a thesis come back as the first contributors, with their role."""
     described = reading(
         contributors=[{"name": "Kowal, Jack", "type": "editor"}], thesis_supervisors=[{"name": "Orr, Ben"}]
     ).description
@@ -367,7 +367,7 @@ def test_no_metadata_at_all(document: object) -> None:
     ],
 )
 def test_what_refuses_a_draft(wrong: dict[str, object]) -> None:
-    """Shapes and words that Zenodo answers with 400 when a draft is saved (§2.7) have a code that says so."""
+    """Shapes and words that Zenodo answers with 400 when a draft is saved have a code that says so."""
     assert {problem.code for problem in reading(**wrong).problems} <= REFUSED_ON_SAVE
 
 
@@ -381,7 +381,7 @@ def test_what_refuses_a_draft(wrong: dict[str, object]) -> None:
     ],
 )
 def test_what_a_draft_drops(wrong: dict[str, object], path: tuple[str, ...]) -> None:
-    """Values that Zenodo drops from a draft ((d)1, row 2.3) are absent, though the draft may be saved."""
+    """Values that Zenodo drops from a draft are absent, though the draft may be saved."""
     read = reading(**wrong)
     assert not {problem.code for problem in read.problems} & REFUSED_ON_SAVE
     assert read.description is not None

@@ -40,7 +40,7 @@ def test_a_name_is_one_keys(prefix: str, one: str, other: str) -> None:
 
 @given(_PREFIXES, _KEYS)
 def test_a_name_can_be_said_in_xml_and_in_paths(prefix: str, key: str) -> None:
-    """S3 lists names in XML 1.0 (§2.2), and servers on file systems take a backslash for a slash."""
+    """S3 lists names in XML 1.0, and servers on file systems take a backslash for a slash."""
     inner = name_of(prefix, key).removeprefix(prefix)
     assert not [char for char in inner if char < " " or char in "\\\ufffe\uffff"]
     assert inner.count("/") == key.count("/") + bool(prefix)
