@@ -1,5 +1,5 @@
-"""The nouns of `model` as plain JSON and back, for whatever keeps them as text: the survey, the
-catalogue, the record's own JSON in its OCFL object.
+"""The nouns of `model` as plain JSON, and back where somebody reads it, for whatever keeps them as text: the
+survey, the catalogue, the record's own JSON in its OCFL object.
 
 `x_to_json` answers objects whose keys stand in a fixed order, so that equal nouns give equal text;
 `x_from_json` reads what `x_to_json` wrote, filling what an older writer left out with the noun's own
@@ -14,11 +14,9 @@ import os
 from datetime import UTC, date, datetime
 
 from pipeline.model import (
-    UNIDENTIFIED,
     Access,
     Description,
     Event,
-    EventType,
     FileEntry,
     FilesAccess,
     Identification,
@@ -54,12 +52,6 @@ def _path_to_json(path: str) -> str | JsonObject:
     except UnicodeEncodeError:
         return {"base64": base64.b64encode(os.fsencode(path)).decode()}
     return path
-
-
-def _path_from_json(value: str | JsonObject) -> str:
-    if isinstance(value, str):
-        return value
-    return os.fsdecode(base64.b64decode(value["base64"]))
 
 
 # ---------------------------------------------------------------- description
@@ -151,23 +143,6 @@ def file_to_json(entry: FileEntry) -> JsonObject:
     }
 
 
-def file_from_json(document: JsonObject) -> FileEntry:
-    identification, taken_at = document.get("identification"), document.get("taken_at")
-    return FileEntry(
-        key=document["key"],
-        size=document["size"],
-        digests=document["digests"],
-        content=document["content"],
-        holder=document.get("holder", 0),
-        declared=document.get("declared", {}),
-        identification=identification_from_json(identification) if identification else UNIDENTIFIED,
-        scan=verdict_from_json(document["scan"]),
-        mtime_ns=document.get("mtime_ns"),
-        original_path=_path_from_json(document.get("original_path", "")),
-        taken_at=time_from_json(taken_at) if taken_at else None,
-    )
-
-
 # ---------------------------------------------------------------- reports and events
 
 
@@ -198,16 +173,3 @@ def event_to_json(event: Event) -> JsonObject:
         "objects": list(event.objects),
         "detail": event.detail,
     }
-
-
-def event_from_json(document: JsonObject) -> Event:
-    return Event(
-        id=document["id"],
-        type=EventType(document["type"]),
-        at=time_from_json(document["at"]),
-        agent=document["agent"],
-        outcome=document["outcome"],
-        record_id=document.get("record_id"),
-        objects=tuple(document.get("objects", ())),
-        detail=document.get("detail", {}),
-    )

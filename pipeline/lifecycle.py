@@ -19,7 +19,6 @@ class DepositEvent(StrEnum):
     HOLD = "hold"
     PUBLISH = "publish"
     FIND_UNCHANGED = "find unchanged"
-    RETRY = "retry"
     SUPERSEDE = "supersede"
     CANCEL = "cancel"
 
@@ -37,11 +36,8 @@ _DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
     (_D.PLANNED, _E.SEAL): _D.SEALED,
     (_D.PLANNED, _E.HOLD): _D.HELD,
     (_D.PLANNED, _E.FIND_UNCHANGED): _D.UNCHANGED,
-    (_D.PLANNED, _E.RETRY): _D.PLANNED,
     (_D.SEALED, _E.PUBLISH): _D.PUBLISHED,
     (_D.SEALED, _E.HOLD): _D.HELD,
-    (_D.SEALED, _E.RETRY): _D.PLANNED,
-    (_D.HELD, _E.RETRY): _D.PLANNED,
     (_D.HELD, _E.HOLD): _D.HELD,
     (_D.PLANNED, _E.SUPERSEDE): _D.SUPERSEDED,
     (_D.SEALED, _E.SUPERSEDE): _D.SUPERSEDED,
@@ -80,8 +76,3 @@ def step_record(state: RecordState | None, event: RecordEvent) -> tuple[RecordSt
         return _RECORD_STEPS[state, event]
     except KeyError:
         raise Conflict(f"a record that is {state or 'not there'} cannot {event}") from None
-
-
-def is_open(state: DepositState) -> bool:
-    """Whether work on the deposit is still to be done without anybody's help."""
-    return state in (DepositState.PLANNED, DepositState.SEALED)

@@ -185,7 +185,6 @@ class Community:
 class EventType(StrEnum):
     """PREMIS 3 event types (id.loc.gov preservation/eventType), the ones that we write."""
 
-    ACCESSION = "accession"
     INGESTION = "ingestion"
     DIGEST = "message digest calculation"
     IDENTIFICATION = "format identification"
@@ -193,7 +192,6 @@ class EventType(StrEnum):
     VIRUS = "virus check"
     METADATA = "metadata modification"
     DEACCESSION = "deaccession"
-    QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True, slots=True)

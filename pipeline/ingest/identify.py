@@ -75,14 +75,9 @@ class Sample:
         self._at += len(block)
 
 
-def identify(name: str, sample: Sample) -> Identification:
-    """What format the file named `name` has, as far as the sample tells."""
-    return identify_many([(name, sample)])[0]
-
-
 def identify_many(files: Sequence[tuple[str, Sample]]) -> list[Identification]:
-    """What formats files have, as far as their samples tell: (name, sample) of each, answers in the same order and the
-    same as one by one. All samples are in memory twice meanwhile."""
+    """What formats files have, as far as their samples tell: (name, sample) of each, answers in the same order. All
+    samples are in memory twice meanwhile."""
     answers = [Identification(puid="", warning="empty file", tool=_TOOL)] * len(files)
     paths: dict[int, str] = {}
     with ExitStack() as stack:

@@ -13,7 +13,10 @@ from pipeline.ports import ObjectStore
 from pipeline.settings import StoreLocation
 from pipeline.store.local import LocalStore
 from pipeline.store.s3.store import S3Store
-from pipeline.store.transfer import IN_PARTS_FROM, SMALLEST_PART
+from pipeline.store.transfer import IN_PARTS_FROM, MIB
+
+SMALLEST_PART = 5 * MIB
+"""The smallest that S3 allows, so that objects of a test need not be large to go in several parts."""
 
 Opener: TypeAlias = Callable[..., ObjectStore]
 """Opens one and the same store, again and again, also in another process (it can be pickled). Takes `part_size`, the

@@ -17,8 +17,8 @@ from pipeline.ingest.intake import RING_BYTES
 from pipeline.model import FileState, PartLedger
 from pipeline.ports import ObjectStore, Upload
 from pipeline.store.local import LocalStore
-from pipeline.store.transfer import MIB, SMALLEST_PART
-from tests.contracts.stores import Opener
+from pipeline.store.transfer import MIB
+from tests.contracts.stores import SMALLEST_PART, Opener
 from tests.unit.ingest.desk import Desk
 
 CONTENT = random.Random(4).randbytes(1 << 16) * 16 * 60 + b"the end"

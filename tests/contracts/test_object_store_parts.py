@@ -21,8 +21,8 @@ from pipeline.errors import Conflict, Missing, Rejected, SourceChanged
 from pipeline.model import Part, PartLedger
 from pipeline.ports import ObjectStore, OpenUpload, Upload
 from pipeline.store.local import LocalStore
-from pipeline.store.transfer import MIB, SMALLEST_PART
-from tests.contracts.stores import Opener
+from pipeline.store.transfer import MIB
+from tests.contracts.stores import SMALLEST_PART, Opener
 
 PART = SMALLEST_PART
 BODY = os.urandom(4 * PART + 3 * MIB + 11)

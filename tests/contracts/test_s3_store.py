@@ -20,7 +20,8 @@ from pipeline.store.s3.checksums import CRC32C, CRC64NVME, Checksum
 from pipeline.store.s3.store import S3Store
 from pipeline.store.s3.uploads import MultipartUpload
 from pipeline.store.s3.wire import Target, Trailer
-from pipeline.store.transfer import MIB, SMALLEST_PART, PartPlan
+from pipeline.store.transfer import MIB, PartPlan
+from tests.contracts.stores import SMALLEST_PART
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
 
 BODY = os.urandom(11 * MIB + 5)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Conflict
-from pipeline.lifecycle import DepositEvent, RecordEvent, is_open, step_deposit, step_record
+from pipeline.lifecycle import DepositEvent, RecordEvent, step_deposit, step_record
 from pipeline.model import DepositState, EffectKind, RecordState
 
 FINAL = {
@@ -53,17 +53,12 @@ def test_only_a_sealed_deposit_is_published(events: list[DepositEvent]) -> None:
 
 
 @given(deposit_events)
-def test_a_held_deposit_goes_on_only_when_somebody_asks(events: list[DepositEvent]) -> None:
-    """By a retry, a later deposit in its stead, or a cancellation."""
+def test_a_held_deposit_is_never_published_itself(events: list[DepositEvent]) -> None:
+    """A later deposit goes on in its stead, or somebody cancels it."""
     states = deposit_after(events)
     for before, after in pairwise(states):
         if before is DepositState.HELD:
-            assert after in (
-                DepositState.HELD,
-                DepositState.PLANNED,
-                DepositState.SUPERSEDED,
-                DepositState.CANCELLED,
-            )
+            assert after in (DepositState.HELD, DepositState.SUPERSEDED, DepositState.CANCELLED)
 
 
 @given(deposit_events)
@@ -72,12 +67,6 @@ def test_every_deposit_can_come_to_an_end(events: list[DepositEvent]) -> None:
     state = deposit_after(events)[-1]
     if state not in FINAL:
         assert step_deposit(state, DepositEvent.CANCEL) is DepositState.CANCELLED
-
-
-@pytest.mark.parametrize("state", DepositState)
-def test_only_planned_and_sealed_deposits_are_open(state: DepositState) -> None:
-    """A held one waits for a person, an ended one for nobody."""
-    assert is_open(state) is (state in (DepositState.PLANNED, DepositState.SEALED))
 
 
 @pytest.mark.parametrize(("state", "event"), list(product(sorted(FINAL), DepositEvent)))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ingest.identify import HEAD, TAIL, WHOLE, Sample, identify, identify_many
+from pipeline.ingest.identify import HEAD, TAIL, WHOLE, Sample, identify_many
 from pipeline.model import Identification
 
 PDF = (
@@ -62,7 +62,8 @@ def sampled(content: bytes, block: int = 1 << 20) -> Sample:
 
 
 def identified(name: str, content: bytes) -> Identification:
-    return identify(name, sampled(content))
+    [found] = identify_many([(name, sampled(content))])
+    return found
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,8 @@ def test_a_file_of_any_size_is_sampled_in_little_memory() -> None:
     assert peak < 8 << 20
     assert (len(sample.head), len(sample.tail)) == (HEAD, TAIL)
     started = time.monotonic()
-    assert identify("zeros", sample).puid == ""
+    [found] = identify_many([("zeros", sample)])
+    assert found.puid == ""
     assert time.monotonic() - started < 2
 
 
@@ -174,8 +176,8 @@ MIXED = st.lists(
 @given(MIXED)
 def test_many_at_once_are_told_as_one_by_one(files: list[tuple[str, bytes]]) -> None:
     """In order, whatever else is asked for with them, empty files and equal ones among them."""
-    samples = [(name, sampled(content)) for name, content in files]
-    assert identify_many(samples) == [identify(name, sample) for name, sample in samples]
+    together = identify_many([(name, sampled(content)) for name, content in files])
+    assert together == [identified(name, content) for name, content in files]
 
 
 def test_one_file_without_room_does_not_keep_the_others_from_being_told() -> None:

@@ -26,11 +26,12 @@ from pipeline.services import Services
 from pipeline.settings import StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
-from pipeline.store.transfer import SMALLEST_PART
+from pipeline.store.transfer import MIB
 from tests.instance import Instance, open_instance, write_record
 from tests.ocfl_root import objects, problems
 from tests.recording_disk import FailingDisk, PowerLoss, RecordingDisk, Step
 
+PART = 5 * MIB
 FILES = {"a.csv": b"1,2\n", "sub/b.csv": b"1,2\n", "sub/deep/c.bin": b"\0" * 70_000, "empty": b""}
 
 
@@ -107,9 +108,9 @@ def test_a_part_is_acknowledged_only_once_it_is_safe(tmp_path: Path) -> None:
     another process finds them."""
     disk = HeldDisk()
     folders = [*(tmp_path / ".partial/parts/large/object").relative_to(tmp_path).parents]
-    with closing(LocalStore(tmp_path, disk, part_size=SMALLEST_PART)) as store:
-        upload = store.begin("large/object", 2 * SMALLEST_PART)
-        upload.write(bytes(SMALLEST_PART))
+    with closing(LocalStore(tmp_path, disk, part_size=PART)) as store:
+        upload = store.begin("large/object", 2 * PART)
+        upload.write(bytes(PART))
         for _ in range(len(folders) + 1):
             disk.let_through()
             assert list(upload.parts()) == []
@@ -125,14 +126,14 @@ def test_a_part_is_acknowledged_only_once_it_is_safe(tmp_path: Path) -> None:
 def test_an_object_in_parts_is_safe_before_it_is_named(tmp_path: Path) -> None:
     """All its parts are flushed when it takes its name, those too that were written by one that was cut off."""
     disk = RecordingDisk()
-    size = 3 * SMALLEST_PART + 100
-    with closing(LocalStore(tmp_path, disk, part_size=SMALLEST_PART)) as store:
+    size = 3 * PART + 100
+    with closing(LocalStore(tmp_path, disk, part_size=PART)) as store:
         upload = store.begin("large/object", size)
-        upload.write(bytes(2 * SMALLEST_PART))
+        upload.write(bytes(2 * PART))
         while len(upload.parts()) < 2:
             time.sleep(0.001)
         upload.leave()
-        known = PartLedger(upload.id, SMALLEST_PART, 2 * SMALLEST_PART, parts=tuple(upload.parts()))
+        known = PartLedger(upload.id, PART, 2 * PART, parts=tuple(upload.parts()))
         again = store.begin("large/object", size, known)
         again.write(bytes(size - again.offset))
         again.commit()
