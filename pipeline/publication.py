@@ -36,9 +36,10 @@ _AGENT = "headrace"
 def publish_sealed(
     services: Services, accession_id: str, *, run_id: str = "", owner: str = "", community: str = ""
 ) -> int:
-    """Publish up to `BATCH` sealed deposits of an accession. How many are sealed no more. With the scan gate
-    `publish`, those with a file that no scanner called clean stay sealed. Raises `Interrupted` where the run `run_id`
-    may not work on the accession any more; where no run is named, nobody else may be at work on it."""
+    """Publish up to `BATCH` sealed deposits of an accession. How many are sealed no more. Without an `owner` new
+    versions belong to whom their works belong to. With the scan gate `publish`, those with a file that no scanner
+    called clean stay sealed. Raises `Interrupted` where the run `run_id` may not work on the accession any more; where
+    no run is named, nobody else may be at work on it."""
     now = services.now()
     with services.catalogue.write() as tx:
         if run_id:
@@ -185,6 +186,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
     before = {
         one.id: records.get(tx, one.base_record_id).version for one in fresh if one.base_record_id is not None
     }
+    owners = records.owners(tx, [one.concept_id for one in fresh])
     records.add_records(
         tx,
         [
@@ -196,7 +198,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
                 "is_latest": True,
                 "state": RecordState.PUBLISHED,
                 "description": one.description,
-                "owner": owner,
+                "owner": owner or owners[one.concept_id],
                 "created": now,
                 "modified": now,
                 "file_count": 0,

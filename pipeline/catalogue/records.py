@@ -66,6 +66,16 @@ def get_concept(tx: Transaction, concept_id: int) -> Concept:
     return Concept(row.id, row.collection, row.key, row.owner)
 
 
+def owners(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, str]:
+    """Whom works belong to, by id: the owner of their latest version, where there is none yet whoever began them."""
+    rows = tx.execute(
+        sa.select(concept.c.id, sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"))
+        .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
+        .where(concept.c.id.in_(concept_ids))
+    )
+    return {row.id: row.owner for row in rows}
+
+
 def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
     """The newest version of a work that is still published; of a work that is withdrawn altogether, its newest.
     The version `besides` does not count. Raises `Missing`."""

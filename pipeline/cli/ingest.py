@@ -42,7 +42,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.command()
 @click.argument("source", type=click.Path())
 @click.option("--collection", default="", help="Name of the collection; default: the source's own name.")
-@click.option("--owner", default="", metavar="EMAIL", help="Whom the records belong to.")
+@click.option("--owner", default="", metavar="EMAIL", help="Whom the records belong to; default: as before.")
 @click.option("--community", default="", metavar="SLUG", help="Community that the records join; made if new.")
 @click.option(
     "--metadata",
