@@ -25,8 +25,6 @@ class StoreTraits:
     byte, so content may wait in staging; without it content is written to its final place at once."""
 
     renames_trees: bool
-    shared: bool
-    """Reachable from workers on other machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +264,6 @@ class DoiRegistry(Protocol):
 
     def get(self, doi: str) -> DoiSeen | None:
         """None where the registry does not know it."""
-
-    def delete_draft(self, doi: str) -> None:
-        """Forget a DOI that is still a draft. Raises `Conflict` for any other."""
 
     def describe(self) -> str: ...
 

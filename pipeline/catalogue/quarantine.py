@@ -49,24 +49,3 @@ def add(tx: Transaction, files: Sequence[QuarantinedFile]) -> None:
             for one in files
         ],
     )
-
-
-def of_accession(tx: Transaction, accession_id: str) -> list[QuarantinedFile]:
-    """In the order in which they were found."""
-    rows = tx.execute(
-        sa.select(quarantine).where(quarantine.c.accession_id == accession_id).order_by(quarantine.c.id)
-    )
-    return [
-        QuarantinedFile(
-            accession_id=row.accession_id,
-            deposit_id=row.deposit_id,
-            record=row.record,
-            path=os.fsdecode(row.path),
-            key=row.key,
-            signature=row.signature,
-            digests=row.digests,
-            size=row.size,
-            at=row.at,
-        )
-        for row in rows
-    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.errors import Conflict, Unavailable
+from pipeline.errors import Unavailable
 from pipeline.model import DoiState
 from pipeline.ports import DoiOutcome, DoiRequest, DoiSeen
 
@@ -55,13 +55,6 @@ class LocalRegistry:
                 "SELECT state, url, metadata FROM doi WHERE name = ?", (doi.lower(),)
             ).fetchone()
         return None if row is None else DoiSeen(doi.lower(), DoiState(row[0]), row[1], json.loads(row[2]))
-
-    def delete_draft(self, doi: str) -> None:
-        with self._open() as database:
-            row = database.execute("SELECT state FROM doi WHERE name = ?", (doi.lower(),)).fetchone()
-            if row is not None and row[0] != DoiState.DRAFT:
-                raise Conflict(f"{doi} is {row[0]}; only a draft can be deleted")
-            database.execute("DELETE FROM doi WHERE name = ?", (doi.lower(),))
 
     def describe(self) -> str:
         with self._open() as database:

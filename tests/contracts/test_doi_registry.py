@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Conflict
 from pipeline.model import DoiState, JsonObject
 from pipeline.pid.local import LocalRegistry
 from pipeline.ports import DoiRegistry, DoiRequest
@@ -113,18 +112,6 @@ def test_names_are_compared_without_regard_to_case(registry: DoiRegistry) -> Non
     """As the DOI system does."""
     registry.put_many([replace(WANTED, doi="10.5072/Archive.A")])
     assert state_of(registry, "10.5072/ARCHIVE.a") is DoiState.FINDABLE
-
-
-def test_only_a_draft_can_be_deleted(registry: DoiRegistry) -> None:
-    """What was registered is for ever; deleting what is not there is done already."""
-    put(registry, DoiState.DRAFT)
-    registry.delete_draft(WANTED.doi)
-    registry.delete_draft(WANTED.doi)
-    assert registry.get(WANTED.doi) is None
-    put(registry, DoiState.REGISTERED)
-    with pytest.raises(Conflict):
-        registry.delete_draft(WANTED.doi)
-    assert state_of(registry) is DoiState.REGISTERED
 
 
 def test_many_may_put_at_once(registry: DoiRegistry) -> None:

@@ -35,7 +35,7 @@ FILES = {"a.csv": b"1,2\n", "again/a.csv": b"1,2\n", "deep/b.bin": b"\0" * 5000,
 class FolderWithoutRenaming(LocalStore):
     """A folder treated as S3 is: what S3 is asked to do, without the time that it takes."""
 
-    traits = StoreTraits(renames_trees=False, shared=False)
+    traits = StoreTraits(renames_trees=False)
 
 
 class Unpreserved(Archive):
