@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.deposits import PENDING
 from pipeline.catalogue.tables import accession, deposit, problem
 from pipeline.errors import Conflict, Interrupted, Missing
 from pipeline.model import Accession, AccessionState, DepositState, JsonObject, Outcome, Problem
@@ -59,6 +60,17 @@ def unfinished(tx: Transaction, collection: str) -> Accession | None:
         .limit(1)
     ).one_or_none()
     return None if row is None else _accession(row)
+
+
+def half_cancelled(tx: Transaction, collection: str) -> str | None:
+    """The accession of the collection that was cancelled and has records left to be given up, if there is one."""
+    left = sa.exists().where(deposit.c.accession_id == accession.c.id, deposit.c.state.in_(PENDING))
+    return tx.execute(
+        sa.select(accession.c.id)
+        .where(accession.c.collection == collection, accession.c.state == AccessionState.CANCELLED, left)
+        .order_by(accession.c.id)
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def latest(tx: Transaction, collection: str) -> Accession | None:

@@ -216,9 +216,9 @@ def prune_files(tx: Transaction, deposit_ids: Sequence[int], *, run: str) -> Non
     )
 
 
-def carry_over(tx: Transaction, accession_id: str) -> None:
-    """Planned files that the base version has with the same size, time and declared digests need no reading: they
-    are taken over with what is known of them."""
+def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
+    """Planned files of planned deposits that the base version has with the same size, time and declared digests need
+    no reading: they are taken over with what is known of them."""
     same = (
         sa.select(
             deposit_file.c.id,
@@ -238,7 +238,7 @@ def carry_over(tx: Transaction, accession_id: str) -> None:
             ),
         )
         .where(
-            deposit.c.accession_id == accession_id,
+            deposit.c.id.in_(deposit_ids),
             deposit.c.state == DepositState.PLANNED,
             deposit_file.c.state == FileState.PLANNED,
             deposit_file.c.mtime_ns.is_not(None),
@@ -264,8 +264,8 @@ def carry_over(tx: Transaction, accession_id: str) -> None:
     )
 
 
-def count_files(tx: Transaction, accession_id: str) -> None:
-    """Set the counters of every planned deposit from its files."""
+def count_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
+    """Set the counters of those deposits that are planned from their files."""
 
     def of(state: FileState | None) -> sa.ScalarSelect[Any]:
         files = sa.select(sa.func.count()).where(deposit_file.c.deposit_id == deposit.c.id)
@@ -276,7 +276,7 @@ def count_files(tx: Transaction, accession_id: str) -> None:
     )
     tx.execute(
         sa.update(deposit)
-        .where(deposit.c.accession_id == accession_id, deposit.c.state == DepositState.PLANNED)
+        .where(deposit.c.id.in_(deposit_ids), deposit.c.state == DepositState.PLANNED)
         .values(
             files_total=of(None),
             bytes_total=size.scalar_subquery(),
@@ -433,6 +433,17 @@ def in_state(
         tx,
         sa.select(deposit)
         .where(deposit.c.accession_id == accession_id, deposit.c.state == state, deposit.c.id > after)
+        .order_by(deposit.c.id)
+        .limit(limit),
+    )
+
+
+def pending(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
+    """Deposits of the accession that have not come to an end, by id."""
+    return _select(
+        tx,
+        sa.select(deposit)
+        .where(deposit.c.accession_id == accession_id, deposit.c.state.in_(PENDING))
         .order_by(deposit.c.id)
         .limit(limit),
     )

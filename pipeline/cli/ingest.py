@@ -142,7 +142,8 @@ def cancel(accession_id: str, yes: bool) -> None:  # noqa: FBT001
     """Give up an ACCESSION for good.
 
     What it published stays. What is held or not yet published is forgotten, and its bytes are removed; the ids that
-    were given to it are never used again. A run that works on it stops within seconds.
+    were given to it are never used again. A run that works on it stops within seconds. Where this is cut off, the same
+    command completes it.
     """
     with wiring.open_services(load_settings()) as services:
         if not yes and sys.stdin.isatty():

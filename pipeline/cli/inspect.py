@@ -130,7 +130,10 @@ def _show_one(services: Services, accession_id: str, *, as_json: bool) -> None:
         document["problems"], document["problems_total"], limit=100, more="--json-lines streams all"
     )
     if document["held"] or document["planned"]:
-        say(f"mend the source, then: headrace retry {document['accession']}")
+        then = "mend the source, then: headrace retry"
+        if document["state"] == "cancelled":  # and that was cut off
+            then = "to give up the rest: headrace cancel"
+        say(f"{then} {document['accession']}")
 
 
 @click.command()

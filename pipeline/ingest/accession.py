@@ -271,19 +271,33 @@ def stop(services: Services, run: Run, accession_id: str, reason: str) -> None:
 
 def cancel(services: Services, accession_id: str) -> int:
     """End an accession for good: what is published stays, what is not is forgotten and its bytes are swept; ids stay
-    used. How many records were given up. Raises `Missing`, or `Conflict` where it was cancelled before."""
+    used. What was cut off is completed by the next call. How many records were given up by this one. Raises `Missing`,
+    or `Conflict` where all was given up before."""
     with services.catalogue.write() as tx:
-        accession = accessions.get(tx, accession_id)
-        if accession.state is AccessionState.CANCELLED:
-            raise Conflict(f"accession {accession_id} was cancelled before")
-        # Before anything else: a run that is about to publish waits for this, then finds it.
-        accessions.change(tx, accession_id, state=AccessionState.CANCELLED, finished=services.now())
-        given_up: list[Deposit] = []
-        for state in (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD):
-            while some := deposits.in_state(tx, accession_id, state, limit=_BATCH):
-                deposits.move(tx, some, DepositEvent.CANCEL)
-                deposits.forget_files(tx, [one.id for one in some])
-                given_up += some
-    sweep(services, given_up)
+        was_cancelled = accessions.get(tx, accession_id).state is AccessionState.CANCELLED
+        if not was_cancelled:
+            # Before anything else: a run that is about to publish waits for this, then finds it.
+            accessions.change(tx, accession_id, state=AccessionState.CANCELLED, finished=services.now())
+    number = 0
+    while some := _left(services, accession_id):
+        _give_up(services, some)
+        number += len(some)
     end_leftovers(services)
-    return len(given_up)
+    if was_cancelled and number == 0:
+        raise Conflict(f"accession {accession_id} was cancelled before")
+    return number
+
+
+def _left(services: Services, accession_id: str) -> list[Deposit]:
+    with services.catalogue.read() as tx:
+        return deposits.pending(tx, accession_id, limit=_BATCH)
+
+
+def _give_up(services: Services, some: Sequence[Deposit]) -> None:
+    """In this order, for nobody misses bytes of files that are forgotten, and once no line is left the collection's
+    next run may write to the same homes."""
+    with services.catalogue.write() as tx:
+        deposits.forget_files(tx, [one.id for one in some])
+    sweep(services, some)
+    with services.catalogue.write() as tx:
+        deposits.move(tx, some, DepositEvent.CANCEL)

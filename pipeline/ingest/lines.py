@@ -127,14 +127,16 @@ def _home(
 
 def _line(surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> JsonObject:
     latest = known.latest if known else None
+    # A revision brings no file.
+    files, size = (0, 0) if decision.action is DepositAction.REVISION else (surveyed.files, surveyed.bytes)
     return {
         "base_record_id": latest.record_id if latest else None,
         "action": decision.action,
         "state": decision.state,
         "description": described(surveyed),
         "fingerprint": surveyed.fingerprint,
-        "files_total": surveyed.files,
-        "bytes_total": surveyed.bytes,
+        "files_total": files,
+        "bytes_total": size,
         "faults": surveyed.rejected,
     }
 

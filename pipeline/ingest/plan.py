@@ -153,7 +153,7 @@ def make(
             plan_.note_gone(works)
         return plan_
     _give_up_absent(work, work.accession_id, met)
-    _plan_files(work, work.accession_id, survey, deposit_of, checkpoint)
+    _plan_files(work, survey, deposit_of, checkpoint)
     patience.insist(partial(accession.end_leftovers, services))
     # Begun anew where it is cut off, for no line of a report may be there twice.
     at_once = replace(work, patience=AT_ONCE)
@@ -204,11 +204,7 @@ def _resume(services: Services, run: Run) -> str | None:
             resumed = _reopened(tx, run.retry, resumed)
         if resumed is None:
             return None
-        accession.lease(tx, services, run, resumed.id)
-        accession.hold_on(
-            tx, services, run, resumed.id
-        )  # it may have been cancelled before the lease was had
-        _ensure_community(tx, services, run)
+        _enter(tx, services, run, resumed.id)
         accessions.change(
             tx,
             resumed.id,
@@ -254,12 +250,20 @@ def _begin(tx: Transaction, work: _Writer) -> str:
         flow_run=run.flow_run,
     )
     accessions.create(tx, begun)
-    accession.lease(tx, services, run, begun.id)
-    _ensure_community(tx, services, run)
+    _enter(tx, services, run, begun.id)
     return begun.id
 
 
-def _ensure_community(tx: Transaction, services: Services, run: Run) -> None:
+def _enter(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:
+    """The run may work on the accession from now on. Raises `Conflict` where another does, or where an accession of
+    the collection is still being cancelled: what it gives up is not to be taken over, nor written to."""
+    accession.lease(tx, services, run, accession_id)
+    accession.hold_on(tx, services, run, accession_id)  # it may have been cancelled before the lease was had
+    if half := accessions.half_cancelled(tx, run.collection):
+        raise Conflict(
+            f"accession {half} of the same collection was cancelled, and not all of it is given up yet",
+            remedy=f"headrace cancel {half}",
+        )
     if run.options.community:
         communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
 
@@ -312,7 +316,7 @@ def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Kno
 
 
 def _plan_files(
-    work: _Writer, accession_id: str, survey: Path, deposit_of: Sequence[int], checkpoint: Callable[[], None]
+    work: _Writer, survey: Path, deposit_of: Sequence[int], checkpoint: Callable[[], None]
 ) -> None:
     for batch in manifest.read_files(survey, _FILE_BATCH):
         found = [
@@ -330,15 +334,17 @@ def _plan_files(
         work.write(partial(deposits.find_files, files=found, run=work.run.id))
         checkpoint()
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
+    for some in _batches(iter(wanting), _BATCH):
+        work.write(partial(_complete_files, work.run, some))
+        checkpoint()
 
-    def complete(tx: Transaction) -> None:
-        for some in _batches(iter(wanting), _BATCH):
-            deposits.prune_files(tx, some, run=work.run.id)
-        if not work.run.options.checksum:
-            deposits.carry_over(tx, accession_id)
-        deposits.count_files(tx, accession_id)
 
-    work.write(complete)
+def _complete_files(run: Run, deposit_ids: Sequence[int], tx: Transaction) -> None:
+    """All files of these deposits are found."""
+    deposits.prune_files(tx, deposit_ids, run=run.id)
+    if not run.options.checksum:
+        deposits.carry_over(tx, deposit_ids)
+    deposits.count_files(tx, deposit_ids)
 
 
 def _give_up_absent(work: _Writer, accession_id: str, met: Sequence[int]) -> None:

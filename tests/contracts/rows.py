@@ -110,7 +110,7 @@ def outcome(id_: int, digest: str = "d1", *, state: FileState = FileState.IN_CUS
 def take_in(tx: Transaction, deposit_id: int, files: dict[str, str], **file: int) -> None:
     """Find files (key → digest) for a deposit and settle them as in custody."""
     deposits.find_files(tx, [found(deposit_id, key, **file) for key in files], run="run")  # type: ignore[arg-type]
-    deposits.count_files(tx, "a1")
+    deposits.count_files(tx, [deposit_id])
     planned = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
     deposits.settle_files(
         tx, [outcome(one.id, files[one.key]) for one in planned if one.deposit_id == deposit_id]

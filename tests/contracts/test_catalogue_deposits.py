@@ -88,7 +88,7 @@ def test_what_is_in_custody_and_unchanged_is_not_read_again(catalogue: Catalogue
             found(id_, "timeless", mtime_ns=None),
         ]  # fmt: skip
         deposits.find_files(tx, before, run="one")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [id_])
         every = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
         deposits.settle_files(tx, [outcome(one.id) for one in every])
         after = [
@@ -105,7 +105,7 @@ def test_a_rejected_file_that_is_found_again_is_read_again(catalogue: Catalogue)
         id_ = rows.add_deposit(tx)
         files = [found(id_, "rejected"), found(id_, "quarantined")]
         deposits.find_files(tx, files, run="one")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [id_])
         bad = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
         states = (FileState.REJECTED, FileState.QUARANTINED)
         deposits.settle_files(
@@ -168,8 +168,8 @@ def test_files_of_the_version_before_need_no_reading(catalogue: Catalogue) -> No
         ]  # fmt: skip
         deposits.find_files(tx, files, run="two")
         for _ in range(2):
-            deposits.carry_over(tx, "a1")
-            deposits.count_files(tx, "a1")
+            deposits.carry_over(tx, [second])
+            deposits.count_files(tx, [second])
     assert planned(catalogue) == ["size", "time", "new"]
     assert counters(catalogue, second) == (4, 5, 3, 0)
 
@@ -182,7 +182,7 @@ def test_settling_twice_counts_once(catalogue: Catalogue) -> None:
     with catalogue.write() as tx:
         id_ = rows.add_deposit(tx)
         deposits.find_files(tx, [found(id_, "a"), found(id_, "b"), found(id_, "c")], run="r")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [id_])
         a, b, _ = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
         assert deposits.settle_files(tx, [outcome(a.id)]) == {a.id}
         bad = [outcome(a.id, state=FileState.REJECTED), outcome(b.id, state=FileState.REJECTED)]
@@ -201,7 +201,7 @@ def test_a_deposit_is_complete_when_no_file_is_open(catalogue: Catalogue) -> Non
         waiting = rows.add_deposit(tx, 6, position=0)
         rows.add_deposit(tx, 8, position=3, state="held")
         deposits.find_files(tx, [found(waiting, "a")], run="r")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [waiting])
         assert [one.id for one in deposits.complete(tx, "a1", 10)] == [early, late]
         assert [one.id for one in deposits.complete(tx, "a1", 1)] == [early]
 
@@ -289,7 +289,7 @@ def test_rejected_files_become_nobodys(catalogue: Catalogue) -> None:
         id_ = rows.add_deposit(tx, 2)
         rows.take_in(tx, id_, {"good": "d1"})
         deposits.find_files(tx, [found(id_, "bad")], run="run")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [id_])
         [bad] = deposits.planned_files(tx, "a1", below=10, after=0, limit=10)
         deposits.settle_files(tx, [outcome(bad.id, state=FileState.REJECTED)])
         rows.publish(tx, [id_])

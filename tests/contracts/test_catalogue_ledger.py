@@ -31,7 +31,7 @@ def plan(tx: Transaction, key: str = "large", record_id: int = 2, mtime_ns: int 
     """A large file that is to be read."""
     deposit_id = rows.add_deposit(tx, record_id)
     deposits.find_files(tx, [found(deposit_id, key, size=SIZE, mtime_ns=mtime_ns)], run="one")
-    deposits.count_files(tx, "a1")
+    deposits.count_files(tx, [deposit_id])
     return next(one for one in planned(tx) if one.deposit_id == deposit_id)
 
 

@@ -98,7 +98,7 @@ def desk(instance: Instance) -> Desk:
         sizes = {"large": LARGE, "a": 1, "b": 2, "c": 3}
         found = [FoundFile(deposit_id, key, key, size, 5, {}) for key, size in sizes.items()]
         deposits.find_files(tx, found, run="run")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [deposit_id])
     return Desk(services, catalogue)
 
 

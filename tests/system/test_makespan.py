@@ -58,7 +58,7 @@ def planned(instance: Instance) -> Assignments:
             FoundFile(deposit_id, f"{at}.dat", f"{at}.dat", size, 5, {}) for at, size in enumerate(SIZES)
         ]
         deposits.find_files(tx, found, run="run")
-        deposits.count_files(tx, "a1")
+        deposits.count_files(tx, [deposit_id])
         accessions.lease(tx, "a1", owner="nobody", now=rows.NOW, length=accessions.LEASE)
     terms = CustodyTerms("a1", "/source", StoreLocation(""), "", "sha256", ("md5",))
     run = Run("run", "tides", "/source", IngestOptions())

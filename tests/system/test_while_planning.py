@@ -61,11 +61,12 @@ def planned_while(instance: Instance, source: Path, meanwhile: Callable[[int, st
 
 
 @pytest.mark.usefixtures("between")
-@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 6, 7])
 def test_an_accession_cancelled_while_it_is_planned_stays_cancelled(
     instance: Instance, source: Path, batch: int
 ) -> None:
-    """Be it between its lines, between its files or after the last of them."""
+    """Be it between its lines, between its files, between the counting of one record's files and the next one's, or
+    after all of it."""
     cancelled: list[str] = []
 
     def cancel(number: int, accession_id: str) -> None:
