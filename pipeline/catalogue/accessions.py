@@ -134,6 +134,13 @@ def lease(tx: Transaction, accession_id: str, *, owner: str, now: datetime, leng
         )
 
 
+def leased_until(tx: Transaction, accession_id: str) -> datetime | None:
+    """When the lease on the accession ends, None where nobody has one."""
+    return tx.execute(
+        sa.select(accession.c.lease_until).where(accession.c.id == accession_id)
+    ).scalar_one_or_none()
+
+
 def hold_on(tx: Transaction, accession_id: str, *, owner: str, now: datetime) -> None:
     """Prolong the lease of a run at work. Raises `Interrupted` where the accession was cancelled or another run has
     it."""

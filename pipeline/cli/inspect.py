@@ -15,7 +15,7 @@ from pipeline.catalogue import accessions, outbox, records
 from pipeline.catalogue.outbox import Parked
 from pipeline.cli.console import out, print_json, say, show_problems, table
 from pipeline.ingest import report
-from pipeline.model import AccessionState, Dissemination, JsonObject
+from pipeline.model import Dissemination, JsonObject
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import load_settings
@@ -60,12 +60,12 @@ def _show_all(services: Services, *, as_json: bool) -> None:
             "accession": one.id,
             "collection": one.collection,
             "source": one.source,
-            "state": _state(one.state, is_worked_on=leased is not None and leased > now),
+            "state": report.state_of(one, leased_until, now),
             "reason": one.reason,
             "started": codec.time_to_json(one.started),
             "deposits": counts,
         }
-        for one, leased, counts in listed
+        for one, leased_until, counts in listed
     ]
     effects = [{"kind": one.kind, "due": one.due, "parked": one.parked} for one in waiting]
     if as_json:
@@ -103,13 +103,6 @@ def _show_parked(parked: Sequence[Parked]) -> None:
         )
     out.print(shown)
     say("once mended: headrace retry ACCESSION")
-
-
-def _state(state: AccessionState, *, is_worked_on: bool) -> str:
-    """What a person should read: one that nobody works on and that is not finished was interrupted."""
-    if state in (AccessionState.SURVEYING, AccessionState.INGESTING) and not is_worked_on:
-        return "interrupted"
-    return state.value
 
 
 def _show_one(services: Services, accession_id: str, *, as_json: bool) -> None:

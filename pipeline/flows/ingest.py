@@ -199,10 +199,10 @@ class _Ingest:
             planned.revisions,
             planned.unchanged,
         )
-        if planned.accession_id is not None and self.retry:
-            self.patience.insist(partial(self._release_parked, planned.accession_id))
         if planned.accession_id is not None:
             with self._ending(run, planned.accession_id):
+                if self.retry:
+                    self.patience.insist(partial(self._release_parked, planned.accession_id))
                 with self._keeping_lease(run, planned.accession_id):
                     self._take_in_and_publish(run, planned, planned.accession_id, surveyed.root)
                 self.page.look()
@@ -417,9 +417,7 @@ class _Ingest:
         try:
             yield
         except BaseException as error:
-            reason = error.message if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
-            with suppress(Unavailable):  # then the lease ends by time
-                accession.stop(self.services, run, accession_id, reason)
+            accession.stop(self.services, run, accession_id, error)
             raise
 
 

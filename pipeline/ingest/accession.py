@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.ledger import Noted
 from pipeline.catalogue.quarantine import QuarantinedFile
-from pipeline.errors import Conflict, Interrupted, Misconfigured
+from pipeline.errors import Conflict, HeadraceError, Interrupted, Misconfigured, Unavailable
 from pipeline.ingest.absence import no_files
 from pipeline.ingest.custody import FileReport, Unit
 from pipeline.lifecycle import DepositEvent
@@ -261,9 +262,11 @@ def finish(services: Services, run: Run, accession_id: str) -> None:
         accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
 
 
-def stop(services: Services, run: Run, accession_id: str, reason: str) -> None:
-    """The run ends early; the next one goes on from here. Where that one has begun already nothing is changed."""
-    with services.catalogue.write() as tx:
+def stop(services: Services, run: Run, accession_id: str, error: BaseException) -> None:
+    """An error ends the run early; the next one goes on from here. Where that one has begun already nothing is changed,
+    and where the catalogue is away the lease ends by time."""
+    reason = error.message if isinstance(error, HeadraceError) else f"{type(error).__name__}: {error}"
+    with suppress(Unavailable), services.catalogue.write() as tx:
         was_ours = accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
         if was_ours and not accessions.is_cancelled(tx, accession_id):
             accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=reason)

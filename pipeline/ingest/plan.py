@@ -126,10 +126,21 @@ def make(
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Make or renew the plan of the collection's accession from a survey. Where nothing is new, nothing is
-    written. `checkpoint` is called between batches; what it raises ends the planning, and the next run begins it
-    anew. Catalogue and store may be away for as long as `patience` lasts, each time. Raises `Conflict` while another
-    run works on the collection, `Interrupted` where the accession was cancelled or another run has taken it over."""
+    written. `checkpoint` is called between batches; what it raises ends the planning: the accession is stopped, and the
+    next run begins the planning anew. Catalogue and store may be away for as long as `patience` lasts, each time.
+    Raises `Conflict` while another run works on the collection, `Interrupted` where the accession was cancelled or
+    another run has taken it over."""
     work = _Writer(services, run, patience, patience.insist(partial(_resume, services, run)))
+    try:
+        return _make(work, survey, checkpoint)
+    except BaseException as error:
+        # One that was begun, too, though the answer to that was lost.
+        accession.stop(services, run, work.accession_id or work.number, error)
+        raise
+
+
+def _make(work: _Writer, survey: Path, checkpoint: Callable[[], None]) -> Plan:
+    services, run, patience = work.services, work.run, work.patience
     if work.accession_id is not None:
         patience.insist(partial(accession.clear_root, services, work.accession_id))
     plan_ = Plan(accession_id=work.accession_id)

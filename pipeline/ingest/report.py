@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,15 @@ from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
 from pipeline.ingest.plan import LISTED, Plan
 from pipeline.ingest.survey import Surveyed
-from pipeline.model import DepositState, Dissemination, JsonObject, Outcome, Problem
+from pipeline.model import (
+    Accession,
+    AccessionState,
+    DepositState,
+    Dissemination,
+    JsonObject,
+    Outcome,
+    Problem,
+)
 from pipeline.services import Services
 
 
@@ -24,6 +33,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
     """The report of an accession over all its runs. Raises `Missing`."""
     with services.catalogue.read() as tx:
         accession = accessions.get(tx, accession_id)
+        leased_until = accessions.leased_until(tx, accession_id)
         tally = deposits.tally(tx, accession_id)
         files, size = deposits.extent(tx, accession_id)
         unchanged, bytes_read = accessions.counters(tx, accession_id)
@@ -36,7 +46,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         "accession": accession.id,
         "collection": accession.collection,
         "source": accession.source,
-        "state": accession.state.value,
+        "state": state_of(accession, leased_until, services.now()),
         "reason": accession.reason,
         "started": codec.time_to_json(accession.started),
         "records": [_record(shown[one.id]) for one in published],
@@ -54,6 +64,13 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         "bytes_read": bytes_read,
         "flow_run": accession.flow_run,
     }
+
+
+def state_of(accession: Accession, leased_until: datetime | None, now: datetime) -> str:
+    """What people should read: an accession under way that nobody works on was interrupted."""
+    is_under_way = accession.state in (AccessionState.SURVEYING, AccessionState.INGESTING)
+    is_worked_on = leased_until is not None and leased_until > now
+    return "interrupted" if is_under_way and not is_worked_on else accession.state.value
 
 
 def of_run(services: Services, plan: Plan, survey: Path, seconds: dict[str, float]) -> JsonObject:

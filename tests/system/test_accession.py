@@ -518,7 +518,7 @@ def test_a_cancelled_run_stops_at_its_next_step(instance: Instance, source: Path
     accession.cancel(instance.services, attempt.accession_id)
     with pytest.raises(Interrupted):
         attempt.take_in(units)
-    accession.stop(instance.services, attempt.run, attempt.accession_id, "cancelled")
+    accession.stop(instance.services, attempt.run, attempt.accession_id, Interrupted("cancelled"))
     with instance.services.catalogue.read() as tx:
         assert accessions.get(tx, attempt.accession_id).state is AccessionState.CANCELLED
         assert deposits.tally(tx, attempt.accession_id) == {"cancelled": 2}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,10 +16,10 @@ import pytest
 
 from pipeline.catalogue import Catalogue, Transaction, accessions, deposits
 from pipeline.errors import Conflict, Interrupted, Unavailable
-from pipeline.ingest import accession, plan, survey
+from pipeline.ingest import accession, plan, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.patience import Patience
-from pipeline.model import AccessionState
+from pipeline.model import AccessionState, JsonObject
 from tests.instance import Instance, open_instance, write_record
 
 
@@ -79,6 +83,64 @@ def test_an_accession_cancelled_while_it_is_planned_stays_cancelled(
     with instance.services.catalogue.read() as tx:
         assert accessions.get(tx, cancelled[0]).state is AccessionState.CANCELLED
         assert set(deposits.tally(tx, cancelled[0])) == {"cancelled"}
+
+
+@pytest.mark.usefixtures("between")
+@pytest.mark.parametrize("is_begun", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "error"),
+    [(1, Interrupted("stopped by Ctrl-C")), (4, KeyboardInterrupt()), (7, ValueError("a bug"))],
+)
+def test_planning_that_is_cut_off_leaves_the_accession_stopped(
+    instance: Instance, source: Path, batch: int, error: BaseException, *, is_begun: bool
+) -> None:
+    """With the reason, and free for the next run at once, whether this one began it or went on with it."""
+    if is_begun:
+        instance.attempt(source)
+        instance.clock.move(minutes=1)
+
+    def cut_off(number: int, _: str) -> None:
+        if number == batch:
+            raise error
+
+    with pytest.raises(type(error)):
+        planned_while(instance, source, cut_off)
+    with instance.services.catalogue.read() as tx:
+        stopped = accessions.unfinished(tx, "tides")
+    assert stopped is not None
+    assert stopped.state is AccessionState.STOPPED
+    assert stopped.reason in ("stopped by Ctrl-C", "KeyboardInterrupt: ", "ValueError: a bug")
+    assert instance.ingest(source)["records_total"] == 2
+
+
+def test_an_accession_whose_run_was_killed_is_interrupted_in_both_outputs(
+    instance: Instance, source: Path
+) -> None:
+    """In the list of all and in its own report: nobody holds the lease on it any more."""
+    accession_id = instance.attempt(source).accession_id
+    assert report.of_accession(instance.services, accession_id)["state"] == "ingesting"
+    instance.clock.move(minutes=1)
+    assert report.of_accession(instance.services, accession_id)["state"] == "interrupted"
+    assert status(instance, accession_id)["state"] == "interrupted"
+    [listed] = status(instance)["accessions"]
+    assert listed["state"] == "interrupted"
+
+
+def status(instance: Instance, *arguments: str) -> JsonObject:
+    """What `headrace status --json` prints of the instance."""
+    settings = instance.services.settings
+    document: JsonObject = json.loads(
+        subprocess.check_output(
+            [sys.executable, "-m", "pipeline", "status", *arguments, "--json"],
+            env={
+                **os.environ,
+                "HEADRACE_HOME": str(settings.home),
+                "HEADRACE_DATABASE": settings.database,
+            },
+            timeout=120,
+        )
+    )
+    return document
 
 
 @pytest.mark.usefixtures("between")
