@@ -158,6 +158,9 @@ class ScanSession(Protocol):
 
 
 class Scanner(Protocol):
+    gives_clean: bool
+    """Whether it ever calls a file clean. What waits for a clean verdict would wait for ever on one that does not."""
+
     def begin(self, size: int, resume: JsonObject | None = None) -> ScanSession:
         """Start scanning a file of `size` bytes, or go on from a checkpoint of an earlier session."""
 

@@ -41,7 +41,8 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     does not answer."""
     from pipeline.catalogue.engine import open_catalogue
 
-    _require_verdicts(settings)
+    scanner = open_scanner(settings.scanner)
+    _require_verdicts(settings, scanner)
     require_trust(settings.compute, settings)
     require_reach(settings)
     with ExitStack() as stack:
@@ -59,7 +60,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
             root_digest=root_digest,
             catalogue=catalogue,
             store=store,
-            scanner=open_scanner(settings.scanner),
+            scanner=scanner,
             index=index,
             registry=registry,
             now=now,
@@ -67,10 +68,11 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
         )
 
 
-def _require_verdicts(settings: Settings) -> None:
-    if settings.scan_gate == "publish" and urlsplit(settings.scanner).scheme == "eicar":
+def _require_verdicts(settings: Settings, scanner: Scanner) -> None:
+    if settings.scan_gate != "none" and not scanner.gives_clean:
         raise Misconfigured(
-            "HEADRACE_SCAN_GATE: publish waits for a clean verdict, which the scanner eicar: never gives",
+            f"HEADRACE_SCAN_GATE: {settings.scan_gate} waits for a clean verdict, "
+            "which the scanner of HEADRACE_SCANNER never gives",
             field="HEADRACE_SCAN_GATE",
             remedy="use another scanner, or set HEADRACE_SCAN_GATE to none",
         )

@@ -241,8 +241,9 @@ def _has_bytes(services: Services, one: Deposit) -> bool:
 
 
 def finish(services: Services, run: Run, accession_id: str) -> None:
-    """No record is open any more: the accession is completed. Where records wait for a virus verdict it is stopped,
-    and the next run publishes what was given one. Raises `Interrupted` where files are still to be read."""
+    """No record is open any more: the accession is completed. Where records wait for a clean verdict it is stopped:
+    what is in custody is not scanned again, so they wait until their files change at the source or the scan gate does.
+    Raises `Interrupted` where files are still to be read."""
     keep(services, run, accession_id)  # first, for what follows changes the store
     clear_root(services, accession_id)
     end_leftovers(services)

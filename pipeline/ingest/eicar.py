@@ -10,6 +10,8 @@ _ENGINE = "headrace-eicar/1"
 
 
 class EicarScanner:
+    gives_clean = False
+
     def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:  # noqa: ARG002 - any size will do
         session = EicarSession()
         if resume is not None:

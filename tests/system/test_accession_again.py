@@ -252,12 +252,10 @@ def test_records_with_a_verdict_do_not_wait_for_those_without(instance: Instance
     assert [one.key for one in clean] == ["lighthouse"]
 
 
-def test_nothing_can_wait_for_a_scanner_that_gives_no_verdict(tmp_path: Path) -> None:
-    """The embedded scanner never says clean: records would wait for ever."""
-    with (
-        pytest.raises(Misconfigured, match="SCAN_GATE"),
-        open_instance(tmp_path / "home", scan_gate="publish"),
-    ):
+@pytest.mark.parametrize("gate", ["publish", "serve"])
+def test_nothing_can_wait_for_a_scanner_that_gives_no_verdict(tmp_path: Path, gate: str) -> None:
+    """The embedded scanner never says clean: records, or their files, would wait for ever."""
+    with pytest.raises(Misconfigured, match="SCAN_GATE"), open_instance(tmp_path / "home", scan_gate=gate):
         pass
 
 
