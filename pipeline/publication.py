@@ -11,7 +11,7 @@ from pipeline.catalogue import Transaction, accessions, communities, deposits, o
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.records import WantedDoi
-from pipeline.ingest.sources.names import shown
+from pipeline.display import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
     DepositAction,

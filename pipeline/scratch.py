@@ -1,4 +1,4 @@
-"""Folders for the temporary files of one process, which go with it.
+"""Folders and databases for the temporary files of one process, which go with it.
 
 A folder is locked for as long as its process lives: one that is not locked was left by a process that was killed, and
 is anybody's to take away.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-_RUN = "survey-"
+_RUN = "run-"
 
 
 @contextmanager
@@ -63,3 +65,20 @@ def abandoned_folders(parent: Path, prefix: str = "") -> Iterator[Path]:
             continue
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def scratch_database(folder: Path, schema: str) -> Iterator[sqlite3.Connection]:
+    """An empty database with this schema in a file below `folder`, gone afterwards: for what has to be joined or sorted
+    and may be larger than memory. Nothing survives a crash, so nothing is synchronised. Tables with their sort order as
+    primary key, WITHOUT ROWID, are sorted in that file; a sort of any other kind would go to the system's temporary
+    folder."""
+    with (
+        TemporaryDirectory(dir=folder, prefix="database-") as place,
+        closing(sqlite3.connect(Path(place) / "scratch.sqlite", isolation_level=None)) as database,
+    ):
+        database.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
+            f"PRAGMA cache_size=-65536; {schema}; BEGIN"
+        )
+        yield database

@@ -20,10 +20,9 @@ from pipeline import codec
 from pipeline.catalogue import references
 from pipeline.catalogue.references import PublishedBytes, Work
 from pipeline.errors import Corrupt, Missing
-from pipeline.ingest.sources.scratch import scratch_database
 from pipeline.model import JsonObject
 from pipeline.ports import OpenUpload
-from pipeline.scratch import scratch_folder
+from pipeline.scratch import scratch_database, scratch_folder
 from pipeline.services import Services
 from pipeline.store import layout, ocfl
 

@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 
 from pipeline import codec
+from pipeline.display import shown
 from pipeline.errors import (
     Conflict,
     HeadraceError,
@@ -32,7 +33,6 @@ from pipeline.ingest.digests import HAVE_STATES, Hash, new_hashes, restored, res
 from pipeline.ingest.identify import Sample, identify_many
 from pipeline.ingest.intake import Readers, Taken
 from pipeline.ingest.sources import SourceReader, open_file
-from pipeline.ingest.sources.names import shown
 from pipeline.model import (
     FileOutcome,
     FileState,

@@ -370,7 +370,7 @@ def test_a_dry_run_takes_nothing(instance: Instance) -> None:
     instance.services.store.begin("staging/999/content/data/y", 9 * MIB).leave()
     age(instance, "staging/999", 8)
     age(instance, ".partial/parts", 8)
-    (instance.services.settings.home / "scratch/survey-dead").mkdir(parents=True)
+    (instance.services.settings.home / "scratch/run-dead").mkdir(parents=True)
     told = swept(instance, days=7, dry_run=True)
     assert len(told) == 3
     assert swept(instance, days=7) == told
@@ -433,7 +433,7 @@ def test_folders_of_dead_runs_are_swept(instance: Instance) -> None:
     killed = multiprocessing.get_context("spawn").Process(target=_make_folder_and_die, args=(home,))
     killed.start()
     killed.join()
-    [dead] = (home / "scratch").glob("survey-*")
+    [dead] = (home / "scratch").glob("run-*")
     with scratch_folder(home) as living:
         assert list(sweep(instance.services, WEEK)) == [Leftover("folder", str(dead), None, None)]
         assert list((home / "scratch").iterdir()) == [living]

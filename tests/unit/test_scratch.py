@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.scratch import abandoned_folders, abandoned_runs, own_folder, scratch_folder
+from pipeline.scratch import abandoned_folders, abandoned_runs, own_folder, scratch_database, scratch_folder
 
 
 def test_a_folder_goes_with_its_block(tmp_path: Path) -> None:
@@ -22,6 +22,15 @@ def test_a_folder_goes_with_its_block(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path):
         1 / 0  # noqa: B018
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_database_goes_with_its_block(tmp_path: Path) -> None:
+    """It is a file below the folder that it was given, and nothing of it stays."""
+    with scratch_database(tmp_path, "CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID") as database:
+        database.execute("INSERT INTO seen VALUES ('a')")
+        assert database.execute("SELECT key FROM seen").fetchall() == [("a",)]
+        assert len(list(tmp_path.rglob("*.sqlite"))) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_process_leaves_its_folder_to_others(tmp_path: Path) -> None:

@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources import payload, tagfiles
 from pipeline.ingest.sources.documents import record_from, record_in_file
 from pipeline.ingest.sources.fates import refused, rejected, warned
-from pipeline.ingest.sources.names import escaped, key_fault, shown
+from pipeline.ingest.sources.names import escaped, key_fault
 from pipeline.ingest.sources.opening import FileMissing, open_folder, open_regular, stat_regular
-from pipeline.ingest.sources.scratch import scratch_database
 from pipeline.model import JsonObject, Problem, SourceRecord
+from pipeline.scratch import scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.bagit import DECLARATION, open_bag
 from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource, holds_description
-from pipeline.ingest.sources.names import escaped, shown
+from pipeline.ingest.sources.names import escaped
 from pipeline.ingest.sources.opening import open_folder
 from pipeline.ingest.sources.rows import SUFFIXES, require_rows
 from pipeline.ingest.sources.tables import TableSource

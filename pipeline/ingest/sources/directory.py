@@ -13,10 +13,11 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.display import shown
 from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_in_file
 from pipeline.ingest.sources.fates import bad_name, not_followed, refused, renamed
-from pipeline.ingest.sources.names import is_utf8, join, key_fault, shown
+from pipeline.ingest.sources.names import is_utf8, join, key_fault
 from pipeline.ingest.sources.opening import Entry, open_folder
 from pipeline.ingest.sources.sidecars import read_sidecars
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
+from pipeline.display import shown
 from pipeline.errors import Rejected
-from pipeline.ingest.sources.names import shown
 from pipeline.ingest.sources.opening import open_regular
 from pipeline.model import JsonObject, Outcome, Problem, SourceRecord
 

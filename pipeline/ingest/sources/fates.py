@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.ingest.sources.names import shown
+from pipeline.display import shown
 from pipeline.ingest.sources.opening import kind_of
 from pipeline.model import Outcome, Problem
 

@@ -22,21 +22,6 @@ def is_utf8(name: str) -> bool:
     return name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name)
 
 
-def shown(name: str) -> str:
-    """A name as a report shows it: bytes that are not UTF-8, and control characters, as `\\xNN`."""
-    if name.isascii() and name.isprintable():
-        return name
-    return "".join(_shown(char) for char in name)
-
-
-def _shown(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    if unicodedata.category(char) in ("Cc", "Cs"):
-        return f"\\x{ord(char):02x}"
-    return char
-
-
 def escaped(name: str) -> str:
     """The name with `%XX` for each byte that is not UTF-8, all else as it is."""
     if is_utf8(name):

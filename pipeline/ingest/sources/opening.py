@@ -12,8 +12,9 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.display import shown
 from pipeline.errors import HeadraceError, Rejected, SourceChanged, Unavailable
-from pipeline.ingest.sources.names import path_fault, segments, shown
+from pipeline.ingest.sources.names import path_fault, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.codec import to_text
+from pipeline.display import shown
 from pipeline.errors import Misconfigured
 from pipeline.ingest.sources.declared import digest_fault
 from pipeline.ingest.sources.documents import LIMIT, parsed
-from pipeline.ingest.sources.names import escaped, key_fault, normal, path_fault, shown
+from pipeline.ingest.sources.names import escaped, key_fault, normal, path_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,14 +13,15 @@ from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 from pipeline.codec import to_text
+from pipeline.display import shown
 from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_from, record_without
 from pipeline.ingest.sources.fates import refused, rejected, renamed
-from pipeline.ingest.sources.names import is_utf8, shown
+from pipeline.ingest.sources.names import is_utf8
 from pipeline.ingest.sources.opening import stat_regular
 from pipeline.ingest.sources.rows import Row, RowFault, read_rows, row_from
-from pipeline.ingest.sources.scratch import scratch_database
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
+from pipeline.scratch import scratch_database
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
 
+from pipeline.display import shown
 from pipeline.ingest.sources.declared import algorithm_named, digest_fault
-from pipeline.ingest.sources.names import path_fault, shown
+from pipeline.ingest.sources.names import path_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

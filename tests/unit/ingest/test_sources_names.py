@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.sources.names import escaped, is_utf8, key_fault, normal, path_fault, segments, shown
+from pipeline.ingest.sources.names import escaped, is_utf8, key_fault, normal, path_fault, segments
 
 ANY_NAME = st.one_of(
     st.binary(min_size=1, max_size=6),
@@ -39,20 +39,6 @@ def test_the_odd_bytes_alone_are_escaped() -> None:
     odd = os.fsdecode(b"50%-\xe9\xc3\xa9")
     assert segments([odd]) == {odd: "50%-%E9é"}
     assert segments([odd, "50%-%E9é", "%50%-%E9é"]) == {odd: "%%50%-%E9é"}
-
-
-@given(st.binary(max_size=20))
-def test_any_name_can_be_shown_on_one_line(name: bytes) -> None:
-    """Odd bytes and control characters appear as `\\xNN`."""
-    text = shown(os.fsdecode(name))
-    text.encode()
-    assert "\n" not in text
-    assert "\x1b" not in text
-
-
-def test_odd_bytes_are_shown_in_hexadecimal() -> None:
-    """As the interface promises."""
-    assert shown(os.fsdecode(b"a\xff\n")) == r"a\xff\x0a"
 
 
 @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\x7f", "\x85", "x" * 4097, "é" * 2049])
