@@ -25,7 +25,8 @@ class Catalogue:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction that may write. Raises `Unavailable` where the database is away or stays locked."""
+        """A transaction that may write. Raises `Unavailable` where the database is away, stays locked, or is so slow
+        that no connection to it comes free."""
         with _translated(), self._engine.begin() as connection:
             yield connection
 
@@ -54,6 +55,11 @@ class Catalogue:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except sa.exc.TimeoutError as error:  # the pool's own, not of the kind that databases raise
+        raise Unavailable(
+            "no connection to the database came free: others keep them all",
+            remedy="see what slows the database down, then run the same command again",
+        ) from error
     except sa.exc.OperationalError as error:
         text = str(error.orig).strip()
         if "disk is full" in text:

@@ -18,6 +18,10 @@ from pipeline.errors import Misconfigured, Unavailable
 from pipeline.settings import redacted
 
 _BUSY_SECONDS = 60
+# Each thread of the gateway has one transaction at a time, and Starlette's pool has this many: none is to wait for the
+# connection of another. Those beyond the first few are closed when they are given back.
+_THREADS = 40
+_SQLITE_KEPT, _POSTGRESQL_KEPT = 5, 10
 _MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
 
 
@@ -47,7 +51,12 @@ def open_catalogue(url: str) -> Catalogue:
 def _sqlite(url: sa.URL) -> sa.Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        pool_size=_SQLITE_KEPT,
+        max_overflow=_THREADS - _SQLITE_KEPT,
+    )
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -72,7 +81,9 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             field="HEADRACE_DATABASE",
             remedy="use sqlite:///path or postgresql+psycopg://user@host/name",
         )
-    return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    return sa.create_engine(
+        url, pool_pre_ping=True, pool_size=_POSTGRESQL_KEPT, max_overflow=_THREADS - _POSTGRESQL_KEPT
+    )
 
 
 def alembic_config() -> Config:

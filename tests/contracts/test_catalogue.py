@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -157,6 +158,34 @@ def test_a_reader_sees_one_moment(catalogue: Catalogue) -> None:
         assert identifiers.high_water_mark(tx) == before
     with catalogue.read() as tx:
         assert identifiers.high_water_mark(tx) == before + 3
+
+
+def test_every_thread_of_the_gateway_gets_a_connection(catalogue: Catalogue) -> None:
+    """Starlette's pool has 40, and each may be in a transaction."""
+    meeting = threading.Barrier(40, timeout=20)
+
+    def read() -> None:
+        with catalogue.read() as tx:
+            tx.execute(sa.text("SELECT 1"))
+            meeting.wait()
+
+    with ThreadPoolExecutor(40) as threads:
+        for done in [threads.submit(read) for _ in range(40)]:
+            done.result()
+
+
+def test_a_database_without_a_free_connection_is_unavailable(tmp_path: Path) -> None:
+    """That is no bug: the gateway answers 503, and a run waits."""
+    engine = sa.create_engine(
+        f"sqlite:///{tmp_path}/catalogue.sqlite", pool_size=1, max_overflow=0, pool_timeout=0.01
+    )
+    with (
+        closing(Catalogue(engine)) as catalogue,
+        catalogue.read(),
+        pytest.raises(Unavailable, match="came free") as full,
+    ):
+        catalogue.ping()
+    assert full.value.remedy
 
 
 def test_times_need_a_zone_and_come_back_in_utc(catalogue: Catalogue) -> None:
