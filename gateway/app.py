@@ -39,6 +39,7 @@ def create_app(services: Services) -> FastAPI:
     with services.catalogue.write() as tx:
         # All gateways of an instance share it: a harvest begun at one goes on at another.
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
+    app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(operations.CatalogueCollector(services))
     for router in (

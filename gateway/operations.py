@@ -1,8 +1,11 @@
 """What operators ask: is it up (`/healthz`), and how does it fare (`/metrics`, Prometheus)."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -17,11 +20,16 @@ from gateway.records import READ
 from pipeline.catalogue import outbox, records
 from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import EffectKind
+from pipeline.ports import ObjectStore
 from pipeline.services import Services
+from pipeline.store import layout
 
 router = APIRouter()
 
 _LOG = logging.getLogger(__name__)
+
+[_DECLARATION] = layout.DECLARATION
+_STORE_SECONDS = 1.0
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -29,17 +37,43 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 @router.api_route("/healthz", methods=READ)
-def health(services: ServicesHere) -> Response:
+def health(request: Request, services: ServicesHere) -> Response:
     """200 when requests can be answered: without the catalogue none can, without the others some can."""
+    store: StoreProbe = request.app.state.store_probe
     parts = {
         "catalogue": _state(services.catalogue.ping),
-        "store": _state(services.store.room),
+        "store": store.state(),
         "index": _state(services.index.count),
     }
     is_up = parts["catalogue"] == "ok"
     status = "ok" if set(parts.values()) == {"ok"} else "degraded" if is_up else "unavailable"
     body = {"status": status, "parts": parts}
     return JSONResponse(body, 200 if is_up else 503, {"Cache-Control": "no-store"})
+
+
+class StoreProbe:
+    """Whether the store answers, and still has the root's declaration. One that is away is tried again for minutes: a
+    thread of its own does that, one at a time, and whoever wants to know waits a second."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._asked: Future[str] | None = None
+
+    def state(self) -> str:
+        """`ok`, or why not, in a word."""
+        with self._lock:
+            if (asked := self._asked) is None or asked.done():
+                asked = self._asked = Future()
+                # A daemon: no gateway stays because its store is away.
+                threading.Thread(target=self._ask, args=(asked,), name="store-probe", daemon=True).start()
+        try:
+            return asked.result(_STORE_SECONDS)
+        except TimeoutError:
+            return Unavailable.code
+
+    def _ask(self, asked: Future[str]) -> None:
+        asked.set_result(_state(partial(self._store.size, _DECLARATION)))
 
 
 def _state(probe: Callable[[], object]) -> str:

@@ -1,11 +1,18 @@
 """Errors, headers, feeds for robots, and what operators ask."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from lxml import etree
 
+from gateway.app import create_app
 from pipeline.model import Record
-from tests.archive import BASE_URL, Archive
+from pipeline.settings import StoreLocation
+from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import Client
+from tests.command import wait_until
+from tests.cutting_proxy import cutting_proxy
 
 # ---------------------------------------------------------------- errors
 
@@ -119,6 +126,29 @@ def test_health_follows_the_catalogue(archive: Archive, client: Client) -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
         assert "sqlite" not in answer.text
     assert "headrace_catalogue_up 0.0" in client.get("/metrics").text
+
+
+def test_health_follows_a_store_elsewhere(tmp_path: Path, seaweedfs_location: StoreLocation) -> None:
+    """While S3 is away the gateway is degraded, and says so at once: the store is tried again and again without anybody
+    waiting for that. When S3 is back all is well."""
+    with cutting_proxy(seaweedfs_location.s3_endpoint) as proxy:
+        location = replace(seaweedfs_location, s3_endpoint=proxy.url)
+        with open_archive(tmp_path / "home", location) as archive:
+            client = Client(create_app(archive.services))
+            assert client.get("/healthz").json()["status"] == "ok"
+            proxy.cut_upload_after, proxy.cuts = 0, 1000
+            answer = client.get("/healthz")
+            assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+            assert answer.json()["parts"] == {"catalogue": "ok", "store": "unavailable", "index": "ok"}
+            assert answer.elapsed.total_seconds() < 10
+            proxy.cuts = 0
+            wait_until(lambda: client.get("/healthz").json()["status"] == "ok", "the store")
+
+
+def test_a_root_that_is_gone_is_told(archive: Archive, client: Client) -> None:
+    """The disk answers, but what was mounted there is not there."""
+    archive.services.store.delete("root")
+    assert client.get("/healthz").json()["parts"]["store"] == "missing"
 
 
 def test_metrics_count_by_route(archive: Archive, client: Client) -> None:
