@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -34,6 +33,7 @@ from pipeline.flows.server import PrefectServer, flow_environment, revive, stand
 from pipeline.ingest import accession, plan, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.model import JsonObject
+from pipeline.scratch import scratch_folder
 from pipeline.settings import Settings, load_settings
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -58,7 +58,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     type=click.Path(path_type=Path),
     help="Write every problem to *.jsonl or *.parquet.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be done; read no file, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; read no file, take nothing in.")
 @_JSON
 def ingest(
     source: str,
@@ -158,10 +158,10 @@ def cancel(accession_id: str, yes: bool) -> None:  # noqa: FBT001
 
 
 def _dry_run(settings: Settings, source: str, options: IngestOptions, *, as_json: bool) -> None:
-    with wiring.open_services(settings) as services, tempfile.TemporaryDirectory() as scratch:
-        surveyed = survey.survey(services, survey.open_(source, options), Path(scratch))
+    with wiring.open_services(settings) as services, scratch_folder(settings.home) as scratch:
+        surveyed = survey.survey(services, survey.open_(source, options), scratch)
         run = Run(uuid.uuid4().hex, surveyed.collection, source, options)
-        document = report.of_plan(plan.assess(services, Path(scratch), run), surveyed, services)
+        document = report.of_plan(plan.assess(services, scratch, run), surveyed, services)
     if as_json:
         print_json(document)
         return
@@ -173,7 +173,7 @@ def _dry_run(settings: Settings, source: str, options: IngestOptions, *, as_json
     rows.add_row("bytes to ingest", f"{document['bytes_to_ingest']:,}")
     err.print(rows)
     _show_problems(document)
-    say("nothing was read or written; without --dry-run this is done")
+    say("no file was read and nothing taken in; without --dry-run this is done")
 
 
 def _run(
