@@ -174,7 +174,11 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except TOMLDecodeError as wrong:
-        raise Misconfigured(f"headrace.toml is not TOML: {wrong}", field="headrace.toml") from None
+        raise Misconfigured(
+            f"headrace.toml is not TOML: {wrong}",
+            field="headrace.toml",
+            remedy='mend it there, in the working folder: a line sets a name, such as home = "/data/headrace"',
+        ) from None
     except ValidationError as wrong:
         first = wrong.errors()[0]
         name = "HEADRACE_" + "_".join(str(part) for part in first["loc"][:1]).upper()

@@ -51,6 +51,11 @@ class Catalogue:
         self._engine.dispose()
 
 
+_AWAY = (
+    "see that the database (HEADRACE_DATABASE) is up and can be written to, then run the same command again"
+)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -67,8 +72,10 @@ def _translated() -> Iterator[None]:
                 "no room left for the database",
                 remedy="make room on its disk, then run the same command again",
             ) from error
-        raise Unavailable(f"the database does not answer: {text}") from error
+        raise Unavailable(f"the database does not answer: {text}", remedy=_AWAY) from error
     except sa.exc.DBAPIError as error:
         if error.connection_invalidated:
-            raise Unavailable(f"the connection to the database was lost: {error.orig}") from error
+            raise Unavailable(
+                f"the connection to the database was lost: {error.orig}", remedy=_AWAY
+            ) from error
         raise

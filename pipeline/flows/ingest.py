@@ -291,7 +291,7 @@ class _Ingest:
             assignments.put_back(result.unit, result.error)
             return
         if result.error is not None or result.result is None:
-            raise result.error or Interrupted("a worker answered nothing")
+            raise result.error or RuntimeError("a unit came back with neither a result nor an error")
         assignments.settle(result.unit, result.result)
         self.progress.add(
             files=len(result.unit.files),

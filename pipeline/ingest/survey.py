@@ -21,6 +21,7 @@ from pipeline.pid import doi
 from pipeline.services import Services
 
 _CHECK_EVERY = 1000
+_FORMS = "write the description as one JSON object, in the form of Zenodo's metadata or of DataCite JSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,13 @@ def read_default_metadata(path: Path) -> JsonObject:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise Misconfigured(f"{path} cannot be read: {error.strerror}", field="--metadata") from error
+        raise Misconfigured(
+            f"{path} cannot be read: {error.strerror}",
+            field="--metadata",
+            remedy="name a file that is there and that this user may read",
+        ) from error
     except ValueError as error:
-        raise Misconfigured(f"{path} is not JSON: {error}", field="--metadata") from error
+        raise Misconfigured(f"{path} is not JSON: {error}", field="--metadata", remedy=_FORMS) from error
     if not isinstance(document, dict):
-        raise Misconfigured(f"{path} holds no JSON object", field="--metadata")
+        raise Misconfigured(f"{path} holds no JSON object", field="--metadata", remedy=_FORMS)
     return document

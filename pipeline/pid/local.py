@@ -93,4 +93,7 @@ class LocalRegistry:
                 yield database
                 database.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise Unavailable(f"the DOI registry {self._path} does not answer: {error}") from error
+            raise Unavailable(
+                f"the DOI registry {self._path} does not answer: {error}",
+                remedy="see that it can be written to and has room to grow, then run the same command again",
+            ) from error

@@ -155,7 +155,10 @@ def _sizes(store: ObjectStore, prefix: str) -> dict[str, int]:
 
 def _require(there: Iterable[str], wanted: Iterable[str]) -> None:
     if lost := sorted(set(wanted).difference(there)):
-        raise Corrupt(f"bytes in custody are gone from the store: {lost[0]} (and {len(lost) - 1} more)")
+        raise Corrupt(
+            f"bytes in custody are gone from the store: {lost[0]} (and {len(lost) - 1} more)",
+            remedy="bring them back from a copy of the store; `headrace check --storage` lists all that is missing",
+        )
 
 
 # ---------------------------------------------------------------- stores that rename trees

@@ -84,5 +84,7 @@ def translated() -> Iterator[None]:
         if error.errno == errno.ENAMETOOLONG:
             raise Rejected("a name is longer than the store's disk bears") from error
         raise Unavailable(
-            f"the store's disk answers: {error.strerror} ({error.filename or 'write'})"
+            f"the store's disk answers: {error.strerror} ({error.filename or 'write'})",
+            remedy="see that the disk of HEADRACE_STORE is mounted, sound and writable, "
+            "then run the same command again",
         ) from error

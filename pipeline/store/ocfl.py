@@ -16,6 +16,7 @@ from pipeline.errors import Corrupt
 from pipeline.model import JsonObject
 
 _TYPE = "https://ocfl.io/1.1/spec/#inventory"
+_RESTORE = "bring the object back from a copy of the storage root; `headrace check --storage` lists what else is wrong"
 DECLARATION = "0=ocfl_object_1.1"
 DECLARATION_BYTES = b"ocfl_object_1.1\n"
 
@@ -116,7 +117,7 @@ def parse(inventory: bytes, object_id: str) -> JsonObject:
     try:
         document = json.loads(inventory)
     except ValueError:
-        raise Corrupt(f"the inventory of {object_id} is not JSON") from None
+        raise Corrupt(f"the inventory of {object_id} is not JSON", remedy=_RESTORE) from None
     if not isinstance(document, dict) or document.get("id") != object_id or "versions" not in document:
-        raise Corrupt(f"there is another object where {object_id} should be")
+        raise Corrupt(f"there is another object where {object_id} should be", remedy=_RESTORE)
     return document

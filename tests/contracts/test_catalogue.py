@@ -188,6 +188,17 @@ def test_a_database_without_a_free_connection_is_unavailable(tmp_path: Path) -> 
     assert full.value.remedy
 
 
+def test_a_database_that_went_away_is_unavailable(tmp_path: Path) -> None:
+    """And the operator is told which setting says where it should be."""
+    (tmp_path / "disk").mkdir()
+    with closing(open_catalogue(f"sqlite:///{tmp_path}/disk/catalogue.sqlite")) as catalogue:
+        catalogue.close()
+        (tmp_path / "disk").rename(tmp_path / "unmounted")
+        with pytest.raises(Unavailable, match="does not answer") as away:
+            catalogue.ping()
+    assert "HEADRACE_DATABASE" in away.value.remedy
+
+
 def test_times_need_a_zone_and_come_back_in_utc(catalogue: Catalogue) -> None:
     """Which SQLite would forget."""
     with catalogue.write() as tx:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import Unavailable
 from pipeline.model import DoiState, JsonObject
 from pipeline.pid.local import LocalRegistry
 from pipeline.ports import DoiRegistry, DoiRequest
@@ -125,3 +126,12 @@ def test_it_says_what_it_is(registry: DoiRegistry) -> None:
     """In one line, for people."""
     assert registry.describe()
     assert "\n" not in registry.describe()
+
+
+def test_a_registry_whose_file_went_is_unavailable(tmp_path: Path) -> None:
+    """The embedded one says which file it is, and what to look at."""
+    with closing(LocalRegistry(tmp_path / "disk" / "dois.sqlite")) as registry:
+        (tmp_path / "disk").rename(tmp_path / "unmounted")
+        with pytest.raises(Unavailable, match=r"disk/dois\.sqlite") as away:
+            registry.get(WANTED.doi)
+    assert away.value.remedy

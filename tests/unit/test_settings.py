@@ -57,10 +57,11 @@ def test_an_unknown_name_in_the_file_is_refused() -> None:
 
 
 def test_a_file_that_is_no_toml_is_refused() -> None:
-    """And named."""
+    """And named, with the line that is wrong and how a line looks."""
     Path("headrace.toml").write_text("store = \n", encoding="utf-8")
-    with pytest.raises(Misconfigured, match=r"headrace\.toml"):
+    with pytest.raises(Misconfigured, match=r"headrace\.toml .* line 1") as refused:
         load_settings()
+    assert "home = " in refused.value.remedy
 
 
 def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,7 +222,7 @@ def _told(path: str) -> Iterator[None]:
 
 def _translated(path: str, error: OSError) -> HeadraceError:
     if error.errno in _PASSING:
-        return Unavailable(f"{shown(path)} cannot be opened now: {error.strerror}")
+        return Unavailable(f"{shown(path)} cannot be opened now: {error.strerror}", remedy=_PASSES)
     if error.errno == errno.ENOENT:
         return FileMissing(f"{shown(path)} is missing", remedy="Put the file back, or take it off the list.")
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
@@ -231,6 +231,7 @@ def _translated(path: str, error: OSError) -> HeadraceError:
 
 
 _LINKS = "Symbolic links are never followed: put the file itself in its place."
+_PASSES = "See that the source is mounted and that memory and open files (ulimit -n) are left; ingest again."
 _PERMISSION = "Give the user that Headrace runs as the permission to read it."
 
 

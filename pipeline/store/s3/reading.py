@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from pipeline.errors import Conflict, Unavailable
 from pipeline.store.s3.bucket import Bucket
-from pipeline.store.s3.refusals import translated
+from pipeline.store.s3.refusals import away, translated
 from pipeline.store.transfer import MIB
 
 _TRIES = 5
@@ -44,7 +44,7 @@ def _blocks(bucket: Bucket, name: str, position: int, stop: int | None) -> Itera
         except (BotoCoreError, HTTPError, OSError) as error:
             tries_left -= 1
             if not tries_left:
-                raise Unavailable(f"S3 breaks off reading {name}: {type(error).__name__}") from None
+                raise away(f"S3 breaks off reading {name}: {type(error).__name__}") from None
             time.sleep(random.uniform(0, 2.0 ** (_TRIES - tries_left) / 10))
         else:
             return

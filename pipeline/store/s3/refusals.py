@@ -41,6 +41,7 @@ _NO_ROOM = {
     "507",
 }
 _UNABLE = {"NotImplemented", "MethodNotAllowed", "501", "405"}
+_AGAIN = "see that S3 is up and can be reached (HEADRACE_S3_ENDPOINT), then run the same command again"
 _SLOW = "RequestTimeout"  # a 400 at Amazon's, though nothing is wrong with the request
 _XML_CODE = re.compile(rb"<Code>([^<]{1,100})</Code>")
 
@@ -100,7 +101,13 @@ def refusal(code: str, what: str, *, status: int = 0) -> HeadraceError:
         )
     if code == "KeyTooLongError":
         return Rejected("a name is longer than S3 bears (1,024 bytes)")
-    return Unfit(told) if status == HTTPStatus.BAD_REQUEST and code != _SLOW else Unavailable(told)
+    is_unfit = status == HTTPStatus.BAD_REQUEST and code != _SLOW
+    return Unfit(told, remedy=_AGAIN) if is_unfit else away(told)
+
+
+def away(told: str) -> Unavailable:
+    """The error that stands for S3 being away or in trouble, in the words `told`."""
+    return Unavailable(told, remedy=_AGAIN)
 
 
 @contextmanager
@@ -111,4 +118,4 @@ def translated(what: str) -> Iterator[None]:
     except ClientError as error:
         raise refusal(error.response.get("Error", {}).get("Code", "nothing known"), what) from None
     except (BotoCoreError, HTTPError, OSError) as error:
-        raise Unavailable(f"S3 could not be asked to {what}: {type(error).__name__}") from None
+        raise away(f"S3 could not be asked to {what}: {type(error).__name__}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from typing import TYPE_CHECKING
@@ -117,6 +118,24 @@ def test_a_source_that_is_away_is_not_the_files_fault(tmp_path: Path) -> None:
     """An unmounted root may come back: a million files are not rejected for it."""
     with pytest.raises(Unavailable):
         open_file(str(tmp_path / "unmounted"), "a", 0, None)
+
+
+def test_a_machine_without_open_files_is_not_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is asked for again later, and the operator is told where to look."""
+    write(tmp_path / "a")
+    real = os.open
+
+    def refuse(path: str, flags: int, *, dir_fd: int | None = None) -> int:
+        if path == "a":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(Unavailable, match="Too many open files") as away:
+        open_file(str(tmp_path), "a", 0, None)
+    assert "ulimit" in away.value.remedy
 
 
 def test_the_odd_bytes_of_a_name_are_the_systems(tmp_path: Path) -> None:

@@ -292,8 +292,9 @@ def test_a_store_whose_own_folder_went_makes_another(tmp_path: Path) -> None:
         lost = store.begin("lost", 1)
         shutil.rmtree(tmp_path / ".partial" / "whole")
         lost.write(b"x")
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as told:
             lost.commit()
+        assert "HEADRACE_STORE" in told.value.remedy
         lost.abort()
         store.put_many({"a": b"1"})
         assert b"".join(store.read("a")) == b"1"

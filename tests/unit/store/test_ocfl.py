@@ -139,9 +139,10 @@ def test_a_sidecar_names_algorithm_and_file() -> None:
     "raw", [b"", b"\xff", b"[]", b"{}", b"null", b'{"id": "urn:other", "versions": {}}', b'{"id": "%s"}']
 )
 def test_what_is_no_inventory_of_the_object_is_corrupt(raw: bytes) -> None:
-    """Nothing is added to an object whose inventory cannot be trusted."""
-    with pytest.raises(Corrupt):
+    """Nothing is added to an object whose inventory cannot be trusted; whoever is told hears what to do."""
+    with pytest.raises(Corrupt) as found:
         ocfl.parse(raw.replace(b"%s", OBJECT_ID.encode()), OBJECT_ID)
+    assert "headrace check --storage" in found.value.remedy
 
 
 def test_an_inventory_comes_back_from_its_bytes() -> None:
