@@ -264,7 +264,7 @@ class _Taking:
         upload = self._begin(ledger)
         if ledger is not None and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):
             ledger = None
-        checkpoints = Checkpoints(upload, ledger, source, self._note, self._ask)
+        checkpoints = self._checkpoints(upload, ledger, source)
         try:
             taken = self._feed(reader, upload, checkpoints, hashes)
             checkpoints.report()
@@ -283,6 +283,15 @@ class _Taking:
             self._leave(upload, checkpoints)
             raise
         return taken
+
+    def _checkpoints(self, upload: Upload, ledger: PartLedger | None, source: JsonObject) -> Checkpoints:
+        """An upload that cannot be told of is ended: nobody else would ever know of it."""
+        try:
+            return Checkpoints(upload, ledger, source, self._note, self._ask)
+        except BaseException:
+            with suppress(HeadraceError):
+                upload.abort()
+            raise
 
     def _feed(
         self, reader: SourceReader, upload: Upload, checkpoints: Checkpoints, hashes: Mapping[str, Hash]

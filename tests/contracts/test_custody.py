@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import Interrupted
 from pipeline.ingest.custody import FileReport
 from pipeline.ingest.identify import HEAD, TAIL
 from pipeline.ingest.intake import RING_BYTES
 from pipeline.model import FileState, PartLedger
-from pipeline.ports import ObjectStore, Upload
+from pipeline.ports import Note, ObjectStore, Upload
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
 from tests.contracts.stores import SMALLEST_PART, Opener
@@ -134,4 +135,18 @@ def test_a_file_that_is_gone_leaves_nothing(desk: Desk, opener: Opener) -> None:
     [report] = desk.take()
     assert report.outcome.state is FileState.REJECTED
     assert desk.staged() == {}
+    assert list(desk.store.open_uploads()) == []
+
+
+def test_an_upload_that_cannot_be_told_of_is_ended(desk: Desk) -> None:
+    """Who would have gone on with it has gone by the time that it is begun: no ledger will ever have it."""
+
+    def tell(note: Note) -> None:
+        if note:
+            raise Interrupted("nobody waits")
+
+    gone = replace(desk)
+    gone.hear = tell  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        gone.take()
     assert list(desk.store.open_uploads()) == []
