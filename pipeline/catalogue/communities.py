@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import community, concept_community
 from pipeline.model import Community
 
 
 def ensure(tx: Transaction, slug: str, *, title: str, now: datetime) -> bool:
     """Make the community if there is none of that name; whether it was made."""
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    made = insert(community).values(slug=slug, title=title, description="", created=now)
+    made = insert(tx, community).values(slug=slug, title=title, description="", created=now)
     return tx.execute(made.on_conflict_do_nothing().returning(community.c.slug)).first() is not None
 
 
@@ -43,9 +41,8 @@ def include(tx: Transaction, memberships: Sequence[tuple[int, str]]) -> None:
     """Put works (by concept id) into communities (by slug) that exist; doing it again changes nothing."""
     if not memberships:
         return
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     tx.execute(
-        insert(concept_community).on_conflict_do_nothing(),
+        insert(tx, concept_community).on_conflict_do_nothing(),
         [{"concept_id": concept_id, "slug": slug} for concept_id, slug in memberships],
     )
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline import lifecycle
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import concept, deposit, deposit_file, record, record_file
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
@@ -174,8 +174,7 @@ def find_files(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None
     declared digests stays there; every other is to be read."""
     if not files:
         return
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(deposit_file)
+    statement = insert(tx, deposit_file)
     found = statement.excluded
     is_same = sa.and_(
         deposit_file.c.state == FileState.IN_CUSTODY,

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import deposit, deposit_file, upload, upload_part
 from pipeline.model import DepositState, FileState, Part, PartLedger, PlannedFile
 from pipeline.ports import OpenUpload
@@ -98,8 +98,7 @@ def _upsert(
 ) -> None:
     if not rows:
         return
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table)
+    statement = insert(tx, table)
     new = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in kept}
     tx.execute(statement.on_conflict_do_update(index_elements=key, set_=new), rows)
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import accession, outbox
 from pipeline.model import EffectKind
 
@@ -64,8 +63,7 @@ def want(
     ]
     if not rows:
         return
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(outbox)
+    statement = insert(tx, outbox)
     statement = statement.on_conflict_do_update(
         index_elements=[outbox.c.kind, outbox.c.record_id],
         set_={

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import secret
 
 _BYTES = 32
@@ -16,7 +15,8 @@ _BYTES = 32
 
 def obtain(tx: Transaction, name: str) -> bytes:
     """The secret of that name; random at the first call, the same ever after."""
-    insert: Any = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    tx.execute(insert(secret).values(name=name, value=secrets.token_bytes(_BYTES)).on_conflict_do_nothing())
+    tx.execute(
+        insert(tx, secret).values(name=name, value=secrets.token_bytes(_BYTES)).on_conflict_do_nothing()
+    )
     value: bytes = tx.execute(sa.select(secret.c.value).where(secret.c.name == name)).scalar_one()
     return value
