@@ -151,13 +151,33 @@ def open_registry(url: str) -> DoiRegistry:
 
 
 def open_compute(settings: Settings) -> Compute:
-    """Workers for bulk work. Raises `Misconfigured` where they could not reach what they need, or strangers could
-    reach them."""
-    from pipeline import compute
-
+    """Workers for bulk work, whose scratch and logs go below HOME where they are started for it. Raises `Misconfigured`
+    where they could not reach what they need, or strangers could reach them; `Unavailable` where they do not start or
+    their scheduler does not answer."""
     require_trust(settings.compute, settings)
     require_reach(settings)
-    return compute.open_compute(settings.compute, settings.home)
+    match urlsplit(settings.compute).scheme:
+        case "inline" if settings.compute == "inline:":
+            from pipeline.compute.inline import InlineCompute
+
+            return InlineCompute()
+        case "local":
+            from pipeline.compute.dask import DaskCompute
+
+            return DaskCompute.on_this_machine(settings.compute, settings.home)
+        case "slurm":
+            from pipeline.compute.dask import DaskCompute
+
+            return DaskCompute.start_slurm(settings.compute, settings.home)
+        case "tcp" | "tls" if urlsplit(settings.compute).netloc:
+            from pipeline.compute.dask import DaskCompute
+
+            return DaskCompute.connect(settings.compute)
+    raise _unknown(
+        "HEADRACE_COMPUTE",
+        settings.compute,
+        "local:, local:<number of workers>, inline:, slurm: or a Dask scheduler tls://host:port",
+    )
 
 
 def require_trust(scheduler: str, settings: Settings) -> None:
@@ -165,7 +185,7 @@ def require_trust(scheduler: str, settings: Settings) -> None:
     the operator trusts. Raises `Misconfigured`."""
     from pipeline.settings import redacted
 
-    if scheduler.startswith("tcp:") and not is_loopback(scheduler) and not settings.trusted_network:
+    if urlsplit(scheduler).scheme == "tcp" and not is_loopback(scheduler) and not settings.trusted_network:
         raise Misconfigured(
             f"whoever reaches {redacted(scheduler)} could run code as its workers",
             field="HEADRACE_COMPUTE",
@@ -176,10 +196,9 @@ def require_trust(scheduler: str, settings: Settings) -> None:
 
 def require_reach(settings: Settings) -> None:
     """Workers elsewhere need a store and a database that are reached from there. Raises `Misconfigured`."""
-    from pipeline import compute
     from pipeline.settings import redacted
 
-    if not compute.is_elsewhere(settings.compute):
+    if not _is_elsewhere(settings.compute):
         return
     private = [
         name
@@ -194,6 +213,16 @@ def require_reach(settings: Settings) -> None:
             remedy="use local: workers, or a store and a database that other machines reach; "
             "slurm:?one_machine=yes where every job runs on this machine",
         )
+
+
+def _is_elsewhere(compute: str) -> bool:
+    """Whether its units run where the files of this machine cannot be seen. Raises `Misconfigured` for parameters of
+    `slurm:` that are none."""
+    if urlsplit(compute).scheme == "slurm":
+        from pipeline.compute.slurm import parse_slurm
+
+        return not parse_slurm(compute).one_machine
+    return urlsplit(compute).scheme in ("tcp", "tls") and not is_loopback(compute)
 
 
 def _path(url: str) -> Path:

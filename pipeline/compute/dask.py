@@ -25,8 +25,9 @@ from distributed import Client, Future, Security, get_worker
 from distributed.client import ClosedClientError, FutureCancelledError
 from distributed.scheduler import KilledWorker
 
-from pipeline.compute.local import local_cluster
-from pipeline.compute.slurm import slurm_cluster
+from pipeline.compute.local import local_cluster, parse_local
+from pipeline.compute.slurm import parse_slurm, slurm_cluster
+from pipeline.compute.standing import standing_address
 from pipeline.errors import Interrupted, Misconfigured, Unavailable, WorkersKilled
 from pipeline.ports import Note, UnitResult
 
@@ -69,7 +70,7 @@ _Event: TypeAlias = _Told | _Back
 
 
 class DaskCompute:
-    """`Compute` over a scheduler. Made by `connect`, `start_local` or `start_slurm`, which see to what `close`
+    """`Compute` over a scheduler. Made by `connect`, `on_this_machine` or `start_slurm`, which see to what `close`
     closes. No more units are out than keep the workers that there are busy, so workers may come at any time."""
 
     def __init__(self, client: Client, where: str, closing: ExitStack) -> None:
@@ -88,8 +89,12 @@ class DaskCompute:
             return cls(client, f"Dask scheduler {address}", closing.pop_all())
 
     @classmethod
-    def start_local(cls, workers: int | None, home: Path) -> Self:
-        """Start worker processes on this machine, by default one for each CPU. Raises `Unavailable`."""
+    def on_this_machine(cls, url: str, home: Path) -> Self:
+        """Use the workers that the instance keeps; where it keeps none, start as many as `url` says, by default one for
+        each CPU. Raises `Misconfigured` for a `url` that says something else, `Unavailable`."""
+        workers = parse_local(url)
+        if standing := standing_address(home):
+            return cls.connect(standing)
         with ExitStack() as closing:
             cluster = closing.enter_context(local_cluster(workers or CPU_COUNT, home))
             client = closing.enter_context(_client(cluster.address))
@@ -98,7 +103,8 @@ class DaskCompute:
     @classmethod
     def start_slurm(cls, url: str, home: Path) -> Self:
         """Submit jobs to SLURM whose workers join a scheduler beside us; units wait until the first of them runs.
-        Raises `Unavailable`."""
+        Raises `Misconfigured` for parameters that are none, `Unavailable`."""
+        parse_slurm(url)
         with ExitStack() as closing:
             address, tls = closing.enter_context(slurm_cluster(url, home))
             client = closing.enter_context(_client(address, Security(require_encryption=True, **tls)))

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from pathlib import Path
 
 from pipeline.compute.owned import START_TIMEOUT, owned_cluster, serve
 from pipeline.compute.workers import kept, worker_command
+from pipeline.errors import Misconfigured
 from pipeline.loopback import LOOPBACK
+
+_URL = re.compile(r"local:(?:(?:\?workers=)?([1-9]\d{0,3}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,19 @@ class Local:
 
     address: str
     is_over: Callable[[], bool]
+
+
+def parse_local(url: str) -> int | None:
+    """How many workers `local:4` or `local:?workers=4` asks for; None where `local:` leaves that open. Raises
+    `Misconfigured`."""
+    asked = _URL.fullmatch(url)
+    if asked is None:
+        raise Misconfigured(
+            f"{url!r} does not say how many workers to start",
+            field="HEADRACE_COMPUTE",
+            remedy="use local: or local:<number of workers>",
+        )
+    return int(asked[1]) if asked[1] else None
 
 
 @contextmanager

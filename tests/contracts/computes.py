@@ -17,11 +17,11 @@ import pytest
 from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.service import Service, ServiceError, running
 from infra.local.slurm import slurm
-from pipeline import processes
-from pipeline.compute import open_compute
+from pipeline import processes, wiring
 from pipeline.compute.dask import ATTEMPTS
 from pipeline.errors import Interrupted, Rejected
 from pipeline.ports import Compute, Note
+from pipeline.settings import load_settings
 
 Tell = Callable[[Note], None]
 
@@ -143,6 +143,11 @@ def get_on_a_little(unit: Unit, tell: Tell) -> int:
 
 
 # ------------------------------------------------------------ implementations
+
+
+def open_compute(url: str, home: Path) -> Compute:
+    """What `HEADRACE_COMPUTE` names for an instance in `home`."""
+    return wiring.open_compute(load_settings(home=home, compute=url))
 
 
 @contextmanager

@@ -17,7 +17,6 @@ import psutil
 import pytest
 
 from pipeline import processes
-from pipeline.compute import open_compute
 from pipeline.errors import Interrupted, Misconfigured, Rejected, Unavailable
 from pipeline.loopback import LOOPBACK, free_port
 from pipeline.ports import Compute, Note
@@ -27,6 +26,7 @@ from tests.contracts.computes import (
     ask_on_and_on,
     leave_a_mark,
     mark_and_stay,
+    open_compute,
     pid_of,
     refuse,
     report,
@@ -279,8 +279,8 @@ def test_the_number_of_workers_is_in_the_url(tmp_path: Path) -> None:
 def test_tls_needs_certificates(given: dict[str, str], tmp_path: Path) -> None:
     """Where those are missing the operator is told so, and the process ends."""
     program = (
-        "import sys; from pathlib import Path; from pipeline.compute import open_compute\n"
-        "try: open_compute('tls://127.0.0.1:1', Path(sys.argv[1]))\n"
+        "import sys; from pipeline import wiring; from pipeline.settings import load_settings\n"
+        "try: wiring.open_compute(load_settings(compute='tls://127.0.0.1:1', home=sys.argv[1]))\n"
         "except Exception as error: print(type(error).__name__, error.field, error.message)"
     )
     variables = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": value for name, value in given.items()}

@@ -21,7 +21,6 @@ from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.service import running
 from pipeline import processes
 from pipeline.cli.console import Exit
-from pipeline.compute import open_compute
 from pipeline.compute.dask import ATTEMPTS
 from pipeline.compute.standing import standing_address
 from pipeline.errors import Unavailable
@@ -36,6 +35,7 @@ from tests.contracts.computes import (
     get_on_a_little,
     linger,
     local,
+    open_compute,
     pid_of,
     sleep,
     square,
@@ -304,8 +304,7 @@ import sys
 from pathlib import Path
 Path({folder!r}, "imported").open("a").write("once\\n")
 if __name__ == "__main__":
-    from pipeline.compute import open_compute
-    from tests.contracts.computes import pid_of
+    from tests.contracts.computes import open_compute, pid_of
     compute = open_compute("local:2", Path({folder!r}))
     pids = {{r.result for r in compute.map_unordered(pid_of, range(20), in_flight=8)}}
     print(*pids, flush=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import compute
 from pipeline.catalogue import accessions, deposits
 from pipeline.catalogue.deposits import FoundFile
 from pipeline.ingest.accession import IngestOptions, Run
@@ -19,6 +18,7 @@ from pipeline.ingest.patience import Patience
 from pipeline.ports import Note
 from pipeline.settings import StoreLocation
 from tests.contracts import rows
+from tests.contracts.computes import open_compute
 from tests.instance import Instance, open_instance
 
 WORKERS = 2
@@ -78,7 +78,7 @@ def test_the_largest_go_first_and_the_small_fill_in(assignments: Assignments) ->
 
 def test_the_makespan_is_near_the_best(assignments: Assignments, tmp_path: Path) -> None:
     """On two real workers, within 15 % of what no order can do better."""
-    with closing(compute.open_compute(f"local:{WORKERS}", tmp_path / "workers")) as workers:
+    with closing(open_compute(f"local:{WORKERS}", tmp_path / "workers")) as workers:
         waking = [Unit(assignments.terms, ())] * WORKERS
         for _ in workers.map_unordered(wake, waking, in_flight=WORKERS):
             pass

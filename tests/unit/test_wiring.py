@@ -19,6 +19,7 @@ from pipeline.settings import StoreLocation, load_settings
         ("HEADRACE_SCANNER", wiring.open_scanner),
         ("HEADRACE_INDEX", lambda url: wiring.open_index(url, wiring.utc_now)),
         ("HEADRACE_DOIS", wiring.open_registry),
+        ("HEADRACE_COMPUTE", lambda url: wiring.open_compute(load_settings(compute=url))),
     ],
 )
 @pytest.mark.parametrize("url", ["gopher://me:secret@host/x", "nonsense", ""])
