@@ -3,7 +3,7 @@
 A test says where with `Fault`s and starts processes in the environment of a `Trap`. In each Python interpreter that
 comes of them (workers are spawned) the named function is replaced, when its module is loaded, by one that sends its
 own process a signal at the n-th call, or waits there. The first process that gets there leaves a note; after that
-this fault is over, so that those who come later live.
+this fault is over, so that those who come later live, unless it `lasts`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Fault:
     after: bool = False
     having: str = ""
     signal: int = signal.SIGKILL
+    lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ def _strike(fault: Fault, note: Path) -> None:
         with note.open("x") as file:
             json.dump(asdict(Sprung(os.getpid(), "prefect" in sys.modules)), file)
     except FileExistsError:
-        return
+        if not fault.lasts:
+            return
     if fault.signal != HOLD:
         os.kill(os.getpid(), fault.signal)
     while fault.signal == HOLD and not _released(note).exists():

@@ -288,16 +288,18 @@ class _Ingest:
 
     def _settle(self, assignments: Assignments, result: UnitResult[Unit, list[FileReport]]) -> None:
         if isinstance(result.error, Unavailable):
-            assignments.put_back(result.unit, result.error)
-            return
-        if result.error is not None or result.result is None:
+            reports = assignments.put_back(result.unit, result.error)
+        elif result.error is not None or result.result is None:
             raise result.error or RuntimeError("a unit came back with neither a result nor an error")
-        assignments.settle(result.unit, result.result)
-        self.progress.add(
-            files=len(result.unit.files),
-            size=result.unit.size,
-            rejected=sum(one.outcome.state is not FileState.IN_CUSTODY for one in result.result),
-        )
+        else:
+            reports = result.result
+            assignments.settle(result.unit, reports)
+        if reports:
+            self.progress.add(
+                files=len(reports),
+                size=result.unit.size,
+                rejected=sum(one.outcome.state is not FileState.IN_CUSTODY for one in reports),
+            )
         self.progress.under_way = assignments.durable
 
     def _publish_whole(self, run: Run, accession_id: str) -> None:

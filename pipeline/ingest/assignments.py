@@ -21,12 +21,14 @@ from pipeline.ingest import accession, units
 from pipeline.ingest.accession import Run
 from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit
 from pipeline.ingest.patience import Patience
-from pipeline.model import PartLedger
+from pipeline.ingest.sources import fates
+from pipeline.model import FileOutcome, FileState, PartLedger, PlannedFile
 from pipeline.ports import Note
 from pipeline.services import Services
 
 _NOTES_EVERY = 1.0  # seconds: notes of that long are one transaction
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds until a unit goes out again
+_TO_BLAME = 2  # times that every worker died of a file alone: once may be an accident
 
 
 @dataclass(slots=True)
@@ -53,13 +55,17 @@ class Assignments:
     _again: deque[tuple[float, Unit]] = field(default_factory=deque)
     _tries: dict[int, int] = field(default_factory=dict)
     _furthest: dict[int, int] = field(default_factory=dict)
+    # Of files that workers died of: how often of the file alone, and not of a pack with it.
+    _fatal: dict[int, int] = field(default_factory=dict)
 
     def hand_out(self, workers: int = 0) -> Iterator[Unit]:
         """Everything that is still to be read, the largest first, for that many workers (`units.left`); in between,
-        what was put back a while ago. What was put back too late for that is left to the next call."""
+        what was put back a while ago. What was put back too late for that is left to the next call, where files of a
+        pack that workers died of still go out one by one."""
         self._out.clear()
         self._again.clear()
-        fresh = units.left(self.services, self.terms, self.patience, workers=workers)
+        alone = self._fatal.keys()
+        fresh = units.left(self.services, self.terms, self.patience, workers=workers, alone=alone)
         while (unit := self._next(fresh)) is not None:
             units.require_room(self.services, reserved=self._reserved() + unit.size)
             yield self._assigned(unit)
@@ -132,6 +138,10 @@ class Assignments:
 
     def settle(self, unit: Unit, reports: Sequence[FileReport]) -> None:
         """The unit was done: write what became of its files."""
+        self._write(unit, reports)
+        self.patience.moved()
+
+    def _write(self, unit: Unit, reports: Sequence[FileReport]) -> None:
         done = {file.id for file in unit.files}
         self._notes = [one for one in self._notes if one.file.id not in done]
         self.patience.insist(partial(accession.settle, self.services, self.run, unit, reports))
@@ -139,14 +149,17 @@ class Assignments:
         for id_ in done:
             self._tries.pop(id_, None)
             self._furthest.pop(id_, None)
-        self.patience.moved()
+            self._fatal.pop(id_, None)
 
-    def put_back(self, unit: Unit, away: Unavailable) -> None:
+    def put_back(self, unit: Unit, away: Unavailable) -> list[FileReport]:
         """The unit could not be done: it goes out again, later each time; who called is kept waiting only where no
         other unit is out. One that workers died of goes out file by file: the rest of it is not to share the fate of
-        one of them. Raises `away` where patience is over."""
+        one of them. A file that they died of alone, twice, is rejected: the answer is its report, else empty.
+        Raises `away` where patience is over."""
         self._commit_notes()
         self._out.pop(unit.attempt, None)
+        if isinstance(away, WorkersKilled) and self._is_to_blame(unit):
+            return self._reject(unit)
         first = unit.files[0].id
         tries = self._tries[first] = self._tries.get(first, 0) + 1
         pause = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE)
@@ -154,8 +167,34 @@ class Assignments:
         parts = [(file,) for file in unit.files] if isinstance(away, WorkersKilled) else [unit.files]
         self._again.extend((due, replace(unit, files=files)) for files in parts)
         (self.patience.bear if self._out else self.patience.endure)(away)
+        return []
+
+    def _is_to_blame(self, unit: Unit) -> bool:
+        """Take note of what workers died of. In a pack it may have been any file, and once an accident."""
+        is_alone = len(unit.files) == 1
+        for file in unit.files:
+            self._fatal[file.id] = self._fatal.get(file.id, 0) + is_alone
+        return self._fatal[unit.files[0].id] >= _TO_BLAME
+
+    def _reject(self, unit: Unit) -> list[FileReport]:
+        """This is no movement, as a unit that was done is: where workers die of whatever they get, patience has to end
+        the run before all of it is rejected."""
+        reports = [_killing(file) for file in unit.files]
+        self._write(unit, reports)
+        return reports
 
     @property
     def is_done(self) -> bool:
         """Whether nothing was put back that is still to go out."""
         return not self._again
+
+
+def _killing(file: PlannedFile) -> FileReport:
+    problem = fates.rejected(
+        file.record,
+        file.path,
+        "kills-workers",
+        "every worker that read it died, again and again",
+        "Look into the logs of the workers, for a lack of memory first; then headrace retry.",
+    )
+    return FileReport(FileOutcome(file.id, FileState.REJECTED), problem, bytes_read=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from pipeline.catalogue import deposits
@@ -50,26 +50,35 @@ def require_room(services: Services, *, reserved: int = 0) -> None:
 
 
 def left(
-    services: Services, terms_: CustodyTerms, patience: Patience = AT_ONCE, *, workers: int = 0
+    services: Services,
+    terms_: CustodyTerms,
+    patience: Patience = AT_ONCE,
+    *,
+    workers: int = 0,
+    alone: Collection[int] = (),
 ) -> Iterator[Unit]:
     """What is still to be read, in units bounded by bytes and by count: large files first, the largest of all at the
-    beginning and each alone, so that the small ones fill the cores at the end. The catalogue may be
-    away for as long as `patience` lasts.
+    beginning and each alone, so that the small ones fill the cores at the end; last the small ones whose ids are in
+    `alone`, each alone. The catalogue may be away for as long as `patience` lasts.
 
     Of the units that go out before any is done, Dask lets a second one wait behind each worker's first and never moves
     it: for `workers` of them these are small, since behind a huge file they would wait while others idle."""
     large = (Unit(terms_, (file,)) for file in _large_files(services, terms_.accession_id, patience))
-    packs = _packs(terms_, _small_files(services, terms_.accession_id, patience))
+    packs = _packs(terms_, _small_files(services, terms_.accession_id, patience), alone)
     yield from islice(large, workers)
     yield from islice(packs, workers)
     yield from large
     yield from packs
 
 
-def _packs(terms_: CustodyTerms, files: Iterator[PlannedFile]) -> Iterator[Unit]:
+def _packs(terms_: CustodyTerms, files: Iterator[PlannedFile], alone: Collection[int]) -> Iterator[Unit]:
     pack: list[PlannedFile] = []
+    apart: list[PlannedFile] = []
     size = 0
     for file in files:
+        if file.id in alone:
+            apart.append(file)
+            continue
         if pack and (size + file.size > _UNIT_BYTES or len(pack) >= _UNIT_FILES):
             yield Unit(terms_, tuple(pack))
             pack, size = [], 0
@@ -77,6 +86,8 @@ def _packs(terms_: CustodyTerms, files: Iterator[PlannedFile]) -> Iterator[Unit]
         size += file.size
     if pack:
         yield Unit(terms_, tuple(pack))
+    for file in apart:
+        yield Unit(terms_, (file,))
 
 
 def _large_files(services: Services, accession_id: str, patience: Patience) -> Iterator[PlannedFile]:

@@ -261,6 +261,59 @@ def test_a_pack_that_workers_died_of_goes_out_file_by_file(desk: Desk) -> None:
     assert desk.left() == 0
 
 
+def test_a_pack_that_workers_died_of_stays_apart(desk: Desk) -> None:
+    """Also where it was the last unit, so that its files are left to the next round; others go out in packs."""
+    assignments = desk.assignments()
+    _, pack = assignments.hand_out()
+    assignments.put_back(pack, WorkersKilled("every worker died"))
+    with desk.catalogue.write() as tx:
+        found = [FoundFile(pack.files[0].deposit_id, key, key, 1, 5, {}) for key in ("d", "e")]
+        deposits.find_files(tx, found, run="run")
+    again = [[file.key for file in unit.files] for unit in assignments.hand_out()]
+    assert again == [["large"], ["d", "e"], ["a"], ["b"], ["c"]]
+
+
+def test_a_file_that_every_worker_dies_of_is_rejected(desk: Desk) -> None:
+    """At the second time that they died of it alone; with a remedy, and its upload is ended."""
+    assignments = desk.assignments()
+    large = next(assignments.hand_out())
+    begun_in_store(desk, large)
+    assert assignments.put_back(large, WorkersKilled("every worker died")) == []
+    [large, pack] = assignments.hand_out()
+    [report] = assignments.put_back(large, WorkersKilled("every worker died"))
+    assert report.problem is not None
+    assert (report.problem.code, report.problem.path) == ("kills-workers", "large")
+    assert "headrace retry" in report.problem.remedy
+    assignments.settle(pack, done(pack))
+    assert assignments.is_done
+    assert desk.left() == 0
+    assert uploads(desk) == []
+    with desk.catalogue.read() as tx:
+        assert [one.code for one in accessions.problems(tx, "a1")] == ["kills-workers"]
+
+
+def test_a_file_of_a_fatal_pack_is_not_blamed_for_the_others(desk: Desk) -> None:
+    """What workers died of in company counts for none of them."""
+    assignments = desk.assignments()
+    _, pack = assignments.hand_out()
+    assignments.put_back(pack, WorkersKilled("every worker died"))
+    for expected in (0, 1):
+        single = next(unit for unit in assignments.hand_out() if unit.files == pack.files[:1])
+        assert len(assignments.put_back(single, WorkersKilled("every worker died"))) == expected
+    assert desk.left() == 3
+
+
+def test_workers_that_die_of_everything_end_patience(desk: Desk) -> None:
+    """That they had a file rejected is no movement: else all of a collection would be, where the fault is theirs."""
+    assignments = desk.assignments(patience=20)
+    for _ in range(2):
+        large = next(assignments.hand_out())
+        assignments.put_back(large, WorkersKilled("every worker died"))
+    desk.now += 20
+    with pytest.raises(WorkersKilled):
+        assignments.put_back(next(assignments.hand_out()), WorkersKilled("every worker died"))
+
+
 def test_nothing_waits_for_what_was_put_back(desk: Desk) -> None:
     """While other units are out, their results are taken at once."""
     assignments = desk.assignments()

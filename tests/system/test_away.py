@@ -20,11 +20,11 @@ from pipeline.flows.server import standing_server
 from pipeline.loopback import LOOPBACK, free_port
 from tests.command import Ended, Instance, Running, wait_until
 from tests.faults import HOLD, Fault, Trap
-from tests.instance import write_record
+from tests.instance import codes, write_record
 
 pytestmark = pytest.mark.timeout(600)
 
-DONE, STOPPED = 0, 4
+DONE, HELD, STOPPED = 0, 3, 4
 KEY = "archive-of-tests"
 AT_SETTLING = Fault("pipeline.catalogue.deposits:settle_files", signal=HOLD)
 
@@ -219,3 +219,18 @@ def test_a_worker_that_dies_on_a_large_file_costs_what_was_in_flight(
         ended = ingest.end()
     assert (ended.code, published(ended)) == (DONE, 2), ended.err
     assert ended.report["bytes_read"] < size // 2
+
+
+def test_a_file_that_kills_its_workers_holds_its_record_only(
+    source: Path, tmp_path: Path, prefect: dict[str, str]
+) -> None:
+    """Though it came in one pack with all others, which was the last unit: the run ends by itself, the file is
+    rejected, the other records are published."""
+    write_record(source / "wreck", {"fatal.csv": b"1\n", "good.csv": b"2\n"})
+    fatal = Fault("pipeline.ingest.custody:open_file", having=r"fatal\.csv", lasts=True)
+    trap = Trap(tmp_path / "trap", fatal)
+    instance = Instance(tmp_path / "home", {**prefect, "HEADRACE_COMPUTE": "local:2"})
+    ended = instance.run("ingest", str(source), "--json", env=trap.environment)
+    assert (ended.code, published(ended)) == (HELD, 2), ended.err
+    assert codes(ended.report) == [("wreck", "wreck/fatal.csv", "kills-workers")]
+    assert ended.report["held"] == 1
