@@ -89,14 +89,15 @@ class RunPage:
         self._wake.set()
 
     def _keep(self) -> None:
-        while not self._over.is_set():
-            self._wake.clear()
-            if api.answers():
-                self._is_away = False
-                self._catch_up()
-            else:
-                self._note_away()
-            self._wake.wait(_EVERY)
+        with api.asking() as failure:
+            while not self._over.is_set():
+                self._wake.clear()
+                if failure() is None:
+                    self._is_away = False
+                    self._catch_up()
+                else:
+                    self._note_away()
+                self._wake.wait(_EVERY)
 
     def _catch_up(self) -> None:
         with suppress(Exception):
