@@ -15,17 +15,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from pipeline import aip
 from pipeline.aip import Package
-from pipeline.catalogue import records, works
+from pipeline.catalogue import Transaction, records, works
 from pipeline.catalogue.records import Holding
 from pipeline.catalogue.works import Size
 from pipeline.errors import HeadraceError, Unavailable
-from pipeline.model import JsonObject, Record, RecordState
+from pipeline.model import Dissemination, JsonObject, Record, RecordState
 from pipeline.services import Services, lease_owner
 from pipeline.store import commit, layout, ocfl
 from pipeline.store.commit import Commit, Overtaken
@@ -130,18 +130,21 @@ def _round(waiting: Sequence[Size]) -> list[Size]:
 
 def _collect(services: Services, record_ids: Sequence[int]) -> list[Package]:
     with services.catalogue.read() as tx:
-        shown = records.disseminate(tx, services.repository, record_ids)
-        packages = [
-            Package(
-                record=shown[id_].record,
-                concept=records.get_concept(tx, shown[id_].record.concept_id),
-                holdings=list(records.holdings(tx, id_)),
-                events=records.events(tx, id_),
-                dissemination=shown[id_],
-            )
-            for id_ in sorted(shown)
-        ]
+        shown = records.disseminate(tx, services.repository, record_ids, file_limit=0)
+        packages = [_package(tx, shown[id_]) for id_ in sorted(shown)]
     return [aip.before_withdrawal(one) if aip.is_withdrawn_early(one.record) else one for one in packages]
+
+
+def _package(tx: Transaction, shown: Dissemination) -> Package:
+    holdings = list(records.holdings(tx, shown.record.id))
+    return Package(
+        record=shown.record,
+        concept=records.get_concept(tx, shown.record.concept_id),
+        holdings=holdings,
+        events=records.events(tx, shown.record.id),
+        # The files are read once for all, which is what reading a record costs.
+        dissemination=replace(shown, files=tuple(one.entry for one in holdings[: records.LISTED])),
+    )
 
 
 def _preserve_round(

@@ -4,9 +4,11 @@ the terms that travel with the unit; secrets come from the worker's own environm
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache
 
 from pipeline import wiring
+from pipeline.cores import on_own_core
 from pipeline.ingest.custody import FileReport, Unit, take_unit
 from pipeline.ports import Note, ObjectStore, Scanner
 from pipeline.settings import StoreLocation
@@ -15,7 +17,10 @@ from pipeline.settings import StoreLocation
 def run_unit(unit: Unit, tell: Callable[[Note], None]) -> list[FileReport]:
     """Take the unit into custody, `tell`ing `PartNote`s of large files meanwhile. Raises what stops the whole
     accession."""
-    return take_unit(_store(unit.terms.store), _scanner(unit.terms.scanner), unit, tell)
+    store, scanner = _store(unit.terms.store), _scanner(unit.terms.scanner)
+    # A large file has threads that work side by side; those of many small ones take turns.
+    with on_own_core() if len(unit.files) > 1 else nullcontext():
+        return take_unit(store, scanner, unit, tell)
 
 
 @lru_cache(maxsize=4)

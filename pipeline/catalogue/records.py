@@ -29,6 +29,9 @@ from pipeline.model import (
     VersionRef,
 )
 
+LISTED = 1000
+"""Files of a record that outputs list at most."""
+
 # ---------------------------------------------------------------- reading
 
 _HOLDER = record.alias("holder")
@@ -127,7 +130,7 @@ def holdings(tx: Transaction, record_id: int, *, key: str | None = None) -> Iter
 
 
 def disseminate(
-    tx: Transaction, repository: Repository, record_ids: Sequence[int], *, file_limit: int = 1000
+    tx: Transaction, repository: Repository, record_ids: Sequence[int], *, file_limit: int = LISTED
 ) -> dict[int, Dissemination]:
     """What outputs need of each record; ids that are no records are left out. The latest of a work is for outputs its
     newest version that is still published. A handful of queries whatever the number of ids."""

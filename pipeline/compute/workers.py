@@ -14,13 +14,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import processes
 from pipeline.compute import tuning
+from pipeline.cores import shared_out
 from pipeline.guardian import Guardian, guardian
 from pipeline.loopback import LOOPBACK
 
@@ -50,7 +51,8 @@ def kept(
     `kill -9` of ours ends them, too. What they write goes to `log`, or where ours does."""
     stop, none_left = threading.Event(), threading.Event()
     with guardian(log) as watch:
-        members = [_Member(command, log, watch) for command in commands]
+        cores = shared_out(len(commands))
+        members = [_Member(command, log, watch, core) for command, core in zip(commands, cores, strict=True)]
 
         def keep() -> None:
             while not stop.wait(_POLL):
@@ -85,6 +87,7 @@ class _Member:
     command: Sequence[str]
     log: Path | None
     watch: Guardian
+    core: Mapping[str, str]
     process: processes.Process | None = None
     changed: float = 0.0
     """When it was started, or found dead."""
@@ -122,7 +125,9 @@ class _Member:
     def _start(self) -> None:
         self.changed = time.monotonic()
         with suppress(OSError):  # no room for one more process just now: it is tried again
-            self.process = processes.start(self.command, log=self.log, env=tuning.environment())
+            self.process = processes.start(
+                self.command, log=self.log, env={**tuning.environment(), **self.core}
+            )
             self.watch.watch(self.process.pid)
 
 
