@@ -30,9 +30,12 @@ from pipeline.model import (
 # ---------------------------------------------------------------- text
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def to_text(document: object) -> str:
     """Canonical JSON text: keys sorted, no blanks, ASCII only. Equal documents give equal text."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(document)
 
 
 def time_to_json(at: datetime) -> str:

@@ -159,14 +159,14 @@ class LocalStore:
             self._prune(path.parent)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        top = self._path(prefix)
-        for folder, _, names in os.walk(top):
+        start = len(str(self._folder)) + 1
+        for folder, _, names in os.walk(self._path(prefix)):
             for name in names:
-                path = Path(folder, name)
+                path = f"{folder}/{name}"
                 with suppress(FileNotFoundError):
-                    found = path.stat()
+                    found = os.stat(path)  # noqa: PTH116 - a third of the time of Path's, once for every object
                     modified = datetime.fromtimestamp(found.st_mtime, UTC)
-                    yield StoredObject(path.relative_to(self._folder).as_posix(), found.st_size, modified)
+                    yield StoredObject(path[start:], found.st_size, modified)
 
     def room(self) -> tuple[int, int] | None:
         with translated():
