@@ -7,6 +7,9 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -189,11 +192,15 @@ def _run(
     stop = _Stop()
     stop.listen()
     say("starting Prefect …")
-    with standing_server(
-        settings.home,
-        trusted_network=settings.trusted_network,
-        meanwhile=lambda server: _prepare(server, settings),
-    ) as server:
+    with (
+        _leaving_in_time() as leaving,
+        standing_server(
+            settings.home,
+            trusted_network=settings.trusted_network,
+            meanwhile=lambda server: _prepare(server, settings),
+        ) as server,
+    ):
+        from pipeline.flows import api
         from pipeline.flows import ingest as flows
 
         with _Display(stop, settings.home if server.pid else None) as display:
@@ -210,10 +217,33 @@ def _run(
                     retry=retry_of,
                 )
             finally:
-                flows.flush_logs()
+                leaving.is_heard = api.answers()
+                if leaving.is_heard:
+                    flows.flush_logs()
         _conclude(
             state, stop, server, settings, as_json=as_json, report_file=report_file, collection=collection
         )
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """How the process ends; `is_heard` says whether Prefect answered when the run was over."""
+
+    is_heard: bool = True
+
+
+@contextmanager
+def _leaving_in_time() -> Iterator[_Leaving]:
+    """Where Prefect is away when all is done, its own threads would keep the process for minutes, trying to tell it."""
+    leaving = _Leaving()
+    try:
+        yield leaving
+    except SystemExit as ended:
+        if leaving.is_heard:
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(ended.code or Exit.DONE))
 
 
 def _prepare(server: PrefectServer, settings: Settings) -> None:
