@@ -46,6 +46,7 @@ T = TypeVar("T")
 _LOOK_EVERY = 2.0  # seconds between two looks for what is whole and can be published
 _SLICE = 0.2  # seconds between looks at whether to stop, while waiting
 _MOST_OUT = 1000  # units; workers may join later, so how many are kept busy is left to `Compute`
+_AFTER_TROUBLE = 60.0  # seconds until effects are tried again beside the intake
 _FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 _WAIT_FOR_EFFECTS = (
     30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
@@ -225,7 +226,7 @@ class _Ingest:
             outbox.release(tx, now=self.services.now(), accession_id=accession_id)
 
     def _take_in_and_publish(self, run: Run, planned: Plan, accession_id: str, root: str) -> None:
-        with self._timed("intake"):
+        with self._timed("intake"), self._delivering(run, accession_id):
             _stage(
                 "take into custody",
                 "Workers read every byte once: checksums, format, virus scan, store. Whole records are published.",
@@ -359,6 +360,35 @@ class _Ingest:
                 accession.hold_on(tx, self.services, run, accession_id)
 
         self.patience.insist(release)
+
+    @contextmanager
+    def _delivering(self, run: Run, accession_id: str) -> Iterator[None]:
+        """Bring about beside the intake, in a thread, the effects of what is published: the first records of a long run
+        are preserved and found hours before its last file is read. What fails there is tried again by the stages that
+        follow."""
+        is_over, left_claimed = threading.Event(), threading.Event()
+
+        def deliver() -> None:
+            pause = _LOOK_EVERY
+            while not is_over.wait(pause):
+                try:
+                    drained = dispatch.drain(
+                        self.services, accession_id=accession_id, should_stop=is_over.is_set
+                    )
+                    pause = _AFTER_TROUBLE if drained.put_off else _LOOK_EVERY
+                except Unavailable:
+                    left_claimed.set()
+                    pause = _AFTER_TROUBLE
+
+        thread = threading.Thread(target=deliver, name="deliver")
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+        if left_claimed.is_set():
+            self._let_go(run, accession_id)
 
     # ------------------------------------------------------------ watching
 

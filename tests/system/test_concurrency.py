@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -187,3 +188,34 @@ def test_ctrl_c_leaves_nothing_and_all_goes_on(tmp_path: Path) -> None:
 
 def answers(url: str) -> bool:
     return httpx.get(url, timeout=60, trust_env=False).status_code == 200
+
+
+# ------------------------------------------------------------ a run and its effects
+
+
+def test_what_is_published_is_found_while_the_run_goes_on(instance: Instance, tmp_path: Path) -> None:
+    """A record that is whole early is in the storage root, registered, searchable and announced before the run has
+    taken in its last file."""
+    write_record(tmp_path / "tides" / "large", {"levels.bin": b"\0" * (9 << 20)}, title="Levels")
+    write_record(tmp_path / "tides" / "small", {"a.csv": b"1\n"}, title="Notes")
+    trap = Trap(tmp_path / "trap", replace(BEFORE_SETTLING, call=2))
+
+    def found() -> int:
+        return int(instance.run("search", "*", "--json").report["total"])
+
+    with instance.start("ingest", str(tmp_path / "tides"), "--json", env=trap.environment) as running:
+        wait_until(lambda: trap.sprung() is not None, "the second unit")
+        wait_until(lambda: found() == 1, "the first record")
+        wait_until(lambda: effects_left(instance) == 0, "its announcement")
+        assert list((instance.home / "store" / "root").rglob("levels.bin"))
+        trap.let_go()
+        ended = running.end()
+    assert ended.code == DONE, ended.err
+    assert found() == 2
+    assert not invalid(instance)
+
+
+def effects_left(instance: Instance) -> int:
+    with closing(sqlite3.connect(instance.home / "catalogue.sqlite")) as database:
+        [(number,)] = database.execute("SELECT count(*) FROM outbox").fetchall()
+    return int(number)
