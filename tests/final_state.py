@@ -3,6 +3,7 @@ without names given by chance, and in an order of its own."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -128,7 +129,12 @@ def _registry(path: Path) -> JsonObject:
 
 def _index(services: Services) -> JsonObject:
     def found(query: str, *, all_versions: bool) -> list[int]:
-        return sorted(services.index.search(SearchRequest(query, size=100, all_versions=all_versions)).ids)
+        # All of them: which of equally good hits come first depends on how the index came to be.
+        pages = (
+            services.index.search(SearchRequest(query, size=100, page=page, all_versions=all_versions)).ids
+            for page in itertools.count(1)
+        )
+        return sorted(itertools.chain.from_iterable(itertools.takewhile(bool, pages)))
 
     return {
         "documents": services.index.count(),
