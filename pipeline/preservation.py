@@ -12,15 +12,16 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from pipeline import aip
 from pipeline.aip import Package
+from pipeline.beside import beside
 from pipeline.catalogue import Transaction, records, works
 from pipeline.catalogue.records import Holding
 from pipeline.catalogue.works import Size
@@ -94,25 +95,17 @@ def _preserve_leased(
     return failed
 
 
-@contextmanager
-def _every_minute(*renewals: Callable[[], None]) -> Iterator[None]:
+def _every_minute(*renewals: Callable[[], None]) -> AbstractContextManager[None]:
     """Renew leases while a round goes on, for the store may be copying for hours. One that cannot be renewed now is
     found lost before the round's next step."""
-    is_over = threading.Event()
 
-    def renew() -> None:
+    def renew(is_over: threading.Event) -> None:
         while not is_over.wait(_MINUTE):
             for one in renewals:
                 with suppress(Unavailable):
                     one()
 
-    thread = threading.Thread(target=renew, name="renew leases", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
+    return beside("renew leases", renew)
 
 
 def _round(waiting: Sequence[Size]) -> list[Size]:

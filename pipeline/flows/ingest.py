@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from pipeline import dispatch, publication, wiring
+from pipeline.beside import beside
 from pipeline.catalogue import accessions, leases, outbox
 from pipeline.catalogue.outbox import Waiting
 from pipeline.errors import HeadraceError, Interrupted, Unavailable
@@ -366,9 +367,9 @@ class _Ingest:
         """Bring about beside the intake, in a thread, the effects of what is published: the first records of a long run
         are preserved and found hours before its last file is read. What fails there is tried again by the stages that
         follow."""
-        is_over, left_claimed = threading.Event(), threading.Event()
+        left_claimed = threading.Event()
 
-        def deliver() -> None:
+        def deliver(is_over: threading.Event) -> None:
             pause = _LOOK_EVERY
             while not is_over.wait(pause):
                 try:
@@ -380,13 +381,8 @@ class _Ingest:
                     left_claimed.set()
                     pause = _AFTER_TROUBLE
 
-        thread = threading.Thread(target=deliver, name="deliver")
-        thread.start()
-        try:
+        with beside("deliver", deliver):
             yield
-        finally:
-            is_over.set()
-            thread.join()
         if left_claimed.is_set():
             self._let_go(run, accession_id)
 
@@ -424,24 +420,16 @@ class _Ingest:
         finally:
             self.seconds[name] = round(time.monotonic() - started - (self.starting - starting), 3)
 
-    @contextmanager
-    def _keeping_lease(self, run: Run, accession_id: str) -> Iterator[None]:
+    def _keeping_lease(self, run: Run, accession_id: str) -> AbstractContextManager[None]:
         """A unit of a large file takes longer than the lease lasts, which is prolonged beside it."""
-        is_over = threading.Event()
 
-        def keep() -> None:
+        def keep(is_over: threading.Event) -> None:
             while not is_over.wait(accession.LEASE.total_seconds() / 3):
                 # Where the lease was lost the run finds out at its next transaction.
                 with suppress(Unavailable):
                     accession.keep(self.services, run, accession_id)
 
-        thread = threading.Thread(target=keep, name="lease")
-        thread.start()
-        try:
-            yield
-        finally:
-            is_over.set()
-            thread.join()
+        return beside("lease", keep)
 
     @contextmanager
     def _ending(self, run: Run, accession_id: str) -> Iterator[None]:

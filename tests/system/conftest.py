@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pipeline.flows.server import standing_server
+from tests.instance import Instance, open_instance
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,10 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         patch.delenv("PREFECT_API_URL", raising=False)
         with standing_server(home) as server:
             yield {"PREFECT_API_URL": server.api_url, "PREFECT_HOME": str(home / "client"), "NO_PROXY": "*"}
+
+
+@pytest.fixture
+def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
+    """An instance that has nothing yet, on each kind of database in turn."""
+    with open_instance(tmp_path / "home", database=database_url) as opened:
+        yield opened

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,7 @@ from pipeline.settings import StoreLocation
 from pipeline.store.transfer import IN_PARTS_FROM
 from tests.contracts import rows
 from tests.contracts.rows import outcome
-from tests.instance import Instance, open_instance
+from tests.instance import Instance
 
 MIB = 1 << 20
 LARGE = 64 * MIB
@@ -80,12 +79,6 @@ class Desk:
     def left(self) -> int:
         with self.catalogue.read() as tx:
             return deposits.left_to_read(tx, "a1")[0]
-
-
-@pytest.fixture
-def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    with open_instance(tmp_path / "home", database=database_url) as opened:
-        yield opened
 
 
 @pytest.fixture

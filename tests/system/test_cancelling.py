@@ -14,13 +14,7 @@ from pipeline.errors import Conflict, Unavailable
 from pipeline.ingest import accession
 from pipeline.model import AccessionState
 from pipeline.stocktaking import compare
-from tests.instance import Instance, open_instance, write_record
-
-
-@pytest.fixture
-def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    with open_instance(tmp_path / "home", database=database_url) as opened:
-        yield opened
+from tests.instance import Instance, write_record
 
 
 @pytest.fixture

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.access import Viewer, may_read_files
 from pipeline.model import Record
-from tests.instance import Instance, open_instance, write_record
+from tests.instance import Instance, write_record
 
 IDA, BO = "ida@pier.example", "bo@pier.example"
-
-
-@pytest.fixture
-def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    with open_instance(tmp_path / "home", database=database_url) as opened:
-        yield opened
 
 
 @pytest.fixture

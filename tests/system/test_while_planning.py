@@ -20,13 +20,7 @@ from pipeline.ingest import accession, plan, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.patience import Patience
 from pipeline.model import AccessionState, JsonObject
-from tests.instance import Instance, open_instance, write_record
-
-
-@pytest.fixture
-def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    with open_instance(tmp_path / "home", database=database_url) as opened:
-        yield opened
+from tests.instance import Instance, write_record
 
 
 @pytest.fixture
