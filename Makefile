@@ -35,7 +35,7 @@ lint: .venv/.test ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: .venv/.test ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else
+bench: .venv/.test .venv/.peers ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else
 	@$(BIN)/python -m loadtests.bench --keep
 
 screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
@@ -51,6 +51,7 @@ pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=
 	compile requirements/runtime.txt pyproject.toml --group build; \
 	compile requirements/test.txt pyproject.toml --group build --group test --constraints requirements/runtime.txt $(SOURCES); \
 	compile requirements/load.txt pyproject.toml --group build --group load --constraints requirements/runtime.txt; \
+	compile requirements/peers.txt --group pyproject.toml:peers; \
 	compile requirements/go.txt --group pyproject.toml:go
 
 clean: ## remove .venv and the caches; the data in headrace-data stays
@@ -77,6 +78,11 @@ clean: ## remove .venv and the caches; the data in headrace-data stays
 .venv/.test: requirements/test.txt .venv/.runtime
 	@echo "installing what the tests need into .venv"
 	@$(call install,$(SOURCES) --no-build-isolation -r $<)
+	@touch $@
+
+.venv/.peers: requirements/peers.txt .venv/.test
+	@echo "installing what the benchmarks compare with into .venv"
+	@$(call install,-r $<)
 	@touch $@
 
 .venv/.versitygw: requirements/go.txt Makefile .venv/.installer

@@ -10,6 +10,7 @@ import hashlib
 import os
 import queue
 import subprocess
+import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from shutil import which
 from typing import Any, Protocol
 
 from pipeline.store.root import preferred_algorithm
@@ -83,9 +83,8 @@ class Bucket:
 
 def uploads(files: list[Path], bucket: Bucket, at_once: int) -> Mapping[str, float]:
     """Seconds that each uploader there is takes for the files, while others hash the same files beside it, by the
-    uploader's name. s5cmd and rclone take part where they are installed."""
-    ways: dict[str, Callable[[tuple[Path, Bucket]], None]] = {"botocore": _botocore, "obstore": _obstore}
-    ways |= {name: way for name, way in {"s5cmd": _s5cmd, "rclone": _rclone}.items() if which(name)}
+    uploader's name."""
+    ways = {"botocore": _botocore, "obstore": _obstore, "rclone": _rclone, "s5cmd": _s5cmd}
     return {name: _upload(way, files, bucket, at_once) for name, way in ways.items()}
 
 
@@ -148,7 +147,7 @@ def _obstore(job: tuple[Path, Bucket]) -> None:
 def _s5cmd(job: tuple[Path, Bucket]) -> None:
     path, bucket = job
     target = f"s3://{bucket.name}/{_key(path)}"
-    command = ["s5cmd", "--endpoint-url", bucket.endpoint, "cp", "--concurrency", str(_PARTS_AT_ONCE)]
+    command = [_peer("s5cmd"), "--endpoint-url", bucket.endpoint, "cp", "--concurrency", str(_PARTS_AT_ONCE)]
     subprocess.run([*command, "--part-size", "16", str(path), target], check=True, capture_output=True)
 
 
@@ -156,7 +155,13 @@ def _rclone(job: tuple[Path, Bucket]) -> None:
     path, bucket = job
     remote = f":s3,provider=Other,env_auth,endpoint='{bucket.endpoint}':{bucket.name}/{_key(path)}"
     options = ["--s3-chunk-size", "16M", "--s3-upload-concurrency", str(_PARTS_AT_ONCE), "--ignore-checksum"]
-    subprocess.run(["rclone", "copyto", *options, str(path), remote], check=True, capture_output=True)
+    command = [_peer("rclone"), "copyto", *options, str(path), remote]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _peer(name: str) -> str:
+    """The path of a program that `make bench` installs beside this Python."""
+    return str(Path(sysconfig.get_path("scripts"), name))
 
 
 # ---------------------------------------------------------------- processes
