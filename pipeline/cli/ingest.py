@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn
 
 from pipeline import wiring
 from pipeline.catalogue import accessions
 from pipeline.cli.console import (
     Exit,
     err,
-    exit_code,
-    fail,
-    fail_unexpected,
-    is_interactive,
     print_json,
     say,
     show_problems,
     table,
 )
-from pipeline.errors import HeadraceError
-from pipeline.flows.server import PrefectServer, flow_environment, revive, standing_server
+from pipeline.cli.running import running
 from pipeline.ingest import accession, plan, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.model import JsonObject
@@ -189,105 +177,32 @@ def _run(
     as_json: bool,
     report_file: Path | None,
 ) -> None:
-    stop = _Stop()
-    stop.listen()
-    say("starting Prefect …")
-    with (
-        _leaving_in_time() as leaving,
-        standing_server(
-            settings.home,
-            trusted_network=settings.trusted_network,
-            meanwhile=lambda server: _prepare(server, settings),
-        ) as server,
-    ):
-        from pipeline.flows import api
-        from pipeline.flows import ingest as flows
-
-        with _Display(stop, settings.home if server.pid else None) as display:
-            try:
-                state: Any = flows.run_here(
-                    display,  # type: ignore[arg-type]
-                    source=source,
-                    collection=options.collection,
-                    owner=options.owner,
-                    community=options.community,
-                    metadata=options.metadata,
-                    checksum=options.checksum,
-                    allow_partial=options.allow_partial,
-                    retry=retry_of,
-                )
-            finally:
-                leaving.is_heard = api.answers()
-                if leaving.is_heard:
-                    flows.flush_logs()
-        _conclude(
-            state, stop, server, settings, as_json=as_json, report_file=report_file, collection=collection
-        )
-
-
-@dataclass(slots=True)
-class _Leaving:
-    """How the process ends; `is_heard` says whether Prefect answered when the run was over."""
-
-    is_heard: bool = True
-
-
-@contextmanager
-def _leaving_in_time() -> Iterator[_Leaving]:
-    """Where Prefect is away when all is done, its own threads would keep the process for minutes, trying to tell it."""
-    leaving = _Leaving()
-    try:
-        yield leaving
-    except SystemExit as ended:
-        if leaving.is_heard:
-            raise
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(int(ended.code or Exit.DONE))
-
-
-def _prepare(server: PrefectServer, settings: Settings) -> None:
-    """Importing Prefect takes seconds: it is done while the server starts."""
-    os.environ.update(flow_environment(server, settings.home))
-    from pipeline.flows import ingest as _flows  # noqa: F401
-
-
-def _conclude(
-    state: Any,
-    stop: _Stop,
-    server: PrefectServer,
-    settings: Settings,
-    *,
-    as_json: bool,
-    report_file: Path | None,
-    collection: str,
-) -> None:
-    # A state that Prefect was not told of does not say which run it is of.
-    run_id = state.state_details.flow_run_id
-    run_url = f"{server.ui_url}/runs/flow-run/{run_id}" if run_id else server.ui_url
-    # Cancelling is what it is where that came too late to stop anything.
-    if state.is_cancelled() or state.is_cancelling():
-        say(f"[yellow]stopped:[/] {state.message or 'the run was cancelled'}")
+    with running(
+        settings,
+        _flow,
+        source=source,
+        collection=options.collection,
+        owner=options.owner,
+        community=options.community,
+        metadata=options.metadata,
+        checksum=options.checksum,
+        allow_partial=options.allow_partial,
+        retry=retry_of,
+    ) as ended:
+        document = ended.document(so_far=partial(_so_far, settings, collection) if as_json else None)
+        if report_file is not None:
+            _write_report(settings, document, report_file)
         if as_json:
-            print_json({**_so_far(settings, collection), "ui": run_url})
-        sys.exit(Exit.INTERRUPTED if stop.signal == signal.SIGINT else Exit.STOPPED)
-    if not state.is_completed():
-        error = state.result(raise_on_failure=False)
-        if isinstance(error, HeadraceError):
-            err.print("[dim]what was done is kept; run the same command again to go on[/]")
-            fail(error) if exit_code(error) is not Exit.DONE else None
-        fail_unexpected(
-            error if isinstance(error, BaseException) else RuntimeError(str(state.message)), settings.home
-        )
-    document: JsonObject = state.result()
-    document["ui"] = run_url
-    if report_file is not None:
-        _write_report(settings, document, report_file)
-    if as_json:
-        print_json(document)
-    else:
-        _show(document)
-    sys.exit(Exit.DONE if report.is_clean(document) else Exit.PROBLEMS)
+            print_json(document)
+        else:
+            _show(document)
+        sys.exit(Exit.DONE if report.is_clean(document) else Exit.PROBLEMS)
+
+
+def _flow() -> Any:
+    from pipeline.flows.ingest import ingest_collection
+
+    return ingest_collection
 
 
 def _so_far(settings: Settings, collection: str) -> JsonObject:
@@ -343,72 +258,3 @@ def _show_problems(document: JsonObject) -> None:
     show_problems(
         document["problems"], document["problems_total"], limit=20, more="--report FILE writes all of them"
     )
-
-
-class _Stop:
-    """Remembers that a signal asked for the end; a second Ctrl-C ends at once."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._hear)
-
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-        say("stopping … what is done is kept (Ctrl-C again to stop at once)")
-
-
-class _Display:
-    """The flow's attendant on a terminal: a live bar, or a line every ten seconds where there is none. `home` is that
-    of an instance whose own Prefect server the run uses."""
-
-    def __init__(self, stop: _Stop, home: Path | None) -> None:
-        self._stop = stop
-        self._home = home
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[line]}"),
-            console=err,
-            transient=True,
-        )
-        self._task = self._bar.add_task("taking in", total=100.0, line="")
-        self._said = time.monotonic()
-        self._line = ""
-        self._is_live = is_interactive()
-
-    def __enter__(self) -> _Display:
-        if self._is_live:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_live:
-            self._bar.stop()
-
-    def begin(self) -> None:
-        self._stop.listen()
-
-    def show(self, progress: Any) -> None:
-        if not progress.files_total:
-            return
-        if self._is_live:
-            self._bar.update(self._task, completed=progress.percent(), line=progress.line())
-        elif self._line.split(" ·")[0] != progress.line().split(" ·")[0] and (
-            time.monotonic() - self._said > 10 or progress.files == progress.files_total
-        ):
-            self._said, self._line = time.monotonic(), progress.line()
-            say(self._line)
-
-    def wants_stop(self) -> str:
-        if self._stop.signal is None:
-            return ""
-        return "stopped by Ctrl-C" if self._stop.signal == signal.SIGINT else "stopped by a signal"
-
-    def miss_prefect(self) -> None:
-        if self._home is not None:
-            revive(self._home)

@@ -8,17 +8,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
-import httpx
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.logging.handlers import APILogHandler
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
@@ -29,6 +24,7 @@ from pipeline.catalogue.outbox import Waiting
 from pipeline.errors import HeadraceError, Interrupted, Unavailable
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress
+from pipeline.flows.runs import attendant, note_end, stage
 from pipeline.ingest import accession, plan, report, survey, units
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
@@ -42,8 +38,6 @@ from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 from pipeline.worker import run_unit
 
-T = TypeVar("T")
-
 _LOOK_EVERY = 2.0  # seconds between two looks for what is whole and can be published
 _SLICE = 0.2  # seconds between looks at whether to stop, while waiting
 _MOST_OUT = 1000  # units; workers may join later, so how many are kept busy is left to `Compute`
@@ -52,27 +46,6 @@ _FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 _WAIT_FOR_EFFECTS = (
     30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
 )
-
-
-class Attendant:
-    """Whoever runs the flow in its own process, a command line say: is told when it begins and how far it is, and
-    may ask it to stop."""
-
-    def begin(self) -> None:
-        """The flow is about to work. Prefect has set its own signal handlers by now."""
-
-    def show(self, progress: Progress) -> None: ...
-
-    def wants_stop(self) -> str:
-        """Why the run should stop, `""` while it should not."""
-        return ""
-
-    def miss_prefect(self) -> None:
-        """Prefect's server does not answer; called now and then in a thread of its own."""
-
-
-attendant: ContextVar[Attendant] = ContextVar("attendant", default=Attendant())  # noqa: B039 - it has no state
-_ended: ContextVar[list[State[JsonObject]]] = ContextVar("ended")
 
 
 @flow(
@@ -96,33 +69,11 @@ def ingest_collection(
     The report of the run, as `headrace ingest --json` prints it."""
     options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial)
     settings, progress = load_settings(), Progress()
-    with RunPage(progress, attendant.get().miss_prefect) as page:
+    with RunPage(progress, attendant().miss_prefect) as page:
         ended = _ingest(settings, source, options, retry, progress, page)
-        _ended.get([]).append(ended)
-        page.wait(min(_FAREWELL, settings.patience), lambda: bool(attendant.get().wants_stop()))
+        note_end(ended)
+        page.wait(min(_FAREWELL, settings.patience), lambda: bool(attendant().wants_stop()))
     return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
-
-
-def run_here(watching: Attendant, **parameters: Any) -> State[JsonObject]:
-    """Run the flow in this process, as a command does; the state in which it ended. That is known also where Prefect
-    was away by then and could not be told. Raises `Unavailable` where it was away before the run began."""
-    ended: list[State[JsonObject]] = []
-    tokens = attendant.set(watching), _ended.set(ended)
-    try:
-        state: State[JsonObject] = ingest_collection(**parameters, return_state=True)
-    except Exception as error:
-        if ended:
-            return ended[0]
-        if isinstance(error, httpx.TransportError):
-            raise Unavailable(
-                "Prefect's server does not answer, and a run begins there",
-                remedy="start the server that PREFECT_API_URL names, then run the same command again",
-            ) from error
-        raise
-    finally:
-        attendant.reset(tokens[0])
-        _ended.reset(tokens[1])
-    return state
 
 
 def _ingest(
@@ -164,7 +115,7 @@ class _Ingest:
         self.patience = Patience(self.settings.patience, self._wait)
 
     def run(self) -> JsonObject:
-        attendant.get().begin()
+        attendant().begin()
         started = time.monotonic()
         opened = survey.open_(self.source, self.options)
         run = Run(
@@ -177,12 +128,12 @@ class _Ingest:
         )
         before = self.patience.insist(partial(self._unfinished, run.collection))
         with self._timed("survey"):
-            surveyed = _stage(
+            surveyed = stage(
                 "survey source",
                 "List every record and file, and judge every description. No file is read.",
                 lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
             )
-            planned = _stage(
+            planned = stage(
                 "plan records",
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
                 lambda: plan.make(
@@ -211,7 +162,7 @@ class _Ingest:
                 self._raise_if_cancelled()  # in the moments since the last look
                 self.patience.insist(partial(accession.finish, self.services, run, planned.accession_id))
         self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
-        document = _stage("report", "What became of everything.", lambda: self._report(planned))
+        document = stage("report", "What became of everything.", lambda: self._report(planned))
         self.page.report(document, self.services.repository.base_url)
         return document
 
@@ -228,19 +179,19 @@ class _Ingest:
 
     def _take_in_and_publish(self, run: Run, planned: Plan, accession_id: str, root: str) -> None:
         with self._timed("intake"), self._delivering(run, accession_id):
-            _stage(
+            stage(
                 "take into custody",
                 "Workers read every byte once: checksums, format, virus scan, store. Whole records are published.",
                 lambda: self._take_in(run, planned, accession_id, root),
             )
         with self._timed("publish"):
-            _stage(
+            stage(
                 "publish",
                 "Publish the last records, and commit every new version into the OCFL storage root.",
                 lambda: self._publish(run, accession_id),
             )
             for name, kind, description in _EFFECTS:
-                _stage(name, description, partial(self._drain, run, accession_id, kind))
+                stage(name, description, partial(self._drain, run, accession_id, kind))
 
     # ------------------------------------------------------------ stages
 
@@ -390,7 +341,7 @@ class _Ingest:
 
     def _look(self, then: Callable[[], None] | None = None) -> None:
         """Stop where that was asked for, show the progress, and every two seconds do `then`."""
-        if reason := attendant.get().wants_stop():
+        if reason := attendant().wants_stop():
             raise Interrupted(reason)
         self._raise_if_cancelled()
         self._show()
@@ -403,7 +354,7 @@ class _Ingest:
             raise Interrupted("the run was cancelled")
 
     def _show(self) -> None:
-        attendant.get().show(self.progress)
+        attendant().show(self.progress)
 
     def _wait(self, seconds: float) -> None:
         """Wait, while looking whether to stop."""
@@ -446,30 +397,3 @@ _EFFECTS = (
     ("index", EffectKind.INDEX, "Make the records findable."),
     ("announce", EffectKind.ANNOUNCE, "Give the records to harvesters (OAI-PMH)."),
 )
-
-
-def flush_logs() -> None:
-    """Send what was logged: to be called before the server may go away."""
-    APILogHandler().flush()
-
-
-def _stage(name: str, description: str, action: Callable[[], T]) -> T:
-    """Run one stage as a Prefect task. An error of ours becomes the task's state, and is raised again outside of it:
-    Prefect would log it with its trace, as a bug is."""
-    errors: list[HeadraceError] = []
-
-    def stage() -> Any:
-        try:
-            return action()
-        except HeadraceError as error:
-            errors.append(error)
-            return (Cancelled if isinstance(error, Interrupted) else Failed)(message=error.message)
-
-    run: Any = task(
-        name=name, description=description, cache_policy=NO_CACHE, persist_result=False, task_run_name=name
-    )(stage)
-    state = run(return_state=True)
-    if errors:
-        raise errors[0]
-    result: T = state.result()
-    return result
