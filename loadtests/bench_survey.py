@@ -60,8 +60,9 @@ def survey(tree: Path, home: Path) -> bool:
     # What a flow process has loaded when it begins to survey.
     importlib.import_module("pipeline.flows.ingest")
     options = IngestOptions()
-    with wiring.open_services(load_settings(home=home)) as services:
-        source = survey_.open_(str(tree), options)
+    settings = load_settings(home=home)
+    with wiring.open_services(settings) as services:
+        source = survey_.open_(str(tree), options, wiring.trees(settings))
         start = time.perf_counter()
         found = survey_.survey(services, source, home / "survey").summary
         surveyed, surveyed_peak = time.perf_counter() - start, _peak_mb()

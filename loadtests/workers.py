@@ -19,7 +19,7 @@ from pipeline import wiring
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.model import FileState, PlannedFile
 from pipeline.ports import ObjectStore
-from pipeline.settings import StoreLocation
+from pipeline.settings import SourceLocation, StoreLocation
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.root import preferred_algorithm
@@ -39,7 +39,8 @@ class Forgetful(Disk):
 
 def units(source: Path) -> list[Unit]:
     """The files below `source` in units as the flow hands them out: those that go in parts each alone."""
-    terms = CustodyTerms("bench", str(source), StoreLocation(""), "eicar:", preferred_algorithm(), ("md5",))
+    location = SourceLocation(str(source))
+    terms = CustodyTerms("bench", location, StoreLocation(""), "eicar:", preferred_algorithm(), ("md5",))
     paths = sorted(path for path in source.rglob("*.*") if path.name != "record.json")
     files = [_planned(source, number, path) for number, path in enumerate(paths, start=1)]
     small = [file for file in files if file.size < IN_PARTS_FROM]
@@ -59,7 +60,7 @@ def _planned(source: Path, number: int, path: Path) -> PlannedFile:
         path=key,
         key=key,
         size=found.st_size,
-        mtime_ns=found.st_mtime_ns,
+        stamp=str(found.st_mtime_ns),
         declared={},
         place=f"staging/1/content/{key}",
     )
@@ -121,7 +122,13 @@ def _take_sparse(store: ObjectStore, folder: Path, size: int) -> None:
 
 
 def _take(store: ObjectStore, unit: Unit) -> None:
-    reports = take_unit(store, wiring.open_scanner(unit.terms.scanner), unit, lambda _: None)
+    reports = take_unit(
+        store,
+        wiring.open_scanner(unit.terms.scanner),
+        wiring.open_tree(unit.terms.source),
+        unit,
+        lambda _: None,
+    )
     if any(report.outcome.state is not FileState.IN_CUSTODY for report in reports):
         raise SystemExit(f"not in custody: {[one.problem for one in reports if one.problem]}")
 

@@ -284,7 +284,8 @@ class SourceFile:
 
     `path` is how the source opens it again (a path relative to the source's root, in the source's own
     bytes, `surrogateescape`d); `key` is its logical path in the record; `problem` is set where it will
-    not be read at all.
+    not be read at all. `stamp` is another whenever the file's bytes may be others, and opaque to all but the
+    source's tree (of a folder: the modification time in nanoseconds); `""` where the tree cannot tell.
     """
 
     record: str
@@ -294,6 +295,7 @@ class SourceFile:
     mtime_ns: int | None
     declared: Digests = field(default_factory=dict)
     problem: Problem | None = None
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +341,8 @@ class PartLedger:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file that must be read, and the key `place` that its bytes are stored under. `path` is in the source's own
-    bytes, `surrogateescape`d."""
+    """A file that must be read, and the key `place` that its bytes are stored under. `path` and `stamp` are those of
+    its `SourceFile`."""
 
     id: int
     deposit_id: int
@@ -349,7 +351,7 @@ class PlannedFile:
     key: str
     path: str
     size: int
-    mtime_ns: int | None
+    stamp: str
     declared: Digests
     place: str
 

@@ -43,6 +43,14 @@ class StoreLocation:
     s3_trusted_network: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """Where a tree of files to be ingested is and how it is reached; fit to travel to workers and to be logged. `url`
+    is an absolute path where it is on this machine."""
+
+    url: str
+
+
 class Settings(BaseSettings):
     """The settings of one instance. Empty strings stand for "inside HOME" or "choose for me"."""
 
@@ -167,6 +175,10 @@ class Settings(BaseSettings):
         return StoreLocation(
             self.store, self.s3_endpoint, self.s3_region, self.s3_path_style, self.s3_trusted_network
         )
+
+    def source_location(self, url: str) -> SourceLocation:
+        """What a process needs to read a source, besides its own environment."""
+        return SourceLocation(url)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline import leaseholders
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.loopback import is_loopback, known_port
 from pipeline.model import Repository
 from pipeline.services import Services
@@ -24,8 +25,9 @@ from pipeline.store.root import open_root
 
 if TYPE_CHECKING:
     from pipeline.catalogue import Catalogue
+    from pipeline.ingest.sources import OpenTree, Tree
     from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
-    from pipeline.settings import Settings, StoreLocation
+    from pipeline.settings import Settings, SourceLocation, StoreLocation
 
 GATEWAY = "gateway"
 DEFAULT_PORT = 8000
@@ -130,6 +132,21 @@ def open_scanner(url: str) -> Scanner:
         case "eicar":
             return EicarScanner()
     raise _unknown("HEADRACE_SCANNER", url, "eicar:")
+
+
+def trees(settings: Settings) -> OpenTree:
+    """Opens the files of sources for an instance."""
+    return lambda url: open_tree(settings.source_location(url))
+
+
+def open_tree(location: SourceLocation) -> Tree:
+    """The files of a source."""
+    if location.url.startswith("/"):
+        return LocalTree(location)
+    raise Misconfigured(
+        f"{location.url} is no place that can be ingested from",
+        remedy="name a folder or a file of this machine",
+    )
 
 
 def open_index(url: str, now: Clock) -> SearchIndex:

@@ -10,17 +10,18 @@ from functools import lru_cache
 from pipeline import wiring
 from pipeline.cores import on_own_core
 from pipeline.ingest.custody import FileReport, Unit, take_unit
+from pipeline.ingest.sources import Tree
 from pipeline.ports import Note, ObjectStore, Scanner
-from pipeline.settings import StoreLocation
+from pipeline.settings import SourceLocation, StoreLocation
 
 
 def run_unit(unit: Unit, tell: Callable[[Note], None]) -> list[FileReport]:
     """Take the unit into custody, `tell`ing `PartNote`s of large files meanwhile. Raises what stops the whole
     accession."""
-    store, scanner = _store(unit.terms.store), _scanner(unit.terms.scanner)
+    store, scanner, tree = _store(unit.terms.store), _scanner(unit.terms.scanner), _tree(unit.terms.source)
     # A large file has threads that work side by side; those of many small ones take turns.
     with on_own_core() if len(unit.files) > 1 else nullcontext():
-        return take_unit(store, scanner, unit, tell)
+        return take_unit(store, scanner, tree, unit, tell)
 
 
 @lru_cache(maxsize=4)
@@ -31,3 +32,8 @@ def _store(location: StoreLocation) -> ObjectStore:
 @lru_cache(maxsize=4)
 def _scanner(url: str) -> Scanner:
     return wiring.open_scanner(url)
+
+
+@lru_cache(maxsize=4)
+def _tree(location: SourceLocation) -> Tree:
+    return wiring.open_tree(location)

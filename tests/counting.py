@@ -40,7 +40,7 @@ class Counter:
 def count() -> None:
     """Called in the process to be."""
     if folder := os.environ.get(_VARIABLE):
-        when_imported("pipeline.ingest.sources.opening", lambda opening: _count_in(Path(folder), opening))
+        when_imported("pipeline.ingest.sources.trees.local", lambda opening: _count_in(Path(folder), opening))
 
 
 def _count_in(folder: Path, opening: ModuleType) -> None:

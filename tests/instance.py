@@ -62,7 +62,7 @@ class Attempt:
     def units(self) -> list[Unit]:
         """What is to be read."""
         services = self.instance.services
-        return list(units.left(services, units.terms(services, self.accession_id, self.surveyed.root)))
+        return list(units.left(services, units.terms(services, self.accession_id, self.surveyed.location)))
 
     def take_in(self, units: list[Unit] | None = None) -> None:
         """Have a worker take units into custody (all that are left), and settle them."""
@@ -111,12 +111,17 @@ class Instance:
             attempt.finish()
         return attempt.report()
 
+    def survey(self, source: Path, options: IngestOptions, folder: Path) -> Surveyed:
+        """Survey a source into a folder."""
+        opened = survey.open_(str(source), options, wiring.trees(self.services.settings))
+        return survey.survey(self.services, opened, folder)
+
     def attempt(self, source: Path, *, retry: str = "", **options: object) -> Attempt:
         """Survey and plan a source."""
         self.clock.move(seconds=1)
         chosen = IngestOptions(**options)  # type: ignore[arg-type]
         folder = Path(tempfile.mkdtemp(dir=self.services.settings.home, prefix="survey-"))
-        surveyed = survey.survey(self.services, survey.open_(str(source), chosen), folder)
+        surveyed = self.survey(source, chosen, folder)
         run = Run(uuid.uuid4().hex, surveyed.collection, str(source), chosen, retry=retry)
         return Attempt(self, run, surveyed, plan.make(self.services, folder, run))
 

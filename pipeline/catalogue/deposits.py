@@ -89,6 +89,7 @@ class FoundFile:
     path: str
     size: int
     mtime_ns: int | None
+    stamp: str
     declared: Digests
 
 
@@ -170,7 +171,7 @@ def give_up(tx: Transaction, chosen: Sequence[Deposit]) -> None:
 
 
 def find_files(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None:
-    """Note the files that a run's survey found. One that is in custody already and has the same size, time and
+    """Note the files that a run's survey found. One that is in custody already and has the same size, stamp and
     declared digests stays there; every other is to be read."""
     if not files:
         return
@@ -179,10 +180,11 @@ def find_files(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None
     is_same = sa.and_(
         deposit_file.c.state == FileState.IN_CUSTODY,
         deposit_file.c.size == found.size,
-        deposit_file.c.mtime_ns == found.mtime_ns,
+        deposit_file.c.stamp != "",
+        deposit_file.c.stamp == found.stamp,
         sa.cast(deposit_file.c.declared, sa.Text) == sa.cast(found.declared, sa.Text),
     )
-    columns = ("path", "size", "mtime_ns", "declared", "run")
+    columns = ("path", "size", "mtime_ns", "stamp", "declared", "run")
     tx.execute(
         statement.on_conflict_do_update(
             index_elements=["deposit_id", "key"],
@@ -199,6 +201,7 @@ def find_files(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None
                 "path": os.fsencode(one.path),
                 "size": one.size,
                 "mtime_ns": one.mtime_ns,
+                "stamp": one.stamp,
                 "declared": dict(sorted(one.declared.items())),
                 "state": FileState.PLANNED,
                 "content": "",
@@ -216,7 +219,7 @@ def prune_files(tx: Transaction, deposit_ids: Sequence[int], *, run: str) -> Non
 
 
 def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
-    """Planned files of planned deposits that the base version has with the same size, time and declared digests need
+    """Planned files of planned deposits that the base version has with the same size, stamp and declared digests need
     no reading: they are taken over with what is known of them."""
     same = (
         sa.select(
@@ -240,9 +243,9 @@ def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit.c.id.in_(deposit_ids),
             deposit.c.state == DepositState.PLANNED,
             deposit_file.c.state == FileState.PLANNED,
-            deposit_file.c.mtime_ns.is_not(None),
+            deposit_file.c.stamp != "",
             deposit_file.c.size == record_file.c.size,
-            deposit_file.c.mtime_ns == record_file.c.mtime_ns,
+            deposit_file.c.stamp == record_file.c.stamp,
             sa.cast(deposit_file.c.declared, sa.Text) == sa.cast(record_file.c.declared, sa.Text),
         )
         .cte("same")
@@ -327,7 +330,7 @@ def _files(tx: Transaction, statement: sa.Select[Any]) -> list[PlannedFile]:
             key=row.key,
             path=os.fsdecode(row.path),
             size=row.size,
-            mtime_ns=row.mtime_ns,
+            stamp=row.stamp,
             declared=row.declared,
             place=layout.place(row.home, row.key),
         )

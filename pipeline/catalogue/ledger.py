@@ -1,7 +1,7 @@
 """The part ledger: what is durable of large files under way, so that whoever goes on reads only what is missing.
 
 A file has one upload at a time. What the plan says of the file by now decides whether that may be gone on with: one
-whose file is planned with another place, path, size or time, or is not to be read any more, is a leftover, which the
+whose file is planned with another place, path, size or stamp, or is not to be read any more, is a leftover, which the
 store is told to end before it is forgotten here.
 """
 
@@ -34,8 +34,8 @@ class Noted:
 
 def note(tx: Transaction, noted: Sequence[Noted], *, now: datetime) -> None:
     """Write down what attempts told, in the order in which they did. An upload takes the place of the one that the
-    file had before, and of its parts. A file without a time is left out: nobody could tell whether it is the same."""
-    news = _merged(one for one in noted if one.file.mtime_ns is not None)
+    file had before, and of its parts. A file without a stamp is left out: nobody could tell whether it is the same."""
+    news = _merged(one for one in noted if one.file.stamp)
     if not news:
         return
     before = {one.file_id: one.upload_id for one in _uploads(tx, list(news))}
@@ -68,7 +68,7 @@ def _upload_row(one: Noted, now: datetime) -> dict[str, Any]:
         "place": one.file.place,
         "path": os.fsencode(one.file.path),
         "size": one.file.size,
-        "mtime_ns": one.file.mtime_ns,
+        "stamp": one.file.stamp,
         "part_size": one.ledger.part_size,
         "offset": one.ledger.offset,
         "checkpoint": one.ledger.checkpoint,
@@ -120,11 +120,11 @@ def ledgers(tx: Transaction, files: Sequence[PlannedFile]) -> dict[int, PartLedg
 
 
 def _is_of(row: sa.Row[Any], file: PlannedFile) -> bool:
-    return (row.place, row.path, row.size, row.mtime_ns) == (
+    return (row.place, row.path, row.size, row.stamp) == (
         file.place,
         os.fsencode(file.path),
         file.size,
-        file.mtime_ns,
+        file.stamp,
     )
 
 
@@ -137,7 +137,7 @@ def leftovers(tx: Transaction, file_ids: Collection[int] | None = None) -> dict[
             deposit_file.c.key,
             deposit_file.c.path.label("planned_path"),
             deposit_file.c.size.label("planned_size"),
-            deposit_file.c.mtime_ns.label("planned_mtime_ns"),
+            deposit_file.c.stamp.label("planned_stamp"),
         )
         .outerjoin(
             deposit_file,
@@ -153,11 +153,11 @@ def leftovers(tx: Transaction, file_ids: Collection[int] | None = None) -> dict[
 
 
 def _is_planned(row: sa.Row[Any]) -> bool:
-    return row.home is not None and (row.place, row.path, row.size, row.mtime_ns) == (
+    return row.home is not None and (row.place, row.path, row.size, row.stamp) == (
         layout.place(row.home, row.key),
         row.planned_path,
         row.planned_size,
-        row.planned_mtime_ns,
+        row.planned_stamp,
     )
 
 

@@ -305,6 +305,7 @@ def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit_file.c.key,
             deposit_file.c.size,
             deposit_file.c.mtime_ns,
+            deposit_file.c.stamp,
             deposit_file.c.root_digest,
             sa.func.coalesce(deposit_file.c.holder_id, older.c.holder_id, deposit.c.record_id),
             sa.case(
@@ -327,8 +328,8 @@ def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
         )
         .where(deposit_file.c.deposit_id.in_(deposit_ids), deposit_file.c.state == FileState.IN_CUSTODY)
     )
-    columns = ["record_id", "key", "size", "mtime_ns", "root_digest", "holder_id", "content", "original_path"]
-    columns += ["digests", "declared", "identification", "scan", "taken_at"]
+    columns = ["record_id", "key", "size", "mtime_ns", "stamp", "root_digest", "holder_id", "content"]
+    columns += ["original_path", "digests", "declared", "identification", "scan", "taken_at"]
     tx.execute(sa.insert(record_file).from_select(columns, chosen))
 
 
@@ -412,13 +413,20 @@ def duplicates(tx: Transaction, record_ids: Sequence[int]) -> list[Duplicate]:
 def refresh_times(tx: Transaction, record_id: int, deposit_id: int, fingerprint: str) -> None:
     """The files are the same, only their times at the source are new: note them, so that the next run need not
     read the files again."""
-    newer = sa.select(deposit_file.c.mtime_ns).where(
-        deposit_file.c.deposit_id == deposit_id, deposit_file.c.key == record_file.c.key
-    )
+
+    def newer(column: sa.Column[Any], known: sa.Column[Any]) -> sa.ColumnElement[Any]:
+        found = sa.select(column).where(
+            deposit_file.c.deposit_id == deposit_id, deposit_file.c.key == record_file.c.key
+        )
+        return sa.func.coalesce(found.scalar_subquery(), known)
+
     tx.execute(
         sa.update(record_file)
         .where(record_file.c.record_id == record_id)
-        .values(mtime_ns=sa.func.coalesce(newer.scalar_subquery(), record_file.c.mtime_ns))
+        .values(
+            mtime_ns=newer(deposit_file.c.mtime_ns, record_file.c.mtime_ns),
+            stamp=newer(deposit_file.c.stamp, record_file.c.stamp),
+        )
     )
     tx.execute(sa.update(record).where(record.c.id == record_id).values(fingerprint=fingerprint))
 

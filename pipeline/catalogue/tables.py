@@ -159,6 +159,8 @@ record_file = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger),
+    # What the file was known by in its source when it was found there last; '' where the source could not tell.
+    sa.Column("stamp", sa.Text, nullable=False, default=""),
     sa.Column("root_digest", sa.Text, nullable=False),
     # The record version that brought these bytes into the object, and their path in its content folder.
     sa.Column("holder_id", sa.ForeignKey("record.id"), nullable=False),
@@ -231,6 +233,7 @@ deposit_file = sa.Table(
     sa.Column("path", sa.LargeBinary, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger),
+    sa.Column("stamp", sa.Text, nullable=False, default=""),
     sa.Column("declared", sa.JSON, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("content", sa.Text, nullable=False, default=""),
@@ -262,7 +265,7 @@ upload = sa.Table(
     sa.Column("place", sa.Text, nullable=False),
     sa.Column("path", sa.LargeBinary, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("mtime_ns", sa.BigInteger),
+    sa.Column("stamp", sa.Text, nullable=False),
     sa.Column("part_size", sa.BigInteger, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("checkpoint", sa.JSON, nullable=False),

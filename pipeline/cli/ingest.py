@@ -87,7 +87,7 @@ def ingest(
     options = IngestOptions(collection, owner, community, default, checksum, allow_partial)
     settings = load_settings()
     located = str(Path(source).absolute())
-    opened = survey.open_(located, options)
+    opened = survey.open_(located, options, wiring.trees(settings))
     if dry_run:
         _dry_run(settings, located, options, as_json=as_json)
         return
@@ -114,7 +114,7 @@ def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  
     with wiring.open_services(settings) as services, services.catalogue.read() as tx:
         found = accessions.get(tx, accession_id)
     options = IngestOptions(**found.options)
-    survey.open_(found.source, options)
+    survey.open_(found.source, options, wiring.trees(settings))
     _run(
         settings,
         found.source,
@@ -150,7 +150,7 @@ def cancel(accession_id: str, yes: bool) -> None:  # noqa: FBT001
 
 def _dry_run(settings: Settings, source: str, options: IngestOptions, *, as_json: bool) -> None:
     with wiring.open_services(settings) as services, scratch_folder(settings.home) as scratch:
-        surveyed = survey.survey(services, survey.open_(source, options), scratch)
+        surveyed = survey.survey(services, survey.open_(source, options, wiring.trees(settings)), scratch)
         run = Run(uuid.uuid4().hex, surveyed.collection, source, options)
         document = report.of_plan(plan.assess(services, scratch, run), surveyed, services)
     if as_json:

@@ -35,7 +35,7 @@ from pipeline.model import Accession, EffectKind, FileState, JsonObject
 from pipeline.ports import Compute, UnitResult
 from pipeline.scratch import scratch_folder
 from pipeline.services import Services
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import Settings, SourceLocation, load_settings
 from pipeline.worker import run_unit
 
 _LOOK_EVERY = 2.0  # seconds between two looks for what is whole and can be published
@@ -117,7 +117,7 @@ class _Ingest:
     def run(self) -> JsonObject:
         attendant().begin()
         started = time.monotonic()
-        opened = survey.open_(self.source, self.options)
+        opened = survey.open_(self.source, self.options, wiring.trees(self.settings))
         run = Run(
             id=uuid.uuid4().hex,
             collection=opened.collection,
@@ -157,7 +157,7 @@ class _Ingest:
                 if self.retry:
                     self.patience.insist(partial(self._release_parked, planned.accession_id))
                 with self._keeping_lease(run, planned.accession_id):
-                    self._take_in_and_publish(run, planned, planned.accession_id, surveyed.root)
+                    self._take_in_and_publish(run, planned, planned.accession_id, surveyed.location)
                 self.page.look()
                 self._raise_if_cancelled()  # in the moments since the last look
                 self.patience.insist(partial(accession.finish, self.services, run, planned.accession_id))
@@ -177,12 +177,14 @@ class _Ingest:
         with self.services.catalogue.write() as tx:
             outbox.release(tx, now=self.services.now(), accession_id=accession_id)
 
-    def _take_in_and_publish(self, run: Run, planned: Plan, accession_id: str, root: str) -> None:
+    def _take_in_and_publish(
+        self, run: Run, planned: Plan, accession_id: str, location: SourceLocation
+    ) -> None:
         with self._timed("intake"), self._delivering(run, accession_id):
             stage(
                 "take into custody",
                 "Workers read every byte once: checksums, format, virus scan, store. Whole records are published.",
-                lambda: self._take_in(run, planned, accession_id, root),
+                lambda: self._take_in(run, planned, accession_id, location),
             )
         with self._timed("publish"):
             stage(
@@ -195,9 +197,9 @@ class _Ingest:
 
     # ------------------------------------------------------------ stages
 
-    def _take_in(self, run: Run, planned: Plan, accession_id: str, root: str) -> None:
+    def _take_in(self, run: Run, planned: Plan, accession_id: str, location: SourceLocation) -> None:
         self.progress.begin(planned.files_to_ingest, planned.bytes_to_ingest)
-        terms = units.terms(self.services, accession_id, root)
+        terms = units.terms(self.services, accession_id, location)
         assignments = Assignments(self.services, run, terms, self.patience)
         is_done = not planned.files_to_ingest
         while not is_done:

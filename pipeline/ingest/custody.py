@@ -32,7 +32,7 @@ from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import HAVE_STATES, Hash, new_hashes, restored, resumable_hashes
 from pipeline.ingest.identify import Sample, identify_many
 from pipeline.ingest.intake import Readers, Taken
-from pipeline.ingest.sources import SourceReader, open_file
+from pipeline.ingest.sources import SourceReader, Tree
 from pipeline.model import (
     FileOutcome,
     FileState,
@@ -46,7 +46,7 @@ from pipeline.model import (
     ScanStatus,
 )
 from pipeline.ports import Note, ObjectStore, Scanner, Upload
-from pipeline.settings import StoreLocation
+from pipeline.settings import SourceLocation, StoreLocation
 from pipeline.store import layout
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
@@ -64,7 +64,7 @@ class CustodyTerms:
     """How files are taken in: the same for all units of an accession. Holds no secret."""
 
     accession_id: str
-    source_root: str
+    source: SourceLocation
     store: StoreLocation
     scanner: str
     root_digest: str
@@ -128,15 +128,16 @@ class PartNote:
 def take_unit(
     store: ObjectStore,
     scanner: Scanner,
+    tree: Tree,
     unit: Unit,
     tell: Callable[[Note], None],
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> list[FileReport]:
-    """Take each file in. What is wrong with a file is its outcome; raises only what stops the work: `OutOfSpace`,
-    `Misconfigured`, `Interrupted` of `tell`, or `Unavailable` of source, store or scanner, when trying again (`pause`
-    seconds apart) did not help."""
-    desk = _Desk(store, scanner, unit.terms, unit.attempt, tell, pause)
+    """Take each file of the unit in, out of the `tree` that its terms name. What is wrong with a file is its outcome;
+    raises only what stops the work: `OutOfSpace`, `Misconfigured`, `Interrupted` of `tell`, or `Unavailable` of source,
+    store or scanner, when trying again (`pause` seconds apart) did not help."""
+    desk = _Desk(store, scanner, tree, unit.terms, unit.attempt, tell, pause)
     is_pack = len(unit.files) > 1
     reports = _take_pack(desk, unit.files) if is_pack else _take_one(desk, unit.files[0], unit.resume)
     held = {one.outcome.id for one in reports if one.outcome.state is FileState.IN_CUSTODY}
@@ -151,6 +152,7 @@ class _Desk:
 
     store: ObjectStore
     scanner: Scanner
+    tree: Tree
     terms: CustodyTerms
     attempt: str
     tell: Callable[[Note], None]
@@ -252,14 +254,14 @@ class _Taking:
     def _attempt(self) -> Taken:
         file = self.file
         self._ask()
-        with open_file(self._desk.terms.source_root, file.path, file.size, file.mtime_ns) as reader:
+        with self._desk.tree.open(file.path, file.size, file.stamp) as reader:
             try:
                 return self._read(reader)
             finally:
                 self._bytes_read += reader.given
 
     def _read(self, reader: SourceReader) -> Taken:
-        source = {"size": reader.found.st_size, "mtime_ns": reader.found.st_mtime_ns}
+        source = {"size": reader.size, "stamp": reader.stamp}
         ledger, hashes = self._resumption(source)
         upload = self._begin(ledger)
         if ledger is not None and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):

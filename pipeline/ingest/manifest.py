@@ -60,6 +60,7 @@ _FILES = pa.schema(
         ("key", pa.string()),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),
+        ("stamp", pa.string()),
         ("declared", pa.string()),
         ("problem", pa.string()),
     ]
@@ -85,7 +86,7 @@ class SurveyedRecord:
 
     `problems` are those of the record as a whole; `rejected` counts every problem that holds it, those of
     its files included. `files` counts those that can be read and `bytes` their sizes. `fingerprint` is 32
-    hex digits that change when any file's key, size, modification time or declared digest does.
+    hex digits that change when any file's key, size, stamp or declared digest does.
     """
 
     ordinal: int
@@ -214,6 +215,7 @@ class _SurveyWriter:
             file.key,
             file.size,
             file.mtime_ns,
+            file.stamp,
             to_text(dict(file.declared)) if file.declared else None,
             to_text(problem_to_json(file.problem)) if file.problem else None,
         )
@@ -257,7 +259,7 @@ def _fingerprint(file: SourceFile) -> int:
     order, so files can be added to it as they come."""
     declared = " ".join(f"{name}:{digest}" for name, digest in sorted(file.declared.items()))
     # No key holds a NUL, so no two files give the same text.
-    seen = f"{file.key}\0{file.size}\0{file.mtime_ns}\0{declared}"
+    seen = f"{file.key}\0{file.size}\0{file.stamp}\0{declared}"
     return xxhash.xxh3_128_intdigest(seen.encode())
 
 
@@ -312,6 +314,7 @@ def _file(row: dict[str, Any]) -> SurveyedFile:
             key=row["key"],
             size=row["size"],
             mtime_ns=row["mtime_ns"],
+            stamp=row["stamp"],
             declared=json.loads(declared) if declared else {},
             problem=problem_from_json(json.loads(problem)) if problem else None,
         ),

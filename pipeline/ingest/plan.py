@@ -337,6 +337,7 @@ def _plan_files(
                 path=one.file.path,
                 size=one.file.size,
                 mtime_ns=one.file.mtime_ns,
+                stamp=one.file.stamp,
                 declared=one.file.declared,
             )
             for one in batch

@@ -13,12 +13,13 @@ from pipeline.ingest import manifest
 from pipeline.ingest.accession import IngestOptions
 from pipeline.ingest.manifest import SurveySummary
 from pipeline.ingest.planning import without_date
-from pipeline.ingest.sources import Found, Source, open_source
+from pipeline.ingest.sources import Found, OpenTree, Source, open_source
 from pipeline.metadata import FieldProblem
 from pipeline.metadata.problems import EMBARGO_OVER
 from pipeline.model import Description, JsonObject
 from pipeline.pid import doi
 from pipeline.services import Services
+from pipeline.settings import SourceLocation
 
 _CHECK_EVERY = 1000
 _FORMS = "write the description as one JSON object, in the form of Zenodo's metadata or of DataCite JSON"
@@ -29,14 +30,16 @@ class Surveyed:
     """A source and what its survey, written into `folder`, found."""
 
     collection: str
-    root: str
+    location: SourceLocation
     folder: Path
     summary: SurveySummary
 
 
-def open_(locator: str, options: IngestOptions) -> Source:
+def open_(locator: str, options: IngestOptions, open_tree: OpenTree) -> Source:
     """Raises `Misconfigured` for a source that is wholly wrong."""
-    return open_source(locator, default_metadata=options.metadata, collection=options.collection or None)
+    return open_source(
+        locator, open_tree, default_metadata=options.metadata, collection=options.collection or None
+    )
 
 
 def survey(
@@ -56,7 +59,7 @@ def survey(
             yield found
 
     summary = manifest.write_survey(watched(), folder)
-    return Surveyed(source.collection, str(source.root), folder, summary)
+    return Surveyed(source.collection, source.tree.location, folder, summary)
 
 
 def _describe(services: Services, document: object) -> tuple[Description | None, Sequence[FieldProblem]]:

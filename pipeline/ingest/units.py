@@ -11,6 +11,7 @@ from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import PlannedFile
 from pipeline.services import Services
+from pipeline.settings import SourceLocation
 from pipeline.store import transfer
 
 _PAGE = 5000
@@ -21,12 +22,12 @@ _UNIT_FILES = 256
 _LEAST_FREE = 2_000_000_000
 
 
-def terms(services: Services, accession_id: str, source_root: str) -> CustodyTerms:
+def terms(services: Services, accession_id: str, source: SourceLocation) -> CustodyTerms:
     """How the accession's files are taken in."""
     settings = services.settings
     return CustodyTerms(
         accession_id=accession_id,
-        source_root=source_root,
+        source=source,
         store=settings.store_location(),
         scanner=settings.scanner,
         root_digest=services.root_digest,

@@ -90,7 +90,7 @@ def add_deposit(tx: Transaction, record_id: int = 2, **values: object) -> int:
 def found(
     deposit_id: int, key: str, *, size: int = 1, mtime_ns: int | None = 5, **declared: str
 ) -> FoundFile:
-    return FoundFile(deposit_id, key, f"source/{key}", size, mtime_ns, declared)
+    return FoundFile(deposit_id, key, f"source/{key}", size, mtime_ns, str(mtime_ns or ""), declared)
 
 
 def outcome(id_: int, digest: str = "d1", *, state: FileState = FileState.IN_CUSTODY) -> FileOutcome:

@@ -92,7 +92,7 @@ def test_what_is_in_custody_and_unchanged_is_not_read_again(catalogue: Catalogue
         every = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
         deposits.settle_files(tx, [outcome(one.id) for one in every])
         after = [
-            before[0], replace(before[1], size=2), replace(before[2], mtime_ns=6),
+            before[0], replace(before[1], size=2), replace(before[2], mtime_ns=6, stamp="6"),
             replace(before[3], declared={"md5": "1"}), before[4], found(id_, "new"),
         ]  # fmt: skip
         deposits.find_files(tx, after, run="two")

@@ -123,8 +123,8 @@ def test_the_time_an_upload_was_begun_stays(catalogue: Catalogue) -> None:
 CHANGES: dict[str, Callable[[PlannedFile], PlannedFile]] = {
     "path": lambda file: replace(file, path="source/elsewhere"),
     "size": lambda file: replace(file, size=SIZE + 1),
-    "time": lambda file: replace(file, mtime_ns=6),
-    "no time": lambda file: replace(file, mtime_ns=None),
+    "time": lambda file: replace(file, stamp="6"),
+    "no time": lambda file: replace(file, stamp=""),
     "place": lambda file: replace(file, place="staging/9/content/data/large"),
 }
 

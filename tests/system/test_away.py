@@ -227,7 +227,7 @@ def test_a_file_that_kills_its_workers_holds_its_record_only(
     """Though it came in one pack with all others, which was the last unit: the run ends by itself, the file is
     rejected, the other records are published."""
     write_record(source / "wreck", {"fatal.csv": b"1\n", "good.csv": b"2\n"})
-    fatal = Fault("pipeline.ingest.custody:open_file", having=r"fatal\.csv", lasts=True)
+    fatal = Fault("pipeline.ingest.sources.trees.local:LocalTree.open", having=r"fatal\.csv", lasts=True)
     trap = Trap(tmp_path / "trap", fatal)
     instance = Instance(tmp_path / "home", {**prefect, "HEADRACE_COMPUTE": "local:2"})
     ended = instance.run("ingest", str(source), "--json", env=trap.environment)

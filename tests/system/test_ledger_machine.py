@@ -33,6 +33,7 @@ from pipeline.ingest.assignments import Assignments
 from pipeline.ingest.custody import FileReport, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.patience import Patience
+from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import DepositState, PartLedger
 from pipeline.ports import Note
 from pipeline.stocktaking import FindingKind
@@ -150,7 +151,7 @@ class Ingests(RuleBasedStateMachine):
         attempt = self.instance.attempt(self.source, retry=retry)
         if attempt.plan.accession_id is None:
             return
-        terms = units.terms(self.services, attempt.accession_id, attempt.surveyed.root)
+        terms = units.terms(self.services, attempt.accession_id, attempt.surveyed.location)
         patience = Patience(0, wait=lambda _: None)
         assignments = Assignments(
             self.services, attempt.run, terms, patience, clock=lambda: self.instance.clock.now.timestamp()
@@ -221,7 +222,9 @@ class Ingests(RuleBasedStateMachine):
                 flow.assignments.hear(note)
 
         with closing(LocalStore(self.instance.store, disk, part_size=MIB)) as store:
-            return take_unit(store, EicarScanner(), unit, tell, pause=lambda _: None)
+            return take_unit(
+                store, EicarScanner(), LocalTree(unit.terms.source), unit, tell, pause=lambda _: None
+            )
 
     @precondition(lambda self: self.flow is not None and self.flow.reports is not None)
     @rule()

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.catalogue import Catalogue, Transaction, accessions, deposits
 from pipeline.errors import Conflict, Interrupted, Unavailable
-from pipeline.ingest import accession, plan, report, survey
+from pipeline.ingest import accession, plan, report
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.patience import Patience
 from pipeline.model import AccessionState, JsonObject
@@ -41,7 +41,7 @@ def between(monkeypatch: pytest.MonkeyPatch) -> None:
 def planned_while(instance: Instance, source: Path, meanwhile: Callable[[int, str], None]) -> str:
     """Plan a source; `meanwhile` is told between batches how many there were, and which accession is planned."""
     folder = instance.services.settings.home / "survey"
-    surveyed = survey.survey(instance.services, survey.open_(str(source), IngestOptions()), folder)
+    surveyed = instance.survey(source, IngestOptions(), folder)
     run = Run("run", surveyed.collection, str(source), IngestOptions())
     batches = 0
 
@@ -180,7 +180,7 @@ def test_planning_bears_a_database_that_is_away_again_and_again(instance: Instan
     waits: list[float] = []
     services = replace(instance.services, catalogue=Forgetful(instance.services.catalogue))
     folder = services.settings.home / "survey"
-    surveyed = survey.survey(services, survey.open_(str(source), IngestOptions()), folder)
+    surveyed = instance.survey(source, IngestOptions(), folder)
     run = Run("run", surveyed.collection, str(source), IngestOptions())
     patience = Patience(2, waits.append, clock=lambda: sum(waits))
     made = plan.make(services, folder, run, patience=patience)

@@ -12,7 +12,7 @@ from tests.counting import Counter
 READ = """
 import os, signal, sys, threading
 from pathlib import Path
-from pipeline.ingest.sources.opening import open_regular
+from pipeline.ingest.sources.trees.local import open_regular
 def read():
     with open_regular(sys.argv[1], "file") as reader:
         buffer = bytearray(700)

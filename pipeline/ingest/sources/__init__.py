@@ -1,24 +1,15 @@
-"""Sources of bulk ingest: a folder tree, a BagIt bag, a manifest."""
+"""Sources of bulk ingest: a folder tree, a BagIt bag, a manifest, each in a tree of files."""
 
-from pipeline.ingest.sources.choice import open_source
-from pipeline.ingest.sources.opening import (
-    FileMissing,
-    FileUnreadable,
-    NotRegular,
-    SourceReader,
-    open_file,
-)
-from pipeline.ingest.sources.protocol import Describe, FieldProblem, Found, Source
+from pipeline.ingest.sources.choice import OpenTree, open_source
+from pipeline.ingest.sources.protocol import Describe, FieldProblem, Found, Source, SourceReader, Tree
 
 __all__ = [
     "Describe",
     "FieldProblem",
-    "FileMissing",
-    "FileUnreadable",
     "Found",
-    "NotRegular",
+    "OpenTree",
     "Source",
     "SourceReader",
-    "open_file",
+    "Tree",
     "open_source",
 ]

@@ -19,7 +19,7 @@ from pipeline.ingest.sources import payload, tagfiles
 from pipeline.ingest.sources.documents import record_from, record_in_file
 from pipeline.ingest.sources.fates import refused, rejected, warned
 from pipeline.ingest.sources.names import escaped, key_fault
-from pipeline.ingest.sources.opening import FileMissing, open_folder, open_regular, stat_regular
+from pipeline.ingest.sources.protocol import FileMissing
 from pipeline.model import JsonObject, Problem, SourceRecord
 from pipeline.scratch import scratch_database
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeline.ingest.sources.protocol import Describe, Found
+    from pipeline.ingest.sources.protocol import Describe, Found, Tree
 
 DECLARATION = "bagit.txt"
 REMAKE = "Make the bag again with a tool that writes valid bags."
@@ -39,7 +39,7 @@ _METADATA = ("metadata/record.json", "metadata/datacite.json")
 class BagSource:
     """`key` is the bag's External-Identifier, or else its folder's name."""
 
-    root: Path
+    tree: Tree
     collection: str
     key: str
     declaration: tagfiles.Declaration
@@ -67,31 +67,30 @@ class BagSource:
 
     def _record(self, info: tagfiles.BagInfo, describe: Describe) -> SourceRecord:
         """Described by the bag itself, else by the default, else as far as `bag-info.txt` goes."""
-        root = str(self.root)
         for name in _METADATA:
             try:
-                stat_regular(root, name)
+                self.tree.look(name)
             except FileMissing:
                 continue
             except Rejected as error:
                 return SourceRecord(self.key, None, (refused(self.key, name, error),))
-            return record_in_file(root, name, self.key, describe)
+            return record_in_file(self.tree, name, self.key, describe)
         return record_from(self.key, self.default or tagfiles.metadata_from(info), describe)
 
     def manifests(self, kind: str) -> list[tuple[str, str | None]]:
         """Names and algorithms of the bag's manifests or tag manifests."""
-        with open_folder(str(self.root), "") as folder:
+        with self.tree.folder("") as folder:
             found = [(name, tagfiles.manifest_algorithm(name)) for name in folder.names]
         return [(name, which[1]) for name, which in found if which and which[0] == kind]
 
     @contextmanager
     def lines(self, name: str) -> Iterator[Iterator[str]]:
-        """The lines of a tag file. Raises as `open_file` does, and `Rejected` for another encoding."""
+        """The lines of a tag file. Raises as trees do, and `Rejected` for another encoding."""
         encoding = self.declaration.encoding
         # Names of files need not be UTF-8 on disk, and then are not in a manifest either.
         errors = "surrogateescape" if encoding.lower() in ("utf-8", "utf8") else "strict"
         with (
-            open_regular(str(self.root), name) as file,
+            self.tree.open_now(name) as file,
             io.TextIOWrapper(io.BufferedReader(file), encoding=encoding, errors=errors) as text,
         ):
             try:
@@ -138,7 +137,7 @@ class BagSource:
 
     def _tag_file(self, listed: tagfiles.Listed, algorithm: str) -> Problem | None:
         try:
-            with open_regular(str(self.root), listed.path) as file:
+            with self.tree.open_now(listed.path) as file:
                 digest = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
         except Rejected as error:
             return refused(self.key, listed.path, error)
@@ -148,17 +147,17 @@ class BagSource:
         return rejected(self.key, listed.path, "digest-mismatch", reason, REMAKE)
 
 
-def open_bag(root: Path, default: JsonObject | None, collection: str | None) -> BagSource:
-    """The bag in the folder `root`. Raises `Misconfigured` where `bagit.txt` makes it none."""
+def open_bag(tree: Tree, default: JsonObject | None, collection: str | None) -> BagSource:
+    """The bag at the top of the tree. Raises `Misconfigured` where `bagit.txt` makes it none."""
     try:
-        with open_regular(str(root), DECLARATION) as file:
-            declaration = tagfiles.declaration(file.read(1 << 16))
+        with tree.open_now(DECLARATION) as file:
+            declaration = tagfiles.declaration(file.read_at(0, 1 << 16))
     except (Rejected, OSError, ValueError) as error:
         raise Misconfigured(
-            f"{shown(str(root))} is no bag: {DECLARATION} is not as BagIt wants it ({error})", remedy=REMAKE
+            f"{shown(tree.location.url)} is no bag: {DECLARATION} is not as BagIt wants it ({error})",
+            remedy=REMAKE,
         ) from error
-    folder = escaped(root.name)
-    bag = BagSource(root, collection or folder, folder, declaration, default)
+    bag = BagSource(tree, collection or tree.name, tree.name, declaration, default)
     identifier = escaped(bag.info()[0].first("External-Identifier"))
     if not identifier or key_fault(identifier):
         return bag

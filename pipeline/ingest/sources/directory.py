@@ -8,7 +8,6 @@ holds files. Checksum files in a record's folder declare digests for its files (
 
 from __future__ import annotations
 
-import os
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_in_file
 from pipeline.ingest.sources.fates import bad_name, not_followed, refused, renamed
 from pipeline.ingest.sources.names import is_utf8, join, key_fault
-from pipeline.ingest.sources.opening import Entry, open_folder
 from pipeline.ingest.sources.sidecars import read_sidecars
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pipeline.ingest.sources.protocol import Describe, Found
+    from pipeline.ingest.sources.protocol import Describe, Entry, Found, Tree
 
 DESCRIPTION = "record.json"
 
@@ -46,36 +44,33 @@ class Place:
 class DirectorySource:
     """`default` describes the entries at the top when there is no `record.json`."""
 
-    root: Path
+    tree: Tree
     collection: str
     default: JsonObject | None
 
     def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:  # noqa: ARG002 - sorts nothing
-        root = str(self.root)
-        if holds_description(root):
-            return _described(root, describe)
-        return _undescribed(root, default_record(self.default, describe))
+        if holds_description(self.tree):
+            return _described(self.tree, describe)
+        return _undescribed(self.tree, default_record(self.default, describe))
 
 
-def holds_description(root: str) -> bool:
-    """Whether there is a `record.json` anywhere below `root`."""
-    pending = [root]
+def holds_description(tree: Tree) -> bool:
+    """Whether there is a `record.json` anywhere in the tree."""
+    pending = [""]
     while pending:
-        folder = pending.pop()
+        path = pending.pop()
         try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    elif entry.name == DESCRIPTION:
-                        return True
-        except OSError:  # the survey itself reports what cannot be read
+            with tree.folder(path) as folder:
+                if folder.has_document(DESCRIPTION):
+                    return True
+                pending += [join(path, name) for name in folder.folders()]
+        except Rejected:  # the survey itself reports what cannot be read
             continue
     return False
 
 
 def files_below(
-    root: str, record: str, top: Place, other_record: Callable[[Place], None] | None = None
+    tree: Tree, record: str, top: Place, other_record: Callable[[Place], None] | None = None
 ) -> Iterator[SourceFile | Problem]:
     """The files of `record` below the folder `top`: those of a folder in the order of their bytes, then
     those of its folders. With `other_record`, a `record.json` is a description and no file, and a folder
@@ -85,7 +80,7 @@ def files_below(
         place = pending.pop()
         folders: list[Place] = []
         try:
-            with open_folder(root, place.path) as folder:
+            with tree.folder(place.path) as folder:
                 described = other_record is not None and folder.has_document(DESCRIPTION)
                 if other_record is not None and described and place is not top:
                     other_record(place)
@@ -110,19 +105,19 @@ def _found(record: str, place: Place, entry: Entry) -> Iterator[SourceFile | Pro
         return
     if not is_utf8(place.path):
         yield renamed(record, place.path, place.key)
-    yield SourceFile(record, place.path, place.key, entry.size, entry.mtime_ns)
+    yield SourceFile(record, place.path, place.key, entry.size, entry.mtime_ns, stamp=entry.stamp)
 
 
 # ---------------------------------------------------------------- with record.json
 
 
-def _described(root: str, describe: Describe) -> Iterator[Found]:
+def _described(tree: Tree, describe: Describe) -> Iterator[Found]:
     pending = [Place("", "")]
     while pending:
         place = pending.pop()
         inner: list[Place] = []
         try:
-            with open_folder(root, place.path) as folder:
+            with tree.folder(place.path) as folder:
                 is_record = folder.has_document(DESCRIPTION)
                 if not is_record:
                     yield from _beside(place, folder.entries(), inner.append)
@@ -130,12 +125,12 @@ def _described(root: str, describe: Describe) -> Iterator[Found]:
             yield refused("", place.path, error)
         else:
             if is_record:
-                yield from _record(root, place, describe, inner.append)
+                yield from _record(tree, place, describe, inner.append)
         pending.extend(reversed(inner))
 
 
 def _record(
-    root: str, place: Place, describe: Describe, other_record: Callable[[Place], None]
+    tree: Tree, place: Place, describe: Describe, other_record: Callable[[Place], None]
 ) -> Iterator[Found]:
     """The record of a folder with a description, then its files."""
     key = place.key or "."
@@ -143,14 +138,14 @@ def _record(
     if fault:
         yield bad_name("", place.path, fault)
         return
-    yield record_in_file(root, join(place.path, DESCRIPTION), key, describe)
+    yield record_in_file(tree, join(place.path, DESCRIPTION), key, describe)
     found = files_below(
-        root,
+        tree,
         key,
         Place(place.path, ""),
         lambda inner: other_record(Place(inner.path, join(place.key, inner.key))),
     )
-    yield from read_sidecars(root, key, place.path).declare(key, found)
+    yield from read_sidecars(tree, key, place.path).declare(key, found)
 
 
 def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], None]) -> Iterator[Problem]:
@@ -174,10 +169,10 @@ def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], Non
 # ---------------------------------------------------------------- without
 
 
-def _undescribed(root: str, record: Callable[[str], SourceRecord]) -> Iterator[Found]:
+def _undescribed(tree: Tree, record: Callable[[str], SourceRecord]) -> Iterator[Found]:
     folders: list[Place] = []
     try:
-        with open_folder(root, "") as top:
+        with tree.folder("") as top:
             for entry in top.entries():
                 place = Place("", "").below(entry)
                 if stat.S_ISDIR(entry.mode):
@@ -194,5 +189,5 @@ def _undescribed(root: str, record: Callable[[str], SourceRecord]) -> Iterator[F
             yield bad_name("", place.path, fault)
             continue
         yield record(place.key)
-        found = files_below(root, place.key, Place(place.path, ""))
-        yield from read_sidecars(root, place.key, place.path).declare(place.key, found)
+        found = files_below(tree, place.key, Place(place.path, ""))
+        yield from read_sidecars(tree, place.key, place.path).declare(place.key, found)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.display import shown
 from pipeline.errors import Rejected
-from pipeline.ingest.sources.opening import open_regular
 from pipeline.model import JsonObject, Outcome, Problem, SourceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.ingest.sources.protocol import Describe
+    from pipeline.ingest.sources.protocol import Describe, Tree
 
 LIMIT = 16 << 20
 """Bytes of one metadata document; more is taken for a mistake."""
@@ -56,11 +55,11 @@ def default_record(default: JsonObject | None, describe: Describe) -> Callable[[
     )
 
 
-def record_in_file(root: str, path: str, key: str, describe: Describe) -> SourceRecord:
+def record_in_file(tree: Tree, path: str, key: str, describe: Describe) -> SourceRecord:
     """The record that the JSON file `path` describes."""
     try:
-        with open_regular(root, path) as file:
-            text = file.read(LIMIT + 1)
+        with tree.open_now(path) as file:
+            text = file.read_at(0, LIMIT + 1)
         return record_from(key, parsed(text), describe)
     except Rejected as error:
         return record_without(key, error.code, error.message, error.remedy)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 from pipeline.display import shown
-from pipeline.ingest.sources.opening import kind_of
 from pipeline.model import Outcome, Problem
 
 if TYPE_CHECKING:
     from pipeline.errors import Rejected
+
+
+def kind_of(mode: int) -> str:
+    """What a person calls something that is neither a file nor a folder."""
+    kinds = {
+        stat.S_IFLNK: "symbolic link",
+        stat.S_IFIFO: "FIFO",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFDIR: "folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "device")
 
 
 def rejected(record: str, path: str, code: str, reason: str, remedy: str = "") -> Problem:

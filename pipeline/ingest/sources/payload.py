@@ -14,7 +14,7 @@ from pipeline.ingest.sources import tagfiles
 from pipeline.ingest.sources.directory import Place, files_below
 from pipeline.ingest.sources.fates import refused, rejected, warned
 from pipeline.ingest.sources.names import escaped
-from pipeline.ingest.sources.opening import FileMissing
+from pipeline.ingest.sources.protocol import FileMissing
 from pipeline.model import Problem, SourceFile
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SCHEMA = """
     CREATE TABLE listed (path BLOB, algorithm TEXT, digest TEXT, PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
-    CREATE TABLE found (path BLOB PRIMARY KEY, key TEXT, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
+    CREATE TABLE found (
+        path BLOB PRIMARY KEY, key TEXT, size INTEGER, mtime_ns INTEGER, stamp TEXT
+    ) WITHOUT ROWID;
     CREATE TABLE fetched (path BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE missing (path BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE folded (name TEXT PRIMARY KEY, path BLOB, count INTEGER) WITHOUT ROWID
@@ -102,12 +104,12 @@ class Payload:
 
     def _load_found(self) -> Iterator[Problem]:
         top = Place(tagfiles.PAYLOAD, "")
-        for file in files_below(str(self.bag.root), self.bag.key, top):
+        for file in files_below(self.bag.tree, self.bag.key, top):
             if isinstance(file, Problem):
                 yield file
                 continue
-            row = (os.fsencode(file.path), file.key, file.size, file.mtime_ns)
-            self.database.execute("INSERT INTO found VALUES (?, ?, ?, ?)", row)
+            row = (os.fsencode(file.path), file.key, file.size, file.mtime_ns, file.stamp)
+            self.database.execute("INSERT INTO found VALUES (?, ?, ?, ?, ?)", row)
 
     # ------------------------------------------------------------ judging
 
@@ -183,8 +185,8 @@ class Payload:
         return sum(_is_system_file(path) for (path,) in self.database.execute("SELECT path FROM missing"))
 
     def _files(self, manifests: int) -> Iterator[SourceFile]:
-        for path, key, size, mtime_ns, digests in self.database.execute(
-            "SELECT found.path, key, size, mtime_ns, group_concat(algorithm || ':' || digest, ' ')"
+        for path, key, size, mtime_ns, stamp, digests in self.database.execute(
+            "SELECT found.path, key, size, mtime_ns, stamp, group_concat(algorithm || ':' || digest, ' ')"
             " FROM found LEFT JOIN listed USING (path) GROUP BY found.path ORDER BY found.path"
         ):
             name = os.fsdecode(path)
@@ -197,7 +199,7 @@ class Payload:
             elif self.bag.declaration.strict and len(declared) < manifests:
                 reason = "not every manifest lists it (section 2.1.3)"
                 problem = rejected(self.bag.key, name, "not-in-every-manifest", reason)
-            yield SourceFile(self.bag.key, name, key, size, mtime_ns, declared, problem)
+            yield SourceFile(self.bag.key, name, key, size, mtime_ns, declared, problem, stamp)
 
 
 def _is_system_file(path: bytes) -> bool:

@@ -1,14 +1,26 @@
-"""What a source of bulk ingest is: something whose survey names records and their files."""
+"""What a source of bulk ingest is: something whose survey names records and their files (`Source`), which lie in a
+tree of files (`Tree`). A kind of source says what the files mean; a kind of tree says where they are and how they are
+read, and any kind of source may lie in any kind of tree that can do what it needs.
+
+Errors of trees are `Rejected`, told apart by `code`: `missing`, `unreadable`, `not-regular`, `changed`; and
+`Unavailable` when the tree itself is away.
+"""
 
 from __future__ import annotations
 
+import io
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from pipeline.errors import Rejected
 from pipeline.model import Description, Problem, SourceFile, SourceRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pipeline.settings import SourceLocation
 
 Found: TypeAlias = SourceRecord | SourceFile | Problem
 """One thing that a survey meets. A `Problem` of its own is about something that is no file to read (a
@@ -37,6 +49,107 @@ Describe: TypeAlias = Callable[[object], tuple[Description | None, Sequence[Fiel
 that is no warning rejects the record."""
 
 
+# ---------------------------------------------------------------- trees
+
+
+class FileMissing(Rejected):
+    """No file lies at the path."""
+
+    code = "missing"
+
+
+class FileUnreadable(Rejected):
+    """Something lies at the path that this process may not read, or that does not give its bytes."""
+
+    code = "unreadable"
+
+
+class NotRegular(Rejected):
+    """A symbolic link, FIFO, socket, device or folder: never followed, never opened."""
+
+    code = "not-regular"
+
+
+class Entry(NamedTuple):
+    """One name in a folder: `segment` is its part of a key; `mode` is as `stat` has it, of a regular file or a folder
+    where the tree knows of nothing else; `stamp` as a `SourceFile` has it."""
+
+    name: str
+    segment: str
+    mode: int
+    size: int
+    mtime_ns: int | None
+    stamp: str
+
+
+class Folder(Protocol):
+    """A folder of a tree."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """In the order of their bytes."""
+
+    def has_document(self, name: str) -> bool:
+        """Whether `name` is here and is not a folder."""
+
+    def folders(self) -> Sequence[str]:
+        """The names of its folders, in any order."""
+
+    def entries(self) -> Iterator[Entry]:
+        """What the names stand for, in their order, symbolic links as themselves; what has vanished is left out."""
+
+
+class SourceReader(io.RawIOBase):
+    """A file of a source, unbuffered, that may be read from any offset (`seek`). `still_same` belongs after the last
+    read; `size` and `stamp` are those that it was opened with; `given` counts the bytes that were read, repeated ones
+    too. Reading raises as trees do."""
+
+    size: int
+    stamp: str
+    given: int
+
+    def read_at(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start` on, fewer only at the end of the file."""
+        self.seek(start)
+        blocks: list[bytes] = []
+        while length and (block := self.read(length)):
+            blocks.append(block)
+            length -= len(block)
+        return b"".join(blocks)
+
+    @abstractmethod
+    def still_same(self) -> None:
+        """Raises `SourceChanged` where the file may be another than the one that was opened."""
+
+
+class Tree(Protocol):
+    """Files below one place, under paths in the tree's own bytes (`SourceFile.path`)."""
+
+    @property
+    def location(self) -> SourceLocation:
+        """How another process opens the same tree."""
+
+    @property
+    def name(self) -> str:
+        """The tree's own name, in Unicode: what a collection is called that is given no name. May be `""`."""
+
+    def folder(self, path: str) -> AbstractContextManager[Folder]:
+        """The folder `path`, `""` being the top."""
+
+    def look(self, path: str) -> Entry:
+        """The regular file `path`, as it is now."""
+
+    def open(self, path: str, size: int, stamp: str) -> SourceReader:
+        """Open for one reading what a survey saw with that size and stamp (`""`: any). Raises `SourceChanged` where it
+        is not that any more."""
+
+    def open_now(self, path: str) -> SourceReader:
+        """Open a file that no survey has seen."""
+
+
+# ---------------------------------------------------------------- sources
+
+
 class Source(Protocol):
     """A place that records come from, opened and found to be of a kind that can be surveyed."""
 
@@ -45,8 +158,8 @@ class Source(Protocol):
         """The name that records' keys are unique in (docs/architecture.md, identity)."""
 
     @property
-    def root(self) -> Path:
-        """The folder that the paths of `SourceFile`s are relative to."""
+    def tree(self) -> Tree:
+        """What the paths of `SourceFile`s are below."""
 
     def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:
         """Everything there is, streaming, in an order that depends only on the source: each

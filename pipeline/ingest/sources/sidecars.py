@@ -6,13 +6,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pipeline.errors import Rejected
 from pipeline.ingest.checksums import checksum_algorithm, parse_checksum_file
 from pipeline.ingest.sources.fates import refused, rejected
 from pipeline.ingest.sources.names import join
-from pipeline.ingest.sources.opening import open_folder, open_regular
 from pipeline.model import Problem, SourceFile
+
+if TYPE_CHECKING:
+    from pipeline.ingest.sources.protocol import Tree
 
 _LIMIT = 256 << 20
 """Bytes of one checksum file; more is taken for a mistake."""
@@ -47,16 +50,16 @@ class Sidecars:
             )
 
 
-def read_sidecars(root: str, record: str, folder: str) -> Sidecars:
-    """The checksum files that lie directly in `folder` (a path below `root`), read whole. One that cannot be read or
+def read_sidecars(tree: Tree, record: str, folder: str) -> Sidecars:
+    """The checksum files that lie directly in `folder` (a path in the tree), read whole. One that cannot be read or
     understood is a problem that holds the record."""
     declared: dict[str, dict[str, str]] = {}
     listed_by: dict[str, str] = {}
     problems: list[Problem] = []
-    for name in _names(root, folder):
+    for name in _names(tree, folder):
         path = join(folder, name)
         try:
-            algorithm, checksums = parse_checksum_file(name, _text(root, path))
+            algorithm, checksums = parse_checksum_file(name, _text(tree, path))
         except Rejected as fault:
             problems.append(refused(record, path, fault))
             continue
@@ -67,16 +70,16 @@ def read_sidecars(root: str, record: str, folder: str) -> Sidecars:
     return Sidecars(declared, listed_by, tuple(problems))
 
 
-def _names(root: str, folder: str) -> list[str]:
+def _names(tree: Tree, folder: str) -> list[str]:
     try:
-        with open_folder(root, folder) as opened:
+        with tree.folder(folder) as opened:
             return [name for name in opened.names if checksum_algorithm(name)]
     except Rejected:  # the survey of the folder's files says so itself
         return []
 
 
-def _text(root: str, path: str) -> bytes:
-    with open_regular(root, path) as reader:
-        if reader.found.st_size > _LIMIT:
+def _text(tree: Tree, path: str) -> bytes:
+    with tree.open_now(path) as reader:
+        if reader.size > _LIMIT:
             raise Rejected(f"{path} is larger than a list of checksums can be")
-        return reader.readall() or b""
+        return reader.read_at(0, reader.size)

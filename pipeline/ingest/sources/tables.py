@@ -18,7 +18,6 @@ from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_from, record_without
 from pipeline.ingest.sources.fates import refused, rejected, renamed
 from pipeline.ingest.sources.names import is_utf8
-from pipeline.ingest.sources.opening import stat_regular
 from pipeline.ingest.sources.rows import Row, RowFault, read_rows, row_from
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
 from pipeline.scratch import scratch_database
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeline.ingest.sources.protocol import Describe, Found
+    from pipeline.ingest.sources.protocol import Describe, Found, Tree
 
 _SCHEMA = """
     CREATE TABLE record (
@@ -47,15 +46,12 @@ _SCHEMA = """
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """`default` describes the records that have no metadata of their own."""
+    """`manifest` lists files of the tree; `default` describes the records that have no metadata of their own."""
 
     manifest: Path
+    tree: Tree
     collection: str
     default: JsonObject | None
-
-    @property
-    def root(self) -> Path:
-        return self.manifest.parent
 
     def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:
         with scratch_database(scratch, _SCHEMA) as database:
@@ -64,7 +60,7 @@ class TableSource:
 
     def _found(self, database: sqlite3.Connection, describe: Describe) -> Iterator[Found]:
         undescribed = default_record(self.default, describe)
-        root, record, last = str(self.root), "", ""
+        record, last = "", ""
         for ordinal, kind, *row in _by_record(database):
             if kind == _RECORD:
                 record, metadata, conflict = row
@@ -79,7 +75,7 @@ class TableSource:
                     continue
                 last = key
                 yield from _file(
-                    root, SourceFile(record, os.fsdecode(path), key, 0, None, json.loads(declared))
+                    self.tree, SourceFile(record, os.fsdecode(path), key, 0, None, json.loads(declared))
                 )
 
 
@@ -172,13 +168,13 @@ def _collision(record: str, place: str, key: str, other: str) -> Problem:
     return rejected(record, key, "key-collision", f"{place}: {key} {reason}", "Leave one of the two rows.")
 
 
-def _file(root: str, file: SourceFile) -> Iterator[SourceFile | Problem]:
+def _file(tree: Tree, file: SourceFile) -> Iterator[SourceFile | Problem]:
     """The listed file as it lies there."""
     try:
-        found = stat_regular(root, file.path)
+        found = tree.look(file.path)
     except Rejected as error:
         yield replace(file, problem=refused(file.record, file.path, error))
         return
     if not is_utf8(file.path):
         yield renamed(file.record, file.path, file.key)
-    yield replace(file, size=found.st_size, mtime_ns=found.st_mtime_ns)
+    yield replace(file, size=found.size, mtime_ns=found.mtime_ns, stamp=found.stamp)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import PartLedger, PlannedFile
 from pipeline.ports import Note, ObjectStore, Scanner
-from pipeline.settings import StoreLocation
+from pipeline.settings import SourceLocation, StoreLocation
 from pipeline.store import layout
 
 RECORD = 2
@@ -30,16 +31,14 @@ class Desk:
     def plan(self, key: str, content: bytes | None, **declared: str) -> PlannedFile:
         """Put a file into the source (none for None) and plan to take it in, as a survey would."""
         path = self.source / key
-        size, mtime_ns = 3, None
+        size, stamp = 3, ""
         if content is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            size, mtime_ns = len(content), path.stat().st_mtime_ns
+            size, stamp = len(content), str(path.stat().st_mtime_ns)
         place = layout.place(layout.staged(RECORD), key)
         named = {name.replace("_", "-"): digest for name, digest in declared.items()}
-        file = PlannedFile(
-            len(self.planned) + 1, 1, RECORD, "harbour", key, key, size, mtime_ns, named, place
-        )
+        file = PlannedFile(len(self.planned) + 1, 1, RECORD, "harbour", key, key, size, stamp, named, place)
         self.planned.append(file)
         return file
 
@@ -48,10 +47,17 @@ class Desk:
     ) -> list[FileReport]:
         """Take in all that is planned; a single file goes on from what its ledger has."""
         files = tuple(self.planned)
-        terms = CustodyTerms("a1", str(self.source), StoreLocation(""), "", "sha256", digests)
+        terms = CustodyTerms("a1", SourceLocation(str(self.source)), StoreLocation(""), "", "sha256", digests)
         resume = self.ledgers.get(files[0].id) if len(files) == 1 else None
         unit = Unit(terms, files, resume, attempt)
-        return take_unit(self.store, scanner or EicarScanner(), unit, self.hear, pause=self.pauses.append)
+        return take_unit(
+            self.store,
+            scanner or EicarScanner(),
+            LocalTree(terms.source),
+            unit,
+            self.hear,
+            pause=self.pauses.append,
+        )
 
     def hear(self, note: Note) -> None:
         """As the flow's writer: an upload takes the place of the one before, with its parts."""
@@ -74,7 +80,7 @@ class Desk:
         """As the survey of a later run would, which finds the file as it is now."""
         found = (self.source / key).stat()
         self.planned = [
-            replace(file, size=found.st_size, mtime_ns=found.st_mtime_ns) if file.key == key else file
+            replace(file, size=found.st_size, stamp=str(found.st_mtime_ns)) if file.key == key else file
             for file in self.planned
         ]
 

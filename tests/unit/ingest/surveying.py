@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.ingest.sources import open_source
+from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import Description, Outcome, Problem, SourceFile, SourceRecord
+from pipeline.settings import SourceLocation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.ingest.sources import Found
+    from pipeline.ingest.sources import Found, Source, Tree
     from pipeline.model import JsonObject
 
 DEFAULT: JsonObject = {"title": "By default"}
@@ -37,7 +39,7 @@ def describe(document: object) -> tuple[Description | None, tuple[Fault, ...]]:
 @dataclass(frozen=True)
 class Survey:
     collection: str
-    root: Path
+    tree: Tree
     found: tuple[Found, ...]
 
     @property
@@ -87,14 +89,23 @@ class Survey:
         )
 
 
+def open_local(source: Path, *, default: JsonObject | None = None, collection: str | None = None) -> Source:
+    """The source at a path of this machine."""
+    return open_source(str(source), local_tree, default_metadata=default, collection=collection)
+
+
+def local_tree(path: str) -> Tree:
+    return LocalTree(SourceLocation(path))
+
+
 def survey(
     source: Path, scratch: Path, *, default: JsonObject | None = None, collection: str | None = None
 ) -> Survey:
     """Open and survey `source`, and check what it yields for the promises that every source makes."""
-    opened = open_source(str(source), default_metadata=default, collection=collection)
+    opened = open_local(source, default=default, collection=collection)
     found = tuple(opened.survey(describe, scratch))
     _check_promises(found)
-    return Survey(opened.collection, opened.root, found)
+    return Survey(opened.collection, opened.tree, found)
 
 
 def _check_promises(found: tuple[Found, ...]) -> None:

@@ -137,7 +137,7 @@ def test_a_link_is_not_followed(desk: Desk) -> None:
     (desk.source / "secret").write_bytes(b"old")
     (desk.source / "a").unlink()
     (desk.source / "a").symlink_to(desk.source / "secret")
-    desk.planned = [replace(file, mtime_ns=None)]
+    desk.planned = [replace(file, stamp="")]
     [report] = desk.take()
     assert (report.outcome.state, only_problem([report]).code) == (FileState.REJECTED, "not-regular")
 
@@ -276,6 +276,6 @@ def test_a_source_that_is_away_stops_the_work(desk: Desk) -> None:
 def test_an_unreadable_file_is_rejected(desk: Desk) -> None:
     """Something lies there that cannot be read as a file; root may read everything else."""
     file = desk.plan("folder/a", b"x")
-    desk.planned = [replace(file, path="folder", size=(desk.source / "folder").stat().st_size, mtime_ns=None)]
+    desk.planned = [replace(file, path="folder", size=(desk.source / "folder").stat().st_size, stamp="")]
     [report] = desk.take()
     assert (report.outcome.state, only_problem([report]).code) == (FileState.REJECTED, "not-regular")

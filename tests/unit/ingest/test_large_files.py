@@ -167,8 +167,9 @@ import json, time
 from pathlib import Path
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import PlannedFile
-from pipeline.settings import StoreLocation
+from pipeline.settings import SourceLocation, StoreLocation
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 
@@ -177,9 +178,10 @@ class Slow(Disk):
         time.sleep(len(block) / {SIZE} * 6)
         super().write(descriptor, block)
 
-terms = CustodyTerms("a1", {str(desk.source)!r}, StoreLocation(""), "", "sha256", ("md5",))
+terms = CustodyTerms("a1", SourceLocation({str(desk.source)!r}), StoreLocation(""), "", "sha256", ("md5",))
 store = LocalStore(Path({str(tmp_path / "store")!r}), Slow(), part_size={PART})
-take_unit(store, EicarScanner(), Unit(terms, ({file!r},)), lambda note: note and print(json.dumps(note), flush=True))
+unit, tree = Unit(terms, ({file!r},)), LocalTree(terms.source)
+take_unit(store, EicarScanner(), tree, unit, lambda note: note and print(json.dumps(note), flush=True))
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None

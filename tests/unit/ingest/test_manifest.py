@@ -21,15 +21,14 @@ from pipeline.ingest.manifest import (
     read_records,
     write_survey,
 )
-from pipeline.ingest.sources import open_source
 from pipeline.model import Description, Outcome, Problem, SourceFile, SourceRecord
-from tests.unit.ingest.surveying import describe, write
+from tests.unit.ingest.surveying import describe, open_local, write
 
 if TYPE_CHECKING:
     from pipeline.ingest.sources import Found
 
 DESCRIBED = Description(metadata={"title": "Régen", "n": [1, None, {"x": "\ud800"}]}, communities=("c",))
-A = SourceFile("r", "p/a", "a", 3, 17, {"md5": "0" * 32})
+A = SourceFile("r", "p/a", "a", 3, 17, {"md5": "0" * 32}, stamp="17")
 B = SourceFile("r", "p/b", "b", 4, None)
 
 
@@ -111,8 +110,8 @@ def test_the_fingerprint_tells_whether_files_changed(tmp_path: Path) -> None:
     changed = [
         replace(A, key="z"),
         replace(A, size=9),
-        replace(A, mtime_ns=18),
-        replace(A, mtime_ns=None),
+        replace(A, stamp="18"),
+        replace(A, stamp=""),
         replace(A, declared={}),
         replace(A, declared={"sha1": "0" * 32}),
     ]
@@ -157,7 +156,7 @@ def test_a_tree_goes_through_the_survey(tmp_path: Path) -> None:
     write(tmp_path / "in/two/record.json", "{}")
     write(tmp_path / "in/two/b", "3")
     write(tmp_path / "in/stray")
-    source = open_source(str(tmp_path / "in"), default_metadata=None, collection=None)
+    source = open_local(tmp_path / "in")
 
     summary = write_survey(source.survey(describe, tmp_path), tmp_path)
 

@@ -3,14 +3,14 @@
 import hashlib
 from pathlib import Path
 
-from pipeline.ingest.sources import open_source
 from pipeline.model import Description, Problem, SourceFile
+from tests.unit.ingest.surveying import open_local
 
 DATA = b"depth,temperature\n1,4.0\n"
 
 
 def _survey(folder: Path) -> list[object]:
-    source = open_source(str(folder), default_metadata=None, collection=None)
+    source = open_local(folder)
     return list(source.survey(lambda _document: (Description({"title": "A"}), ()), folder))
 
 

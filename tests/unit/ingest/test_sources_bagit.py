@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pipeline import metadata
 from pipeline.errors import Misconfigured
-from pipeline.ingest.sources import open_file, open_source, tagfiles
+from pipeline.ingest.sources import tagfiles
 from tests.reference import reference
-from tests.unit.ingest.surveying import DEFAULT, Survey, survey, write
+from tests.unit.ingest.surveying import DEFAULT, Survey, open_local, survey, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def mismatches(seen: Survey) -> list[str]:
     for file in seen.files.values():
         if file.problem:
             continue
-        with open_file(str(seen.root), file.path, file.size, file.mtime_ns) as reader:
+        with seen.tree.open(file.path, file.size, file.stamp) as reader:
             content = reader.read()
         if any(hashlib.new(name, content).hexdigest() != digest for name, digest in file.declared.items()):
             found.append(file.key)
@@ -299,7 +299,7 @@ def test_a_malformed_declaration_is_refused_whole(place: Path, text: str) -> Non
     make_bag(place, {"a": "1"})
     write(place / "bagit.txt", text)
     with pytest.raises(Misconfigured, match=r"bagit\.txt"):
-        open_source(str(place), default_metadata=DEFAULT, collection=None)
+        open_local(place, default=DEFAULT)
 
 
 def test_a_bag_that_lost_its_declaration_is_not_taken_for_a_tree(place: Path, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_bag_that_lost_its_declaration_is_not_taken_for_a_tree(place: Path, tm
     make_bag(place, {"a": "1"})
     (place / "bagit.txt").unlink()
     with pytest.raises(Misconfigured, match="no bag"):
-        open_source(str(place), default_metadata=DEFAULT, collection=None)
+        open_local(place, default=DEFAULT)
     write(place / "record.json", '{"title": "T"}')
     assert (".", "data/a") in survey(place, tmp_path).keys
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Misconfigured
-from pipeline.ingest.sources import open_source
-from tests.unit.ingest.surveying import DEFAULT, describe, survey, write
+from tests.unit.ingest.surveying import DEFAULT, describe, open_local, survey, write
 
 TITLED = json.dumps({"title": "Rain"})
 
@@ -94,7 +93,7 @@ def test_a_tree_without_any_metadata_is_refused_whole(tree: Path) -> None:
     """Neither a `record.json` nor a default: that is a mistake on the command line, not a held record."""
     write(tree / "a/b")
     with pytest.raises(Misconfigured, match=r"holds no record\.json") as refusal:
-        open_source(str(tree), default_metadata=None, collection=None)
+        open_local(tree)
     assert "--metadata" in refusal.value.remedy
 
 
@@ -277,7 +276,7 @@ def test_what_is_no_source_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "fifo.csv")
     with pytest.raises(Misconfigured) as refusal:
-        open_source(str(tmp_path / name), default_metadata=DEFAULT, collection=None)
+        open_local(tmp_path / name, default=DEFAULT)
     assert "manifest" in refusal.value.remedy
 
 
@@ -287,7 +286,7 @@ def test_a_survey_can_be_given_up(tree: Path, tmp_path: Path) -> None:
     for name in "abc":
         write(tree / name)
     before = _open_descriptors()
-    source = open_source(str(tree), default_metadata=None, collection=None)
+    source = open_local(tree)
     found = source.survey(describe, tmp_path)
     next(found)
     next(found)

@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Misconfigured
-from pipeline.ingest.sources import open_source
-from tests.unit.ingest.surveying import DEFAULT, survey, write
+from tests.unit.ingest.surveying import DEFAULT, open_local, survey, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +70,7 @@ def test_a_manifest_names_files_and_their_records(tmp_path: Path, form: str) -> 
 
     seen = surveyed(tmp_path, rows, form, default=DEFAULT)
 
-    assert (seen.collection, seen.root) == ("list", tmp_path)
+    assert (seen.collection, seen.tree.location.url) == ("list", str(tmp_path))
     assert list(seen.records) == ["one", "two"]
     assert seen.title("one") == "Own"
     assert seen.title("two") == "By default"
@@ -266,7 +265,7 @@ def test_a_manifest_that_is_wholly_wrong_is_refused(tmp_path: Path, name: str, c
     """Unreadable, without the column `path`, or without a row: nothing is begun."""
     path = write(tmp_path / name, content)
     with pytest.raises(Misconfigured) as refusal:
-        open_source(str(path), default_metadata=DEFAULT, collection=None)
+        open_local(path, default=DEFAULT)
     assert "column `path`" in refusal.value.remedy
 
 
@@ -274,7 +273,7 @@ def test_a_parquet_file_of_other_things_is_refused(tmp_path: Path) -> None:
     """It can be read, and has no column `path`."""
     pq.write_table(pa.table({"x": [1]}), tmp_path / "list.parquet")
     with pytest.raises(Misconfigured, match="no column `path`"):
-        open_source(str(tmp_path / "list.parquet"), default_metadata=DEFAULT, collection=None)
+        open_local(tmp_path / "list.parquet", default=DEFAULT)
 
 
 def test_nothing_is_left_in_the_scratch_folder(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from pipeline import preservation
 from pipeline.errors import Unavailable
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import FileState, PartLedger, PlannedFile
 from pipeline.services import Services
-from pipeline.settings import StoreLocation
+from pipeline.settings import SourceLocation, StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
@@ -65,7 +66,7 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     for name, body in contents.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(body)
-    terms = CustodyTerms("a1", str(source), StoreLocation(""), "eicar:", "sha256", ("md5",))
+    terms = CustodyTerms("a1", SourceLocation(str(source)), StoreLocation(""), "eicar:", "sha256", ("md5",))
     files = tuple(
         PlannedFile(
             number, 1, 2, "record", name, name, len(body), None, {}, layout.place(layout.staged(2), name)
@@ -73,7 +74,9 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
         for number, (name, body) in enumerate(contents.items())
     )
     with closing(LocalStore(tmp_path / "store", disk)) as store:
-        reports = take_unit(store, EicarScanner(), Unit(terms, files), lambda note: None)
+        reports = take_unit(
+            store, EicarScanner(), LocalTree(terms.source), Unit(terms, files), lambda note: None
+        )
     assert {report.outcome.state for report in reports} == {FileState.IN_CUSTODY}
     staged = tmp_path / "store" / layout.staged(2) / "content"
     for report in reports:

@@ -1,0 +1,1 @@
+"""Trees of files, each where another kind of source lies."""
