@@ -166,7 +166,7 @@ class Archive:
             }
             [deposit_id] = deposits.add(tx, [line])
             found = [
-                FoundFile(deposit_id, key, key, len(one.content), None, one.declared)
+                FoundFile(deposit_id, key, key, len(one.content), None, "", one.declared)
                 for key, one in given.items()
             ]
             deposits.find_files(tx, found, run=accession_id)

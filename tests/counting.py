@@ -1,7 +1,7 @@
 """Counts the bytes that sources hand out, over all processes of a run and however they end, without a hook in the
 product.
 
-In processes with the `environment` of a `Counter`, and in those that come of them, what `SourceReader` hands out is
+In processes with the `environment` of a `Counter`, and in those that come of them, what a `LocalReader` hands out is
 added up in a file of the process's own, mapped into memory: so the figure is there after a `kill -9`.
 """
 
@@ -47,7 +47,7 @@ def _count_in(folder: Path, opening: ModuleType) -> None:
     tally = _Tally(folder)
     # Neither calls the other, and every other way to read goes through one of them.
     for name in ("readinto", "read"):
-        setattr(opening.SourceReader, name, _counted(getattr(opening.SourceReader, name), tally))
+        setattr(opening.LocalReader, name, _counted(getattr(opening.LocalReader, name), tally))
 
 
 def _counted(function: Callable[..., Any], tally: _Tally) -> Callable[..., Any]:

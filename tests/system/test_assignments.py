@@ -89,7 +89,7 @@ def desk(instance: Instance) -> Desk:
         rows.add_accession(tx)
         deposit_id = rows.add_deposit(tx)
         sizes = {"large": LARGE, "a": 1, "b": 2, "c": 3}
-        found = [FoundFile(deposit_id, key, key, size, 5, {}) for key, size in sizes.items()]
+        found = [FoundFile(deposit_id, key, key, size, 5, "5", {}) for key, size in sizes.items()]
         deposits.find_files(tx, found, run="run")
         deposits.count_files(tx, [deposit_id])
     return Desk(services, catalogue)
@@ -129,7 +129,7 @@ def test_a_file_in_parts_goes_out_alone(desk: Desk) -> None:
     deposit_id = next(units.left(desk.services, TERMS)).files[0].deposit_id
     border = {"below": IN_PARTS_FROM - 1, "at": IN_PARTS_FROM}
     with desk.catalogue.write() as tx:
-        found = [FoundFile(deposit_id, key, key, size, 5, {}) for key, size in border.items()]
+        found = [FoundFile(deposit_id, key, key, size, 5, "5", {}) for key, size in border.items()]
         deposits.find_files(tx, found, run="run")
     out = [[file.key for file in unit.files] for unit in units.left(desk.services, TERMS)]
     assert out == [["large"], ["at"], ["a", "b", "c", "below"]]
@@ -260,7 +260,7 @@ def test_a_pack_that_workers_died_of_stays_apart(desk: Desk) -> None:
     _, pack = assignments.hand_out()
     assignments.put_back(pack, WorkersKilled("every worker died"))
     with desk.catalogue.write() as tx:
-        found = [FoundFile(pack.files[0].deposit_id, key, key, 1, 5, {}) for key in ("d", "e")]
+        found = [FoundFile(pack.files[0].deposit_id, key, key, 1, 5, "5", {}) for key in ("d", "e")]
         deposits.find_files(tx, found, run="run")
     again = [[file.key for file in unit.files] for unit in assignments.hand_out()]
     assert again == [["large"], ["d", "e"], ["a"], ["b"], ["c"]]

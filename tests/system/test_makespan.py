@@ -55,7 +55,7 @@ def planned(instance: Instance) -> Assignments:
         rows.add_accession(tx)
         deposit_id = rows.add_deposit(tx)
         found = [
-            FoundFile(deposit_id, f"{at}.dat", f"{at}.dat", size, 5, {}) for at, size in enumerate(SIZES)
+            FoundFile(deposit_id, f"{at}.dat", f"{at}.dat", size, 5, "5", {}) for at, size in enumerate(SIZES)
         ]
         deposits.find_files(tx, found, run="run")
         deposits.count_files(tx, [deposit_id])

@@ -12,9 +12,10 @@ from tests.counting import Counter
 READ = """
 import os, signal, sys, threading
 from pathlib import Path
-from pipeline.ingest.sources.trees.local import open_regular
+from pipeline.ingest.sources.trees.local import LocalTree
+from pipeline.settings import SourceLocation
 def read():
-    with open_regular(sys.argv[1], "file") as reader:
+    with LocalTree(SourceLocation(sys.argv[1])).open_now("file") as reader:
         buffer = bytearray(700)
         while reader.readinto(buffer):
             pass

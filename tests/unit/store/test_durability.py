@@ -69,7 +69,7 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     terms = CustodyTerms("a1", SourceLocation(str(source)), StoreLocation(""), "eicar:", "sha256", ("md5",))
     files = tuple(
         PlannedFile(
-            number, 1, 2, "record", name, name, len(body), None, {}, layout.place(layout.staged(2), name)
+            number, 1, 2, "record", name, name, len(body), "", {}, layout.place(layout.staged(2), name)
         )
         for number, (name, body) in enumerate(contents.items())
     )
