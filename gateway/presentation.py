@@ -284,6 +284,7 @@ _SCANS = {
     ScanStatus.PARTIAL: "Scanned in part",
     ScanStatus.UNSCANNED: "Not scanned",
     ScanStatus.STALE: "Scanned with older signatures",
+    ScanStatus.RELEASED: "A virus alarm was found to be false",
 }
 
 

@@ -69,9 +69,9 @@ def as_of(described: Dissemination, *, today: date) -> Dissemination:
 
 def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
     """Why a file with this verdict is kept back, if it is. Infected files always are; with the gate `serve`
-    all that are not known to be clean (docs/architecture.md)."""
+    all that are not known to be clean, or were released by a person (docs/architecture.md)."""
     if verdict.status is ScanStatus.INFECTED:
         return Withheld.INFECTED
-    if gate == "serve" and verdict.status is not ScanStatus.CLEAN:
+    if gate == "serve" and verdict.status not in (ScanStatus.CLEAN, ScanStatus.RELEASED):
         return Withheld.BEING_SCANNED
     return None

@@ -141,7 +141,9 @@ def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonO
 
 
 def _virus_outcome(entry: FileEntry) -> str:
-    return {"clean": "pass", "infected": "fail", "partial": "warning"}.get(entry.scan.status, "skipped")
+    return {"clean": "pass", "infected": "fail", "partial": "warning", "released": "warning"}.get(
+        entry.scan.status, "skipped"
+    )
 
 
 def _json(document: JsonObject) -> bytes:

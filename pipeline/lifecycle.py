@@ -4,6 +4,9 @@ A **deposit** is a record-to-be: a line of an accession's plan, or a draft from 
 a published version: its files never change, its description may be revised, and it never disappears
 (a withdrawn one leaves a tombstone). What must happen outside after a step is answered as effects,
 which the catalogue writes into the outbox in the same transaction.
+
+A **quarantined file** lies apart until a person decides. A decision is written down before the store is changed and
+again after it, so that one which was cut off in between is known, and can be completed.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from pipeline.errors import Conflict
-from pipeline.model import DepositState, EffectKind, RecordState
+from pipeline.model import DepositState, EffectKind, QuarantineState, RecordState
 
 
 class DepositEvent(StrEnum):
@@ -28,6 +31,13 @@ class RecordEvent(StrEnum):
     REVISE = "revise"
     GAIN_VERSION = "gain a newer version"
     WITHDRAW = "withdraw"
+
+
+class QuarantineEvent(StrEnum):
+    RELEASE = "be released"
+    RETURN = "go back to its record"
+    DESTROY = "be destroyed"
+    DELETE = "be deleted"
 
 
 _D, _E = DepositState, DepositEvent
@@ -61,6 +71,19 @@ _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, t
     (RecordState.PUBLISHED, RecordEvent.WITHDRAW): (RecordState.WITHDRAWN, _ALL),
 }
 
+_Q, _QE = QuarantineState, QuarantineEvent
+
+_QUARANTINE_STEPS: dict[tuple[QuarantineState, QuarantineEvent], QuarantineState] = {
+    (_Q.QUARANTINED, _QE.RELEASE): _Q.RELEASING,
+    (_Q.RELEASING, _QE.RELEASE): _Q.RELEASING,
+    (_Q.RELEASING, _QE.RETURN): _Q.RELEASED,
+    (_Q.QUARANTINED, _QE.DESTROY): _Q.DESTROYING,
+    # Where what it should go back to is no more.
+    (_Q.RELEASING, _QE.DESTROY): _Q.DESTROYING,
+    (_Q.DESTROYING, _QE.DESTROY): _Q.DESTROYING,
+    (_Q.DESTROYING, _QE.DELETE): _Q.DESTROYED,
+}
+
 
 def step_deposit(state: DepositState, event: DepositEvent) -> DepositState:
     """The state after `event`. Raises `Conflict` where the event cannot happen in `state`."""
@@ -76,3 +99,11 @@ def step_record(state: RecordState | None, event: RecordEvent) -> tuple[RecordSt
         return _RECORD_STEPS[state, event]
     except KeyError:
         raise Conflict(f"a record that is {state or 'not there'} cannot {event}") from None
+
+
+def step_quarantine(state: QuarantineState, event: QuarantineEvent) -> QuarantineState:
+    """The state after `event`. Raises `Conflict` where the event cannot happen in `state`."""
+    try:
+        return _QUARANTINE_STEPS[state, event]
+    except KeyError:
+        raise Conflict(f"a file in quarantine that is {state} cannot {event}") from None

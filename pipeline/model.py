@@ -21,13 +21,15 @@ Digests: TypeAlias = Mapping[str, str]
 
 
 class ScanStatus(StrEnum):
-    """What a virus scanner may truthfully say (never `clean` with a byte unscanned)."""
+    """What a virus scanner may truthfully say (never `clean` with a byte unscanned). `released` is a person's word, of
+    bytes that it called infected: the alarm was false."""
 
     CLEAN = "clean"
     INFECTED = "infected"
     PARTIAL = "partial"
     UNSCANNED = "unscanned"
     STALE = "stale"
+    RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,9 @@ class EventType(StrEnum):
     IDENTIFICATION = "format identification"
     FIXITY = "fixity check"
     VIRUS = "virus check"
+    QUARANTINE = "quarantine"
+    UNQUARANTINE = "unquarantine"
+    DELETION = "deletion"
     METADATA = "metadata modification"
     DEACCESSION = "deaccession"
 
@@ -312,6 +317,26 @@ class FileState(StrEnum):
     IN_CUSTODY = "in-custody"
     REJECTED = "rejected"
     QUARANTINED = "quarantined"
+
+
+class QuarantineState(StrEnum):
+    """What became of an infected file that was put apart (see `lifecycle`). What is decided and not done yet is
+    `releasing` or `destroying`."""
+
+    QUARANTINED = "quarantined"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    DESTROYING = "destroying"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided of bytes in custody: who, why and when."""
+
+    by: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,8 +231,8 @@ class _Look:
                 owner = f"record {waiting.record_id}, not published"
                 staged = layout.staged(waiting.record_id)
                 self._expect([key], owner, size=waiting.size, elsewhere=staged)
-            for key, size in references.quarantined(tx):
-                self._expect([key], "quarantine", size=size)
+            for key, size, is_due in references.quarantined(tx):
+                self._expect([key], "quarantine", size=size, is_due=is_due)
 
     def _places(self, held: PublishedBytes) -> tuple[str, str]:
         """Where a published file's bytes are; and, while they may be on their way into an object, that one's root."""

@@ -211,6 +211,19 @@ def retract(
     tx.execute(statement)
 
 
+def soften(tx: Transaction, deposit_id: int, path: str, *, code: str, reason: str, remedy: str) -> None:
+    """What quarantined a deposit's file is a warning by now."""
+    tx.execute(
+        sa.update(problem)
+        .where(
+            problem.c.deposit_id == deposit_id,
+            problem.c.path == path,
+            problem.c.outcome == Outcome.QUARANTINED,
+        )
+        .values(outcome=Outcome.WARNED, code=code, reason=reason, remedy=remedy)
+    )
+
+
 def problems(tx: Transaction, accession_id: str) -> Iterator[Problem]:
     """The accession's report, in the order of the plan; of superseded deposits no more."""
     rows = tx.execute(

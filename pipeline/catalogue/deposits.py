@@ -510,7 +510,8 @@ def differs_from_base(tx: Transaction, one: Deposit) -> bool:
 
 
 def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: bool) -> list[Deposit]:
-    """Sealed deposits by id; with `must_be_clean` only those without a file that no scanner called clean."""
+    """Sealed deposits by id; with `must_be_clean` only those without a file that no scanner called clean, nor a person
+    released."""
     statement = sa.select(deposit).where(
         deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
     )
@@ -518,7 +519,9 @@ def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: boo
         unclean = sa.exists().where(
             deposit_file.c.deposit_id == deposit.c.id,
             deposit_file.c.state == FileState.IN_CUSTODY,
-            sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "") != ScanStatus.CLEAN,
+            sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "").not_in(
+                [ScanStatus.CLEAN, ScanStatus.RELEASED]
+            ),
         )
         statement = statement.where(~unclean)
     return _select(tx, statement.order_by(deposit.c.id).limit(limit))

@@ -245,19 +245,20 @@ def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: i
 def events(tx: Transaction, record_id: int) -> list[Event]:
     """The record's PREMIS events in the order of their time."""
     rows = tx.execute(sa.select(event).where(event.c.record_id == record_id).order_by(event.c.at, event.c.id))
-    return [
-        Event(
-            id=row.id,
-            type=EventType(row.type),
-            at=row.at,
-            agent=row.agent,
-            outcome=row.outcome,
-            record_id=row.record_id,
-            objects=tuple(row.objects),
-            detail=row.detail,
-        )
-        for row in rows
-    ]
+    return [_event(row) for row in rows]
+
+
+def events_of_accession(tx: Transaction, accession_id: str, *, limit: int) -> list[Event]:
+    """PREMIS events of an accession that are not the making of a record, in the order of their time: what was put into
+    quarantine, and what became of it."""
+    makings = (EventType.INGESTION, EventType.METADATA)
+    rows = tx.execute(
+        sa.select(event)
+        .where(event.c.accession_id == accession_id, event.c.type.not_in(makings))
+        .order_by(event.c.at, event.c.id)
+        .limit(limit)
+    )
+    return [_event(row) for row in rows]
 
 
 # ---------------------------------------------------------------- writing
@@ -570,6 +571,19 @@ def _record(row: sa.Row[Any]) -> Record:
             removed_at=codec.time_from_json(tombstone["removed_at"]),
         ),
         missing_files=tuple(row.missing_files),
+    )
+
+
+def _event(row: sa.Row[Any]) -> Event:
+    return Event(
+        id=row.id,
+        type=EventType(row.type),
+        at=row.at,
+        agent=row.agent,
+        outcome=row.outcome,
+        record_id=row.record_id,
+        objects=tuple(row.objects),
+        detail=row.detail,
     )
 
 

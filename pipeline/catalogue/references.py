@@ -23,7 +23,7 @@ from pipeline.catalogue.tables import (
     record_file,
     upload,
 )
-from pipeline.model import DepositState, EffectKind, FileState
+from pipeline.model import DepositState, EffectKind, FileState, QuarantineState
 from pipeline.store import layout
 
 _PAGE = 2000
@@ -125,9 +125,13 @@ def deserted(tx: Transaction, chosen: Collection[str]) -> set[str]:
     return given_up - under_way - published
 
 
-def quarantined(tx: Transaction) -> Iterator[tuple[str, int]]:
-    """(key, size) of infected files that were put apart."""
-    return ((key, size) for key, size in _stream(tx, sa.select(quarantine.c.key, quarantine.c.size)))
+def quarantined(tx: Transaction) -> Iterator[tuple[str, int, bool]]:
+    """(key, size, whether it must be there) of infected files that were put apart: one that is on its way back, or
+    being destroyed, may be gone."""
+    is_due = quarantine.c.state == QuarantineState.QUARANTINED
+    has_bytes = quarantine.c.state.not_in([QuarantineState.RELEASED, QuarantineState.DESTROYED])
+    statement = sa.select(quarantine.c.key, quarantine.c.size, is_due).where(has_bytes)
+    return ((key, size, bool(due)) for key, size, due in _stream(tx, statement))
 
 
 def unfinished_accessions(tx: Transaction) -> list[str]:

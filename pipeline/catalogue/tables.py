@@ -7,7 +7,15 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from pipeline.model import AccessionState, DepositAction, DepositState, EffectKind, FileState, RecordState
+from pipeline.model import (
+    AccessionState,
+    DepositAction,
+    DepositState,
+    EffectKind,
+    FileState,
+    QuarantineState,
+    RecordState,
+)
 
 metadata = sa.MetaData(
     naming_convention={
@@ -287,21 +295,42 @@ upload_part = sa.Table(
     sa.CheckConstraint("number >= 1 AND size > 0", name="counts_from_one"),
 )
 
-# Infected files that were put apart: what is known of them stays when their deposit goes on without them.
+# Infected files that were put apart: what is known of them stays when their deposit goes on without them, and when
+# their bytes are gone.
 quarantine = sa.Table(
     "quarantine",
     metadata,
     sa.Column("id", BigId, primary_key=True),
     sa.Column("accession_id", sa.ForeignKey("accession.id"), nullable=False, index=True),
     sa.Column("deposit_id", sa.BigInteger, nullable=False),
+    # The planned file that it is, for as long as there is one.
+    sa.Column("file_id", sa.BigInteger, nullable=False),
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("path", sa.LargeBinary, nullable=False),
-    # Where the bytes lie in the store.
+    # Where the bytes lie in the store, or lay.
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("signature", sa.Text, nullable=False),
     sa.Column("digests", sa.JSON, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("at", Utc, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    # Who decided what becomes of it, why and when.
+    sa.Column("decided_by", sa.Text, nullable=False, default=""),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("decided_at", Utc),
+    # A file that is put apart once more takes the place of the one before.
+    sa.Index(
+        "uq_quarantine_key",
+        "key",
+        unique=True,
+        sqlite_where=sa.text("state NOT IN ('released', 'destroyed')"),
+        postgresql_where=sa.text("state NOT IN ('released', 'destroyed')"),
+    ),
+    _one_of("state", QuarantineState),
+    sa.CheckConstraint(
+        "state = 'quarantined' OR (decided_by != '' AND reason != '' AND decided_at IS NOT NULL)",
+        name="decision_has_reason",
+    ),
 )
 
 problem = sa.Table(
@@ -343,7 +372,7 @@ event = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("record_id", sa.BigInteger, index=True),
-    sa.Column("accession_id", sa.Text),
+    sa.Column("accession_id", sa.Text, index=True),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("at", Utc, nullable=False),
     sa.Column("agent", sa.Text, nullable=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -101,6 +102,23 @@ def show_problems(problems: list[JsonObject], total: int, *, limit: int, more: s
             err.print(f"    [dim]→ {_escaped(one['remedy'])}[/]", soft_wrap=True)
     if total > limit:
         err.print(f"… and {total - limit:,} more; {more}")
+
+
+def operator() -> str:
+    """Who gives the command, by the name of the account that it runs as."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return f"uid {os.getuid()}"
+
+
+def require_reason(text: str) -> str:
+    """Raises `Misconfigured` for a reason without a word."""
+    if not text.strip():
+        raise Misconfigured(
+            "--reason says nothing", field="--reason", remedy="say why, for whoever asks years later"
+        )
+    return text.strip()
 
 
 def is_interactive() -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
-from pipeline.cli import accounts, check, indexing, ingest, inspect, serve, upkeep
+from pipeline.cli import accounts, check, indexing, ingest, inspect, quarantine, serve, upkeep
 from pipeline.cli.console import Exit, fail, fail_unexpected
 from pipeline.errors import HeadraceError
 
@@ -47,6 +47,7 @@ for command in (
     inspect.status,
     inspect.search,
     indexing.index,
+    quarantine.quarantine,
     check.check,
     upkeep.sweep,
     accounts.token,

@@ -199,7 +199,7 @@ class _Ingest:
 
     def _take_in(self, run: Run, planned: Plan, accession_id: str, location: SourceLocation) -> None:
         self.progress.begin(planned.files_to_ingest, planned.bytes_to_ingest)
-        terms = units.terms(self.services, accession_id, location)
+        terms = self.patience.insist(partial(units.terms, self.services, accession_id, location))
         assignments = Assignments(self.services, run, terms, self.patience)
         is_done = not planned.files_to_ingest
         while not is_done:

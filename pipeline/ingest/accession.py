@@ -9,6 +9,7 @@ found anew. The flow calls them in this order; `retry` and `cancel` come from th
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.ledger import Noted
 from pipeline.catalogue.quarantine import QuarantinedFile
+from pipeline.display import shown
 from pipeline.errors import Conflict, HeadraceError, Interrupted, Misconfigured, Unavailable
 from pipeline.ingest.absence import no_files
 from pipeline.ingest.custody import FileReport, Unit
@@ -28,6 +30,8 @@ from pipeline.model import (
     AccessionState,
     DepositAction,
     DepositState,
+    Event,
+    EventType,
     FileOutcome,
     FileState,
     JsonObject,
@@ -103,9 +107,9 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
         settled = deposits.settle_files(tx, [one.outcome for one in reports], taken_at=now)
-        quarantine.add(
-            tx, _quarantined(unit, [one.outcome for one in reports if one.outcome.id in settled], now)
-        )
+        apart = _quarantined(unit, [one.outcome for one in reports if one.outcome.id in settled], now)
+        quarantine.add(tx, apart)
+        records.add_events(tx, [_put_apart(services, one) for one in apart], accession_id=accession_id)
         accessions.report(
             tx,
             accession_id,
@@ -144,6 +148,7 @@ def _quarantined(unit: Unit, outcomes: Sequence[FileOutcome], now: datetime) -> 
         QuarantinedFile(
             accession_id=unit.terms.accession_id,
             deposit_id=file_of[one.id].deposit_id,
+            file_id=one.id,
             record=file_of[one.id].record,
             path=file_of[one.id].path,
             key=layout.quarantined(unit.terms.accession_id, one.id),
@@ -155,6 +160,18 @@ def _quarantined(unit: Unit, outcomes: Sequence[FileOutcome], now: datetime) -> 
         for one in outcomes
         if one.state is FileState.QUARANTINED
     ]
+
+
+def _put_apart(services: Services, one: QuarantinedFile) -> Event:
+    return Event(
+        id=f"urn:uuid:{uuid.uuid4()}",
+        type=EventType.QUARANTINE,
+        at=one.at,
+        agent="headrace",
+        outcome="success",
+        objects=(f"{services.root_digest}:{one.digests[services.root_digest]}",),
+        detail={"record": one.record, "path": shown(one.path), "signature": one.signature},
+    )
 
 
 def lease(tx: Transaction, services: Services, run: Run, accession_id: str) -> None:

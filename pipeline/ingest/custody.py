@@ -61,7 +61,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 @dataclass(frozen=True, slots=True)
 class CustodyTerms:
-    """How files are taken in: the same for all units of an accession. Holds no secret."""
+    """How files are taken in: the same for all units of an accession. Holds no secret. `released` are digests by the
+    root's algorithm and signatures: of those bytes a person said that this alarm is false."""
 
     accession_id: str
     source: SourceLocation
@@ -69,6 +70,7 @@ class CustodyTerms:
     scanner: str
     root_digest: str
     digests: tuple[str, ...]
+    released: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,18 +396,21 @@ class _Taking:
 
     def report(self, taken: Taken, found: Identification) -> FileReport:
         """What became of the file that was `taken`."""
-        file = self.file
+        file, terms, verdict = self.file, self._desk.terms, taken.verdict
+        digest = taken.digests[terms.root_digest]
+        if verdict.status is ScanStatus.INFECTED and (digest, verdict.signature) in terms.released:
+            verdict = replace(verdict, status=ScanStatus.RELEASED)
         outcome = FileOutcome(
             id=file.id,
             state=FileState.IN_CUSTODY,
             content=layout.content_path(file.key),
-            root_digest=taken.digests[self._desk.terms.root_digest],
+            root_digest=digest,
             digests=taken.digests,
             identification=codec.identification_to_json(found),
-            scan=codec.verdict_to_json(taken.verdict),
+            scan=codec.verdict_to_json(verdict),
         )
-        if taken.verdict.status is ScanStatus.INFECTED:
-            return self._quarantined(outcome, taken.verdict.signature)
+        if verdict.status is ScanStatus.INFECTED:
+            return self._quarantined(outcome, verdict.signature)
         return FileReport(outcome, self._warning, self._bytes_read)
 
     def _quarantined(self, outcome: FileOutcome, signature: str) -> FileReport:
@@ -418,7 +423,8 @@ class _Taking:
             Outcome.QUARANTINED,
             "infected",
             f"infected: the scanner found {signature}",
-            remedy="Take the file out of the source, or have it cleaned; then ingest again.",
+            remedy="Take the file out of the source, or have it cleaned; then ingest again. "
+            "Is the alarm false? `headrace quarantine list`",
         )
         return FileReport(
             replace(outcome, state=FileState.QUARANTINED, content=""), problem, self._bytes_read

@@ -42,6 +42,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         listed = list(islice(accessions.problems(tx, accession_id), LISTED))
         counts = accessions.problem_counts(tx, accession_id)
         effects = outbox.waiting(tx, accession_id)
+        events = records.events_of_accession(tx, accession_id, limit=LISTED)
     return {
         "accession": accession.id,
         "collection": accession.collection,
@@ -62,6 +63,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         "files": files,
         "bytes": size,
         "bytes_read": bytes_read,
+        "events": [codec.event_to_json(one) for one in events],
         "flow_run": accession.flow_run,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import islice
 
-from pipeline.catalogue import deposits
+from pipeline.catalogue import deposits, quarantine
 from pipeline.errors import OutOfSpace
 from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import AT_ONCE, Patience
@@ -25,6 +25,8 @@ _LEAST_FREE = 2_000_000_000
 def terms(services: Services, accession_id: str, source: SourceLocation) -> CustodyTerms:
     """How the accession's files are taken in."""
     settings = services.settings
+    with services.catalogue.read() as tx:
+        released = quarantine.released(tx)
     return CustodyTerms(
         accession_id=accession_id,
         source=source,
@@ -32,6 +34,11 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
         scanner=settings.scanner,
         root_digest=services.root_digest,
         digests=settings.digests,
+        released=frozenset(
+            (digests[services.root_digest], signature)
+            for digests, signature in released
+            if services.root_digest in digests
+        ),
     )
 
 

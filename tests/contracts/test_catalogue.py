@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -23,14 +24,15 @@ from pipeline.catalogue import (
     accounts,
     communities,
     identifiers,
+    quarantine,
     records,
     tables,
 )
 from pipeline.catalogue.accessions import Stage
-from pipeline.catalogue.engine import open_catalogue
+from pipeline.catalogue.engine import alembic_config, open_catalogue
 from pipeline.catalogue.records import WantedDoi
 from pipeline.errors import Conflict, Misconfigured, Missing, Unavailable
-from pipeline.model import AccessionState, Outcome, Problem
+from pipeline.model import AccessionState, Outcome, Problem, QuarantineState
 from tests.contracts import rows
 
 NOW = rows.NOW
@@ -83,6 +85,39 @@ def test_the_migrations_make_every_check_of_the_code(catalogue: Catalogue) -> No
         for name, table in tables.metadata.tables.items():
             wanted = {one.name for one in table.constraints if isinstance(one, sa.CheckConstraint)}
             assert {one["name"] for one in inspected.get_check_constraints(name)} == wanted, name
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_files_put_apart_by_an_older_version_are_known(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """By the number of the planned file in their key; one that was put apart twice in the same place is one."""
+    is_file = kind == "sqlite"
+    url = f"sqlite:///{tmp_path}/old" if is_file else request.getfixturevalue("postgres_database")
+    engine = sa.create_engine(url)
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO accession (id, collection, source, state, started, options, flow_run, reason, unchanged,"
+            " bytes_read) VALUES ('a1', 'tides', 'x', 'completed', '2026-03-09', '{}', '', '', 0, 0)"
+        )
+        for number, file in enumerate((7, 7, 8), 1):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO quarantine (id, accession_id, deposit_id, record, path, key, signature, digests,"
+                    " size, at) VALUES (:id, 'a1', 1, 'r', :path, :key, 'worm', '{}', 5, '2026-03-09')"
+                ),
+                {"id": number, "path": b"r/f", "key": f"quarantine/a1/{file}"},
+            )
+    engine.dispose()
+    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
+        found = list(quarantine.listed(tx, everything=False))
+    assert [(one.id, one.file_id, one.state, one.decision) for one in found] == [
+        (2, 7, QuarantineState.QUARANTINED, None),
+        (3, 8, QuarantineState.QUARANTINED, None),
+    ]
 
 
 OPEN_AND_USE = """

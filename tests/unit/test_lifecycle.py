@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Conflict
-from pipeline.lifecycle import DepositEvent, RecordEvent, step_deposit, step_record
-from pipeline.model import DepositState, EffectKind, RecordState
+from pipeline.lifecycle import (
+    DepositEvent,
+    QuarantineEvent,
+    RecordEvent,
+    step_deposit,
+    step_quarantine,
+    step_record,
+)
+from pipeline.model import DepositState, EffectKind, QuarantineState, RecordState
 
 FINAL = {
     DepositState.PUBLISHED,
@@ -125,3 +132,22 @@ def test_nothing_happens_to_a_withdrawn_record(event: RecordEvent) -> None:
     with pytest.raises(Conflict):
         step_record(RecordState.WITHDRAWN, event)
     assert step_record(RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION) == (RecordState.WITHDRAWN, ())
+
+
+@given(st.lists(st.sampled_from(QuarantineEvent), max_size=20))
+def test_no_file_leaves_quarantine_before_that_was_decided(events: list[QuarantineEvent]) -> None:
+    """Each decision is written down before it is carried out, and what was carried out is final: what was released is
+    never destroyed, nor the other way round."""
+    states = [QuarantineState.QUARANTINED]
+    for event in events:
+        try:
+            states.append(step_quarantine(states[-1], event))
+        except Conflict:
+            continue
+    decided = {
+        QuarantineState.RELEASED: QuarantineState.RELEASING,
+        QuarantineState.DESTROYED: QuarantineState.DESTROYING,
+    }
+    for before, after in pairwise(states):
+        assert before not in decided
+        assert decided.get(after, before) is before
