@@ -383,7 +383,8 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of a planned file: `content` is its path in the deposit's staged content folder."""
+    """What became of a planned file: `content` is its path in the deposit's staged content folder. `resumed`: its
+    digests were gone on with from a saved state, no one process read all of its bytes."""
 
     id: int
     state: FileState
@@ -392,6 +393,7 @@ class FileOutcome:
     digests: Digests | None = None
     identification: JsonObject | None = None
     scan: JsonObject | None = None
+    resumed: bool = False
 
 
 # ---------------------------------------------------------------- effects

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.catalogue import Transaction, accessions, communities, deposits, outbox, records
+from pipeline.catalogue import Transaction, accessions, communities, deposits, fixity, outbox, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.records import WantedDoi
@@ -212,6 +212,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
         ],
     )
     records.adopt_files(tx, [one.id for one in fresh])
+    fixity.begin(tx, [one.id for one in fresh])
     records.measure(tx, [one.record_id for one in fresh])
 
 

@@ -24,6 +24,11 @@ def read_file(
     raise Missing(f"the store has no bytes of {key} of record {record_id}")
 
 
+def place(services: Services, holding: Holding) -> str:
+    """The key in the store where the bytes should be."""
+    return next(_places(services, holding))
+
+
 def _places(services: Services, holding: Holding) -> Iterator[str]:
     """Where the bytes may be. Preserving moves them ahead of what the catalogue knows, through these places and in
     this order, so that whoever looks into one after the other finds them."""

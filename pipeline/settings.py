@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
@@ -113,6 +114,14 @@ class Settings(BaseSettings):
         ge=0,
         description="age in days of leftovers, referred to by nothing, that `headrace sweep` takes away",
     )
+
+    audit_share: Fraction = Field(
+        Fraction(1, 90), gt=0, le=1, description="share of all bytes that audits read a day; 1: no bound"
+    )
+    audit_after_days: int = Field(
+        30, ge=0, description="days since its last check after which `headrace audit` reads a file again"
+    )
+    audit_bytes: int = Field(0, ge=0, description="bytes that one audit reads at most; 0: no bound")
 
     @field_validator("digests", mode="before")
     @classmethod

@@ -373,6 +373,7 @@ def settle_files(
                 "identification": one.identification,
                 "scan": one.scan,
                 "taken_at": taken_at,
+                "resumed": one.resumed,
             }
             for one in due
         ],

@@ -184,6 +184,23 @@ record_file = sa.Table(
     sa.CheckConstraint("size >= 0", name="size_not_negative"),
 )
 
+# One row for all that are kept once: of the file that brought the bytes, so the record is their holder.
+fixity = sa.Table(
+    "fixity",
+    metadata,
+    sa.Column("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    # When the bytes were last found right by one reading of all of them, that into custody included.
+    sa.Column("sound_at", Utc, nullable=False),
+    # Since when they are not.
+    sa.Column("failed_at", Utc),
+    sa.ForeignKeyConstraint(
+        ["record_id", "key"], ["record_file.record_id", "record_file.key"], ondelete="CASCADE"
+    ),
+    sa.Index("ix_fixity_sound_at", "sound_at", "record_id", "key"),
+)
+
 deposit = sa.Table(
     "deposit",
     metadata,
@@ -251,6 +268,8 @@ deposit_file = sa.Table(
     sa.Column("identification", sa.JSON),
     sa.Column("scan", sa.JSON),
     sa.Column("taken_at", Utc),
+    # Whether its digests were gone on with from a saved state.
+    sa.Column("resumed", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.UniqueConstraint("deposit_id", "key"),
     sa.Index("ix_deposit_file_deposit_id_state", "deposit_id", "state"),
     _one_of("state", FileState),

@@ -134,6 +134,10 @@ class RunPage:
         while not told.wait(_POLL) and not should_stop() and time.monotonic() < deadline:
             pass
 
+    def show(self, action: Callable[[], object]) -> None:
+        """Have artifacts made when Prefect answers."""
+        self._have_done(action)
+
     def report(self, document: JsonObject, base_url: str) -> None:
         """Show what the run did, when Prefect answers."""
         self._have_done(partial(_report, document, base_url))

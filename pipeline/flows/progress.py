@@ -1,4 +1,4 @@
-"""How far an ingest has come, in numbers that a person understands."""
+"""How far a run has come, in numbers that a person understands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Progress:
     """Files and bytes of the plan, and what is done of them; `under_way` are bytes of files that are not whole yet but
-    durable."""
+    durable; `fault` is said of those `rejected`."""
 
     files_total: int = 0
     bytes_total: int = 0
@@ -17,6 +17,7 @@ class Progress:
     bytes: int = 0
     under_way: int = 0
     rejected: int = 0
+    fault: str = "rejected"
     started: float = field(default_factory=time.monotonic)
 
     def begin(self, files: int, size: int) -> None:
@@ -58,7 +59,7 @@ class Progress:
         eta = "" if left is None else f" · {human_time(left)} left"
         return (
             f"{self.files:,} of {self.files_total:,} files · {human_size(self.done)} of"
-            f" {human_size(self.bytes_total)} · {human_size(self.rate())}/s{eta} · {self.rejected:,} rejected"
+            f" {human_size(self.bytes_total)} · {human_size(self.rate())}/s{eta} · {self.rejected:,} {self.fault}"
         )
 
 

@@ -221,6 +221,7 @@ class _Taking:
         self._ledger = ledger
         self._warning: Problem | None = None
         self._bytes_read = 0
+        self._is_resumed = False
 
     def take(self) -> FileReport | _Held:
         """The bytes into the store; the report of a file that is rejected. Raises what stops the work."""
@@ -268,6 +269,7 @@ class _Taking:
         upload = self._begin(ledger)
         if ledger is not None and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):
             ledger = None
+        self._is_resumed = upload.offset > 0
         checkpoints = self._checkpoints(upload, ledger, source)
         try:
             taken = self._feed(reader, upload, checkpoints, hashes)
@@ -408,6 +410,7 @@ class _Taking:
             digests=taken.digests,
             identification=codec.identification_to_json(found),
             scan=codec.verdict_to_json(verdict),
+            resumed=self._is_resumed,
         )
         if verdict.status is ScanStatus.INFECTED:
             return self._quarantined(outcome, verdict.signature)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposits, records, tables
+from pipeline.catalogue import Transaction, accessions, deposits, fixity, records, tables
 from pipeline.catalogue.deposits import Deposit, FoundFile
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
@@ -133,6 +133,7 @@ def publish(tx: Transaction, deposit_ids: Sequence[int], *, version: int = 1) ->
             records.add_concepts(tx, [Concept(one.concept_id, "tides", one.key)], now=NOW)
         add_record(tx, one.record_id, concept_id=one.concept_id, version=version)
         records.adopt_files(tx, [id_])
+        fixity.begin(tx, [id_])
         records.measure(tx, [one.record_id])
         deposits.move(tx, [one], DepositEvent.SEAL)
         deposits.move(tx, [deposit_of(tx, id_)], DepositEvent.PUBLISH)

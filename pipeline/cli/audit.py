@@ -1,0 +1,100 @@
+"""`headrace audit`."""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from pipeline.cli.console import Exit, out, print_json, say, table
+from pipeline.cli.running import running
+from pipeline.model import JsonObject
+from pipeline.settings import load_settings
+
+_SHOWN = 50
+
+
+class _Share(click.ParamType[str]):
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            share = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            share = Fraction(0)
+        if not 0 < share <= 1:
+            self.fail(f"{value} is no share: give one as 1/90 or 0.1, or 1 for all", param, ctx)
+        return str(share)
+
+
+@click.command()
+@click.option(
+    "--share", type=_Share(), help="Of all bytes, how many a day at most; default HEADRACE_AUDIT_SHARE."
+)
+@click.option(
+    "--bytes",
+    "max_bytes",
+    type=click.IntRange(min=0),
+    help="How many bytes now at most; default HEADRACE_AUDIT_BYTES.",
+)
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(min=0),
+    metavar="DAYS",
+    help="Days since a file's last check; default HEADRACE_AUDIT_AFTER_DAYS.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def audit(share: str | None, max_bytes: int | None, days: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """Read files in custody again and compare their digests with what is recorded.
+
+    What was not checked for longest comes first; before it, what was wrong the last time, and large files whose intake
+    was cut off. A file is called wrong when two looks, some time apart, found it so; one that cannot be read is put
+    off. Stopped, it goes on where it was. Exit code 3 when any file is known to be wrong, 4 when some could not be
+    read.
+
+    \b
+    Examples:
+      headrace audit                              as the settings say; daily, all is read in 90 days
+      headrace audit --share 1 --older-than 0     everything, now
+      headrace audit --bytes 500000000000         half a terabyte at most
+    """
+    settings = load_settings()
+    with running(settings, _flow, share=share or "", older_than_days=days, max_bytes=max_bytes) as ended:
+        document = ended.document(so_far=(lambda: {"state": "stopped"}) if as_json else None)
+        if as_json:
+            print_json(document)
+        else:
+            _show(document)
+        if document["failing"]:
+            sys.exit(Exit.PROBLEMS)
+        sys.exit(Exit.STOPPED if document["put_off_total"] else Exit.DONE)
+
+
+def _flow() -> Any:
+    from pipeline.flows.audit import fixity_audit
+
+    return fixity_audit
+
+
+def _show(document: JsonObject) -> None:
+    if document["differences"]:
+        rows = table("record", "file", "what", "to do")
+        for one in document["differences"][:_SHOWN]:
+            rows.add_row(str(one["record"]), *(escape(one[name]) for name in ("path", "reason", "remedy")))
+        out.print(rows)
+    for one in document["put_off"][:_SHOWN]:
+        say(f"[yellow]put off[/] {escape(one['path'])} of record {one['record']}: {escape(one['reason'])}")
+    more = "; the rest when the day's share allows" if document["used_up"] else ""
+    say(f"{document['files']:,} of {document['due_files']:,} files that were due were read{more}")
+    kept = document["holdings"]
+    if document["failing"]:
+        say(f"[bold red]{document['failing']:,} files are not what they were[/]")
+    elif kept["oldest_check"]:
+        say(
+            f"[green]no file is known to be wrong:[/] {kept['files']:,} were found right since {kept['oldest_check']}"
+        )
+    say(f"  the run: {document['ui']}")

@@ -1,0 +1,56 @@
+"""Use case: reading files in custody again, several at once, for whoever asks for their bytes.
+
+In threads of the process that asks, not on workers: what is asked is bounded by a day's share, and a petabyte in ninety
+days is 130 MB a second, which a few threads digest. So there is no protocol to keep, and no lease.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from pipeline.errors import Interrupted, Unavailable
+
+F = TypeVar("F")
+R = TypeVar("R")
+
+_AT_ONCE = 4
+_POLL = 0.5  # seconds between two checkpoints
+
+
+def reread(
+    files: Iterator[F],
+    look: Callable[[F, Callable[[], None]], R],
+    *,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Generator[tuple[F, R | Unavailable], None, None]:
+    """What `look(file, go_on)` answers of each file, as it comes, or why the file cannot be read now. `look` runs in
+    threads and is to call `go_on` at every block. `files` is drawn from as looks end; `checkpoint` is called several
+    times a second in the caller's thread. What it raises ends all looks, as does closing the generator."""
+    is_over = threading.Event()
+
+    def go_on() -> None:
+        if is_over.is_set():
+            raise Interrupted("the reading was given up")
+
+    under_way: dict[Future[R], F] = {}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reread") as pool:
+        try:
+            while True:
+                while len(under_way) < _AT_ONCE and (chosen := next(files, None)) is not None:
+                    under_way[pool.submit(look, chosen, go_on)] = chosen
+                if not under_way:
+                    return
+                done, _ = wait(under_way, timeout=_POLL, return_when=FIRST_COMPLETED)
+                checkpoint()
+                for one in done:
+                    answer: R | Unavailable
+                    try:
+                        answer = one.result()
+                    except Unavailable as away:
+                        answer = away
+                    yield under_way.pop(one), answer
+        finally:
+            is_over.set()
