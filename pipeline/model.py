@@ -251,7 +251,8 @@ class AccessionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accession:
-    """One transfer of a collection into custody."""
+    """One transfer of a collection into custody. `plan` is the id of the plan that it applies, `""` where it was
+    surveyed for itself."""
 
     id: str
     collection: str
@@ -261,6 +262,7 @@ class Accession:
     options: JsonObject = field(default_factory=dict)
     flow_run: str = ""
     reason: str = ""
+    plan: str = ""
 
 
 class DepositAction(StrEnum):

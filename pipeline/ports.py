@@ -93,6 +93,10 @@ class ObjectStore(Protocol):
     def end_upload(self, upload: OpenUpload) -> None:
         """Abort an upload of whichever process; idempotent."""
 
+    def requests(self, size: int) -> int:
+        """How many requests it takes to write an object of that size, where somebody may charge for them; else 0.
+        Raises `Rejected` for a size that no object may have."""
+
     def settle(self, keys: Sequence[str]) -> None:
         """Make the *names* of committed objects durable (on disk: fsync of their folders). An object
         counts as in custody only after this returned."""

@@ -67,6 +67,7 @@ class FaultProxy:
         self._kinds = sorted(kinds)
         self._waiting = self._random.sample(self._kinds, len(self._kinds))
         self._injected: list[Injected] = []
+        self.requests = 0
         self._lock = threading.Lock()
 
     @property
@@ -82,6 +83,7 @@ class FaultProxy:
         """What shall befall the next request. Kinds come as from a pack of cards, and one that did not truly happen
         (an answer without a body cannot be cut short) goes back below the others."""
         with self._lock:
+            self.requests += 1
             if self._random.random() >= self._rate:
                 return None
             meetable = [kind for kind in self._kinds if _can_meet(method, kind)]

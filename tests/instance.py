@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from pipeline import dispatch, publication, retrieval, wiring, worker
 from pipeline.catalogue import records, tables
 from pipeline.feeds.harvest_source import CatalogueSource
 from pipeline.feeds.oaipmh import HarvestItem
-from pipeline.ingest import accession, plan, report, survey, units
+from pipeline.ingest import accession, assessment, plan, planfile, report, survey, units
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import Unit
-from pipeline.ingest.plan import Plan
+from pipeline.ingest.decisions import Plan
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import JsonObject, Problem, Record
 from pipeline.ports import SearchRequest
@@ -97,6 +98,24 @@ class Attempt:
         return report.of_run(self.instance.services, self.plan, self.surveyed.folder, {})
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A plan in the file `path`, what planning counted, and what `headrace plan --json` says."""
+
+    path: Path
+    plan: Plan
+    document: JsonObject
+
+    def rows(self, kind: str) -> list[JsonObject]:
+        """Its rows of a kind."""
+        table: list[JsonObject] = pq.read_table(self.path).to_pylist()
+        return [row for row in table if row["kind"] == kind]
+
+    def files(self, fate: str) -> set[tuple[str, str]]:
+        """(record, key) of the files of which it says so."""
+        return {(row["record"], row["file"]) for row in self.rows("file") if row["decision"] == fate}
+
+
 class Instance:
     def __init__(self, services: Services, clock: Clock) -> None:
         self.services = services
@@ -104,7 +123,44 @@ class Instance:
 
     def ingest(self, source: Path, *, retry: str = "", **options: object) -> JsonObject:
         """Ingest a source with `IngestOptions`; the report of the run. A second passes with every run."""
-        attempt = self.attempt(source, retry=retry, **options)
+        return self._complete(self.attempt(source, retry=retry, **options))
+
+    def attempt(self, source: Path, *, retry: str = "", **options: object) -> Attempt:
+        """Survey and plan a source."""
+        self.clock.move(seconds=1)
+        surveyed, run = self._survey(source, retry, IngestOptions(**options))  # type: ignore[arg-type]
+        return Attempt(self, run, surveyed, plan.make(self.services, surveyed.folder, run))
+
+    def plan(self, source: Path, **options: object) -> Planned:
+        """Plan an ingest of a source with `IngestOptions`."""
+        surveyed, run = self._survey(source, "", IngestOptions(**options))  # type: ignore[arg-type]
+        path = surveyed.folder / "plan.parquet"
+        planned, estimate = assessment.assess(self.services, surveyed, run, path)
+        return Planned(path, planned, report.of_plan(self.services, surveyed, planned, estimate))
+
+    def apply(self, path: Path) -> JsonObject:
+        """Carry a plan out; the report of the run. A second passes with every run."""
+        return self._complete(self.begin_to_apply(path))
+
+    def begin_to_apply(self, path: Path) -> Attempt:
+        """What `attempt` is to `ingest`."""
+        self.clock.move(seconds=1)
+        opened = planfile.open_plan(path)
+        header = opened.header
+        options = IngestOptions(**header.options)
+        source = survey.open_(header.source, options, wiring.trees(self.services.settings))
+        surveyed = survey.from_plan(self.services, source, opened, self._folder())
+        run = Run(uuid.uuid4().hex, header.collection, header.source, options, plan=opened.id)
+        return Attempt(self, run, surveyed, plan.make(self.services, surveyed.folder, run))
+
+    def _survey(self, source: Path, retry: str, options: IngestOptions) -> tuple[Surveyed, Run]:
+        surveyed = self.survey(source, options, self._folder())
+        return surveyed, Run(uuid.uuid4().hex, surveyed.collection, str(source), options, retry=retry)
+
+    def _folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.services.settings.home, prefix="survey-"))
+
+    def _complete(self, attempt: Attempt) -> JsonObject:
         if attempt.plan.accession_id is not None:
             attempt.take_in()
             attempt.publish()
@@ -115,15 +171,6 @@ class Instance:
         """Survey a source into a folder."""
         opened = survey.open_(str(source), options, wiring.trees(self.services.settings))
         return survey.survey(self.services, opened, folder)
-
-    def attempt(self, source: Path, *, retry: str = "", **options: object) -> Attempt:
-        """Survey and plan a source."""
-        self.clock.move(seconds=1)
-        chosen = IngestOptions(**options)  # type: ignore[arg-type]
-        folder = Path(tempfile.mkdtemp(dir=self.services.settings.home, prefix="survey-"))
-        surveyed = self.survey(source, chosen, folder)
-        run = Run(uuid.uuid4().hex, surveyed.collection, str(source), chosen, retry=retry)
-        return Attempt(self, run, surveyed, plan.make(self.services, folder, run))
 
     def drain(self, accession_id: str | None = None) -> dispatch.Drained:
         """Bring about every effect that is due (of an accession). A second passes, so that what is announced can

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -34,6 +34,7 @@ def create(tx: Transaction, new: Accession) -> None:
                 options=new.options,
                 flow_run=new.flow_run,
                 reason=new.reason,
+                plan=new.plan,
             )
         )
     except sa.exc.IntegrityError:
@@ -97,7 +98,7 @@ def everything(tx: Transaction, limit: int = 1000) -> list[tuple[Accession, date
 
 
 def change(tx: Transaction, accession_id: str, **values: Any) -> None:
-    """Set columns of an accession: `state`, `reason`, `flow_run`, `finished`, `unchanged`, `options`."""
+    """Set columns of an accession: `state`, `reason`, `flow_run`, `finished`, `unchanged`, `options`, `plan`."""
     tx.execute(sa.update(accession).where(accession.c.id == accession_id).values(**values))
 
 
@@ -166,6 +167,33 @@ def unlease(tx: Transaction, accession_id: str, *, owner: str) -> bool:
 def is_cancelled(tx: Transaction, accession_id: str) -> bool:
     state = tx.execute(sa.select(accession.c.state).where(accession.c.id == accession_id)).scalar_one()
     return bool(state == AccessionState.CANCELLED)
+
+
+class Pace(NamedTuple):
+    """What an accession took: files and bytes that it read, and seconds from its beginning to its end."""
+
+    files: int
+    bytes: int
+    seconds: float
+
+
+def paces(tx: Transaction, limit: int) -> list[Pace]:
+    """Those of the newest completed accessions that read every file of their plans, at most `limit`."""
+    files = sa.func.coalesce(sa.func.sum(deposit.c.files_total), 0)
+    size = sa.func.coalesce(sa.func.sum(deposit.c.bytes_total), 0)
+    rows = tx.execute(
+        sa.select(accession.c.started, accession.c.finished, files, size)
+        .join(deposit, deposit.c.accession_id == accession.c.id)
+        .where(accession.c.state == AccessionState.COMPLETED, deposit.c.state != DepositState.SUPERSEDED)
+        .group_by(accession.c.id)
+        .having(sa.and_(files > 0, size <= accession.c.bytes_read))
+        .order_by(accession.c.started.desc())
+        .limit(limit)
+    )
+    return [
+        Pace(int(files), int(size), (finished - started).total_seconds())
+        for started, finished, files, size in rows
+    ]
 
 
 # ---------------------------------------------------------------- problems
@@ -282,6 +310,7 @@ def _accession(row: sa.Row[Any]) -> Accession:
         options=row.options,
         flow_run=row.flow_run,
         reason=row.reason,
+        plan=row.plan,
     )
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pipeline import lifecycle
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert
-from pipeline.catalogue.tables import concept, deposit, deposit_file, record, record_file
+from pipeline.catalogue.tables import accession, concept, deposit, deposit_file, record, record_file
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     DepositAction,
@@ -426,6 +426,17 @@ def by_key(tx: Transaction, accession_id: str, keys: Sequence[str]) -> dict[str,
         .order_by(deposit.c.id)
     )
     return {row.key: row.id for row in rows}
+
+
+def done_by(tx: Transaction, plan: str, keys: Sequence[str]) -> set[str]:
+    """Those of the record keys that an application of the plan has dealt with: published, found unchanged, held."""
+    done = (DepositState.PUBLISHED, DepositState.UNCHANGED, DepositState.HELD)
+    rows = tx.execute(
+        sa.select(deposit.c.key)
+        .join(accession, accession.c.id == deposit.c.accession_id)
+        .where(accession.c.plan == plan, deposit.c.key.in_(keys), deposit.c.state.in_(done))
+    )
+    return set(rows.scalars())
 
 
 def in_state(

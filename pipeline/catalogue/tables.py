@@ -88,6 +88,8 @@ accession = sa.Table(
     sa.Column("lease_until", Utc),
     sa.Column("unchanged", sa.BigInteger, nullable=False, default=0),
     sa.Column("bytes_read", sa.BigInteger, nullable=False, default=0),
+    # The plan that is applied, by its checksum.
+    sa.Column("plan", sa.Text, nullable=False, default="", server_default=""),
     # A collection is taken in by one accession at a time; another run goes on with the unfinished one.
     sa.Index(
         "uq_accession_unfinished",

@@ -1,9 +1,10 @@
-"""`headrace ingest`, `retry` and `cancel`."""
+"""`headrace ingest`, `plan`, `apply`, `retry` and `cancel`."""
 
 from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pipeline.cli.console import (
     table,
 )
 from pipeline.cli.running import running
-from pipeline.ingest import accession, plan, report, survey
+from pipeline.ingest import accession, assessment, planfile, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.model import JsonObject
 from pipeline.scratch import scratch_folder
@@ -30,38 +31,57 @@ from pipeline.settings import Settings, load_settings
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
-@click.command()
-@click.argument("source", type=click.Path())
-@click.option("--collection", default="", help="Name of the collection; default: the source's own name.")
-@click.option("--owner", default="", metavar="EMAIL", help="Whom the records belong to; default: as before.")
-@click.option("--community", default="", metavar="SLUG", help="Community that the records join; made if new.")
-@click.option(
-    "--metadata",
-    "metadata_file",
-    type=click.Path(path_type=Path),
-    help="JSON file with the description (Zenodo's metadata or DataCite JSON) of records that bring none.",
-)
-@click.option("--checksum", is_flag=True, help="Tell unchanged files by reading them, not by size and time.")
-@click.option("--allow-partial", is_flag=True, help="Publish records without their rejected files.")
-@click.option(
+_REPORT = click.option(
     "--report",
     "report_file",
     type=click.Path(path_type=Path),
     help="Write every problem to *.jsonl or *.parquet.",
 )
+_OF_SOURCE = (
+    click.argument("source", type=click.Path()),
+    click.option("--collection", default="", help="Name of the collection; default: the source's own name."),
+    click.option(
+        "--owner", default="", metavar="EMAIL", help="Whom the records belong to; default: as before."
+    ),
+    click.option(
+        "--community", default="", metavar="SLUG", help="Community that the records join; made if new."
+    ),
+    click.option(
+        "--metadata",
+        "metadata_file",
+        type=click.Path(path_type=Path),
+        help="JSON file with the description (Zenodo's metadata or DataCite JSON) of records that bring none.",
+    ),
+    click.option(
+        "--checksum", is_flag=True, help="Tell unchanged files by reading them, not by size and time."
+    ),
+    click.option("--allow-partial", is_flag=True, help="Publish records without their rejected files."),
+    _REPORT,
+)
+
+
+def _of_source(command: Callable[..., None]) -> Callable[..., None]:
+    """What is to be ingested, and how: the same for a plan of it."""
+    for option in reversed(_OF_SOURCE):
+        command = option(command)
+    return command
+
+
+def _options(metadata_file: Path | None = None, **chosen: Any) -> IngestOptions:
+    default = survey.read_default_metadata(metadata_file) if metadata_file else None
+    return IngestOptions(metadata=default, **chosen)
+
+
+@click.command()
+@_of_source
 @click.option("--dry-run", is_flag=True, help="Show what would be done; read no file, take nothing in.")
 @_JSON
 def ingest(
     source: str,
-    collection: str,
-    owner: str,
-    community: str,
-    metadata_file: Path | None,
-    checksum: bool,  # noqa: FBT001 - click hands over flags by name
-    allow_partial: bool,  # noqa: FBT001
     report_file: Path | None,
-    dry_run: bool,  # noqa: FBT001
+    dry_run: bool,  # noqa: FBT001 - click hands over flags by name
     as_json: bool,  # noqa: FBT001
+    **chosen: Any,
 ) -> None:
     """Take SOURCE into custody and publish its records.
 
@@ -83,23 +103,78 @@ def ingest(
     """
     if report_file is not None:
         report.require_writable(report_file)
-    default = survey.read_default_metadata(metadata_file) if metadata_file else None
-    options = IngestOptions(collection, owner, community, default, checksum, allow_partial)
+    options = _options(**chosen)
     settings = load_settings()
     located = str(Path(source).absolute())
     opened = survey.open_(located, options, wiring.trees(settings))
     if dry_run:
-        _dry_run(settings, located, options, as_json=as_json)
+        _plan(settings, located, options, report_file=report_file, as_json=as_json)
+        say("no file was read and nothing taken in; without --dry-run this is done")
         return
     say(f"ingesting the collection [bold]{opened.collection}[/]")
-    _run(settings, located, options, opened.collection, as_json=as_json, report_file=report_file)
+    parameters = {"source": located, **options.to_json()}
+    _run(settings, _ingest_flow, parameters, opened.collection, as_json=as_json, report_file=report_file)
+
+
+@click.command()
+@_of_source
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PLAN",
+    help="Parquet file that the plan is written to.",
+)
+@_JSON
+def plan(source: str, report_file: Path | None, output: Path, as_json: bool, **chosen: Any) -> None:  # noqa: FBT001
+    """Write down what an ingest of SOURCE would do: a table of its records, files and problems.
+
+    Shows records, files, bytes, duplicates, problems, the time that it takes as far as earlier accessions tell, and
+    on S3 the number of requests. No file is read but descriptions, manifests and tag files. `headrace apply` does
+    just what the plan says.
+
+    \b
+    Examples:
+      headrace plan ./survey-2026 -o plan.parquet
+      duckdb -c "SELECT kind, decision, count(*), sum(bytes) FROM 'plan.parquet' GROUP BY ALL"
+      headrace apply plan.parquet
+    """
+    if report_file is not None:
+        report.require_writable(report_file)
+    settings, located = load_settings(), str(Path(source).absolute())
+    _plan(settings, located, _options(**chosen), output=output, report_file=report_file, as_json=as_json)
+    say(f"no file was read and nothing taken in; to do this: headrace apply {output}")
+
+
+@click.command(name="apply")
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@_REPORT
+@_JSON
+def apply_plan(plan_file: Path, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
+    """Do what PLAN says, which `headrace plan` has written, and nothing else.
+
+    The source is not surveyed anew. A file that changed since is rejected, and its record held; a record that was
+    published or held otherwise since is left out (plan-outdated). The same command again goes on where it was
+    stopped, and does nothing when all is done.
+
+    \b
+    Example:
+      headrace apply plan.parquet --json
+    """
+    if report_file is not None:
+        report.require_writable(report_file)
+    settings = load_settings()
+    header = planfile.open_plan(plan_file).header
+    survey.open_(header.source, IngestOptions(**header.options), wiring.trees(settings))
+    say(f"applying the plan of the collection [bold]{header.collection}[/], made {header.made}")
+    parameters = {"plan": str(plan_file.absolute())}
+    _run(settings, _apply_flow, parameters, header.collection, as_json=as_json, report_file=report_file)
 
 
 @click.command()
 @click.argument("accession_id", metavar="ACCESSION")
-@click.option(
-    "--report", "report_file", type=click.Path(path_type=Path), help="Write every problem to a file."
-)
+@_REPORT
 @_JSON
 def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Go on with an ACCESSION that was stopped, and try its held records again.
@@ -115,12 +190,12 @@ def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  
         found = accessions.get(tx, accession_id)
     options = IngestOptions(**found.options)
     survey.open_(found.source, options, wiring.trees(settings))
+    parameters = {"source": found.source, **options.to_json(), "retry": accession_id}
     _run(
         settings,
-        found.source,
-        options,
+        _ingest_flow,
+        parameters,
         found.collection,
-        retry_of=accession_id,
         as_json=as_json,
         report_file=report_file,
     )
@@ -148,47 +223,64 @@ def cancel(accession_id: str, yes: bool) -> None:  # noqa: FBT001
 # ---------------------------------------------------------------- running
 
 
-def _dry_run(settings: Settings, source: str, options: IngestOptions, *, as_json: bool) -> None:
+def _plan(
+    settings: Settings,
+    source: str,
+    options: IngestOptions,
+    *,
+    output: Path | None = None,
+    report_file: Path | None,
+    as_json: bool,
+) -> None:
     with wiring.open_services(settings) as services, scratch_folder(settings.home) as scratch:
         surveyed = survey.survey(services, survey.open_(source, options, wiring.trees(settings)), scratch)
         run = Run(uuid.uuid4().hex, surveyed.collection, source, options)
-        document = report.of_plan(plan.assess(services, scratch, run), surveyed, services)
+        path = output or scratch / "plan.parquet"
+        planned, estimate = assessment.assess(services, surveyed, run, path)
+        document = report.of_plan(services, surveyed, planned, estimate)
+        if report_file is not None:
+            number = report.write_problems(report.problems_of_plan(services, planned, path), report_file)
+            say(f"{number:,} problems written to {report_file}")
     if as_json:
         print_json(document)
-        return
+    else:
+        _show_plan(document)
+
+
+def _show_plan(document: JsonObject) -> None:
     rows = table("", "")
     for name in ("records", "new", "versions", "revisions", "unchanged", "held", "files", "bytes"):
         rows.add_row(name, f"{document[name]:,}")
     rows.add_row("files to ingest", f"{document['files_to_ingest']:,}")
-    rows.add_row("likely duplicates", f"{document['likely_duplicates']:,}")
     rows.add_row("bytes to ingest", f"{document['bytes_to_ingest']:,}")
+    duplicates = document["duplicates"]
+    for words, kind in (
+        ("duplicates by declared digest", "declared"),
+        ("likely duplicates, by size and name", "likely"),
+        ("in custody, by declared digest", "in_custody"),
+    ):
+        found = duplicates[kind]
+        rows.add_row(words, f"{found['files']:,} files, {found['bytes']:,} bytes")
+    if document["requests"]:
+        rows.add_row("requests to store them", f"{document['requests']:,}")
+    seconds = document["estimated_seconds"]
+    rows.add_row("time", "unknown: no accession tells yet" if seconds is None else f"about {seconds:,.0f} s")
     err.print(rows)
+    if document["accession"]:
+        say(f"accession {document['accession']} is not finished: headrace retry, or cancel, before a plan")
     _show_problems(document)
-    say("no file was read and nothing taken in; without --dry-run this is done")
 
 
 def _run(
     settings: Settings,
-    source: str,
-    options: IngestOptions,
+    flow: Callable[[], Any],
+    parameters: JsonObject,
     collection: str,
     *,
-    retry_of: str = "",
     as_json: bool,
     report_file: Path | None,
 ) -> None:
-    with running(
-        settings,
-        _flow,
-        source=source,
-        collection=options.collection,
-        owner=options.owner,
-        community=options.community,
-        metadata=options.metadata,
-        checksum=options.checksum,
-        allow_partial=options.allow_partial,
-        retry=retry_of,
-    ) as ended:
+    with running(settings, flow, **parameters) as ended:
         document = ended.document(so_far=partial(_so_far, settings, collection) if as_json else None)
         if report_file is not None:
             _write_report(settings, document, report_file)
@@ -199,10 +291,16 @@ def _run(
         sys.exit(Exit.DONE if report.is_clean(document) else Exit.PROBLEMS)
 
 
-def _flow() -> Any:
+def _ingest_flow() -> Any:
     from pipeline.flows.ingest import ingest_collection
 
     return ingest_collection
+
+
+def _apply_flow() -> Any:
+    from pipeline.flows.ingest import apply_plan
+
+    return apply_plan
 
 
 def _so_far(settings: Settings, collection: str) -> JsonObject:

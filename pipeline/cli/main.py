@@ -37,6 +37,8 @@ def headrace() -> None:
 
 for command in (
     ingest.ingest,
+    ingest.plan,
+    ingest.apply_plan,
     ingest.retry,
     ingest.cancel,
     serve.up,

@@ -1,5 +1,5 @@
-"""The flow `ingest-collection`: what an operator sees of a bulk ingest. Prefect records the stages; Dask moves the
-units; every rule is elsewhere."""
+"""The flows `ingest-collection` and `apply-plan`: what an operator sees of a bulk ingest. Prefect records the stages;
+Dask moves the units; every rule is elsewhere."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ from pipeline.errors import HeadraceError, Interrupted, Unavailable
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress
 from pipeline.flows.runs import attendant, note_end, stage
-from pipeline.ingest import accession, plan, report, survey, units
+from pipeline.ingest import accession, plan, planfile, report, survey, units
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
 from pipeline.ingest.custody import FileReport, Unit
+from pipeline.ingest.decisions import Plan
 from pipeline.ingest.patience import Patience
-from pipeline.ingest.plan import Plan
+from pipeline.ingest.planfile import PlanFile
+from pipeline.ingest.sources import Source
+from pipeline.ingest.survey import Surveyed
 from pipeline.model import Accession, EffectKind, FileState, JsonObject
 from pipeline.ports import Compute, UnitResult
 from pipeline.scratch import scratch_folder
@@ -67,28 +70,63 @@ def ingest_collection(
 ) -> JsonObject:
     """Survey `source`, read every new file once, publish the records that are whole, bring their effects about.
     The report of the run, as `headrace ingest --json` prints it."""
-    options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial)
+    return _as_flow(
+        lambda: _Order(
+            source, IngestOptions(collection, owner, community, metadata, checksum, allow_partial), retry
+        )
+    )
+
+
+@flow(
+    name="apply-plan",
+    description="Take into custody and publish just what a plan says. Safe to cancel and to run again.",
+    flow_run_name="{plan}",
+    validate_parameters=False,
+    persist_result=False,
+)
+def apply_plan(plan: str) -> JsonObject:
+    """Carry out the plan in the file `plan`, which `headrace plan` has written. What has changed since is left out. The
+    report of the run, as `headrace apply --json` prints it."""
+
+    def order() -> _Order:
+        opened = planfile.open_plan(Path(plan))
+        return _Order(opened.header.source, IngestOptions(**opened.header.options), plan=opened)
+
+    return _as_flow(order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a run is to do: all of the source, or the held records of the accession `retry` as well, or a plan."""
+
+    source: str
+    options: IngestOptions
+    retry: str = ""
+    plan: PlanFile | None = None
+
+
+def _as_flow(order: Callable[[], _Order]) -> JsonObject:
     settings, progress = load_settings(), Progress()
     with RunPage(progress, attendant().miss_prefect) as page:
-        ended = _ingest(settings, source, options, retry, progress, page)
+        ended = _ingest(settings, order, progress, page)
         note_end(ended)
         page.wait(min(_FAREWELL, settings.patience), lambda: bool(attendant().wants_stop()))
     return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
 
 
 def _ingest(
-    settings: Settings, source: str, options: IngestOptions, retry: str, progress: Progress, page: RunPage
+    settings: Settings, order: Callable[[], _Order], progress: Progress, page: RunPage
 ) -> State[JsonObject]:
     try:
         # What ends the run goes through here: leases that could not be given up are freed by the next command.
         with ExitStack() as stack:
             services = stack.enter_context(wiring.open_services(settings))
             scratch = stack.enter_context(scratch_folder(settings.home))
-            run = _Ingest(settings, services, source, options, retry, scratch, progress, page)
+            run = _Ingest(settings, services, order(), scratch, progress, page)
             return Completed(data=run.run())
     except Interrupted as stopped:
         # Not a failure: what was done stays, and the next run goes on from there.
-        return Cancelled(message=f"{stopped.message}; run the same ingest again to go on")
+        return Cancelled(message=f"{stopped.message}; run the same command again to go on")
     except HeadraceError as error:
         # Raised through Prefect it would be logged with its trace, as a bug is.
         return Failed(data=error, message=error.message)
@@ -100,9 +138,7 @@ class _Ingest:
 
     settings: Settings
     services: Services
-    source: str
-    options: IngestOptions
-    retry: str
+    order: _Order
     scratch: Path
     progress: Progress
     page: RunPage
@@ -117,22 +153,20 @@ class _Ingest:
     def run(self) -> JsonObject:
         attendant().begin()
         started = time.monotonic()
-        opened = survey.open_(self.source, self.options, wiring.trees(self.settings))
+        order, plan_ = self.order, self.order.plan
+        opened = survey.open_(order.source, order.options, wiring.trees(self.settings))
         run = Run(
             id=uuid.uuid4().hex,
-            collection=opened.collection,
-            source=self.source,
-            options=self.options,
+            collection=plan_.header.collection if plan_ else opened.collection,
+            source=order.source,
+            options=order.options,
             flow_run=str(flow_run.get_id() or ""),
-            retry=self.retry,
+            retry=order.retry,
+            plan=plan_.id if plan_ else "",
         )
         before = self.patience.insist(partial(self._unfinished, run.collection))
         with self._timed("survey"):
-            surveyed = stage(
-                "survey source",
-                "List every record and file, and judge every description. No file is read.",
-                lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
-            )
+            surveyed = self._survey(opened)
             planned = stage(
                 "plan records",
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
@@ -154,7 +188,7 @@ class _Ingest:
         )
         if planned.accession_id is not None:
             with self._ending(run, planned.accession_id):
-                if self.retry:
+                if order.retry:
                     self.patience.insist(partial(self._release_parked, planned.accession_id))
                 with self._keeping_lease(run, planned.accession_id):
                     self._take_in_and_publish(run, planned, planned.accession_id, surveyed.location)
@@ -165,6 +199,20 @@ class _Ingest:
         document = stage("report", "What became of everything.", lambda: self._report(planned))
         self.page.report(document, self.services.repository.base_url)
         return document
+
+    def _survey(self, opened: Source) -> Surveyed:
+        plan_ = self.order.plan
+        if plan_ is not None:
+            return stage(
+                "read plan",
+                "What was surveyed and decided when the plan was made. The source is not surveyed anew.",
+                lambda: survey.from_plan(self.services, opened, plan_, self.scratch),
+            )
+        return stage(
+            "survey source",
+            "List every record and file, and judge every description. No file is read.",
+            lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
+        )
 
     def _report(self, planned: Plan) -> JsonObject:
         return self.patience.insist(lambda: report.of_run(self.services, planned, self.scratch, self.seconds))
@@ -265,8 +313,8 @@ class _Ingest:
             self.services,
             accession_id,
             run_id=run.id,
-            owner=self.options.owner,
-            community=self.options.community,
+            owner=self.order.options.owner,
+            community=self.order.options.community,
         )
         for step in (seal, publish):
             while self.patience.insist(step):

@@ -79,7 +79,8 @@ class IngestOptions:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run on an accession: `id` tells it from all others, and holds the lease. `flow_run` is the
-    orchestrator's name for it. `retry` names the accession whose held records are to be tried again."""
+    orchestrator's name for it. `retry` names the accession whose held records are to be tried again, `plan` the plan
+    that is applied."""
 
     id: str
     collection: str
@@ -87,6 +88,7 @@ class Run:
     options: IngestOptions
     flow_run: str = ""
     retry: str = ""
+    plan: str = ""
 
 
 # ---------------------------------------------------------------- taking in

@@ -37,8 +37,8 @@ class NewWorks:
 def write_lines(
     tx: Transaction, new_works: NewWorks, accession_id: str, decided: Sequence[Decided]
 ) -> list[tuple[int, int]]:
-    """Write a batch of plan lines, ids in the plan's order; per record its work, and the deposit that wants its files
-    or -1."""
+    """Write a batch of plan lines, ids in the plan's order; per record its work, or -1 where none is
+    known, and the deposit that wants its files, or -1."""
     begun = [one for one in decided if one[1].step is Step.BEGIN]
     rows = _new_rows(tx, new_works, accession_id, begun)
     new_ids = dict(zip((surveyed.key for surveyed, _, _ in begun), deposits.add(tx, rows), strict=True))
@@ -56,14 +56,8 @@ def write_lines(
             home = _home(new_works, decision, known, known.concept_id, record_id)
             values = {"record_id": record_id, "home": home, **_line(surveyed, decision, known)}
             deposits.renew(tx, deposit_id, values)
-        keeps_files = (
-            decision.step is Step.KEEP
-            and decision.state is DepositState.PLANNED
-            and decision.action is not DepositAction.REVISION
-        )
-        wants = (writes(decision) and decision.reads) or keeps_files
-        concept_id = known.concept_id if known else works[surveyed.key]
-        written.append((concept_id, deposit_id if wants else -1))
+        concept_id = known.concept_id if known else works.get(surveyed.key, -1)
+        written.append((concept_id, deposit_id if wants_files(decision) else -1))
         if writes(decision) and decision.action is DepositAction.REVISION:
             without_files.append(deposit_id)
         if writes(decision):
@@ -173,6 +167,17 @@ def changes(decision: Decision) -> bool:
 
 def writes(decision: Decision) -> bool:
     return decision.step in (Step.BEGIN, Step.RENEW)
+
+
+def wants_files(decision: Decision) -> bool:
+    """Whether the record's files are to be in custody; those that are there already need no reading for it."""
+    if writes(decision):
+        return decision.reads
+    return (
+        decision.step is Step.KEEP
+        and decision.state is DepositState.PLANNED
+        and decision.action is not DepositAction.REVISION
+    )
 
 
 def described(surveyed: SurveyedRecord) -> JsonObject | None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
@@ -29,7 +28,7 @@ from pipeline.codec import (
 from pipeline.model import Description, Outcome, Problem, SourceFile, SourceRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pipeline.ingest.sources import Found
@@ -39,7 +38,7 @@ GROUP = 50_000
 RECORD_GROUP = 5_000
 """The same for records, whose descriptions may be long."""
 
-_RECORDS = pa.schema(
+RECORDS = pa.schema(
     [
         ("ordinal", pa.int64()),
         ("key", pa.string()),
@@ -51,7 +50,7 @@ _RECORDS = pa.schema(
         ("fingerprint", pa.string()),
     ]
 )
-_FILES = pa.schema(
+FILES = pa.schema(
     [
         ("ordinal", pa.int64()),
         ("record", pa.string()),
@@ -65,7 +64,7 @@ _FILES = pa.schema(
         ("problem", pa.string()),
     ]
 )
-_PROBLEMS = pa.schema(
+PROBLEMS = pa.schema(
     [(name, pa.string()) for name in ("path", "record", "outcome", "code", "field", "reason", "remedy")]
 )
 
@@ -86,7 +85,8 @@ class SurveyedRecord:
 
     `problems` are those of the record as a whole; `rejected` counts every problem that holds it, those of
     its files included. `files` counts those that can be read and `bytes` their sizes. `fingerprint` is 32
-    hex digits that change when any file's key, size, stamp or declared digest does.
+    hex digits that change when any file's key, size, stamp or declared digest does. In a plan that is applied,
+    `decision` is what it says will become of the record, given the `basis` (`planning.abide`).
     """
 
     ordinal: int
@@ -97,6 +97,8 @@ class SurveyedRecord:
     files: int
     bytes: int
     fingerprint: str
+    decision: str = ""
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,9 @@ def write_survey(found: Iterable[Found], folder: Path) -> SurveySummary:
     """
     with ExitStack() as stack:
         writer = _SurveyWriter(
-            stack.enter_context(_Table(folder / _PARTS[0], _RECORDS, RECORD_GROUP)),
-            stack.enter_context(_Table(folder / _PARTS[1], _FILES, GROUP)),
-            stack.enter_context(_Table(folder / _PARTS[2], _PROBLEMS, GROUP)),
+            stack.enter_context(open_rows(folder / _PARTS[0], RECORDS, RECORD_GROUP)),
+            stack.enter_context(open_rows(folder / _PARTS[1], FILES, GROUP)),
+            stack.enter_context(open_rows(folder / _PARTS[2], PROBLEMS, GROUP)),
         )
         for item in found:
             writer.add(item)
@@ -133,32 +135,70 @@ def write_survey(found: Iterable[Found], folder: Path) -> SurveySummary:
 _PARTS = ("records.parquet.part", "files.parquet.part", "problems.parquet.part")
 
 
-class _Table:
-    """Rows on their way into one Parquet file."""
+class Rows:
+    """Rows on their way to `write`, as tables of `group` rows."""
 
-    def __init__(self, path: Path, schema: pa.Schema, group: int) -> None:
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
-        self._schema, self._group = schema, group
-        self._rows: list[tuple[Any, ...]] = []
+    def __init__(self, schema: pa.Schema, group: int, write: Callable[[pa.Table], None]) -> None:
+        self._schema, self._group, self._write = schema, group, write
+        self._rows: list[tuple[object, ...]] = []
 
     def append(self, *row: object) -> None:
         self._rows.append(row)
         if len(self._rows) >= self._group:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        if not self._rows:
+            return
         columns = zip(*self._rows, strict=True)
         arrays = [pa.array(column, kind.type) for column, kind in zip(columns, self._schema, strict=True)]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._write(pa.Table.from_arrays(arrays, schema=self._schema))
         self._rows.clear()
 
-    def __enter__(self) -> _Table:
-        return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if self._rows and kind is None:
-            self._flush()
-        self._writer.close()
+@contextmanager
+def open_rows(path: Path, schema: pa.Schema, group: int) -> Iterator[Rows]:
+    """Rows into a Parquet file of its own."""
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        rows = Rows(schema, group, writer.write_table)
+        yield rows
+        rows.flush()
+
+
+def record_row(record: SurveyedRecord) -> tuple[object, ...]:
+    """The row of `RECORDS`."""
+    return (
+        record.ordinal,
+        record.key,
+        to_text(description_to_json(record.description)) if record.description else None,
+        to_text([problem_to_json(problem) for problem in record.problems]),
+        record.rejected,
+        record.files,
+        record.bytes,
+        record.fingerprint,
+    )
+
+
+def file_row(ordinal: int, file: SourceFile) -> tuple[object, ...]:
+    """The row of `FILES`."""
+    return (
+        ordinal,
+        file.record,
+        os.fsencode(file.path),
+        file.key,
+        file.size,
+        file.mtime_ns,
+        file.stamp,
+        to_text(dict(file.declared)) if file.declared else None,
+        to_text(problem_to_json(file.problem)) if file.problem else None,
+    )
+
+
+def problem_row(problem: Problem) -> tuple[object, ...]:
+    """The row of `PROBLEMS`."""
+    # What a user wrote may be quoted in a reason, and need not be encodable.
+    texts = problem_to_json(problem)
+    return tuple(texts[name].encode(errors="backslashreplace").decode() for name in PROBLEMS.names)
 
 
 @dataclass(slots=True)
@@ -175,7 +215,7 @@ class _OpenRecord:
 
 
 class _SurveyWriter:
-    def __init__(self, records: _Table, files: _Table, problems: _Table) -> None:
+    def __init__(self, records: Rows, files: Rows, problems: Rows) -> None:
         self._records, self._files, self._problems = records, files, problems
         self._open: _OpenRecord | None = None
         self._outcomes: Counter[Outcome] = Counter()
@@ -208,25 +248,11 @@ class _SurveyWriter:
         else:
             self._add_problem(file.problem)
         record.fingerprint += _fingerprint(file)
-        self._files.append(
-            record.ordinal,
-            file.record,
-            os.fsencode(file.path),
-            file.key,
-            file.size,
-            file.mtime_ns,
-            file.stamp,
-            to_text(dict(file.declared)) if file.declared else None,
-            to_text(problem_to_json(file.problem)) if file.problem else None,
-        )
+        self._files.append(*file_row(record.ordinal, file))
 
     def _add_problem(self, problem: Problem) -> None:
         self._outcomes[problem.outcome] += 1
-        # What a user wrote may be quoted in a reason, and need not be encodable.
-        texts = problem_to_json(problem)
-        self._problems.append(
-            *(texts[name].encode(errors="backslashreplace").decode() for name in _PROBLEMS.names)
-        )
+        self._problems.append(*problem_row(problem))
         if self._open is None or problem.record != self._open.record.key:
             return
         self._open.rejected += problem.outcome is not Outcome.WARNED
@@ -237,17 +263,17 @@ class _SurveyWriter:
         record = self._open
         if record is None:
             return
-        description = record.record.description
-        self._records.append(
+        surveyed = SurveyedRecord(
             record.ordinal,
             record.record.key,
-            to_text(description_to_json(description)) if description else None,
-            to_text([problem_to_json(problem) for problem in record.problems]),
+            record.record.description,
+            tuple(record.problems),
             record.rejected,
             record.files,
             record.bytes,
             f"{record.fingerprint % (1 << 128):032x}",
         )
+        self._records.append(*record_row(surveyed))
         self._counts[0] += 1
         self._counts[1] += record.files
         self._counts[2] += record.bytes
@@ -280,16 +306,6 @@ def read_files(folder: Path, batch: int = 5000) -> Iterator[list[SurveyedFile]]:
     with pq.ParquetFile(folder / "files.parquet") as table:
         for rows in table.iter_batches(batch):
             yield [_file(row) for row in rows.to_pylist()]
-
-
-def likely_duplicates(folder: Path) -> int:
-    """How many files have the same size and name as another, in this survey: a hint, for no content was read."""
-    table = pq.read_table(folder / "files.parquet", columns=["size", "key"])
-    table = table.filter(pc.greater(table["size"], 0))
-    names = pc.replace_substring_regex(table["key"], ".*/", "")
-    groups = pa.table({"size": table["size"], "name": names}).group_by(["size", "name"])
-    counts = groups.aggregate([([], "count_all")])["count_all"]
-    return int(pc.sum(pc.subtract(counts, 1)).as_py() or 0)
 
 
 def read_problems(folder: Path) -> Iterator[Problem]:

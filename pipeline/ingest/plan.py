@@ -8,82 +8,36 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.catalogue import Transaction, accessions, communities, deposits
 from pipeline.catalogue.accessions import Stage
-from pipeline.catalogue.deposits import FoundFile, Known, PublishedWork
+from pipeline.catalogue.deposits import FoundFile, PublishedWork
 from pipeline.errors import Conflict
 from pipeline.ingest import accession, manifest
 from pipeline.ingest.absence import absent_lines, absent_works, gone
 from pipeline.ingest.accession import Run
+from pipeline.ingest.decisions import BATCH, FILE_BATCH, Plan, batches, decide_batch
 from pipeline.ingest.lines import (
     Decided,
     NewWorks,
     changes,
     count_unchanged,
-    described,
     given_up,
     write_lines,
 )
 from pipeline.ingest.manifest import SurveyedRecord
 from pipeline.ingest.patience import AT_ONCE, Patience
-from pipeline.ingest.planning import Decision, Step, decide, refusals, resolve
-from pipeline.model import Accession, AccessionState, DepositAction, DepositState, Problem
+from pipeline.ingest.planning import Step, outdated
+from pipeline.model import Accession, AccessionState, Problem
 from pipeline.services import Services
 
-Item = TypeVar("Item")
 T = TypeVar("T")
 
-_BATCH = 500
-LISTED = 10_000
-"""Lines of a report that are shown one by one."""
-_FILE_BATCH = 5000
-
-
-@dataclass(slots=True)
-class Plan:
-    """What planning decided. `accession_id` is None where there was nothing to do."""
-
-    accession_id: str | None = None
-    records: int = 0
-    unchanged: int = 0
-    new: int = 0
-    versions: int = 0
-    revisions: int = 0
-    invalid: int = 0
-    files_to_ingest: int = 0
-    bytes_to_ingest: int = 0
-    held_before: list[int] = field(default_factory=list)
-    refused: list[Problem] = field(default_factory=list)
-    gone: list[Problem] = field(default_factory=list)
-    gone_total: int = 0
-
-    def note_gone(self, works: Sequence[PublishedWork]) -> None:
-        """All of them count; as many as a report lists are named."""
-        self.gone_total += len(works)
-        self.gone += [gone(one.key) for one in works[: LISTED - len(self.gone)]]
-
-
-def assess(services: Services, survey: Path, run: Run) -> Plan:
-    """What `make` would do, without writing anything (`--dry-run`)."""
-    plan_, today = Plan(), services.now().date()
-    with services.catalogue.read() as tx:
-        unfinished = accessions.unfinished(tx, run.collection)
-    plan_.accession_id = unfinished.id if unfinished else None
-    met = array("q")
-    for batch in _batches(manifest.read_records(survey), _BATCH):
-        with services.catalogue.read() as tx:
-            for surveyed, decision, known in _decide(tx, batch, run, plan_.accession_id, today=today):
-                _tally(plan_, surveyed, decision, known)
-                met.extend([known.concept_id] if known else [])
-    for works in absent_works(services.catalogue, run.collection, sorted(met)):
-        plan_.note_gone(works)
-    return plan_
+_LEFT_OUT = -2
 
 
 @dataclass(slots=True)
@@ -140,27 +94,28 @@ def make(
 
 
 def _make(work: _Writer, survey: Path, checkpoint: Callable[[], None]) -> Plan:
-    services, run, patience = work.services, work.run, work.patience
+    services, patience = work.services, work.patience
     if work.accession_id is not None:
         patience.insist(partial(accession.clear_root, services, work.accession_id))
     plan_ = Plan(accession_id=work.accession_id)
-    deposit_of = array("q")  # the deposit of each of the survey's records, -1 where its files are not needed
+    # The deposit of each of the survey's records; where its files are not needed, or a plan is outdated, none.
+    deposit_of = array("q")
     met = array("q")  # the work of each
     unchanged = 0
-    for batch in _batches(manifest.read_records(survey), _BATCH):
+    for batch in batches(manifest.read_records(survey), BATCH):
         written = work.write(partial(_write_batch, work, batch))
         plan_.accession_id = work.accession_id = written.accession_id
-        for concept_id, deposit_id in written.lines:
+        for (concept_id, deposit_id), (_, decision, _) in zip(written.lines, written.decided, strict=True):
             met.append(concept_id)
-            deposit_of.append(deposit_id)
+            deposit_of.append(_LEFT_OUT if decision.step is Step.LEAVE else deposit_id)
         unchanged += written.unchanged
         patience.insist(partial(accession.sweep, services, given_up(written.decided)))
-        for surveyed, decision, known in written.decided:
-            _tally(plan_, surveyed, decision, known)
+        for one in written.decided:
+            plan_.note(one)
         checkpoint()
     met = array("q", sorted(met))
     if work.accession_id is None:
-        for works in absent_works(services.catalogue, run.collection, met, patience):
+        for works in _absent_works(work, met):
             plan_.note_gone(works)
         return plan_
     _give_up_absent(work, work.accession_id, met)
@@ -168,7 +123,7 @@ def _make(work: _Writer, survey: Path, checkpoint: Callable[[], None]) -> Plan:
     patience.insist(partial(accession.end_leftovers, services))
     # Begun anew where it is cut off, for no line of a report may be there twice.
     at_once = replace(work, patience=AT_ONCE)
-    patience.insist(partial(_report_survey, at_once, work.accession_id, survey, met))
+    patience.insist(partial(_report_survey, at_once, work.accession_id, survey, met, deposit_of))
     # The lines kept from a run before this one included, and without what needs no reading after all.
     left = work.write(partial(_end, accession_id=work.accession_id, unchanged=unchanged))
     plan_.files_to_ingest, plan_.bytes_to_ingest = left
@@ -194,7 +149,7 @@ class _Written:
 def _write_batch(work: _Writer, batch: Sequence[SurveyedRecord], tx: Transaction) -> _Written:
     services, run = work.services, work.run
     accession_id = work.accession_id or _begun(tx, work)
-    decided = _decide(tx, batch, run, accession_id, today=work.started.date())
+    decided = decide_batch(tx, batch, run, accession_id, today=work.started.date())
     if accession_id is None and any(changes(decision) for _, decision, _ in decided):
         accession_id = _begin(tx, work)
     new_works = NewWorks(
@@ -211,6 +166,11 @@ def _write_batch(work: _Writer, batch: Sequence[SurveyedRecord], tx: Transaction
 def _resume(services: Services, run: Run) -> str | None:
     with services.catalogue.write() as tx:
         resumed = accessions.unfinished(tx, run.collection)
+        if run.plan and resumed is not None and resumed.plan != run.plan:
+            raise Conflict(
+                f"accession {resumed.id} of the same collection is not finished, and it is not of this plan",
+                remedy=f"headrace retry {resumed.id} (or cancel it), then plan again",
+            )
         if run.retry and (resumed is None or resumed.id != run.retry):
             resumed = _reopened(tx, run.retry, resumed)
         if resumed is None:
@@ -224,6 +184,7 @@ def _resume(services: Services, run: Run) -> str | None:
             source=run.source,
             options=run.options.to_json(),
             flow_run=run.flow_run,
+            plan=run.plan,
         )
         return resumed.id
 
@@ -259,6 +220,7 @@ def _begin(tx: Transaction, work: _Writer) -> str:
         started=work.started,
         options=run.options.to_json(),
         flow_run=run.flow_run,
+        plan=run.plan,
     )
     accessions.create(tx, begun)
     _enter(tx, services, run, begun.id)
@@ -279,57 +241,10 @@ def _enter(tx: Transaction, services: Services, run: Run, accession_id: str) -> 
         communities.ensure(tx, run.options.community, title=run.options.community, now=services.now())
 
 
-def _decide(
-    tx: Transaction, batch: Sequence[SurveyedRecord], run: Run, accession_id: str | None, *, today: date
-) -> list[Decided]:
-    known = deposits.known(tx, run.collection, [surveyed.key for surveyed in batch])
-    resolved = [resolve(surveyed, known.get(surveyed.key), today=today) for surveyed in batch]
-    return [
-        (
-            surveyed,
-            decide(
-                surveyed,
-                described(surveyed),
-                known.get(surveyed.key),
-                accession_id=accession_id,
-                checksum=run.options.checksum,
-                allow_partial=run.options.allow_partial,
-                retry_held=bool(run.retry),
-            ),
-            known.get(surveyed.key),
-        )
-        for surveyed in resolved
-    ]
-
-
-def _tally(plan_: Plan, surveyed: SurveyedRecord, decision: Decision, known: Known | None) -> None:
-    plan_.records += 1
-    if decision.step in (Step.UNCHANGED, Step.GIVE_UP):
-        plan_.unchanged += 1
-        return
-    if decision.step is Step.KEEP and decision.state is DepositState.HELD and known and known.pending:
-        if known.pending.accession_id != plan_.accession_id:
-            plan_.held_before.append(known.pending.id)
-        return
-    if decision.state is DepositState.HELD:
-        plan_.invalid += 1
-        plan_.refused += refusals(surveyed)
-        return
-    plan_.new += decision.action is DepositAction.NEW
-    plan_.versions += decision.action is DepositAction.VERSION
-    plan_.revisions += decision.action is DepositAction.REVISION
-    if decision.reads:
-        plan_.files_to_ingest += surveyed.files
-        plan_.bytes_to_ingest += surveyed.bytes
-    elif decision.step is Step.KEEP and known and known.pending and known.pending.files_open:
-        plan_.files_to_ingest += known.pending.files_open
-        plan_.bytes_to_ingest += known.pending.bytes_total
-
-
 def _plan_files(
     work: _Writer, survey: Path, deposit_of: Sequence[int], checkpoint: Callable[[], None]
 ) -> None:
-    for batch in manifest.read_files(survey, _FILE_BATCH):
+    for batch in manifest.read_files(survey, FILE_BATCH):
         found = [
             FoundFile(
                 deposit_id=deposit_of[one.ordinal],
@@ -346,7 +261,7 @@ def _plan_files(
         work.write(partial(deposits.find_files, files=found, run=work.run.id))
         checkpoint()
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
-    for some in _batches(iter(wanting), _BATCH):
+    for some in batches(iter(wanting), BATCH):
         work.write(partial(_complete_files, work.run, some))
         checkpoint()
 
@@ -366,25 +281,32 @@ def _give_up_absent(work: _Writer, accession_id: str, met: Sequence[int]) -> Non
         work.patience.insist(partial(accession.sweep, work.services, lines))
 
 
-def _report_survey(work: _Writer, accession_id: str, survey: Path, met: Sequence[int]) -> None:
-    """Put what the survey found wrong into the accession's report, with the deposit that it is about, and the published
-    records that are gone from the source."""
+def _report_survey(
+    work: _Writer, accession_id: str, survey: Path, met: Sequence[int], deposit_of: Sequence[int]
+) -> None:
+    """Put what the survey found wrong into the accession's report, with the deposit that it is about, the records that
+    an outdated plan leaves out, and the published records that are gone from the source."""
 
     def report(batch: Sequence[Problem], tx: Transaction) -> None:
         lines = deposits.by_key(tx, accession_id, sorted({one.record for one in batch}))
         about = [(lines.get(one.record), one) for one in batch]
         accessions.report(tx, accession_id, Stage.SURVEY, about)
 
-    def report_gone(works: Sequence[PublishedWork], tx: Transaction) -> None:
-        accessions.report(tx, accession_id, Stage.SURVEY, [(None, gone(one.key)) for one in works])
+    def report_apart(some: Sequence[Problem], tx: Transaction) -> None:
+        accessions.report(tx, accession_id, Stage.SURVEY, [(None, one) for one in some])
 
     work.write(lambda tx: accessions.retract(tx, accession_id, Stage.SURVEY))
-    for batch in _batches(manifest.read_problems(survey), _BATCH):
+    for batch in batches(manifest.read_problems(survey), BATCH):
         work.write(partial(report, batch))
-    for works in absent_works(work.services.catalogue, work.run.collection, met):
-        work.write(partial(report_gone, works))
+    for works in _absent_works(work, met):
+        work.write(partial(report_apart, [gone(one.key) for one in works]))
+    if _LEFT_OUT in deposit_of:
+        left_out = (one for one in manifest.read_records(survey) if deposit_of[one.ordinal] == _LEFT_OUT)
+        for some in batches(left_out, BATCH):
+            work.write(partial(report_apart, [outdated(one.key) for one in some]))
 
 
-def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    while batch := list(islice(items, size)):
-        yield batch
+def _absent_works(work: _Writer, met: Sequence[int]) -> Iterator[list[PublishedWork]]:
+    """Published works that the survey did not meet. A plan has told of them when it was made."""
+    if not work.run.plan:
+        yield from absent_works(work.services.catalogue, work.run.collection, met, work.patience)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
+import xxhash
+
 from pipeline import codec
 from pipeline.catalogue.deposits import Deposit, Known
 from pipeline.ingest.manifest import SurveyedRecord
@@ -84,13 +86,15 @@ def _embargo_over(key: str, today: date) -> Problem:
 
 class Step(StrEnum):
     """`begin` makes a line of the plan, `renew` begins one anew in place, `keep` goes on with one as it is, `give up`
-    ends one: the record is as it is published again."""
+    ends one: the record is as it is published again. `leave` does nothing with a record: the plan that is applied is
+    outdated."""
 
     BEGIN = "begin"
     RENEW = "renew"
     KEEP = "keep"
     GIVE_UP = "give up"
     UNCHANGED = "unchanged"
+    LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,66 @@ def decide(
     # Invalid metadata: the record is held at once, and its files are not read.
     state = DepositState.HELD if description is None else DepositState.PLANNED
     return Decision(step, action, state, reads)
+
+
+# ---------------------------------------------------------------- plans that are applied later
+
+
+def outcome(decision: Decision) -> str:
+    """What becomes of a record, in a word: `unchanged`, `held`, or what is made of it: `new`, `version`, `revision`."""
+    if decision.step in (Step.UNCHANGED, Step.GIVE_UP):
+        return "unchanged"
+    return "held" if decision.state is DepositState.HELD else decision.action.value
+
+
+def basis(known: Known | None) -> str:
+    """What a decision about a record rests on besides its survey, as a digest: another one means that the record was
+    published or planned otherwise since. `""` for a record of which nothing is known."""
+    if known is None or (known.latest is None and known.pending is None):
+        return ""
+    latest, pending = known.latest, known.pending
+    facts = [
+        latest and [latest.record_id, latest.fingerprint, latest.description],
+        pending
+        and [
+            pending.id,
+            pending.fingerprint,
+            pending.faults,
+            pending.description,
+            pending.state is DepositState.HELD,
+        ],
+    ]
+    return xxhash.xxh3_128_hexdigest(codec.to_text(facts).encode())
+
+
+def abide(surveyed: SurveyedRecord, decision: Decision, known: Known | None, *, is_done: bool) -> Decision:
+    """What to do with a record of a plan that was made before: what it says or, where `decision` is another by now,
+    nothing. `is_done` tells that an earlier run of the same plan has dealt with the record."""
+    if decision.step in (Step.UNCHANGED, Step.KEEP):
+        return decision  # the catalogue has just what was planned
+    if is_done:
+        pending = known.pending if known else None
+        if pending is None:
+            return Decision(Step.UNCHANGED)
+        return Decision(Step.KEEP, pending.action, pending.state, reads=False)
+    is_as_planned = (surveyed.decision, surveyed.basis) == (outcome(decision), basis(known))
+    return decision if is_as_planned else Decision(Step.LEAVE, reads=False)
+
+
+def outdated(key: str) -> Problem:
+    """What is said of a record that `abide` leaves out."""
+    return Problem(
+        path="",
+        record=key,
+        outcome=Outcome.REJECTED,
+        code="plan-outdated",
+        reason="the record is not what it was when the plan was made: it was published or held otherwise since, or its"
+        " embargo has ended; nothing was done with it",
+        remedy="Plan the source again, and apply the new plan.",
+    )
+
+
+# ---------------------------------------------------------------- lines that were begun before
 
 
 def _go_on(

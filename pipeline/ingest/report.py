@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -14,8 +15,9 @@ import pyarrow.parquet as pq
 from pipeline import codec
 from pipeline.catalogue import accessions, deposits, outbox, records
 from pipeline.errors import Misconfigured
-from pipeline.ingest import manifest
-from pipeline.ingest.plan import LISTED, Plan
+from pipeline.ingest import manifest, planfile
+from pipeline.ingest.decisions import LISTED, Plan
+from pipeline.ingest.estimate import Estimate
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import (
     Accession,
@@ -99,10 +101,12 @@ def of_run(services: Services, plan: Plan, survey: Path, seconds: dict[str, floa
             "bytes_read": 0,
             "unchanged": plan.unchanged,
         }
-        extra = [*islice(manifest.read_problems(survey), LISTED), *before, *plan.gone]
+        found = islice(manifest.read_problems(survey), LISTED)
+        extra = [*found, *before, *plan.gone, *plan.outdated]
     document["held"] += len(plan.held_before)
     document["problems"] = (document["problems"] + [codec.problem_to_json(one) for one in extra])[:LISTED]
     document["problems_total"] += len(extra) + plan.gone_total - len(plan.gone)
+    document["problems_total"] += plan.outdated_total - len(plan.outdated)
     document["seconds"] = seconds
     return document
 
@@ -116,14 +120,15 @@ def problems_of_document(services: Services, document: JsonObject) -> Iterator[P
         yield from accessions.problems(tx, document["accession"])
 
 
-def of_plan(plan: Plan, surveyed: Surveyed, services: Services) -> JsonObject:
-    """What a dry run says."""
+def of_plan(services: Services, surveyed: Surveyed, plan: Plan, estimate: Estimate) -> JsonObject:
+    """What a plan says that was not carried out. `accession` is the unfinished one that an ingest would go on with."""
     with services.catalogue.read() as tx:
         before = accessions.problems_of(tx, plan.held_before)
     found = list(islice(manifest.read_problems(surveyed.folder), LISTED))
     summary = surveyed.summary
     return {
         "collection": surveyed.collection,
+        "accession": plan.accession_id,
         "records": summary.records,
         "files": summary.files,
         "bytes": summary.bytes,
@@ -131,15 +136,29 @@ def of_plan(plan: Plan, surveyed: Surveyed, services: Services) -> JsonObject:
         "versions": plan.versions,
         "revisions": plan.revisions,
         "unchanged": plan.unchanged,
-        "held": len(plan.held_before) + plan.invalid,
+        "held": plan.held_still + len(plan.held_before) + plan.invalid,
         "files_to_ingest": plan.files_to_ingest,
         "bytes_to_ingest": plan.bytes_to_ingest,
-        "likely_duplicates": manifest.likely_duplicates(surveyed.folder),
+        "duplicates": {
+            "declared": asdict(estimate.declared),
+            "likely": asdict(estimate.likely),
+            "in_custody": asdict(estimate.in_custody),
+            "compared_with_custody": asdict(estimate.compared),
+        },
+        "requests": estimate.requests,
+        "estimated_seconds": None if estimate.seconds is None else round(estimate.seconds, 1),
         "problems": [
             codec.problem_to_json(one) for one in (found + before + plan.refused + plan.gone)[:LISTED]
         ],
         "problems_total": sum(summary.problems.values()) + len(before) + len(plan.refused) + plan.gone_total,
     }
+
+
+def problems_of_plan(services: Services, plan: Plan, path: Path) -> Iterator[Problem]:
+    """Every problem that `of_plan` is about, however many, from the plan that was written at `path`."""
+    yield from planfile.read_problems(planfile.open_plan(path))
+    with services.catalogue.read() as tx:
+        yield from accessions.problems_of(tx, plan.held_before)
 
 
 def require_writable(path: Path) -> None:

@@ -12,6 +12,7 @@ from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest
 from pipeline.ingest.accession import IngestOptions
 from pipeline.ingest.manifest import SurveySummary
+from pipeline.ingest.planfile import PlanFile, unpack
 from pipeline.ingest.planning import without_date
 from pipeline.ingest.sources import Found, OpenTree, Source, open_source
 from pipeline.metadata import FieldProblem
@@ -60,6 +61,19 @@ def survey(
 
     summary = manifest.write_survey(watched(), folder)
     return Surveyed(source.collection, source.tree.location, folder, summary)
+
+
+def from_plan(services: Services, source: Source, plan: PlanFile, folder: Path) -> Surveyed:
+    """The survey that a plan was made of, written into an empty folder: the source is not looked at. Raises
+    `Misconfigured` for a plan of another instance."""
+    header = plan.header
+    if header.repository != services.repository.id:
+        raise Misconfigured(
+            f"the plan was made for the repository {header.repository}, this is {services.repository.id}",
+            remedy="plan the source with this instance",
+        )
+    unpack(plan, folder)
+    return Surveyed(header.collection, source.tree.location, folder, header.survey)
 
 
 def _describe(services: Services, document: object) -> tuple[Description | None, Sequence[FieldProblem]]:

@@ -23,6 +23,7 @@ from pipeline.store.s3.wire import Target, Trailer
 from pipeline.store.transfer import MIB, PartPlan
 from tests.contracts.stores import SMALLEST_PART
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.fault_proxy import fault_proxy
 
 BODY = os.urandom(11 * MIB + 5)
 """Three parts of 5 MiB, the last one shorter."""
@@ -225,6 +226,21 @@ def test_a_part_that_breaks_off_gives_its_memory_back(
         upload.abort()
         assert [len(pool.take()) for _ in range(4)] == [MIB] * 4
     assert failure.value.retryable
+
+
+@pytest.mark.parametrize("size", [0, 1000, len(BODY)])
+def test_what_an_object_takes_in_requests_is_known_beforehand(s3_location: StoreLocation, size: int) -> None:
+    """By those that a proxy before the server has seen."""
+    with (
+        fault_proxy(s3_location.s3_endpoint, 0, rate=0.0) as proxy,
+        closing(opened(replace(s3_location, s3_endpoint=proxy.url))) as store,
+    ):
+        for _ in range(2):  # what the server can do is found out in the first
+            before = proxy.requests
+            upload = store.begin("some/object", size)
+            upload.write(BODY[:size])
+            upload.commit()
+        assert proxy.requests - before == store.requests(size)
 
 
 def test_a_small_object_is_sent_again(s3_location: StoreLocation, proxy: CuttingProxy) -> None:

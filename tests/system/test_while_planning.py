@@ -34,8 +34,8 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def between(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of one record and one file, so that there is a between."""
-    monkeypatch.setattr(plan, "_BATCH", 1)
-    monkeypatch.setattr(plan, "_FILE_BATCH", 1)
+    monkeypatch.setattr(plan, "BATCH", 1)
+    monkeypatch.setattr(plan, "FILE_BATCH", 1)
 
 
 def planned_while(instance: Instance, source: Path, meanwhile: Callable[[int, str], None]) -> str:

@@ -106,6 +106,12 @@ class S3Store:
     def end_upload(self, upload: OpenUpload) -> None:
         end_upload(self._bucket, self._bucket.full(upload.key), upload.upload_id)
 
+    def requests(self, size: int) -> int:
+        plan = plan_parts(size, least=self._least_part)
+        # In parts: other uploads of the key are looked for, one is begun, its parts are sent, it is completed, and what
+        # came of it is looked at.
+        return plan.count + 4 if plan.part_size else 1
+
     def settle(self, keys: Sequence[str]) -> None:
         pass
 
