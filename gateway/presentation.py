@@ -291,12 +291,10 @@ _SCANS = {
 def _scan_sentence(entry: FileEntry, why: Withheld | None) -> str:
     if why is Withheld.BEING_SCANNED:
         return "Being scanned, served as soon as it is found clean"
-    engine = (
-        f" ({entry.scan.engine})"
-        if entry.scan.engine and entry.scan.status is not ScanStatus.UNSCANNED
-        else ""
-    )
-    return _SCANS[entry.scan.status] + engine
+    if entry.scan.status is ScanStatus.UNSCANNED or not entry.scan.engine:
+        return _SCANS[entry.scan.status]
+    signatures = f", signatures {entry.scan.database}" if entry.scan.database else ""
+    return f"{_SCANS[entry.scan.status]} ({entry.scan.engine}{signatures})"
 
 
 def readable_size(size: int) -> str:

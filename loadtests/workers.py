@@ -19,7 +19,7 @@ from pipeline import wiring
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.model import FileState, PlannedFile
 from pipeline.ports import ObjectStore
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.root import preferred_algorithm
@@ -40,7 +40,9 @@ class Forgetful(Disk):
 def units(source: Path) -> list[Unit]:
     """The files below `source` in units as the flow hands them out: those that go in parts each alone."""
     location = SourceLocation(str(source))
-    terms = CustodyTerms("bench", location, StoreLocation(""), "eicar:", preferred_algorithm(), ("md5",))
+    terms = CustodyTerms(
+        "bench", location, StoreLocation(""), ScannerLocation("eicar:"), preferred_algorithm(), ("md5",)
+    )
     paths = sorted(path for path in source.rglob("*.*") if path.name != "record.json")
     files = [_planned(source, number, path) for number, path in enumerate(paths, start=1)]
     small = [file for file in files if file.size < IN_PARTS_FROM]

@@ -9,7 +9,16 @@ from datetime import date
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from pipeline.model import Access, Dissemination, FilesAccess, Record, RecordState, ScanStatus, ScanVerdict
+from pipeline.model import (
+    LET_THROUGH,
+    Access,
+    Dissemination,
+    FilesAccess,
+    Record,
+    RecordState,
+    ScanStatus,
+    ScanVerdict,
+)
 
 ScanGate: TypeAlias = Literal["none", "serve", "publish"]
 
@@ -69,9 +78,9 @@ def as_of(described: Dissemination, *, today: date) -> Dissemination:
 
 def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
     """Why a file with this verdict is kept back, if it is. Infected files always are; with the gate `serve`
-    all that are not known to be clean, or were released by a person (docs/architecture.md)."""
+    all that were neither scanned wholly nor released by a person (docs/architecture.md)."""
     if verdict.status is ScanStatus.INFECTED:
         return Withheld.INFECTED
-    if gate == "serve" and verdict.status not in (ScanStatus.CLEAN, ScanStatus.RELEASED):
+    if gate == "serve" and verdict.status not in LET_THROUGH:
         return Withheld.BEING_SCANNED
     return None

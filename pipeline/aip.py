@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pipeline import codec
 from pipeline.catalogue.records import Holding
@@ -18,6 +19,7 @@ from pipeline.model import (
     JsonObject,
     Record,
     RecordState,
+    ScanStatus,
 )
 
 
@@ -112,12 +114,14 @@ def _premis(package: Package, algorithm: str) -> list[JsonObject]:
 
 def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonObject]:
     object_ = f"{algorithm}:{entry.digests[algorithm]}"
-    at = codec.time_to_json(record.created)
+    scan = entry.scan
 
-    def event(type_: EventType, agent: str, outcome: str, detail: JsonObject) -> JsonObject:
+    def event(
+        type_: EventType, agent: str, outcome: str, detail: JsonObject, at: datetime = record.created
+    ) -> JsonObject:
         return {
             "type": type_,
-            "at": at,
+            "at": codec.time_to_json(at),
             "agent": agent,
             "outcome": outcome,
             "objects": [object_],
@@ -133,17 +137,33 @@ def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonO
             "success" if entry.identification.puid else "unknown",
             {"puid": entry.identification.puid, "basis": entry.identification.basis},
         ),
-        event(EventType.VIRUS, entry.scan.engine, _virus_outcome(entry), {"verdict": entry.scan.status}),
+        event(
+            EventType.VIRUS,
+            scan.engine,
+            _VIRUS_OUTCOMES[scan.status],
+            {
+                "verdict": scan.status,
+                "method": scan.method,
+                "database": scan.database,
+                "scanned": scan.scanned,
+                "reason": scan.reason,
+            },
+            scan.at or record.created,
+        ),
     ]
     if compared:
         found.append(event(EventType.FIXITY, "headrace", "pass", {"declared": compared}))
     return found
 
 
-def _virus_outcome(entry: FileEntry) -> str:
-    return {"clean": "pass", "infected": "fail", "partial": "warning", "released": "warning"}.get(
-        entry.scan.status, "skipped"
-    )
+_VIRUS_OUTCOMES = {
+    ScanStatus.CLEAN: "pass",
+    ScanStatus.INFECTED: "fail",
+    ScanStatus.PARTIAL: "warning",
+    ScanStatus.STALE: "warning",
+    ScanStatus.RELEASED: "warning",
+    ScanStatus.UNSCANNED: "skipped",
+}
 
 
 def _json(document: JsonObject) -> bytes:

@@ -107,11 +107,25 @@ def verdict_to_json(verdict: ScanVerdict) -> JsonObject:
         "engine": verdict.engine,
         "method": verdict.method,
         "signature": verdict.signature,
+        "database": verdict.database,
+        "at": time_to_json(verdict.at) if verdict.at else None,
+        "scanned": [list(each) for each in verdict.scanned],
+        "reason": verdict.reason,
     }
 
 
 def verdict_from_json(document: JsonObject) -> ScanVerdict:
-    return ScanVerdict(**{**document, "status": ScanStatus(document["status"])})
+    at = document.get("at")
+    return ScanVerdict(
+        status=ScanStatus(document["status"]),
+        engine=document["engine"],
+        method=document.get("method", "none"),
+        signature=document.get("signature", ""),
+        database=document.get("database", ""),
+        at=time_from_json(at) if at else None,
+        scanned=tuple((start, end) for start, end in document.get("scanned", ())),
+        reason=document.get("reason", ""),
+    )
 
 
 def identification_to_json(identification: Identification) -> JsonObject:

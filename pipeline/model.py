@@ -21,8 +21,9 @@ Digests: TypeAlias = Mapping[str, str]
 
 
 class ScanStatus(StrEnum):
-    """What a virus scanner may truthfully say (never `clean` with a byte unscanned). `released` is a person's word, of
-    bytes that it called infected: the alarm was false."""
+    """What a virus scanner may truthfully say. `clean` and `stale` have no byte unscanned; of `stale` files some were
+    scanned with signatures that had been replaced by the time of the verdict. `released` is a person's word, of bytes
+    that the scanner called infected: the alarm was false."""
 
     CLEAN = "clean"
     INFECTED = "infected"
@@ -32,14 +33,26 @@ class ScanStatus(StrEnum):
     RELEASED = "released"
 
 
+LET_THROUGH = frozenset({ScanStatus.CLEAN, ScanStatus.STALE, ScanStatus.RELEASED})
+"""What no gate keeps back: nothing was found in any byte, or a person answers for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScanVerdict:
-    """A verdict with who gave it. `method` is e.g. `stream`, `windows` or `none`."""
+    """A verdict with who gave it. `method` is `stream` (the file as one), `windows` (in overlapping pieces) or `none`;
+    `signature` what was found. `database` is the version of the signatures, the oldest that any byte was scanned with,
+    in the engine's own words; `at` None where the scanner does not tell: then when the file's bytes were read. Of a
+    partial one, `scanned` are the ranges of bytes that were scanned, as (start, end), in order; `reason` says why not
+    all were."""
 
     status: ScanStatus
     engine: str
     method: str = "none"
     signature: str = ""
+    database: str = ""
+    at: datetime | None = None
+    scanned: tuple[tuple[int, int], ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,15 @@ class ObjectStore(Protocol):
 # ---------------------------------------------------------------- scanner
 
 
+@dataclass(frozen=True, slots=True)
+class ScanResumption:
+    """From where a scan goes on: the `checkpoint` of an earlier session, and what the scanner may need again of the
+    bytes before it, which `read_back(start, length)` gives."""
+
+    checkpoint: JsonObject
+    read_back: Callable[[int, int], bytes]
+
+
 class ScanSession(Protocol):
     """The scan of one file."""
 
@@ -152,7 +161,8 @@ class ScanSession(Protocol):
         """The next block of the file."""
 
     def checkpoint(self) -> JsonObject | None:
-        """The session's state after what was fed, for `begin` to go on from; None where it cannot be told."""
+        """The session's state after what was fed, for `begin` to go on from (plain JSON); None where it cannot be
+        told."""
 
     def finish(self) -> ScanVerdict:
         """The verdict over all that was fed."""
@@ -165,11 +175,12 @@ class Scanner(Protocol):
     gives_clean: bool
     """Whether it ever calls a file clean. What waits for a clean verdict would wait for ever on one that does not."""
 
-    def begin(self, size: int, resume: JsonObject | None = None) -> ScanSession:
-        """Start scanning a file of `size` bytes, or go on from a checkpoint of an earlier session."""
+    def begin(self, size: int, resume: ScanResumption | None = None) -> ScanSession:
+        """Start scanning a file of `size` bytes, or go on from a checkpoint of an earlier session, whose bytes are not
+        fed again. Raises `Misconfigured` where the scanner is not set up so that it could be believed."""
 
     def describe(self) -> str:
-        """Engine and signature version, for people."""
+        """Engine and signature version, for people. Raises as `begin` does."""
 
 
 # ---------------------------------------------------------------- search

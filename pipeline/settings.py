@@ -28,6 +28,9 @@ from pipeline.errors import Misconfigured
 
 DIGEST_ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "xxh3-128")
 
+LEAST_SCAN_WINDOW = 4 << 20
+"""Bytes; what windows overlap by must be a small part of them."""
+
 _DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z][a-zA-Z0-9-]*)+")
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/?#\s]+@")
 
@@ -42,6 +45,16 @@ class StoreLocation:
     s3_region: str = ""
     s3_path_style: bool = False
     s3_trusted_network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerLocation:
+    """Where the virus scanner is and how it is used (`scanner_away`, `scan_window`); fit to travel to workers and to be
+    logged. `window` is in bytes."""
+
+    url: str
+    away: Literal["wait", "go-on"] = "wait"
+    window: int = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +85,25 @@ class Settings(BaseSettings):
     )
     database: str = Field("", description="the catalogue: sqlite:///file or postgresql+psycopg://…")
     index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
-    scanner: str = Field("eicar:", description="virus scanner: eicar: (clamd://host:3310 later)")
+    scanner: str = Field(
+        "eicar:", description="virus scanner: eicar:, clamd://host:3310 or clamd:///path/to/its/socket"
+    )
+    scanner_away: Literal["wait", "go-on"] = Field(
+        "wait", description="while the scanner is away: wait, or go on and call files unscanned"
+    )
+    scan_window: int = Field(
+        64 << 20,
+        ge=LEAST_SCAN_WINDOW,
+        description="bytes that clamd is given at one go at most, fewer where its limits are lower; larger files are "
+        "scanned in overlapping windows",
+    )
     dois: str = Field("", description="DOI registry: local:///file (datacite://… later)")
     compute: str = Field(
         "local:", description="workers: local:, local:4, inline:, tls://scheduler:8786, slurm:?jobs=8"
     )
     trusted_network: bool = Field(
         default=False,
-        description="whether Dask (tcp://) and Prefect (http://) may be spoken to beyond this machine",
+        description="whether Dask (tcp://), Prefect (http://) and clamd may be spoken to beyond this machine",
     )
     base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
     port: int = Field(
@@ -100,7 +124,11 @@ class Settings(BaseSettings):
     )
     admin_email: str = Field("admin@headrace.localdomain", description="shown in OAI-PMH Identify")
     scan_gate: Literal["none", "serve", "publish"] = Field(
-        "none", description="what waits for a virus verdict"
+        default_factory=lambda known: (
+            "publish" if urlsplit(known.get("scanner", "")).scheme == "clamd" else "none"
+        ),
+        description="what waits for a virus verdict: publish (records), serve (downloads) or none; default publish "
+        "with clamd",
     )
     patience: int = Field(
         600, ge=0, description="seconds that a run waits for what is away while nothing moves"
@@ -184,6 +212,10 @@ class Settings(BaseSettings):
         return StoreLocation(
             self.store, self.s3_endpoint, self.s3_region, self.s3_path_style, self.s3_trusted_network
         )
+
+    def scanner_location(self) -> ScannerLocation:
+        """What a process needs to open the scanner."""
+        return ScannerLocation(self.scanner, self.scanner_away, self.scan_window)
 
     def source_location(self, url: str) -> SourceLocation:
         """What a process needs to read a source, besides its own environment."""

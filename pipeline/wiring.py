@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.catalogue import Catalogue
     from pipeline.ingest.sources import OpenTree, Tree
     from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
-    from pipeline.settings import Settings, SourceLocation, StoreLocation
+    from pipeline.settings import ScannerLocation, Settings, SourceLocation, StoreLocation
 
 GATEWAY = "gateway"
 DEFAULT_PORT = 8000
@@ -43,8 +43,9 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     does not answer."""
     from pipeline.catalogue.engine import open_catalogue
 
-    scanner = open_scanner(settings.scanner)
+    scanner = open_scanner(settings.scanner_location())
     _require_verdicts(settings, scanner)
+    _require_privacy(settings)
     require_trust(settings.compute, settings)
     require_reach(settings)
     with ExitStack() as stack:
@@ -77,6 +78,21 @@ def _require_verdicts(settings: Settings, scanner: Scanner) -> None:
             "which the scanner of HEADRACE_SCANNER never gives",
             field="HEADRACE_SCAN_GATE",
             remedy="use another scanner, or set HEADRACE_SCAN_GATE to none",
+        )
+
+
+def _require_privacy(settings: Settings) -> None:
+    """clamd is sent every byte as it is, and whoever can answer in its place can call anything clean."""
+    from pipeline.settings import redacted
+
+    place = urlsplit(settings.scanner)
+    is_elsewhere = place.scheme == "clamd" and place.netloc and not is_loopback(settings.scanner)
+    if is_elsewhere and not settings.trusted_network:
+        raise Misconfigured(
+            f"files would go to {redacted(settings.scanner)} unencrypted, and its answers could be forged",
+            field="HEADRACE_SCANNER",
+            remedy="run clamd on this machine, reach it through a tunnel, or, where nobody else is in the network, "
+            "set HEADRACE_TRUSTED_NETWORK=yes",
         )
 
 
@@ -127,11 +143,18 @@ def open_store(location: StoreLocation) -> ObjectStore:
     raise _unknown("HEADRACE_STORE", location.url, "file:///folder or s3://bucket/prefix")
 
 
-def open_scanner(url: str) -> Scanner:
-    match urlsplit(url).scheme:
+def open_scanner(location: ScannerLocation) -> Scanner:
+    """Nothing is asked of a server yet."""
+    match urlsplit(location.url).scheme:
         case "eicar":
             return EicarScanner()
-    raise _unknown("HEADRACE_SCANNER", url, "eicar:")
+        case "clamd":
+            from pipeline.ingest.clamd import ClamdScanner
+
+            return ClamdScanner(location, utc_now)
+    raise _unknown(
+        "HEADRACE_SCANNER", location.url, "eicar:, clamd://host:3310 or clamd:///path/to/its/socket"
+    )
 
 
 def trees(settings: Settings) -> OpenTree:

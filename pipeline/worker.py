@@ -12,7 +12,7 @@ from pipeline.cores import on_own_core
 from pipeline.ingest.custody import FileReport, Unit, take_unit
 from pipeline.ingest.sources import Tree
 from pipeline.ports import Note, ObjectStore, Scanner
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 
 
 def run_unit(unit: Unit, tell: Callable[[Note], None]) -> list[FileReport]:
@@ -30,8 +30,8 @@ def _store(location: StoreLocation) -> ObjectStore:
 
 
 @lru_cache(maxsize=4)
-def _scanner(url: str) -> Scanner:
-    return wiring.open_scanner(url)
+def _scanner(location: ScannerLocation) -> Scanner:
+    return wiring.open_scanner(location)
 
 
 @lru_cache(maxsize=4)

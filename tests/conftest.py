@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from infra.local.buckets import make_bucket
+from infra.local.clamd import clamd
 from infra.local.postgres import postgres
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
@@ -145,6 +146,14 @@ def s3_location(request: pytest.FixtureRequest) -> StoreLocation:
 
 def _empty_place(bucket: StoreLocation) -> StoreLocation:
     return replace(bucket, url=f"{bucket.url}/{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def clamd_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """`HEADRACE_SCANNER` of a running clamd: over TCP, and over a Unix socket."""
+    folder = tmp_path_factory.mktemp("clamd")
+    with running(clamd(folder, LocalSocket=f"{folder}/socket"), folder / "log") as url:
+        yield url, f"clamd://{folder}/socket"
 
 
 @pytest.fixture(autouse=True)

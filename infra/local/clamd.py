@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local.service import Service, ServiceError
@@ -18,15 +19,16 @@ _LARGEST = "2147483647"
 """Bytes: libclamav refuses a file of 2 GiB whatever is configured."""
 
 
-def clamd(folder: Path, *, port: int = 0) -> Service:
+def clamd(folder: Path, *, port: int = 0, **options: str) -> Service:
     """A clamd at `port` of the loopback interface or a free one, all of its files below `folder`. It calls a file
-    that is beyond its limits infected with `Heuristics.Limits.Exceeded…` instead of silently clean.
+    that is beyond its limits infected with `Heuristics.Limits.Exceeded…` instead of silently clean. `options` of
+    clamd.conf take the place of ours.
 
     Raises `ServiceError` where it is not installed.
     """
     port = port or free_port()
     configuration = folder / "clamd.conf"
-    configuration.write_text(_configuration(folder, port))
+    configuration.write_text(_configuration(folder, port, options))
     return Service(
         name="clamd",
         command=(_binary(), f"--config-file={configuration}"),
@@ -43,7 +45,7 @@ def _binary() -> str:
     return found
 
 
-def _configuration(folder: Path, port: int) -> str:
+def _configuration(folder: Path, port: int, others: Mapping[str, str]) -> str:
     database, scratch = folder / "database", folder / "scratch"
     database.mkdir(exist_ok=True)
     scratch.mkdir(exist_ok=True)
@@ -61,6 +63,7 @@ def _configuration(folder: Path, port: int) -> str:
         "MaxScanSize": _LARGEST,
         "AlertExceedsMax": "yes",
         "LogTime": "yes",
+        **others,
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())
 

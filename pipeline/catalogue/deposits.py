@@ -16,6 +16,7 @@ from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import accession, concept, deposit, deposit_file, record, record_file
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
+    LET_THROUGH,
     DepositAction,
     DepositState,
     Digests,
@@ -24,7 +25,6 @@ from pipeline.model import (
     JsonObject,
     PlannedFile,
     RecordState,
-    ScanStatus,
 )
 from pipeline.store import layout
 
@@ -522,8 +522,8 @@ def differs_from_base(tx: Transaction, one: Deposit) -> bool:
 
 
 def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: bool) -> list[Deposit]:
-    """Sealed deposits by id; with `must_be_clean` only those without a file that no scanner called clean, nor a person
-    released."""
+    """Sealed deposits by id; with `must_be_clean` only those whose files were all scanned wholly, or
+    released by a person."""
     statement = sa.select(deposit).where(
         deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
     )
@@ -531,9 +531,7 @@ def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: boo
         unclean = sa.exists().where(
             deposit_file.c.deposit_id == deposit.c.id,
             deposit_file.c.state == FileState.IN_CUSTODY,
-            sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "").not_in(
-                [ScanStatus.CLEAN, ScanStatus.RELEASED]
-            ),
+            sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "").not_in(LET_THROUGH),
         )
         statement = statement.where(~unclean)
     return _select(tx, statement.order_by(deposit.c.id).limit(limit))

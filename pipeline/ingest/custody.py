@@ -34,6 +34,7 @@ from pipeline.ingest.identify import Sample, identify_many
 from pipeline.ingest.intake import Readers, Taken
 from pipeline.ingest.sources import SourceReader, Tree
 from pipeline.model import (
+    LET_THROUGH,
     FileOutcome,
     FileState,
     Identification,
@@ -44,9 +45,10 @@ from pipeline.model import (
     PlannedFile,
     Problem,
     ScanStatus,
+    ScanVerdict,
 )
-from pipeline.ports import Note, ObjectStore, Scanner, Upload
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.ports import Note, ObjectStore, Scanner, ScanResumption, Upload
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store import layout
 
 # Enough to overlap the flushes of small files; the work itself needs no more than a core.
@@ -67,7 +69,7 @@ class CustodyTerms:
     accession_id: str
     source: SourceLocation
     store: StoreLocation
-    scanner: str
+    scanner: ScannerLocation
     root_digest: str
     digests: tuple[str, ...]
     released: frozenset[tuple[str, str]] = frozenset()
@@ -308,9 +310,11 @@ class _Taking:
             hashes = self._new_hashes(upload)
         else:
             sample.go_on(offset, reader.read_at)
-            reader.seek(offset)
         state = checkpoints.ledger.checkpoint.get("scan")
-        with closing(self._desk.scanner.begin(size, state)) as scan:
+        resume = None if state is None else ScanResumption(state, reader.read_at)
+        with closing(self._desk.scanner.begin(size, resume)) as scan:
+            if offset:
+                reader.seek(offset)
             return intake.take(reader, size, Readers(hashes, scan, sample), upload, checkpoints)
 
     def _resumption(self, source: JsonObject) -> tuple[PartLedger | None, Mapping[str, Hash]]:
@@ -414,7 +418,18 @@ class _Taking:
         )
         if verdict.status is ScanStatus.INFECTED:
             return self._quarantined(outcome, verdict.signature)
-        return FileReport(outcome, self._warning, self._bytes_read)
+        return FileReport(outcome, self._unscanned(verdict) or self._warning, self._bytes_read)
+
+    def _unscanned(self, verdict: ScanVerdict) -> Problem | None:
+        """What the scanner says of why it did not go through all of the file; one that never does says nothing."""
+        if verdict.status in LET_THROUGH or not verdict.reason:
+            return None
+        return self._problem(
+            Outcome.WARNED,
+            "not-scanned" if verdict.status is ScanStatus.UNSCANNED else "scanned-in-part",
+            verdict.reason,
+            remedy="Raise the limits of clamd (MaxScanSize, MaxRecursion, MaxFiles, MaxScanTime), or have it running.",
+        )
 
     def _quarantined(self, outcome: FileOutcome, signature: str) -> FileReport:
         """Put an infected file apart, where nothing serves it."""

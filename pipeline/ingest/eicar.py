@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.model import JsonObject, ScanStatus, ScanVerdict
+from pipeline.ports import ScanResumption
 
 # Joined at run time, so that neither this file nor its compiled form is itself a detection.
 _EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
@@ -12,10 +13,10 @@ _ENGINE = "headrace-eicar/1"
 class EicarScanner:
     gives_clean = False
 
-    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:  # noqa: ARG002 - any size will do
+    def begin(self, size: int, resume: ScanResumption | None = None) -> EicarSession:  # noqa: ARG002 - any size will do
         session = EicarSession()
         if resume is not None:
-            session.go_on(resume)
+            session.go_on(resume.checkpoint)
         return session
 
     def describe(self) -> str:

@@ -31,7 +31,7 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
         accession_id=accession_id,
         source=source,
         store=settings.store_location(),
-        scanner=settings.scanner,
+        scanner=settings.scanner_location(),
         root_digest=services.root_digest,
         digests=settings.digests,
         released=frozenset(

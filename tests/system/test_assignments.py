@@ -19,7 +19,7 @@ from pipeline.ingest.patience import Patience
 from pipeline.model import FileOutcome, FileState, Part, PartLedger
 from pipeline.ports import Note
 from pipeline.services import Services, lease_owner
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store.transfer import IN_PARTS_FROM
 from tests.contracts import rows
 from tests.contracts.rows import outcome
@@ -27,7 +27,9 @@ from tests.instance import Instance
 
 MIB = 1 << 20
 LARGE = 64 * MIB
-TERMS = CustodyTerms("a1", SourceLocation("/source"), StoreLocation(""), "", "sha256", ("md5",))
+TERMS = CustodyTerms(
+    "a1", SourceLocation("/source"), StoreLocation(""), ScannerLocation("eicar:"), "sha256", ("md5",)
+)
 RUN = Run("run", "tides", "/source", IngestOptions())
 
 

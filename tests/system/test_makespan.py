@@ -16,7 +16,7 @@ from pipeline.ingest.assignments import Assignments
 from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import Patience
 from pipeline.ports import Note
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from tests.contracts import rows
 from tests.contracts.computes import open_compute
 from tests.instance import Instance, open_instance
@@ -60,7 +60,9 @@ def planned(instance: Instance) -> Assignments:
         deposits.find_files(tx, found, run="run")
         deposits.count_files(tx, [deposit_id])
         accessions.lease(tx, "a1", owner="nobody", now=rows.NOW, length=accessions.LEASE)
-    terms = CustodyTerms("a1", SourceLocation("/source"), StoreLocation(""), "", "sha256", ("md5",))
+    terms = CustodyTerms(
+        "a1", SourceLocation("/source"), StoreLocation(""), ScannerLocation("eicar:"), "sha256", ("md5",)
+    )
     run = Run("run", "tides", "/source", IngestOptions())
     return Assignments(instance.services, run, terms, Patience(0))
 

@@ -89,11 +89,12 @@ def test_an_ended_embargo_shows_as_open() -> None:
 
 
 @pytest.mark.parametrize("status", list(ScanStatus))
-def test_only_clean_and_released_files_pass_the_gate_serve(status: ScanStatus) -> None:
-    """With the gate `serve` a file is served once it is clean, or a person released it; without it all but infected
-    ones are."""
+def test_only_files_that_were_scanned_wholly_or_released_pass_the_gate_serve(status: ScanStatus) -> None:
+    """With the gate `serve` a file is served once nothing was found in any byte of it, or a person released it; without
+    it all but infected ones are."""
     verdict = ScanVerdict(status, engine="test")
     infected = status is ScanStatus.INFECTED
     assert withheld(verdict, "none") is (Withheld.INFECTED if infected else None)
-    waiting = None if status in (ScanStatus.CLEAN, ScanStatus.RELEASED) else Withheld.BEING_SCANNED
+    passes = status in (ScanStatus.CLEAN, ScanStatus.STALE, ScanStatus.RELEASED)
+    waiting = None if passes else Withheld.BEING_SCANNED
     assert withheld(verdict, "serve") is (Withheld.INFECTED if infected else waiting)

@@ -17,6 +17,15 @@ def test_whether_large_files_can_be_gone_on_with_is_told(tmp_path: Path) -> None
     assert (findings["digests"].ok, findings["digests"].what) == (True, engine())
 
 
+def test_a_scanner_that_is_away_is_told(tmp_path: Path) -> None:
+    """With where it should be, and how to repair it."""
+    settings = load_settings(home=tmp_path, scanner=f"clamd://{tmp_path}/clamd.ctl")
+    finding = next(one for one in examine(settings) if one.part == "scanner")
+    assert not finding.ok
+    assert f"{tmp_path}/clamd.ctl" in finding.what
+    assert "start clamd" in finding.remedy
+
+
 def test_a_prefect_server_that_asks_nobody_who_he_is_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

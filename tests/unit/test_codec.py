@@ -28,7 +28,15 @@ from pipeline.model import (
 )
 
 ACCESS = Access(FilesAccess.RESTRICTED, date(2031, 2, 3), "thesis")
-VERDICT = ScanVerdict(ScanStatus.INFECTED, "clamd", "windows", "Eicar")
+VERDICT = ScanVerdict(ScanStatus.INFECTED, "clamd", "windows", "Eicar", "27500/Wed Nov 18 10:00:00 2026")
+PARTIAL = ScanVerdict(
+    ScanStatus.PARTIAL,
+    "clamd",
+    "windows",
+    at=datetime(2026, 11, 21, 3, 15, 42, tzinfo=UTC),
+    scanned=((0, 5), (9, 12)),
+    reason="limits",
+)
 PDF = Identification("fmt/18", "PDF", "1.4", "application/pdf", "byte match", "odd extension", "pygfried")
 NOUNS = [
     ("access", ACCESS),
@@ -36,6 +44,7 @@ NOUNS = [
     ("description", Description({"title": "T"}, {"code:x": [1]}, ACCESS, "10.1/x", ("a", "b"))),
     ("description", Description({})),
     ("verdict", VERDICT),
+    ("verdict", PARTIAL),
     ("identification", PDF),
     ("problem", Problem("p", "r", Outcome.QUARANTINED, "infected", "why", "f", "remedy")),
 ]
@@ -110,6 +119,10 @@ def test_times_are_written_in_utc() -> None:
 def test_what_an_older_writer_left_out_is_the_default() -> None:
     """Optional fields may be absent."""
     assert codec.description_from_json({"metadata": {"title": "T"}}) == Description({"title": "T"})
+    verdict = {"status": "infected", "engine": "headrace-eicar/1", "method": "stream", "signature": "EICAR"}
+    assert codec.verdict_from_json(verdict) == ScanVerdict(
+        ScanStatus.INFECTED, "headrace-eicar/1", "stream", "EICAR"
+    )
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text(), max_size=5))

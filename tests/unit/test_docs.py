@@ -85,7 +85,7 @@ def test_the_architecture_shows_the_layers_of_the_contract() -> None:
 def _setting_row(name: str) -> str:
     field = Settings.model_fields[name]
     default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
-    shown = f"`{default}`" if default else ""
+    shown = f"`{default}`" if default and field.default_factory is None else ""
     return f"| `HEADRACE_{name.upper()}` | {shown} | {escape(field.description or '', quote=False)} |"
 
 

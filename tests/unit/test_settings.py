@@ -36,6 +36,8 @@ def _somewhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("BASE_URL", "archive.example.org"),
         ("BASE_URL", "ftp://archive.example.org"),
         ("SCAN_GATE", "always"),
+        ("SCANNER_AWAY", "panic"),
+        ("SCAN_WINDOW", "1000000"),
         ("MIN_FREE", "-1"),
         ("MIN_FREE", "5%"),
     ],
@@ -47,6 +49,25 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name:
         load_settings()
     assert refused.value.field == f"HEADRACE_{name}"
     assert refused.value.message.startswith(f"HEADRACE_{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("scanner", "gate", "found"),
+    [
+        ("eicar:", None, "none"),
+        ("clamd://127.0.0.1:3310", None, "publish"),
+        ("clamd:///run/clamd.ctl", "none", "none"),
+        ("clamd:///run/clamd.ctl", "serve", "serve"),
+    ],
+)
+def test_records_wait_for_verdicts_of_a_scanner_that_gives_them(
+    monkeypatch: pytest.MonkeyPatch, scanner: str, gate: str | None, found: str
+) -> None:
+    """Unless somebody says otherwise."""
+    monkeypatch.setenv("HEADRACE_SCANNER", scanner)
+    if gate is not None:
+        monkeypatch.setenv("HEADRACE_SCAN_GATE", gate)
+    assert load_settings().scan_gate == found
 
 
 def test_an_unknown_name_in_the_file_is_refused() -> None:

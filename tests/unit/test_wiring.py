@@ -9,14 +9,14 @@ import pytest
 
 from pipeline import wiring
 from pipeline.errors import Misconfigured
-from pipeline.settings import StoreLocation, load_settings
+from pipeline.settings import ScannerLocation, StoreLocation, load_settings
 
 
 @pytest.mark.parametrize(
     ("setting", "open_"),
     [
         ("HEADRACE_STORE", lambda url: wiring.open_store(StoreLocation(url))),
-        ("HEADRACE_SCANNER", wiring.open_scanner),
+        ("HEADRACE_SCANNER", lambda url: wiring.open_scanner(ScannerLocation(url))),
         ("HEADRACE_INDEX", lambda url: wiring.open_index(url, wiring.utc_now)),
         ("HEADRACE_DOIS", wiring.open_registry),
         ("HEADRACE_COMPUTE", lambda url: wiring.open_compute(load_settings(compute=url))),
@@ -64,6 +64,31 @@ def test_a_scheduler_that_strangers_reach_needs_tls(host: str, tmp_path: Path) -
     with pytest.raises(Misconfigured, match="could run code") as refused:
         wiring.require_trust(f"tcp://{host}:8786", load_settings(home=tmp_path))
     assert "HEADRACE_TRUSTED_NETWORK" in refused.value.remedy
+
+
+@pytest.mark.parametrize("host", ["scanner.example.org:3310", "10.1.2.3", "127.0.0.1.example.org"])
+def test_files_are_not_sent_over_strange_networks_to_be_scanned(host: str, tmp_path: Path) -> None:
+    """clamd's protocol has neither secrecy nor proof of who answers: beyond this machine the operator has to trust the
+    network."""
+    with (
+        pytest.raises(Misconfigured, match="unencrypted") as refused,
+        wiring.open_services(load_settings(home=tmp_path, scanner=f"clamd://{host}")),
+    ):
+        pytest.fail("it was opened")
+    assert list(tmp_path.iterdir()) == []
+    assert "HEADRACE_TRUSTED_NETWORK" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("scanner", "trusted"),
+    [("clamd://127.0.0.1:3310", False), ("clamd:///run/clamd.ctl", False), ("clamd://10.1.2.3", True)],
+)
+def test_an_instance_opens_without_its_scanner(scanner: str, trusted: bool, tmp_path: Path) -> None:
+    """Pages are served, and records published, while clamd is away."""
+    with wiring.open_services(
+        load_settings(home=tmp_path, scanner=scanner, trusted_network=trusted)
+    ) as services:
+        assert services.scanner.gives_clean
 
 
 def test_a_store_on_s3_wants_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:

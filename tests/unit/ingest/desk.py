@@ -11,7 +11,7 @@ from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import PartLedger, PlannedFile
 from pipeline.ports import Note, ObjectStore, Scanner
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store import layout
 
 RECORD = 2
@@ -47,7 +47,14 @@ class Desk:
     ) -> list[FileReport]:
         """Take in all that is planned; a single file goes on from what its ledger has."""
         files = tuple(self.planned)
-        terms = CustodyTerms("a1", SourceLocation(str(self.source)), StoreLocation(""), "", "sha256", digests)
+        terms = CustodyTerms(
+            "a1",
+            SourceLocation(str(self.source)),
+            StoreLocation(""),
+            ScannerLocation("eicar:"),
+            "sha256",
+            digests,
+        )
         resume = self.ledgers.get(files[0].id) if len(files) == 1 else None
         unit = Unit(terms, files, resume, attempt)
         return take_unit(

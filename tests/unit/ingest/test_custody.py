@@ -16,8 +16,8 @@ import pytest
 from pipeline.errors import Misconfigured, OutOfSpace, Unavailable
 from pipeline.ingest.custody import FileReport
 from pipeline.ingest.eicar import EicarScanner, EicarSession
-from pipeline.model import FileState, JsonObject, Outcome, PartLedger, Problem
-from pipeline.ports import Upload
+from pipeline.model import FileState, Outcome, PartLedger, Problem
+from pipeline.ports import ScanResumption, Upload
 from pipeline.store import layout
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
@@ -110,7 +110,7 @@ class Meddling(EicarScanner):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
+    def begin(self, size: int, resume: ScanResumption | None = None) -> EicarSession:
         path = self._path
 
         class Session(EicarSession):
@@ -231,12 +231,12 @@ class KeysEnded(LocalStore):
 
 
 class AwayAtOnce(EicarScanner):
-    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
+    def begin(self, size: int, resume: ScanResumption | None = None) -> EicarSession:
         raise Unavailable("the scanner is away")
 
 
 class AwayAtTheEnd(EicarScanner):
-    def begin(self, size: int, resume: JsonObject | None = None) -> EicarSession:
+    def begin(self, size: int, resume: ScanResumption | None = None) -> EicarSession:
         class Session(EicarSession):
             def finish(self) -> object:  # type: ignore[override]
                 raise Unavailable("the scanner is away")

@@ -169,7 +169,7 @@ from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import PlannedFile
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 
@@ -178,7 +178,8 @@ class Slow(Disk):
         time.sleep(len(block) / {SIZE} * 6)
         super().write(descriptor, block)
 
-terms = CustodyTerms("a1", SourceLocation({str(desk.source)!r}), StoreLocation(""), "", "sha256", ("md5",))
+source, scanner = SourceLocation({str(desk.source)!r}), ScannerLocation("eicar:")
+terms = CustodyTerms("a1", source, StoreLocation(""), scanner, "sha256", ("md5",))
 store = LocalStore(Path({str(tmp_path / "store")!r}), Slow(), part_size={PART})
 unit, tree = Unit(terms, ({file!r},)), LocalTree(terms.source)
 take_unit(store, EicarScanner(), tree, unit, lambda note: note and print(json.dumps(note), flush=True))

@@ -24,7 +24,7 @@ from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import FileState, PartLedger, PlannedFile
 from pipeline.services import Services
-from pipeline.settings import SourceLocation, StoreLocation
+from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
@@ -66,7 +66,9 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     for name, body in contents.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(body)
-    terms = CustodyTerms("a1", SourceLocation(str(source)), StoreLocation(""), "eicar:", "sha256", ("md5",))
+    terms = CustodyTerms(
+        "a1", SourceLocation(str(source)), StoreLocation(""), ScannerLocation("eicar:"), "sha256", ("md5",)
+    )
     files = tuple(
         PlannedFile(
             number, 1, 2, "record", name, name, len(body), "", {}, layout.place(layout.staged(2), name)
