@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 from pipeline import leaseholders
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.ingest.sources.names import archive_kind
+from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.loopback import is_loopback, known_port
 from pipeline.model import Repository
@@ -165,6 +168,9 @@ def trees(settings: Settings) -> OpenTree:
 def open_tree(location: SourceLocation) -> Tree:
     """The files of a source."""
     if location.url.startswith("/"):
+        path = Path(location.url)
+        if archive_kind(path.name) and not path.is_dir():
+            return ArchiveTree(location, LocalTree(replace(location, url=str(path.parent))), path.name)
         return LocalTree(location)
     raise Misconfigured(
         f"{location.url} is no place that can be ingested from",

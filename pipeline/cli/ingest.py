@@ -90,7 +90,8 @@ def ingest(
       a folder in which each folder with a record.json is a record (or, with --metadata and without any
         record.json, each entry of the folder),
       a manifest *.jsonl, *.csv or *.parquet with the columns path, record, md5, sha256, …, metadata,
-      a BagIt bag.
+      a BagIt bag,
+      an archive of such a folder or bag: *.tar, *.tar.gz, *.tgz, *.zip.
 
     The same command again goes on where it was stopped, takes in what is new or changed, and does nothing
     when nothing is. A record with a bad file is held back whole; the others are published.

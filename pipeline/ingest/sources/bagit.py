@@ -17,7 +17,7 @@ from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources import payload, tagfiles
 from pipeline.ingest.sources.documents import record_from, record_in_file
-from pipeline.ingest.sources.fates import refused, rejected, warned
+from pipeline.ingest.sources.fates import refused, rejected, remarked, warned
 from pipeline.ingest.sources.names import escaped, key_fault
 from pipeline.ingest.sources.protocol import FileMissing
 from pipeline.model import JsonObject, Problem, SourceRecord
@@ -50,6 +50,7 @@ class BagSource:
             info, problems = self.info()
             record = self._record(info, describe)
             yield replace(record, problems=(*record.problems, *problems))
+            yield from self._remarks()
             yield from self._tag_manifests()
             yield from payload.Payload(self, database).judged(info)
 
@@ -123,6 +124,13 @@ class BagSource:
                     yield line
         except Rejected as error:
             yield refused(self.key, name, error)
+
+    def _remarks(self) -> Iterator[Problem]:
+        """What the tree says of names beside the payload."""
+        with self.tree.folder("") as folder:
+            for entry in folder.entries():
+                if entry.remark:
+                    yield remarked(self.key, entry.name, entry.remark)
 
     def _tag_manifests(self) -> Iterator[Problem]:
         """Section 2.2.1: every tag file that a tag manifest lists is there and unchanged."""

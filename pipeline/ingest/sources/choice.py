@@ -10,7 +10,7 @@ from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.bagit import DECLARATION, open_bag
 from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource, holds_description
-from pipeline.ingest.sources.names import escaped
+from pipeline.ingest.sources.names import ARCHIVES, archive_kind, escaped
 from pipeline.ingest.sources.protocol import Tree
 from pipeline.ingest.sources.rows import SUFFIXES, require_rows
 from pipeline.ingest.sources.tables import TableSource
@@ -27,8 +27,8 @@ OpenTree: TypeAlias = Callable[[str], Tree]
 def open_source(
     locator: str, open_tree: OpenTree, *, default_metadata: JsonObject | None, collection: str | None
 ) -> Source:
-    """The source at a local path: a folder with `bagit.txt` is a bag, any other a tree; a file is a manifest
-    by its suffix. `default_metadata` (a document that `describe` understands) is for records that bring
+    """The source at a local path: a folder or archive with `bagit.txt` is a bag, any other a tree; any other file is a
+    manifest by its suffix. `default_metadata` (a document that `describe` understands) is for records that bring
     none; without `collection` the source's own name is taken.
 
     Raises `Misconfigured` for what is wholly wrong and could not give one record.
@@ -38,7 +38,7 @@ def open_source(
         is_folder = path.is_dir()
     except (OSError, RuntimeError, ValueError) as error:
         raise Misconfigured(f"{shown(locator)} cannot be opened: {error}", remedy=_KINDS) from error
-    if is_folder:
+    if is_folder or (path.is_file() and archive_kind(path.name)):
         return _in_tree(open_tree(str(path)), default_metadata, collection)
     if not path.is_file() or path.suffix.lower() not in SUFFIXES:
         raise Misconfigured(f"{shown(locator)} is no source that can be ingested", remedy=_KINDS)
@@ -47,7 +47,10 @@ def open_source(
     return TableSource(path, tree, collection or escaped(path.stem), default_metadata)
 
 
-_KINDS = f"A source is a folder, a BagIt bag, or a manifest ({', '.join(sorted(SUFFIXES))})."
+_KINDS = (
+    f"A source is a folder, a BagIt bag, an archive of one ({', '.join(ARCHIVES)}),"
+    f" or a manifest ({', '.join(sorted(SUFFIXES))})."
+)
 
 
 def _in_tree(tree: Tree, default: JsonObject | None, collection: str | None) -> Source:

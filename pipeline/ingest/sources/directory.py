@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.display import shown
 from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_in_file
-from pipeline.ingest.sources.fates import bad_name, not_followed, refused, renamed
+from pipeline.ingest.sources.fates import bad_name, not_followed, refused, remarked, renamed
 from pipeline.ingest.sources.names import is_utf8, join, key_fault
 from pipeline.ingest.sources.sidecars import read_sidecars
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
@@ -88,6 +88,8 @@ def files_below(
                 for entry in folder.entries():
                     if stat.S_ISDIR(entry.mode):
                         folders.append(place.below(entry))
+                        if entry.remark:
+                            yield remarked(record, folders[-1].path, entry.remark)
                     elif not (described and entry.name == DESCRIPTION):
                         yield from _found(record, place.below(entry), entry)
         except Rejected as error:
@@ -97,6 +99,10 @@ def files_below(
 
 def _found(record: str, place: Place, entry: Entry) -> Iterator[SourceFile | Problem]:
     """What is to be said of one entry that is no folder."""
+    said = remarked(record, place.path, entry.remark) if entry.remark else None
+    if said is not None and not entry.segment:
+        yield said
+        return
     if not stat.S_ISREG(entry.mode):
         yield not_followed(record, place.path, entry.mode)
         return
@@ -105,7 +111,12 @@ def _found(record: str, place: Place, entry: Entry) -> Iterator[SourceFile | Pro
         return
     if not is_utf8(place.path):
         yield renamed(record, place.path, place.key)
-    yield SourceFile(record, place.path, place.key, entry.size, entry.mtime_ns, stamp=entry.stamp)
+    if said is not None and not entry.is_refused:
+        yield said
+    problem = said if entry.is_refused else None
+    yield SourceFile(
+        record, place.path, place.key, entry.size, entry.mtime_ns, problem=problem, stamp=entry.stamp
+    )
 
 
 # ---------------------------------------------------------------- with record.json
@@ -151,8 +162,12 @@ def _record(
 def _beside(place: Place, entries: Iterable[Entry], inner: Callable[[Place], None]) -> Iterator[Problem]:
     """What lies in a folder that is no record's: folders to look into, and files that nobody describes."""
     for entry in entries:
+        if entry.remark:
+            yield remarked("", join(place.path, entry.name), entry.remark)
         if stat.S_ISDIR(entry.mode):
             inner(place.below(entry))
+        elif entry.is_refused:
+            continue
         elif stat.S_ISREG(entry.mode):
             yield Problem(
                 shown(join(place.path, entry.name)),
@@ -177,8 +192,10 @@ def _undescribed(tree: Tree, record: Callable[[str], SourceRecord]) -> Iterator[
                 place = Place("", "").below(entry)
                 if stat.S_ISDIR(entry.mode):
                     folders.append(place)
+                    if entry.remark:
+                        yield remarked("", place.path, entry.remark)
                     continue
-                taken = stat.S_ISREG(entry.mode) and not key_fault(place.key)
+                taken = stat.S_ISREG(entry.mode) and entry.segment and not key_fault(place.key)
                 if taken:
                     yield record(place.key)
                 yield from _found(place.key if taken else "", place, entry)

@@ -10,6 +10,7 @@ from pipeline.model import Outcome, Problem
 
 if TYPE_CHECKING:
     from pipeline.errors import Rejected
+    from pipeline.ingest.sources.protocol import Remark
 
 
 def kind_of(mode: int) -> str:
@@ -36,6 +37,11 @@ def warned(record: str, path: str, code: str, reason: str, remedy: str = "") -> 
 def refused(record: str, path: str, error: Rejected) -> Problem:
     """Opening or looking at the item failed."""
     return rejected(record, path, error.code, error.message, error.remedy)
+
+
+def remarked(record: str, path: str, remark: Remark) -> Problem:
+    """What the tree itself says of the item."""
+    return Problem(shown(path), record, remark.outcome, remark.code, remark.reason, remedy=remark.remedy)
 
 
 def not_followed(record: str, path: str, mode: int) -> Problem:

@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+"""How files are called that are read as the tree of files in them."""
+
 KEY_LIMIT = 4096
 """Bytes of a key in UTF-8: what Linux allows a path (PATH_MAX)."""
+
+
+def archive_kind(name: str) -> str:
+    """Which of `ARCHIVES` the name ends with, in any case; `""` for no archive."""
+    return next((kind for kind in ARCHIVES if name.lower().endswith(kind) and len(name) > len(kind)), "")
 
 
 def is_utf8(name: str) -> bool:

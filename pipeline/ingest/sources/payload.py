@@ -4,11 +4,13 @@ not listed, listed twice. Both sides go into a temporary database, for a bag may
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.codec import problem_from_json, problem_to_json, to_text
 from pipeline.errors import Rejected
 from pipeline.ingest.sources import tagfiles
 from pipeline.ingest.sources.directory import Place, files_below
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = """
     CREATE TABLE listed (path BLOB, algorithm TEXT, digest TEXT, PRIMARY KEY (path, algorithm)) WITHOUT ROWID;
     CREATE TABLE found (
-        path BLOB PRIMARY KEY, key TEXT, size INTEGER, mtime_ns INTEGER, stamp TEXT
+        path BLOB PRIMARY KEY, key TEXT, size INTEGER, mtime_ns INTEGER, stamp TEXT, problem TEXT
     ) WITHOUT ROWID;
     CREATE TABLE fetched (path BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE missing (path BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -108,8 +110,9 @@ class Payload:
             if isinstance(file, Problem):
                 yield file
                 continue
-            row = (os.fsencode(file.path), file.key, file.size, file.mtime_ns, file.stamp)
-            self.database.execute("INSERT INTO found VALUES (?, ?, ?, ?, ?)", row)
+            problem = to_text(problem_to_json(file.problem)) if file.problem else None
+            row = (os.fsencode(file.path), file.key, file.size, file.mtime_ns, file.stamp, problem)
+            self.database.execute("INSERT INTO found VALUES (?, ?, ?, ?, ?, ?)", row)
 
     # ------------------------------------------------------------ judging
 
@@ -185,21 +188,29 @@ class Payload:
         return sum(_is_system_file(path) for (path,) in self.database.execute("SELECT path FROM missing"))
 
     def _files(self, manifests: int) -> Iterator[SourceFile]:
-        for path, key, size, mtime_ns, stamp, digests in self.database.execute(
-            "SELECT found.path, key, size, mtime_ns, stamp, group_concat(algorithm || ':' || digest, ' ')"
+        for path, key, size, mtime_ns, stamp, fault, digests in self.database.execute(
+            "SELECT found.path, key, size, mtime_ns, stamp, problem,"
+            " group_concat(algorithm || ':' || digest, ' ')"
             " FROM found LEFT JOIN listed USING (path) GROUP BY found.path ORDER BY found.path"
         ):
             name = os.fsdecode(path)
             declared = dict(each.split(":") for each in sorted((digests or "").split()))
-            problem = None
-            if not declared:
-                problem = rejected(
-                    self.bag.key, name, "unlisted", "it is in the payload, and no manifest lists it"
-                )
-            elif self.bag.declaration.strict and len(declared) < manifests:
-                reason = "not every manifest lists it (section 2.1.3)"
-                problem = rejected(self.bag.key, name, "not-in-every-manifest", reason)
+            problem = (
+                problem_from_json(json.loads(fault))
+                if fault
+                else self._unlisted(name, len(declared), manifests)
+            )
             yield SourceFile(self.bag.key, name, key, size, mtime_ns, declared, problem, stamp)
+
+    def _unlisted(self, name: str, listed: int, manifests: int) -> Problem | None:
+        """What is wrong with a file that so many of the manifests list."""
+        if not listed:
+            reason = "it is in the payload, and no manifest lists it"
+            return rejected(self.bag.key, name, "unlisted", reason)
+        if self.bag.declaration.strict and listed < manifests:
+            reason = "not every manifest lists it (section 2.1.3)"
+            return rejected(self.bag.key, name, "not-in-every-manifest", reason)
+        return None
 
 
 def _is_system_file(path: bytes) -> bool:

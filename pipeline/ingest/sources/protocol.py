@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from pipeline.errors import Rejected
-from pipeline.model import Description, Problem, SourceFile, SourceRecord
+from pipeline.model import Description, Outcome, Problem, SourceFile, SourceRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +70,18 @@ class NotRegular(Rejected):
     code = "not-regular"
 
 
+class Remark(NamedTuple):
+    """What a tree itself has to say of a name in it; rejected: it cannot be read."""
+
+    outcome: Outcome
+    code: str
+    reason: str
+    remedy: str = ""
+
+
 class Entry(NamedTuple):
-    """One name in a folder: `segment` is its part of a key; `mode` is as `stat` has it, of a regular file or a folder
-    where the tree knows of nothing else; `stamp` as a `SourceFile` has it."""
+    """One name in a folder: `segment` is its part of a key, `""` where it can be part of none; `mode` is as `stat` has
+    it, of a regular file or a folder where the tree knows of nothing else; `stamp` as a `SourceFile` has it."""
 
     name: str
     segment: str
@@ -80,6 +89,12 @@ class Entry(NamedTuple):
     size: int
     mtime_ns: int | None
     stamp: str
+    remark: Remark | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the tree knows already that it cannot be read."""
+        return self.remark is not None and self.remark.outcome is Outcome.REJECTED
 
 
 class Folder(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline import wiring
 from pipeline.ingest.sources import open_source
-from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import Description, Outcome, Problem, SourceFile, SourceRecord
 from pipeline.settings import SourceLocation
 
@@ -95,7 +95,7 @@ def open_local(source: Path, *, default: JsonObject | None = None, collection: s
 
 
 def local_tree(path: str) -> Tree:
-    return LocalTree(SourceLocation(path))
+    return wiring.open_tree(SourceLocation(path))
 
 
 def survey(
