@@ -6,10 +6,8 @@ Detection and normal forms are `idutils`'; the check digits that it leaves out (
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING
-
-from idutils import detectors, normalizers, validators
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from pipeline.metadata import vocabulary
 from pipeline.pid import doi
@@ -35,6 +33,14 @@ _GRID = re.compile(r"(?:https?://(?:www\.)?grid\.ac/institutes/)?(grid\.[0-9]+\.
 
 PERSON_SCHEMES = {"orcid": "ORCID", "isni": "ISNI", "gnd": "GND", "ror": "ROR"}
 """Schemes of a person's or an organisation's identifiers, with the names that DataCite knows them by."""
+
+
+@cache
+def _idutils() -> Any:
+    # It compiles its expressions when it is imported, for half a second, and most commands meet nothing to use it on.
+    import idutils
+
+    return idutils
 
 
 # ---------------------------------------------------------------- people and organisations
@@ -71,13 +77,17 @@ def _normal_orcid(value: str) -> str | None:
     # The check digit alone decides: the ranges that ORCID has drawn from so far are no part of its form.
     found = _ORCID.fullmatch(value.rstrip("/"))
     bare = "".join(found.groups()).upper() if found else ""
-    return str(normalizers.normalize_orcid(bare)) if bare and validators.is_isni(bare) else None
+    return (
+        str(_idutils().normalizers.normalize_orcid(bare))
+        if bare and _idutils().validators.is_isni(bare)
+        else None
+    )
 
 
 def _normal_isni(value: str) -> str | None:
     found = _ISNI.fullmatch(value)
     bare = re.sub(r"[ \-]", "", found[1]).upper() if found else ""
-    return bare if re.fullmatch(r"[0-9]{15}[0-9X]", bare) and validators.is_isni(bare) else None
+    return bare if re.fullmatch(r"[0-9]{15}[0-9X]", bare) and _idutils().validators.is_isni(bare) else None
 
 
 def _normal_gnd(value: str) -> str | None:
@@ -129,7 +139,7 @@ def detect(value: str) -> str | None:
     if _GRID.fullmatch(value):
         return "grid"
     try:
-        found = detectors.detect_identifier_schemes(value)
+        found = _idutils().detectors.detect_identifier_schemes(value)
     except ValueError:
         # Python's URL parser, which idutils asks first, raises on e.g. an unclosed IPv6 address.
         return None
@@ -152,13 +162,19 @@ def normal(scheme: str, value: str) -> str | None:
         return None
     if scheme == "doi":
         return doi.parse(value)
-    test = _TESTS.get(scheme)
     try:
-        if test is not None and not test(value):
+        if not _is_valid(scheme, value):
             return None
-        return str(normalizers.normalize_pid(value, scheme))
+        return str(_idutils().normalizers.normalize_pid(value, scheme))
     except ValueError:
         return None
+
+
+def _is_valid(scheme: str, value: str) -> bool:
+    if scheme == "grid":
+        return _GRID.fullmatch(value) is not None
+    test = _TESTS.get(scheme)
+    return test is None or bool(getattr(_idutils().validators, test)(value))
 
 
 def url(scheme: str, value: str) -> str | None:
@@ -167,44 +183,44 @@ def url(scheme: str, value: str) -> str | None:
         return value
     if scheme == "crossreffunderid":
         return f"https://doi.org/{value}"
-    address = normalizers.to_url(value, scheme, url_scheme="https")
+    address = _idutils().normalizers.to_url(value, scheme, url_scheme="https")
     return str(address) if address else None
 
 
 def is_isbn(value: str) -> bool:
     """Whether `value` is an ISBN-10 or ISBN-13 with the right check digit."""
-    return len(value) <= _LONGEST and bool(validators.is_isbn(value))
+    return len(value) <= _LONGEST and bool(_idutils().validators.is_isbn(value))
 
 
 def is_url(value: str) -> bool:
     """Whether `value` is an absolute http or https URL."""
     try:
-        return value.lower().startswith(("http://", "https://")) and bool(validators.is_url(value))
+        return value.lower().startswith(("http://", "https://")) and bool(_idutils().validators.is_url(value))
     except ValueError:
         return False
 
 
-_TESTS: dict[str, Callable[[str], object]] = {
-    "ark": validators.is_ark,
-    "arxiv": validators.is_arxiv,
-    "ads": validators.is_ads,
-    "cstr": validators.is_cstr,
-    "ean13": validators.is_ean13,
-    "eissn": validators.is_issn,
-    "grid": _GRID.fullmatch,
-    "handle": validators.is_handle,
-    "isbn": validators.is_isbn,
-    "isni": validators.is_isni,
-    "issn": validators.is_issn,
-    "istc": validators.is_istc,
-    "lissn": validators.is_issn,
-    "lsid": validators.is_lsid,
-    "pmid": validators.is_pmid,
-    "purl": validators.is_purl,
-    "raid": validators.is_raid,
-    "rrid": validators.is_rrid,
-    "swh": validators.is_swh,
-    "url": validators.is_url,
-    "urn": validators.is_urn,
-    "wikidata": validators.is_wikidata,
+_TESTS = {
+    "ark": "is_ark",
+    "arxiv": "is_arxiv",
+    "ads": "is_ads",
+    "cstr": "is_cstr",
+    "ean13": "is_ean13",
+    "eissn": "is_issn",
+    "handle": "is_handle",
+    "isbn": "is_isbn",
+    "isni": "is_isni",
+    "issn": "is_issn",
+    "istc": "is_istc",
+    "lissn": "is_issn",
+    "lsid": "is_lsid",
+    "pmid": "is_pmid",
+    "purl": "is_purl",
+    "raid": "is_raid",
+    "rrid": "is_rrid",
+    "swh": "is_swh",
+    "url": "is_url",
+    "urn": "is_urn",
+    "wikidata": "is_wikidata",
 }
+"""Which of idutils' validators tells whether a value is valid in a scheme."""
