@@ -25,8 +25,9 @@ setup: .venv/.runtime ## make .venv with all that Headrace needs to run; the com
 demo: setup ## ingest the sample collection and show what became of it (a second run changes nothing)
 	@$(BIN)/python -m infra.demo
 
+# OpenSearch is fetched meanwhile; where it cannot be had, the test of it tells.
 test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last line is pytest's summary
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m infra.local.opensearch >/dev/null 2>&1 & $(BIN)/python -m pytest
 
 chaos: .venv/.test ## ingest 4 GiB while 20 processes are killed one after the other; half an hour
 	@$(BIN)/python -m pytest -m chaos

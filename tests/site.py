@@ -4,6 +4,7 @@ Prefect for all instances; a Dask scheduler, workers and a dispatcher for each w
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,12 +168,13 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path) -> Iterator[Site]:
-    """Start the services that all instances share."""
+def site(folder: Path, prefect_files: Path) -> Iterator[Site]:
+    """Start the services that all instances share, Prefect with a copy of files that an earlier start made."""
+    shutil.copytree(prefect_files, folder / "prefect")
     made = {
         Victim.POSTGRES: postgres(_new(folder / "postgres")),
         Victim.S3: seaweedfs(_new(folder / "s3"), *KEYS.values()),
-        Victim.PREFECT: prefect(_new(folder / "prefect")),
+        Victim.PREFECT: prefect(folder / "prefect"),
     }
     with ExitStack() as stack:
         kept = {

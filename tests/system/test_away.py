@@ -67,10 +67,12 @@ def published(ended: Ended) -> int:
 # ------------------------------------------------------------ Prefect
 
 
-def test_a_prefect_server_that_is_killed_comes_back(source: Path, tmp_path: Path) -> None:
+def test_a_prefect_server_that_is_killed_comes_back(
+    source: Path, home_with_prefect: Path, tmp_path: Path
+) -> None:
     """The instance's own server is started again, the work goes on meanwhile, and the run's page says in the end that
     it was completed."""
-    instance, trap = Instance(tmp_path / "home"), Trap(tmp_path / "trap", AT_SETTLING)
+    instance, trap = Instance(home_with_prefect), Trap(tmp_path / "trap", AT_SETTLING)
     with ExitStack() as stack:
         ingest = held(instance, source, trap, stack)
         killed = own_server(instance)
@@ -84,12 +86,14 @@ def test_a_prefect_server_that_is_killed_comes_back(source: Path, tmp_path: Path
         assert last_run(server.api_url) == "Completed"
 
 
-def test_a_prefect_server_that_stays_away_keeps_nobody(source: Path, tmp_path: Path) -> None:
+def test_a_prefect_server_that_stays_away_keeps_nobody(
+    source: Path, home_with_prefect: Path, tmp_path: Path
+) -> None:
     """Where another's server is gone for good, all is published and reported all the same."""
     with ExitStack() as stack:
-        server = stack.enter_context(standing_server(tmp_path / "prefect"))
+        server = stack.enter_context(standing_server(home_with_prefect))
         instance = Instance(
-            tmp_path / "home",
+            tmp_path / "instance",
             {"PREFECT_API_URL": server.api_url, "PREFECT_HOME": str(tmp_path / "client"), "NO_PROXY": "*"},
         )
         trap = Trap(tmp_path / "trap", AT_SETTLING)

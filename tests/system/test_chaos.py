@@ -56,8 +56,8 @@ LONG = Size(seed=1, large=(*[512 * MIB + 1] * 6, 256 * MIB, 100 * MIB), small=12
 
 
 @pytest.fixture(scope="module")
-def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("site")) as running:
+def running_site(tmp_path_factory: pytest.TempPathFactory, prefect_files: Path) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("site"), prefect_files) as running:
         yield running
 
 

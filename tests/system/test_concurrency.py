@@ -154,10 +154,10 @@ def up(instance: Instance) -> Iterator[tuple[Running, str]]:
         yield running, said.split()[1]
 
 
-def test_ingest_uses_what_is_up(tmp_path: Path) -> None:
+def test_ingest_uses_what_is_up(home_with_prefect: Path, tmp_path: Path) -> None:
     """An ingest beside `headrace up` starts nothing: its units run on the instance's workers, and its run is on the
     instance's Prefect server. What it published is served at once."""
-    instance = Instance(tmp_path / "home", {"HEADRACE_COMPUTE": "local:2"})
+    instance = Instance(home_with_prefect, {"HEADRACE_COMPUTE": "local:2"})
     source = collection(tmp_path / "tides")
     with up(instance) as (_, url):
         server = json.loads((instance.home / "run" / "prefect.json").read_text())
@@ -172,9 +172,9 @@ def test_ingest_uses_what_is_up(tmp_path: Path) -> None:
     assert invalid(instance) == []
 
 
-def test_ctrl_c_leaves_nothing_and_all_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing_and_all_goes_on(home_with_prefect: Path) -> None:
     """Ctrl-C ends `headrace up` and every process that it started; a second one on the same data goes on serving."""
-    instance = Instance(tmp_path / "home", {"HEADRACE_COMPUTE": "local:2"})
+    instance = Instance(home_with_prefect, {"HEADRACE_COMPUTE": "local:2"})
     with up(instance) as (running, url):
         assert answers(f"{url}/healthz")
         assert len(running.family()) >= 6, "Prefect server, workers, gateway, dispatcher and their own"

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ EICAR = eicar._EICAR
 LARGE = 80_000_000
 DONE_BUT_HELD = 3
 STOPPED = 4
+AT_ONCE = 2
 STAGES = {
     "survey",
     "plan",
@@ -187,16 +190,38 @@ def test_the_points_are_in_every_stage() -> None:
     assert {point.stage for point in [*IN_FLOW, *IN_WORKER]} == STAGES
 
 
-@pytest.mark.parametrize("point", IN_FLOW, ids=str)
-def test_after_a_kill_the_same_command_ends_as_if_undisturbed(
-    point: Point, instance: Instance, sources: Sources, undisturbed: Undisturbed, tmp_path: Path
-) -> None:
-    """`kill -9` of the flow's process at any point, then the same ingest: catalogue, storage root, DOIs, search
-    index and staging are those of a run that nobody killed."""
+@pytest.fixture(scope="module")
+def ends(
+    request: pytest.FixtureRequest,
+    sources: Sources,
+    undisturbed: Undisturbed,
+    prefect: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mapping[Point, Future[Path]]]:
+    """HOME of the instance of each point that is to be tested, after the kill and the second run. They go on beside the
+    tests, two at a time: a command keeps one core busy, for most of its time with being loaded."""
+    asked = [item for item in request.session.items if "ends" in getattr(item, "fixturenames", ())]
+    points: list[Point] = [item.callspec.params["point"] for item in asked]  # type: ignore[attr-defined]
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        yield {
+            point: pool.submit(
+                kill_and_repeat, point, tmp_path_factory.mktemp("point"), prefect, sources, undisturbed
+            )
+            for point in points
+        }
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def kill_and_repeat(
+    point: Point, folder: Path, prefect: dict[str, str], sources: Sources, undisturbed: Undisturbed
+) -> Path:
+    instance = Instance(folder / "home", prefect)
     if point.second:
         shutil.copytree(undisturbed.first, instance.home)
     source = sources.second if point.second else sources.first
-    trap = Trap(tmp_path / "trap", point.fault)
+    trap = Trap(folder / "trap", point.fault)
     killed = ingest(instance, source, **trap.environment)
     sprung = trap.sprung()
     assert sprung is not None, f"the point was never reached: {point.fault.place}\n{killed.err}"
@@ -204,9 +229,17 @@ def test_after_a_kill_the_same_command_ends_as_if_undisturbed(
     assert killed.code == -signal.SIGKILL
     again = ingest(instance, source)
     assert again.code == DONE_BUT_HELD, again.err
-    assert final_state(instance.home) == (
-        undisturbed.second_state if point.second else undisturbed.first_state
-    )
+    return instance.home
+
+
+@pytest.mark.parametrize("point", IN_FLOW, ids=str)
+def test_after_a_kill_the_same_command_ends_as_if_undisturbed(
+    point: Point, ends: Mapping[Point, Future[Path]], undisturbed: Undisturbed
+) -> None:
+    """`kill -9` of the flow's process at any point, then the same ingest: catalogue, storage root, DOIs, search
+    index and staging are those of a run that nobody killed."""
+    home = ends[point].result()
+    assert final_state(home) == (undisturbed.second_state if point.second else undisturbed.first_state)
 
 
 @pytest.mark.parametrize("point", IN_WORKER, ids=str)
@@ -263,11 +296,11 @@ def published(state: JsonObject) -> list[tuple[int, int, int]]:
 
 
 def test_after_the_death_of_everything_the_same_command_goes_on(
-    tmp_path: Path, sources: Sources, undisturbed: Undisturbed
+    home_with_prefect: Path, tmp_path: Path, sources: Sources, undisturbed: Undisturbed
 ) -> None:
     """`kill -9` of the flow, its workers and its own Prefect server at once, while files are taken in; `retry`
     ends as if undisturbed."""
-    instance = Instance(tmp_path / "home", {"HEADRACE_COMPUTE": "local:2"})
+    instance = Instance(home_with_prefect, {"HEADRACE_COMPUTE": "local:2"})
     trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposits:settle_files", signal=HOLD))
     with instance.start(*arguments(sources.first), env=trap.environment) as running:
         wait_until(lambda: trap.sprung() is not None, "the first unit")

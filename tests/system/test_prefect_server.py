@@ -72,26 +72,19 @@ def _no_server_from_outside() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An instance whose server ran once, so that its database is there."""
-    home = tmp_path_factory.mktemp("template")
-    with standing_server(home):
-        return home
-
-
 @pytest.fixture
-def home(template: Path, tmp_path: Path) -> Path:
+def home(home_with_prefect: Path) -> Path:
     """An instance of the test's own, whose server does not run."""
-    shutil.copytree(template, tmp_path / "home")
-    return tmp_path / "home"
+    return home_with_prefect
 
 
 @pytest.fixture(scope="module")
-def served(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, PrefectServer]]:
+def served(
+    prefect_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, PrefectServer]]:
     """An instance with its server, for tests that leave it running."""
     home = tmp_path_factory.mktemp("served") / "home"
-    shutil.copytree(template, home)
+    shutil.copytree(prefect_files, home / "prefect")
     with standing_server(home) as running:
         yield home, running
 

@@ -17,7 +17,7 @@ from tests.strategies import disseminations
 if TYPE_CHECKING:
     from pipeline.model import Dissemination
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @cache
