@@ -147,7 +147,7 @@ def _obstore(job: tuple[Path, Bucket]) -> None:
 def _s5cmd(job: tuple[Path, Bucket]) -> None:
     path, bucket = job
     target = f"s3://{bucket.name}/{_key(path)}"
-    command = [_peer("s5cmd"), "--endpoint-url", bucket.endpoint, "cp", "--concurrency", str(_PARTS_AT_ONCE)]
+    command = [peer("s5cmd"), "--endpoint-url", bucket.endpoint, "cp", "--concurrency", str(_PARTS_AT_ONCE)]
     subprocess.run([*command, "--part-size", "16", str(path), target], check=True, capture_output=True)
 
 
@@ -155,11 +155,11 @@ def _rclone(job: tuple[Path, Bucket]) -> None:
     path, bucket = job
     remote = f":s3,provider=Other,env_auth,endpoint='{bucket.endpoint}':{bucket.name}/{_key(path)}"
     options = ["--s3-chunk-size", "16M", "--s3-upload-concurrency", str(_PARTS_AT_ONCE), "--ignore-checksum"]
-    command = [_peer("rclone"), "copyto", *options, str(path), remote]
+    command = [peer("rclone"), "copyto", *options, str(path), remote]
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _peer(name: str) -> str:
+def peer(name: str) -> str:
     """The path of a program that `make bench` installs beside this Python."""
     return str(Path(sysconfig.get_path("scripts"), name))
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from infra.local.buckets import make_bucket
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
-from loadtests import bare, machine, workers
+from loadtests import bare, machine, shell, workers
 from loadtests.figures import Figure, keep, show
 from loadtests.running import Memory, ingest
 from loadtests.sources import make_cold, make_large, make_small
@@ -39,19 +39,20 @@ _KEYS = ("benchmark", "benchmark-of-this-machine")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured: large files and MiB of each, small files, records, GiB of generated files, MiB of large
-    parts, files of a survey."""
+    """How much is measured: large files and MiB of each, small files, records, large files, MiB of each and small files
+    of a mix, GiB of generated files, MiB of large parts, files of a survey."""
 
     large: tuple[int, int] = (8, 1024)
     small: int = 5_000
     records: int = 2_000
+    mixed: tuple[int, int, int] = (4, 1024, 2_000)
     generated_gib: tuple[float, ...] = (1, 30)
     part_mib: int = 512
     surveyed: int = 1_000_000
     rounds: int = 3
 
 
-SHORT = Sizes((2, 128), 500, 100, (0.25, 1), 64, 20_000, 1)
+SHORT = Sizes((2, 128), 500, 100, (2, 256, 300), (0.25, 1), 64, 20_000, 1)
 
 
 @dataclass(slots=True)
@@ -84,6 +85,14 @@ class Bench:
             make_small(folder, self.sizes.small, 50)
         return folder
 
+    def mixed(self) -> Path:
+        """Large and small files, made once."""
+        folder, (large, mib, small) = self.folder / "mixed", self.sizes.mixed
+        if not folder.exists():
+            make_large(folder, large, mib)
+            make_small(folder, small, 50)
+        return folder
+
     def bucket(self) -> bare.Bucket:
         """A bucket on a SeaweedFS that runs from now on to the end, with keys to it in the environment."""
         if self._bucket is None:
@@ -105,16 +114,23 @@ class Bench:
         )
 
     def ingest(
-        self, source: Path, location: StoreLocation | None = None, *, home: Path | None = None
+        self,
+        source: Path,
+        location: StoreLocation | None = None,
+        *,
+        home: Path | None = None,
+        digests: str = "",
     ) -> dict[str, float]:
-        """Ingest the source, cold, into a new instance with its own store or one at the location; seconds by stage."""
+        """Ingest the source, cold, into a new instance with its own store or one at the location, with the usual
+        digests or those besides the root's that are given; seconds by stage."""
         make_cold(source)
-        return ingest(
-            source, home or self.new("home"), self.memory, _settings(location) if location else None
-        )
+        settings = {**_settings(location), **({"HEADRACE_DIGESTS": digests} if digests else {})}
+        return ingest(source, home or self.new("home"), self.memory, settings)
 
 
-def _settings(location: StoreLocation) -> Mapping[str, str]:
+def _settings(location: StoreLocation | None) -> Mapping[str, str]:
+    if location is None:
+        return {}
     return {
         "HEADRACE_STORE": location.url,
         "HEADRACE_S3_ENDPOINT": location.s3_endpoint,
@@ -228,6 +244,72 @@ def records(bench: Bench) -> Iterator[Figure]:
     )
 
 
+# ---------------------------------------------------------------- the shell
+
+
+def against_shell(bench: Bench) -> Iterator[Figure]:
+    """Both in turn, several rounds: the median of the quotients."""
+    source, quotients, said = bench.mixed(), list[float](), dict[str, str]()
+    for number in range(bench.sizes.rounds):
+        target, home = bench.new("copied"), bench.new("home")
+        theirs = shell.one_after_the_other(source, shell.commands(source, target), bench.folder / "shell.log")
+        _remove_large(target)
+        os.sync()
+        ours = bench.ingest(source, home=home, digests="md5")["total"]
+        _remove_large(home)
+        quotients.append(sum(theirs.values()) / ours)
+        said[f"round {number + 1}"] = f"{_seconds(theirs)}, ingest {ours:.1f} s"
+    yield Figure(
+        "against the shell: commands one by one ÷ ingest",
+        statistics.median(quotients),
+        "ratio",
+        2.5,
+        "higher",
+        f"{_mixed(bench)}; the ingest durable and published, the shell's copy not flushed;"
+        f" median of {bench.sizes.rounds} rounds",
+        cache="cold before every command",
+        digests=bare.DIGESTS,
+        beside=said,
+    )
+
+
+def against_bagit(bench: Bench) -> Iterator[Figure]:
+    """The same. The files of a bag are hard links: what makes it one moves them."""
+    source, quotients, said = bench.mixed(), list[float](), dict[str, str]()
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    for number in range(bench.sizes.rounds):
+        bag = bench.new("bag")
+        subprocess.run(["cp", "--recursive", "--link", str(source), str(bag)], check=True)
+        theirs = shell.bagging(bag, bench.folder / "shell.log")
+        units = workers.units(source)
+        os.sync()
+        make_cold(source)
+        ours = workers.seconds(units, bench.new("forgotten"), cores, disk=workers.Forgetful)
+        quotients.append(sum(theirs.values()) / ours)
+        said[f"round {number + 1}"] = f"{_seconds(theirs)}, two workers {ours:.1f} s"
+    yield Figure(
+        "against bagit.py: make and verify ÷ digests of an intake",
+        statistics.median(quotients),
+        "ratio",
+        1.5,
+        "higher",
+        f"{_mixed(bench)}; `--processes 2`, two reads, against one by two workers into a store that keeps nothing,"
+        f" with identification; median of {bench.sizes.rounds} rounds",
+        cache="cold before every command",
+        digests=bare.DIGESTS,
+        beside=said,
+    )
+
+
+def _mixed(bench: Bench) -> str:
+    large, mib, small = bench.sizes.mixed
+    return f"{large} files of {mib:,} MiB and {small:,} of 4-64 KiB"
+
+
+def _seconds(by_command: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in by_command.items())
+
+
 # ---------------------------------------------------------------- workers
 
 
@@ -310,6 +392,8 @@ FIGURES: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "two-workers": two_workers,
     "large-local": large_local,
     "large-s3": large_s3,
+    "shell": against_shell,
+    "bagit": against_bagit,
     "worker-memory": worker_memory,
     "ingest-memory": ingest_memory,
     "flow-memory": flow_memory,
@@ -340,6 +424,10 @@ def _remove(folder: Path) -> None:
     os.sync()
 
 
+def _remove_large(folder: Path) -> None:
+    subprocess.run(["find", str(folder), "-type", "f", "-size", "+8M", "-delete"], check=True)
+
+
 def main(chosen: Sequence[str] = ()) -> None:
     """Measure what is asked for by `--only`, else what is `chosen`, else everything."""
     parser = argparse.ArgumentParser(
@@ -352,6 +440,9 @@ def main(chosen: Sequence[str] = ()) -> None:
     options = parser.parse_args()
     if options.keep and options.short:
         parser.error("figures of --short are not worth keeping")
+    # Identification sets these for the Go in its own process; servers and peers in Go would inherit them.
+    for variable in ("GOMAXPROCS", "GOGC"):
+        os.environ.pop(variable, None)
     print("machine:", ", ".join(f"{name} {value}" for name, value in machine.describe().items()))
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
         for one in measure(options.only, SHORT if options.short else Sizes(), Path(folder)):

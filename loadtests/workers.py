@@ -68,14 +68,14 @@ def _planned(source: Path, number: int, path: Path) -> PlannedFile:
     )
 
 
-def seconds(work: Sequence[Unit], folder: Path, cores: Sequence[int]) -> float:
+def seconds(work: Sequence[Unit], folder: Path, cores: Sequence[int], *, disk: type[Disk] = Disk) -> float:
     """How long as many workers as there are `cores`, each pinned to one of them, take for the units, which they share
-    out, into one store."""
+    out, into one store on such a `disk`."""
     with ProcessPoolExecutor(len(cores), mp_context=get_context("spawn")) as pool:
         list(pool.map(_import, cores))  # all of them are there before the clock starts
         shares = [list(work[first :: len(cores)]) for first in range(len(cores))]
         started = time.perf_counter()
-        list(pool.map(_pinned, shares, [folder] * len(cores), cores))
+        list(pool.map(_pinned, shares, [folder] * len(cores), cores, [disk] * len(cores)))
         return time.perf_counter() - started
 
 
@@ -84,9 +84,9 @@ def _import(_: int) -> None:
     time.sleep(1)
 
 
-def _pinned(work: Iterable[Unit], folder: Path, core: int) -> None:
+def _pinned(work: Iterable[Unit], folder: Path, core: int, disk: type[Disk]) -> None:
     os.sched_setaffinity(0, {core})
-    with closing(LocalStore(folder)) as store:
+    with closing(LocalStore(folder, disk())) as store:
         for unit in work:
             _take(store, unit)
 
