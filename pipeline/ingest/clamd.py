@@ -40,8 +40,8 @@ OVERLAP = 1 << 20
 16 KiB; the rest is for patterns with gaps."""
 
 _AT_ONCE = 4
-"""Windows of a file that clamd may be looking into at once, each in a thread of its own; as many are sent anew, at
-most, when somebody goes on with the file."""
+"""Windows of a file that clamd may be looking into at once, each in a thread of its own. They and the one that is being
+sent are sent anew, at most, when somebody goes on with the file."""
 
 _CHUNK = 1 << 20
 _CONNECT_SECONDS = 10.0
@@ -359,8 +359,8 @@ class ClamdSession:
         self._version = _Version("clamd", "")
         self._at = 0  # of the next byte
         self._first = 0  # where the first window begins
-        self._next: int | None = 0  # where the next window begins
-        self._sending: deque[_Stream] = deque()
+        self._sending: _Stream | None = None
+        self._overlap = bytearray()  # the end of one window, with which the next begins
         self._asked: deque[_Stream] = deque()
         self._settled = 0  # every window that begins before was answered
         self._scanned: list[tuple[int, int]] = []
@@ -379,8 +379,6 @@ class ClamdSession:
             self._database = self._version.database if self._database is None else self._database
             if resume is not None and not self._is_over:
                 self._read_again(resume)
-            if self._size == 0:
-                self._open_window()
         except Unavailable as away:
             self._bear(away)
         except BaseException:
@@ -399,7 +397,7 @@ class ClamdSession:
     def _read_again(self, resume: ScanResumption) -> None:
         """What the windows held that had no answer yet, from where the last with an answer overlapped the next."""
         border = self._at
-        self._at = self._first = self._next = max(0, self._settled - OVERLAP)
+        self._at = self._first = max(0, self._settled - OVERLAP)
         while self._at < border:
             block = resume.read_back(self._at, min(_CHUNK, border - self._at))
             if not block:
@@ -410,16 +408,15 @@ class ClamdSession:
         left = memoryview(block)
         try:
             while left and not self._is_over:
-                if self._at == self._next:
-                    self._open_window()
-                borders = [self._sending[0].end] + ([] if self._next is None else [self._next])
-                piece = left[: min(borders) - self._at]
-                for stream in self._sending:
-                    stream.send(piece)
+                window = self._sending or self._open_window()
+                piece = left[: window.end - self._at]
+                window.send(piece)
                 self._at += len(piece)
                 left = left[len(piece) :]
-                if self._at == self._sending[0].end:
-                    self._end_window()
+                if window.end < self._size and self._at > window.end - OVERLAP:
+                    self._overlap += piece[-(self._at - window.end + OVERLAP) :]
+                if self._at == window.end:
+                    self._end_window(window)
         except Unavailable as away:
             self._bear(away)
         self._at += len(left)
@@ -442,8 +439,10 @@ class ClamdSession:
 
     def finish(self) -> ScanVerdict:
         try:
-            while self._sending:
-                self._end_window()
+            if self._size == 0 and not self._is_over:
+                self._open_window()
+            if self._sending is not None:
+                self._end_window(self._sending)
             while self._asked:
                 self._settle()
             if not self._is_over:
@@ -453,25 +452,29 @@ class ClamdSession:
         return self._verdict()
 
     def close(self) -> None:
-        for stream in (*self._sending, *self._asked):
-            stream.close()
-        self._sending.clear()
+        for stream in (self._sending, *self._asked):
+            if stream is not None:
+                stream.close()
+        self._sending = None
         self._asked.clear()
 
     # ------------------------------------------------------------ windows
 
-    def _open_window(self) -> None:
-        start = self._at
-        end = min(start + self._window, self._size)
-        self._sending.append(_Stream(self._scanner, start, end))
-        self._next = end - OVERLAP if end < self._size else None
+    def _open_window(self) -> _Stream:
+        start = self._at - len(self._overlap)
+        window = self._sending = _Stream(self._scanner, start, min(start + self._window, self._size))
+        if self._overlap:
+            window.send(memoryview(self._overlap))
+            self._overlap = bytearray()
+        return window
 
-    def _end_window(self) -> None:
-        stream = self._sending.popleft()
-        self._asked.append(stream)
-        stream.end = self._at  # the file may be shorter than it was
-        stream.end_sending()
+    def _end_window(self, window: _Stream) -> None:
+        self._sending = None
+        self._asked.append(window)
+        window.end = self._at  # the file may be shorter than it was
+        window.end_sending()
         if len(self._asked) > _AT_ONCE:
+            # Here, where no stream is under way: clamd breaks off one that brings nothing for a while.
             self._settle()
 
     def _settle(self) -> None:

@@ -6,15 +6,20 @@ import io
 import select
 import socket
 import socketserver
+import sys
 import threading
 import zipfile
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from infra.local.clamd import clamd
 from infra.local.service import launched, running
@@ -41,6 +46,25 @@ def zipped(content: bytes, depth: int = 1) -> bytes:
 
 
 TOO_DEEP = zipped(b"", depth=60)
+
+
+@contextmanager
+def serving(handle: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a server that does this with each connection."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(ConnectionError):
+                handle(self.request)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"clamd://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 # ---------------------------------------------------------------- verdicts
@@ -86,6 +110,71 @@ def test_what_was_found_counts_though_limits_were_met(clamd_urls: tuple[str, str
         verdict(clamd_at(clamd_urls[0]), content[:place] + TOO_DEEP + content[place + len(TOO_DEEP) :]).status
         is ScanStatus.INFECTED
     )
+
+
+# ---------------------------------------------------------------- windows
+
+POSITIONS = array("Q", range(5 * WINDOW // 8)).tobytes()
+"""Bytes of which any eight tell where they stand."""
+
+
+@contextmanager
+def recording() -> Iterator[tuple[str, list[bytes]]]:
+    """The URL of a server that finds nothing, and keeps each stream that it was sent."""
+    streams: list[bytes] = []
+
+    def handle(client: socket.socket) -> None:
+        with client.makefile("rb") as sent:
+            if sent.read(len(b"zVERSION\0")) == b"zVERSION\0":
+                client.sendall(b"ClamAV 1.4.6\0")
+                return
+            sent.read(1)  # zINSTREAM is one longer
+            content = bytearray()
+            while length := int.from_bytes(head := sent.read(4)):
+                content += sent.read(length)
+            if not head:
+                return  # given up
+            streams.append(bytes(content))
+        is_probe = content.startswith(b"PK")
+        client.sendall(b"stream: Heuristics.Limits.Exceeded.X FOUND\0" if is_probe else b"stream: OK\0")
+
+    with serving(handle) as url:
+        yield url, streams
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    data=st.data(),
+    size=st.integers(16, len(POSITIONS)) | st.sampled_from([WINDOW, WINDOW + 1, 2 * WINDOW - MIB]),
+)
+def test_windows_leave_no_byte_out(data: st.DataObject, size: int) -> None:
+    """Whatever the file's size and wherever its blocks end, with another session going on or not: windows are no longer
+    than they may be, begin within the one before, by the overlap, and end with the file."""
+    content = POSITIONS[:size]
+    borders = data.draw(st.lists(st.integers(0, size), max_size=8))
+    border = data.draw(st.none() | st.integers(0, size))
+    with recording() as (url, streams):
+        scanner = clamd_at(url)
+        scanner.describe()
+        streams.clear()
+        if border is None:
+            found = verdict(scanner, content, borders)
+        else:
+            state = checkpoint_at(scanner, content, border)
+            read_back = ScanResumption(state, lambda start, length: content[start : start + length])
+            with closing(scanner.begin(size, read_back)) as session:
+                session.feed(content[border:])
+                found = session.finish()
+        windows = sorted({(start_of(one), start_of(one) + len(one)) for one in streams if len(one) >= 16})
+        assert all(content[start:end] in streams for start, end in windows)
+    assert found.status is ScanStatus.CLEAN
+    assert (windows[0][0], windows[-1][1]) == (0, size)
+    assert all(end - start <= WINDOW for start, end in windows)
+    assert all(after <= before - OVERLAP for (_, before), (after, _) in pairwise(windows))
+
+
+def start_of(window: bytes) -> int:
+    return int.from_bytes(window[:8], sys.byteorder) * 8
 
 
 # ---------------------------------------------------------------- limits
@@ -217,25 +306,6 @@ def test_signatures_that_were_replaced_meanwhile_make_a_verdict_stale(clamd_urls
         found = session.finish()
     assert (found.status, found.database) == (ScanStatus.STALE, "27499/Tue Nov 17 10:00:00 2026")
     assert "replaced" in found.reason
-
-
-@contextmanager
-def serving(handle: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The URL of a server that does this with each connection."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with suppress(ConnectionError):
-                handle(self.request)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"clamd://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.parametrize(
