@@ -46,13 +46,14 @@ class BagSource:
     default: JsonObject | None
 
     def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:
-        with scratch_database(scratch, payload.SCHEMA) as database:
-            info, problems = self.info()
-            record = self._record(info, describe)
+        with self.tree.listed(scratch) as tree, scratch_database(scratch, payload.SCHEMA) as database:
+            bag = replace(self, tree=tree)
+            info, problems = bag.info()
+            record = bag._record(info, describe)
             yield replace(record, problems=(*record.problems, *problems))
-            yield from self._remarks()
-            yield from self._tag_manifests()
-            yield from payload.Payload(self, database).judged(info)
+            yield from bag._remarks()
+            yield from bag._tag_manifests()
+            yield from payload.Payload(bag, database).judged(info)
 
     def info(self) -> tuple[tagfiles.BagInfo, list[Problem]]:
         for name in _INFO:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.bagit import DECLARATION, open_bag
-from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource, holds_description
+from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource
 from pipeline.ingest.sources.names import ARCHIVES, archive_kind, escaped
 from pipeline.ingest.sources.protocol import Tree
-from pipeline.ingest.sources.rows import SUFFIXES, require_rows
+from pipeline.ingest.sources.rows import SUFFIXES, manifest_form, require_rows
 from pipeline.ingest.sources.tables import TableSource
 from pipeline.ingest.sources.tagfiles import PAYLOAD, manifest_algorithm
 
@@ -40,11 +40,11 @@ def open_source(
         raise Misconfigured(f"{shown(locator)} cannot be opened: {error}", remedy=_KINDS) from error
     if is_folder or (path.is_file() and archive_kind(path.name)):
         return _in_tree(open_tree(str(path)), default_metadata, collection)
-    if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+    if not path.is_file() or not manifest_form(path.name):
         raise Misconfigured(f"{shown(locator)} is no source that can be ingested", remedy=_KINDS)
-    require_rows(path)
     tree = open_tree(str(path.parent))
-    return TableSource(path, tree, collection or escaped(path.stem), default_metadata)
+    require_rows(tree, path.name)
+    return TableSource(path.name, tree, collection or escaped(path.stem), default_metadata)
 
 
 _KINDS = (
@@ -57,15 +57,15 @@ def _in_tree(tree: Tree, default: JsonObject | None, collection: str | None) -> 
     """A whole tree is a bag, or a tree of records."""
     try:
         with tree.folder("") as folder:
-            names = folder.names
+            is_bag = folder.has_document(DECLARATION) or _meant_as_bag(folder.names)
     except Rejected as error:
         raise Misconfigured(error.message, remedy=error.remedy) from error
     name = collection or tree.name
     if not name:
         raise Misconfigured("The root of the file system has no name", remedy="Name the collection.")
-    if DECLARATION in names or _meant_as_bag(names):
+    if is_bag:
         return open_bag(tree, default, collection)
-    if default is None and not holds_description(tree):
+    if default is None and not tree.holds(DESCRIPTION):
         raise Misconfigured(
             f"{shown(tree.location.url)} holds no {DESCRIPTION}, and there is no default metadata",
             remedy=f"Put a {DESCRIPTION} into each record's folder, or give `--metadata` for all records.",
@@ -73,7 +73,7 @@ def _in_tree(tree: Tree, default: JsonObject | None, collection: str | None) -> 
     return DirectorySource(tree, name, default)
 
 
-def _meant_as_bag(names: Sequence[str]) -> bool:
+def _meant_as_bag(names: Collection[str]) -> bool:
     """Whether a folder has all of a bag but its `bagit.txt`; taking it for a tree would publish its
     manifests as data and check no digest."""
     manifests = (manifest_algorithm(name) for name in names)

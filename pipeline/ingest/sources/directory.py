@@ -48,25 +48,12 @@ class DirectorySource:
     collection: str
     default: JsonObject | None
 
-    def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:  # noqa: ARG002 - sorts nothing
-        if holds_description(self.tree):
-            return _described(self.tree, describe)
-        return _undescribed(self.tree, default_record(self.default, describe))
-
-
-def holds_description(tree: Tree) -> bool:
-    """Whether there is a `record.json` anywhere in the tree."""
-    pending = [""]
-    while pending:
-        path = pending.pop()
-        try:
-            with tree.folder(path) as folder:
-                if folder.has_document(DESCRIPTION):
-                    return True
-                pending += [join(path, name) for name in folder.folders()]
-        except Rejected:  # the survey itself reports what cannot be read
-            continue
-    return False
+    def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:
+        with self.tree.listed(scratch) as tree:
+            if tree.holds(DESCRIPTION):
+                yield from _described(tree, describe)
+            else:
+                yield from _undescribed(tree, default_record(self.default, describe))
 
 
 def files_below(

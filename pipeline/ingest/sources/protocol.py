@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from pipeline.errors import Rejected
+from pipeline.ingest.sources.names import join
 from pipeline.model import Description, Outcome, Problem, SourceFile, SourceRecord
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Folder(Protocol):
     """A folder of a tree."""
 
     @property
-    def names(self) -> Sequence[str]:
+    def names(self) -> Collection[str]:
         """In the order of their bytes."""
 
     def has_document(self, name: str) -> bool:
@@ -160,6 +161,41 @@ class Tree(Protocol):
 
     def open_now(self, path: str) -> SourceReader:
         """Open a file that no survey has seen."""
+
+    def holds(self, name: str) -> bool:
+        """Whether a file `name` lies in any folder of the tree."""
+
+    def listed(self, scratch: Path) -> AbstractContextManager[Tree]:
+        """The same tree for one survey, in which folders may be looked into again and again at little cost. What that
+        takes is kept in a temporary file in the folder `scratch`."""
+
+    def is_far(self, path: str) -> bool:
+        """Whether looking at the file means to wait for an answer, so that several are looked at together."""
+
+
+class NearTree:
+    """What trees have in common whose folders cost next to nothing to look into."""
+
+    __slots__ = ()
+
+    def holds(self: Tree, name: str) -> bool:
+        pending = [""]
+        while pending:
+            path = pending.pop()
+            try:
+                with self.folder(path) as folder:
+                    if folder.has_document(name):
+                        return True
+                    pending += [join(path, inner) for inner in folder.folders()]
+            except Rejected:  # the survey itself reports what cannot be read
+                continue
+        return False
+
+    def listed(self: Tree, scratch: Path) -> AbstractContextManager[Tree]:  # noqa: ARG002 - nothing is kept
+        return nullcontext(self)
+
+    def is_far(self, path: str) -> bool:  # noqa: ARG002 - so are all
+        return False
 
 
 # ---------------------------------------------------------------- sources

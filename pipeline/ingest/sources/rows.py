@@ -8,29 +8,34 @@ a row is a record of its own with the row's path as key.
 from __future__ import annotations
 
 import csv
+import io
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.codec import to_text
 from pipeline.display import shown
-from pipeline.errors import Misconfigured
+from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.declared import digest_fault
 from pipeline.ingest.sources.documents import LIMIT, parsed
 from pipeline.ingest.sources.names import escaped, key_fault, normal, path_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from pipeline.ingest.sources.protocol import Tree
     from pipeline.model import Digests
 
 DIGESTS = ("md5", "sha1", "sha256", "sha512")
 COLUMNS = ("path", "record", *DIGESTS, "metadata")
-SUFFIXES = frozenset({".jsonl", ".ndjson", ".csv", ".parquet"})
+MANIFEST_LIMIT = 4 << 30
+"""Bytes of a manifest: rows for ten million files and more."""
+_BUFFER = 1 << 20
 
 Cells = dict[str, Any]
 
@@ -46,6 +51,9 @@ class RowFault:
     path: str = ""
 
 
+Rows: TypeAlias = "Iterator[tuple[str, Cells | RowFault]]"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One file of a manifest. `metadata` is canonical JSON text, or `""`."""
@@ -57,52 +65,57 @@ class Row:
     metadata: str = ""
 
 
-def require_rows(path: Path) -> None:
-    """Raises `Misconfigured` when the manifest cannot be read, has no `path` column or no row with a path."""
-    if not any(isinstance(cells, dict) and cells.get("path") for _, cells in read_rows(path)):
-        raise Misconfigured(f"{shown(str(path))} holds no row with a `path`", remedy=_REMEDY)
+def require_rows(tree: Tree, name: str) -> None:
+    """Raises `Misconfigured` when the manifest cannot be read, has no `path` column or no row with a path, and
+    `Unavailable` as trees do."""
+    if not any(isinstance(cells, dict) and cells.get("path") for _, cells in read_rows(tree, name)):
+        raise Misconfigured(f"{shown(name)} holds no row with a `path`", remedy=_REMEDY)
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
-    """The rows that are not blank, each with where it stands (`line 7`), as cells or as why it is none.
+def read_rows(tree: Tree, name: str) -> Rows:
+    """The rows of the manifest `name` that are not blank, each with where it stands (`line 7`), as cells or as why it
+    is none.
 
-    Raises `Misconfigured` for a file that cannot be read at all or has no `path` column.
+    Raises `Misconfigured` for a file that cannot be read at all or has no `path` column, `Unavailable` as trees do.
     """
     try:
-        match path.suffix.lower():
-            case ".csv":
-                yield from _csv(path)
-            case ".parquet":
-                yield from _parquet(path)
-            case _:
-                yield from _json_lines(path)
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise Misconfigured(
-            f"{shown(str(path))} cannot be read as a manifest: {error}", remedy=_REMEDY
-        ) from error
+        with tree.open_now(name) as opened, io.BufferedReader(opened, _BUFFER) as file:
+            if opened.size > MANIFEST_LIMIT:
+                raise Misconfigured(
+                    f"{shown(name)} has {opened.size:,} bytes; a manifest has {MANIFEST_LIMIT:,} at the most",
+                    remedy="Split it: each part is a source, all of them may name the same `--collection`.",
+                )
+            yield from _READERS[manifest_form(name)](file, name)
+    except (Rejected, OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{shown(name)} cannot be read as a manifest: {error}", remedy=_REMEDY) from error
+
+
+def manifest_form(name: str) -> str:
+    """What the name says of the manifest's form: its suffix, or `""` where it is that of none."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if suffix in SUFFIXES else ""
 
 
 _REMEDY = "A manifest is JSON Lines, CSV (with commas and a header) or Parquet, with a column `path`."
 
 
-def _require_path_column(path: Path, names: list[str]) -> None:
-    twice = [name for name in COLUMNS if names.count(name) > 1]
-    if "path" not in names or twice:
+def _require_path_column(name: str, columns: list[str]) -> None:
+    twice = [column for column in COLUMNS if columns.count(column) > 1]
+    if "path" not in columns or twice:
         found = f"the column `{twice[0]}` twice" if twice else "no column `path`"
-        raise Misconfigured(f"{shown(str(path))} has {found}", remedy=_REMEDY)
+        raise Misconfigured(f"{shown(name)} has {found}", remedy=_REMEDY)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
+def _json_lines(file: BinaryIO, _: str) -> Rows:
     number = 0
-    with path.open("rb") as file:
-        while line := file.readline(LIMIT + 1):
-            number += 1
-            if len(line) > LIMIT:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(LIMIT)
-                yield f"line {number}", RowFault("bad-row", f"longer than {LIMIT} bytes")
-            elif line.strip():
-                yield f"line {number}", _json_cells(line)
+    while line := file.readline(LIMIT + 1):
+        number += 1
+        if len(line) > LIMIT:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(LIMIT)
+            yield f"line {number}", RowFault("bad-row", f"longer than {LIMIT} bytes")
+        elif line.strip():
+            yield f"line {number}", _json_cells(line)
 
 
 def _json_cells(line: bytes) -> Cells | RowFault:
@@ -116,13 +129,13 @@ def _json_cells(line: bytes) -> Cells | RowFault:
     return cells if isinstance(cells, dict) else RowFault("bad-row", "not a JSON object")
 
 
-def _csv(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
+def _csv(file: BinaryIO, name: str) -> Rows:
     # The module knows one limit for the whole process; its default refuses longer metadata.
     csv.field_size_limit(LIMIT)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file)
-        header = [name.strip() for name in next(reader, [])]
-        _require_path_column(path, header)
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.reader(text)
+        header = [column.strip() for column in next(reader, [])]
+        _require_path_column(name, header)
         while True:
             try:
                 cells = next(reader, None)
@@ -138,16 +151,25 @@ def _csv(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
                 yield f"line {reader.line_num}", RowFault("bad-row", reason)
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, Cells | RowFault]]:
-    with pq.ParquetFile(path) as table:
-        names = table.schema_arrow.names
-        _require_path_column(path, names)
+def _parquet(file: BinaryIO, name: str) -> Rows:
+    with pq.ParquetFile(file) as table:
+        columns = table.schema_arrow.names
+        _require_path_column(name, columns)
         number = 0
-        for batch in table.iter_batches(5000, columns=[name for name in COLUMNS if name in names]):
+        for batch in table.iter_batches(5000, columns=[column for column in COLUMNS if column in columns]):
             for cells in batch.to_pylist():
                 number += 1
                 # Every row of a Parquet struct has all of its fields.
                 yield f"row {number}", cells | {"metadata": _without_nulls(cells.get("metadata"))}
+
+
+_READERS: Mapping[str, Callable[[BinaryIO, str], Rows]] = {
+    ".csv": _csv,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".parquet": _parquet,
+}
+SUFFIXES = frozenset(_READERS)
 
 
 def _without_nulls(value: object) -> object:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import merge
 from typing import TYPE_CHECKING, Any
@@ -24,10 +26,11 @@ from pipeline.scratch import scratch_database
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pipeline.ingest.sources.protocol import Describe, Found, Tree
+    from pipeline.ingest.sources.rows import Rows
 
 _SCHEMA = """
     CREATE TABLE record (
@@ -44,19 +47,23 @@ _SCHEMA = """
 """
 
 
+_LOOKS_AT_ONCE = 16
+
+
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """`manifest` lists files of the tree; `default` describes the records that have no metadata of their own."""
+    """`manifest`, a file of the tree, lists others; `default` describes the records that have no metadata of their
+    own."""
 
-    manifest: Path
+    manifest: str
     tree: Tree
     collection: str
     default: JsonObject | None
 
     def survey(self, describe: Describe, scratch: Path) -> Iterator[Found]:
         with scratch_database(scratch, _SCHEMA) as database:
-            _load(database, self.manifest)
-            yield from self._found(database, describe)
+            _load(database, read_rows(self.tree, self.manifest))
+            yield from self._looked_at(self._found(database, describe))
 
     def _found(self, database: sqlite3.Connection, describe: Describe) -> Iterator[Found]:
         undescribed = default_record(self.default, describe)
@@ -74,9 +81,26 @@ class TableSource:
                     yield _collision(record, place, key, last)
                     continue
                 last = key
-                yield from _file(
-                    self.tree, SourceFile(record, os.fsdecode(path), key, 0, None, json.loads(declared))
-                )
+                yield SourceFile(record, os.fsdecode(path), key, 0, None, json.loads(declared))
+
+    def _looked_at(self, listed: Iterator[Found]) -> Iterator[Found]:
+        """What was found, in its order, with each file as it lies there. Those that are far are looked at together."""
+        ahead: deque[Iterable[Found] | Future[Sequence[Found]]] = deque()
+        pool = ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="look")
+        try:
+            for found in listed:
+                if not isinstance(found, SourceFile):
+                    ahead.append((found,))
+                elif self.tree.is_far(found.path):
+                    ahead.append(pool.submit(_file, self.tree, found))
+                else:
+                    ahead.append(_file(self.tree, found))
+                if len(ahead) > 2 * _LOOKS_AT_ONCE or not isinstance(ahead[0], Future):
+                    yield from _result(ahead.popleft())
+            for last in ahead:
+                yield from _result(last)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 _RECORD, _FAULT, _FILE = range(3)
@@ -100,8 +124,8 @@ def _by_record(database: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
 # ---------------------------------------------------------------- loading
 
 
-def _load(database: sqlite3.Connection, manifest: Path) -> None:
-    for number, (place, cells) in enumerate(read_rows(manifest)):
+def _load(database: sqlite3.Connection, rows: Rows) -> None:
+    for number, (place, cells) in enumerate(rows):
         row = cells if isinstance(cells, RowFault) else row_from(cells)
         if isinstance(row, Row):
             _load_file(database, number, place, row)
@@ -168,13 +192,15 @@ def _collision(record: str, place: str, key: str, other: str) -> Problem:
     return rejected(record, key, "key-collision", f"{place}: {key} {reason}", "Leave one of the two rows.")
 
 
-def _file(tree: Tree, file: SourceFile) -> Iterator[SourceFile | Problem]:
+def _result(one: Iterable[Found] | Future[Sequence[Found]]) -> Iterable[Found]:
+    return one.result() if isinstance(one, Future) else one
+
+
+def _file(tree: Tree, file: SourceFile) -> Sequence[Found]:
     """The listed file as it lies there."""
     try:
         found = tree.look(file.path)
     except Rejected as error:
-        yield replace(file, problem=refused(file.record, file.path, error))
-        return
-    if not is_utf8(file.path):
-        yield renamed(file.record, file.path, file.key)
-    yield replace(file, size=found.size, mtime_ns=found.mtime_ns, stamp=found.stamp)
+        return (replace(file, problem=refused(file.record, file.path, error)),)
+    looked = replace(file, size=found.size, mtime_ns=found.mtime_ns, stamp=found.stamp)
+    return (looked,) if is_utf8(file.path) else (renamed(file.record, file.path, file.key), looked)

@@ -102,10 +102,14 @@ def survey(
     source: Path, scratch: Path, *, default: JsonObject | None = None, collection: str | None = None
 ) -> Survey:
     """Open and survey `source`, and check what it yields for the promises that every source makes."""
-    opened = open_local(source, default=default, collection=collection)
-    found = tuple(opened.survey(describe, scratch))
+    return surveyed(open_local(source, default=default, collection=collection), scratch)
+
+
+def surveyed(source: Source, scratch: Path) -> Survey:
+    """As `survey`, of a source that is open."""
+    found = tuple(source.survey(describe, scratch))
     _check_promises(found)
-    return Survey(opened.collection, opened.tree, found)
+    return Survey(source.collection, source.tree, found)
 
 
 def _check_promises(found: tuple[Found, ...]) -> None:

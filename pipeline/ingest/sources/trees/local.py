@@ -18,7 +18,14 @@ from pipeline.display import shown
 from pipeline.errors import HeadraceError, SourceChanged, Unavailable
 from pipeline.ingest.sources.fates import kind_of
 from pipeline.ingest.sources.names import escaped, path_fault, segments
-from pipeline.ingest.sources.protocol import Entry, FileMissing, FileUnreadable, NotRegular, SourceReader
+from pipeline.ingest.sources.protocol import (
+    Entry,
+    FileMissing,
+    FileUnreadable,
+    NearTree,
+    NotRegular,
+    SourceReader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +44,7 @@ _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, er
 
 
 @dataclass(frozen=True, slots=True)
-class LocalTree:
+class LocalTree(NearTree):
     """The files below a folder; symbolic links are never followed, but for the folder's own name."""
 
     location: SourceLocation
