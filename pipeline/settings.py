@@ -59,10 +59,16 @@ class ScannerLocation:
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where a tree of files to be ingested is and how it is reached; fit to travel to workers and to be logged. `url`
-    is an absolute path where it is on this machine."""
+    """Where a tree of files to be ingested is and how it is reached; fit to travel to workers and to be logged, for
+    keys come from the environment of whoever opens it. `url` is an absolute path where it is on this machine; what
+    begins with `s3_` is said of S3 only."""
 
     url: str
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    s3_path_style: bool = False
+    s3_trusted_network: bool = False
+    s3_profile: str = ""
 
 
 class Settings(BaseSettings):
@@ -82,6 +88,17 @@ class Settings(BaseSettings):
     )
     s3_trusted_network: bool = Field(
         default=False, description="whether S3 may be spoken to over http:// beyond this machine"
+    )
+    source_s3_endpoint: str = Field(
+        "", description="URL of the S3 server that sources s3://… are on; default that of the store"
+    )
+    source_s3_region: str = Field("", description="region of buckets of sources; default that of the store")
+    source_s3_path_style: bool = Field(
+        default=False, description="as HEADRACE_S3_PATH_STYLE, of a HEADRACE_SOURCE_S3_ENDPOINT"
+    )
+    source_s3_profile: str = Field(
+        "",
+        description="profile of the AWS configuration with the keys for sources; default AWS_ACCESS_KEY_ID …",
     )
     database: str = Field("", description="the catalogue: sqlite:///file or postgresql+psycopg://…")
     index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
@@ -219,7 +236,17 @@ class Settings(BaseSettings):
 
     def source_location(self, url: str) -> SourceLocation:
         """What a process needs to read a source, besides its own environment."""
-        return SourceLocation(url)
+        if not url.startswith("s3://"):
+            return SourceLocation(url)
+        own = self.source_s3_endpoint
+        return SourceLocation(
+            url,
+            own or self.s3_endpoint,
+            self.source_s3_region or self.s3_region,
+            self.source_s3_path_style if own else self.s3_path_style,
+            self.s3_trusted_network,
+            self.source_s3_profile,
+        )
 
 
 def load_settings(**overrides: Any) -> Settings:

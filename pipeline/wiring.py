@@ -166,15 +166,21 @@ def trees(settings: Settings) -> OpenTree:
 
 
 def open_tree(location: SourceLocation) -> Tree:
-    """The files of a source."""
+    """The files of a source. Raises `Misconfigured` where they cannot be reached so."""
+    from pipeline.settings import redacted
+
     if location.url.startswith("/"):
         path = Path(location.url)
         if archive_kind(path.name) and not path.is_dir():
             return ArchiveTree(location, LocalTree(replace(location, url=str(path.parent))), path.name)
         return LocalTree(location)
+    if location.url.startswith("s3://"):
+        from pipeline.ingest.sources.trees.s3 import S3Tree
+
+        return S3Tree(location)
     raise Misconfigured(
-        f"{location.url} is no place that can be ingested from",
-        remedy="name a folder or a file of this machine",
+        f"{redacted(location.url)} is no place that can be ingested from",
+        remedy="name a folder or a file of this machine, or s3://bucket/prefix",
     )
 
 

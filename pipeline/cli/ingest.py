@@ -91,7 +91,8 @@ def ingest(
         record.json, each entry of the folder),
       a manifest *.jsonl, *.csv or *.parquet with the columns path, record, md5, sha256, …, metadata,
       a BagIt bag,
-      an archive of such a folder or bag: *.tar, *.tar.gz, *.tgz, *.zip.
+      an archive of such a folder or bag: *.tar, *.tar.gz, *.tgz, *.zip;
+    each by its path, all but archives by s3://bucket/prefix as well.
 
     The same command again goes on where it was stopped, takes in what is new or changed, and does nothing
     when nothing is. A record with a bad file is held back whole; the others are published.
@@ -101,12 +102,13 @@ def ingest(
       headrace ingest ./survey-2026 --community marine-data
       headrace ingest files.csv --metadata defaults.json --dry-run
       headrace ingest ./bag --json --report problems.jsonl
+      headrace ingest s3://cruises/ps122/ --metadata defaults.json
     """
     if report_file is not None:
         report.require_writable(report_file)
     options = _options(**chosen)
     settings = load_settings()
-    located = str(Path(source).absolute())
+    located = survey.located(source)
     opened = survey.open_(located, options, wiring.trees(settings))
     if dry_run:
         _plan(settings, located, options, report_file=report_file, as_json=as_json)
@@ -143,7 +145,7 @@ def plan(source: str, report_file: Path | None, output: Path, as_json: bool, **c
     """
     if report_file is not None:
         report.require_writable(report_file)
-    settings, located = load_settings(), str(Path(source).absolute())
+    settings, located = load_settings(), survey.located(source)
     _plan(settings, located, _options(**chosen), output=output, report_file=report_file, as_json=as_json)
     say(f"no file was read and nothing taken in; to do this: headrace apply {output}")
 

@@ -14,7 +14,7 @@ from pipeline.ingest.accession import IngestOptions
 from pipeline.ingest.manifest import SurveySummary
 from pipeline.ingest.planfile import PlanFile, unpack
 from pipeline.ingest.planning import without_date
-from pipeline.ingest.sources import Found, OpenTree, Source, open_source
+from pipeline.ingest.sources import Found, OpenTree, Source, is_url, open_source
 from pipeline.metadata import FieldProblem
 from pipeline.metadata.problems import EMBARGO_OVER
 from pipeline.model import Description, JsonObject
@@ -34,6 +34,11 @@ class Surveyed:
     location: SourceLocation
     folder: Path
     summary: SurveySummary
+
+
+def located(source: str) -> str:
+    """What a person calls a source, as another process finds it."""
+    return source if is_url(source) else str(Path(source).absolute())
 
 
 def open_(locator: str, options: IngestOptions, open_tree: OpenTree) -> Source:

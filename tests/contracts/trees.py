@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import botocore.session
 import pytest
 
 from pipeline.ingest.sources import Tree
 from pipeline.ingest.sources.trees.local import LocalTree
-from pipeline.settings import SourceLocation
+from pipeline.ingest.sources.trees.s3 import S3Tree
+from pipeline.settings import SourceLocation, StoreLocation
 
 FOLDERS = "folders"
 """A tree whose folders can be listed; one without is good for manifests only."""
@@ -68,6 +71,48 @@ def _local(request: pytest.FixtureRequest) -> Place:
     return LocalPlace(folder)
 
 
+@dataclass(frozen=True)
+class BucketPlace:
+    location: SourceLocation
+    client: Any
+
+    @property
+    def top(self) -> str:
+        return self.location.url
+
+    def put(self, path: str, content: bytes) -> None:
+        bucket, key = self._object(path)
+        self.client.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def remove(self, path: str) -> None:
+        bucket, key = self._object(path)
+        self.client.delete_object(Bucket=bucket, Key=key)
+
+    def open_tree(self, url: str) -> Tree:
+        return S3Tree(replace(self.location, url=url))
+
+    def _object(self, path: str) -> tuple[str, str]:
+        bucket, _, prefix = self.location.url.removeprefix("s3://").partition("/")
+        return bucket, f"{prefix}/{path}"
+
+
+def _bucket(request: pytest.FixtureRequest, server: str) -> Place:
+    store: StoreLocation = request.getfixturevalue(f"{server}_location")
+    location = SourceLocation(store.url, store.s3_endpoint, s3_path_style=True)
+    keys = request.getfixturevalue("s3_keys")
+    client = botocore.session.get_session().create_client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=store.s3_endpoint,
+        aws_access_key_id=keys[0],
+        aws_secret_access_key=keys[1],
+    )
+    request.addfinalizer(client.close)
+    return BucketPlace(location, client)
+
+
 TREES: dict[str, Kind] = {
     "local": Kind(_local),
+    "seaweedfs": Kind(partial(_bucket, server="seaweedfs")),
+    "versitygw": Kind(partial(_bucket, server="versitygw")),
 }

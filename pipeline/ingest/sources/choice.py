@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.bagit import DECLARATION, open_bag
 from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource
-from pipeline.ingest.sources.names import ARCHIVES, archive_kind, escaped
+from pipeline.ingest.sources.names import ARCHIVES, archive_kind, escaped, is_url
 from pipeline.ingest.sources.protocol import Tree
 from pipeline.ingest.sources.rows import SUFFIXES, manifest_form, require_rows
 from pipeline.ingest.sources.tables import TableSource
@@ -27,12 +27,17 @@ OpenTree: TypeAlias = Callable[[str], Tree]
 def open_source(
     locator: str, open_tree: OpenTree, *, default_metadata: JsonObject | None, collection: str | None
 ) -> Source:
-    """The source at a local path: a folder or archive with `bagit.txt` is a bag, any other a tree; any other file is a
-    manifest by its suffix. `default_metadata` (a document that `describe` understands) is for records that bring
-    none; without `collection` the source's own name is taken.
+    """The source at a local path or at `s3://bucket/prefix`: a folder or archive with `bagit.txt` is a bag, any other a
+    tree; any other file is a manifest by its suffix. `default_metadata` (a document that `describe` understands) is for
+    records that bring none; without `collection` the source's own name is taken.
 
-    Raises `Misconfigured` for what is wholly wrong and could not give one record.
+    Raises `Misconfigured` for what is wholly wrong and could not give one record, and `Unavailable` as trees do.
     """
+    if is_url(locator):
+        place, _, name = locator.rpartition("/")
+        if not manifest_form(name) or place.endswith("/"):
+            return _in_tree(open_tree(locator.rstrip("/")), default_metadata, collection)
+        return _listed_by(name, open_tree(place), default_metadata, collection)
     try:
         path = Path(locator).resolve(strict=True)
         is_folder = path.is_dir()
@@ -42,15 +47,19 @@ def open_source(
         return _in_tree(open_tree(str(path)), default_metadata, collection)
     if not path.is_file() or not manifest_form(path.name):
         raise Misconfigured(f"{shown(locator)} is no source that can be ingested", remedy=_KINDS)
-    tree = open_tree(str(path.parent))
-    require_rows(tree, path.name)
-    return TableSource(path.name, tree, collection or escaped(path.stem), default_metadata)
+    return _listed_by(path.name, open_tree(str(path.parent)), default_metadata, collection)
 
 
 _KINDS = (
     f"A source is a folder, a BagIt bag, an archive of one ({', '.join(ARCHIVES)}),"
     f" or a manifest ({', '.join(sorted(SUFFIXES))})."
 )
+
+
+def _listed_by(name: str, tree: Tree, default: JsonObject | None, collection: str | None) -> Source:
+    """What the manifest `name` of the tree lists."""
+    require_rows(tree, name)
+    return TableSource(name, tree, collection or escaped(PurePosixPath(name).stem), default)
 
 
 def _in_tree(tree: Tree, default: JsonObject | None, collection: str | None) -> Source:

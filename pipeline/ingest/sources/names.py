@@ -7,6 +7,7 @@ are not UTF-8 are lone surrogates). A *key* is valid Unicode, its segments joine
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from itertools import count
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ KEY_LIMIT = 4096
 def archive_kind(name: str) -> str:
     """Which of `ARCHIVES` the name ends with, in any case; `""` for no archive."""
     return next((kind for kind in ARCHIVES if name.lower().endswith(kind) and len(name) > len(kind)), "")
+
+
+def is_url(locator: str) -> bool:
+    """Whether a source is named by a URL, and not by a path of this machine."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", locator) is not None
 
 
 def is_utf8(name: str) -> bool:
