@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,11 +89,17 @@ class BucketPlace:
         self.client.delete_object(Bucket=bucket, Key=key)
 
     def open_tree(self, url: str) -> Tree:
-        return S3Tree(replace(self.location, url=url))
+        return _s3_tree(replace(self.location, url=url))
 
     def _object(self, path: str) -> tuple[str, str]:
         bucket, _, prefix = self.location.url.removeprefix("s3://").partition("/")
         return bucket, f"{prefix}/{path}"
+
+
+@lru_cache(maxsize=2)
+def _s3_tree(location: SourceLocation) -> Tree:
+    """As a worker has it: to open it takes a second."""
+    return S3Tree(location)
 
 
 def _bucket(request: pytest.FixtureRequest, server: str) -> Place:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Misconfigured
-from pipeline.settings import Settings, StoreLocation, describe_settings, load_settings, redacted
+from pipeline.settings import (
+    Settings,
+    SourceLocation,
+    StoreLocation,
+    describe_settings,
+    load_settings,
+    redacted,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ import aiohttp
 from botocore.credentials import EnvProvider
 from botocore.exceptions import BotoCoreError, PartialCredentialsError
 from fsspec.asyn import sync
-from s3fs import S3FileSystem
+from s3fs.core import S3FileSystem
 
 from pipeline.display import shown
 from pipeline.errors import HeadraceError, Misconfigured, SourceChanged, Unavailable
@@ -251,7 +251,7 @@ def _is_path_style(location: SourceLocation) -> bool:
     return location.s3_path_style or is_loopback(location.s3_endpoint)
 
 
-def _keys(profile: str) -> dict[str, str | None]:
+def _keys(profile: str) -> dict[str, Any]:
     """What s3fs opens a bucket with: a profile of this machine, or keys of the environment. Where there are none, it is
     not to look for others in files and on the network."""
     if profile:
