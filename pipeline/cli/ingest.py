@@ -38,7 +38,7 @@ _REPORT = click.option(
     help="Write every problem to *.jsonl or *.parquet.",
 )
 _OF_SOURCE = (
-    click.argument("source", type=click.Path()),
+    click.argument("source"),
     click.option("--collection", default="", help="Name of the collection; default: the source's own name."),
     click.option(
         "--owner", default="", metavar="EMAIL", help="Whom the records belong to; default: as before."

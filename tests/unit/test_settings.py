@@ -188,3 +188,19 @@ def test_passwords_are_redacted_where_settings_are_shown() -> None:
     shown = describe_settings(load_settings(database="postgresql+psycopg://me:secret@db/archive"))
     assert "secret" not in str(shown)
     assert ("HEADRACE_DATABASE", "postgresql+psycopg://me:***@db/archive") in [one[:2] for one in shown]
+
+
+def test_sources_on_s3_are_reached_like_the_store_unless_said_otherwise() -> None:
+    """One server for both needs no second setting; another server brings its own region and style."""
+    store: dict[str, Any] = {
+        "s3_endpoint": "https://s3.example.org",
+        "s3_region": "eu-1",
+        "s3_path_style": True,
+    }
+    shared = Settings(**store).source_location("s3://cruises/ps122")
+    assert (shared.s3_endpoint, shared.s3_region, shared.s3_path_style) == tuple(store.values())
+    own = Settings(**store, source_s3_endpoint="https://other.example.org", source_s3_region="us-1")
+    other = own.source_location("s3://cruises/ps122")
+    assert other.s3_endpoint == "https://other.example.org"
+    assert (other.s3_region, other.s3_path_style) == ("us-1", False)
+    assert own.source_location("/data") == SourceLocation("/data")
