@@ -22,7 +22,13 @@ from pipeline.display import shown
 from pipeline.errors import Rejected, SourceChanged, Unavailable
 from pipeline.ingest.sources.fates import kind_of
 from pipeline.ingest.sources.names import archive_kind, escaped, join, path_fault
-from pipeline.ingest.sources.protocol import FileMissing, FileUnreadable, NotRegular, SourceReader
+from pipeline.ingest.sources.protocol import (
+    FileMissing,
+    FileUnreadable,
+    NearTree,
+    NotRegular,
+    SourceReader,
+)
 from pipeline.ingest.sources.trees.inflating import GZIP, RAW, Inflated
 from pipeline.ingest.sources.trees.members import Members
 from pipeline.ingest.sources.trees.tar import tar_members
@@ -47,7 +53,7 @@ _SETTLE = "Ingest again when nothing writes to the source."
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveTree:
+class ArchiveTree(NearTree):
     """The members of the archive `file` of the tree `holder`. Where all of them lie in one folder, that is the top
     (RFC 8493, section 4.2). An archive whose members cannot all be told is `FileUnreadable` in every folder."""
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.ingest.sources.names import join
-from pipeline.ingest.sources.protocol import Entry, FileMissing
+from pipeline.ingest.sources.protocol import Entry, FileMissing, Remark
+from pipeline.model import Outcome
 from pipeline.scratch import scratch_database
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _SCHEMA = """
     ) WITHOUT ROWID
 """
 _FILE, _FOLDER = stat.S_IFREG, stat.S_IFDIR
+_RENAME = "Give the object another key, or leave it out of the source."
 
 
 class Listed(NamedTuple):
@@ -168,9 +170,11 @@ class ListedFolder:
             " ) FROM entry WHERE folder = ? ORDER BY name, mode",
             (self.path,),
         ):
+            remark = Remark(Outcome.REJECTED, "bad-name", fault, _RENAME) if fault else None
             if is_both and mode == _FILE:
-                fault = f"it is an object, and there are others below {join(self.path, name)}/"
-            yield Entry(name, name, mode, size, mtime_ns, stamp, fault)
+                reason = f"it is an object, and there are others below {join(self.path, name)}/"
+                remark = Remark(Outcome.REJECTED, "key-collision", reason, _RENAME)
+            yield Entry(name, "" if remark else name, mode, size, mtime_ns, stamp, remark)
 
 
 @dataclass(frozen=True, slots=True)

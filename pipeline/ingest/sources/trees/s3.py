@@ -1,7 +1,7 @@
 """A tree of files in a bucket of S3, below a prefix, read with s3fs.
 
 S3 knows keys, no folders: `/` parts a key into folders as everybody does it. A key that cannot be such a path (an empty
-segment, `.` or `..`, an object where there is a folder too) is met with a `fault`, so that nothing is left out unsaid.
+segment, `.` or `..`, an object where there is a folder too) is met with a remark, so that nothing is left out unsaid.
 A file's stamp is its ETag: listings tell no version ids, and a file has one stamp however it is looked at.
 """
 
