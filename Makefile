@@ -15,15 +15,18 @@ VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo test chaos lint bench screenshots services pins clean
+.PHONY: help setup demo demo-production test chaos lint bench screenshots services pins clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.runtime ## make .venv with all that Headrace needs to run; the command is .venv/bin/headrace
 
 demo: setup ## ingest the sample collection and show what became of it (a second run changes nothing)
 	@$(BIN)/python -m infra.demo
+
+demo-production: .venv/.test ## the demo on PostgreSQL, S3, ClamAV and Dask workers, without containers
+	@$(BIN)/python -m infra.demo.production
 
 # OpenSearch is fetched meanwhile; where it cannot be had, the test of it tells.
 test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last line is pytest's summary

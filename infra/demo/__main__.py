@@ -19,10 +19,12 @@ from infra.demo.collection import make_collection
 from infra.demo.outcome import Report, findings, nothing_written, surprises
 
 HEADRACE = Path(sys.executable).with_name("headrace")
+SERVING = ".venv/bin/headrace up"
 FINISHED, FINISHED_WITH_HELD, INTERRUPTED = 0, 3, 130
 
 
-def main() -> int:
+def main(serving: str = SERVING) -> int:
+    """The command; its exit code. `serving` is what serves the instance afterwards."""
     console = Console()
     home = Path(os.environ.get("HEADRACE_HOME", "headrace-data"))
     collection = home / "demo-collection"
@@ -34,7 +36,7 @@ def main() -> int:
     if status not in (FINISHED, FINISHED_WITH_HELD):
         console.print(f"[red]headrace ingest ended with exit code {status}[/]")
         return status
-    return show(console, json.loads(output))
+    return show(console, json.loads(output), serving)
 
 
 def ingest(collection: Path) -> tuple[int, bytes]:
@@ -50,7 +52,7 @@ def ingest(collection: Path) -> tuple[int, bytes]:
     return child.returncode, output
 
 
-def show(console: Console, report: Report) -> int:
+def show(console: Console, report: Report, serving: str = SERVING) -> int:
     """Print the summary; 0 when everything is as it should be."""
     console.print()
     if nothing_written(report):
@@ -61,7 +63,7 @@ def show(console: Console, report: Report) -> int:
     surprising = surprises(report)
     for sentence in surprising:
         console.print(f"[bold red]not as expected[/]: {escape(sentence)}")
-    _print_links(console, report)
+    _print_links(console, report, serving)
     return 0 if not surprising and all(finding.as_expected for finding in findings(report)) else 1
 
 
@@ -87,14 +89,14 @@ def _fates(report: Report) -> Table:
     return table
 
 
-def _print_links(console: Console, report: Report) -> None:
+def _print_links(console: Console, report: Report, serving: str) -> None:
     if report["records"]:
-        console.print("\nlanding pages, answered while `headrace up` runs:")
+        console.print("\nlanding pages, answered while it is served:")
     for record in report["records"][:3]:
         console.print(f"  {record['url']}  doi:{record['doi']}", soft_wrap=True)
     if report.get("ui"):
         console.print(f"the run in Prefect's UI:\n  {report['ui']}", soft_wrap=True)
-    console.print("\nnow: [bold].venv/bin/headrace up[/]")
+    console.print(f"\nnow: [bold]{serving}[/]", soft_wrap=True)
 
 
 if __name__ == "__main__":

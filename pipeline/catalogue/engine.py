@@ -26,8 +26,8 @@ _MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
 
 
 def open_catalogue(url: str) -> Catalogue:
-    """The catalogue at a database URL, migrated. Raises `Misconfigured` for a URL that cannot be used,
-    `Unavailable` where the server does not answer."""
+    """The catalogue at a database URL, migrated. Raises `Misconfigured` for a URL that cannot be used, or a
+    database of a later release; `Unavailable` where the server does not answer."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
@@ -39,6 +39,9 @@ def open_catalogue(url: str) -> Catalogue:
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     try:
         _migrate(engine)
+    except Misconfigured:
+        engine.dispose()
+        raise
     except sa.exc.OperationalError as away:
         engine.dispose()
         raise Unavailable(
@@ -95,12 +98,20 @@ def alembic_config() -> Config:
 
 
 def _migrate(engine: sa.Engine) -> None:
-    """Bring the schema to its newest revision, one process at a time."""
+    """Bring the schema to its newest revision, one process at a time. Raises `Misconfigured` where it is of a later
+    release."""
     config = alembic_config()
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
     with engine.connect().execution_options(headrace_reading=True) as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
-            return
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == scripts.get_current_head():
+        return
+    if current not in {None, *(one.revision for one in scripts.walk_revisions())}:
+        raise Misconfigured(
+            f"the catalogue at {redacted(str(engine.url))} is of a later release of Headrace ({current})",
+            field="HEADRACE_DATABASE",
+            remedy="install that release here, too, or restore the backup from before the upgrade",
+        )
     with _one_at_a_time(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

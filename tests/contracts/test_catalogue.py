@@ -78,6 +78,15 @@ def test_the_migrations_make_the_schema_of_the_code(catalogue: Catalogue) -> Non
         assert compare_metadata(context, tables.metadata) == []
 
 
+def test_a_database_of_a_later_release_is_refused(catalogue: Catalogue, database_url: str) -> None:
+    """Whoever goes back to an older release is told so, and nothing is written."""
+    with catalogue.write() as tx:
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = 'later'"))
+    with pytest.raises(Misconfigured, match="later release") as refused:
+        open_catalogue(database_url)
+    assert "backup" in refused.value.remedy
+
+
 def test_the_migrations_make_every_check_of_the_code(catalogue: Catalogue) -> None:
     """Which Alembic does not compare."""
     with catalogue.read() as tx:

@@ -17,6 +17,7 @@ WANTED = {
     "runtime": PROJECT["project"]["dependencies"] + GROUPS["build"],
     "test": PROJECT["project"]["dependencies"] + GROUPS["build"] + GROUPS["test"],
     "go": GROUPS["go"],
+    "peers": GROUPS["peers"],
     "load": PROJECT["project"]["dependencies"] + GROUPS["build"] + GROUPS["load"],
 }
 
