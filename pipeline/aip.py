@@ -140,7 +140,7 @@ def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonO
         event(
             EventType.VIRUS,
             scan.engine,
-            _VIRUS_OUTCOMES[scan.status],
+            VIRUS_OUTCOMES[scan.status],
             {
                 "verdict": scan.status,
                 "method": scan.method,
@@ -156,7 +156,7 @@ def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonO
     return found
 
 
-_VIRUS_OUTCOMES = {
+VIRUS_OUTCOMES = {
     ScanStatus.CLEAN: "pass",
     ScanStatus.INFECTED: "fail",
     ScanStatus.PARTIAL: "warning",

@@ -179,6 +179,10 @@ class Scanner(Protocol):
         """Start scanning a file of `size` bytes, or go on from a checkpoint of an earlier session, whose bytes are not
         fed again. Raises `Misconfigured` where the scanner is not set up so that it could be believed."""
 
+    def signatures(self) -> str:
+        """The version of its signatures now, as verdicts have it in `database`; `""` where it does not tell. Raises as
+        `begin` does."""
+
     def describe(self) -> str:
         """Engine and signature version, for people. Raises as `begin` does."""
 

@@ -167,6 +167,12 @@ class Settings(BaseSettings):
         30, ge=0, description="days since its last check after which `headrace audit` reads a file again"
     )
     audit_bytes: int = Field(0, ge=0, description="bytes that one audit reads at most; 0: no bound")
+    rescan_after_days: int = Field(
+        30,
+        ge=0,
+        description="days after which `headrace rescan` scans a clean file again, if signatures changed since",
+    )
+    rescan_bytes: int = Field(0, ge=0, description="bytes that one rescan reads at most; 0: no bound")
 
     @field_validator("digests", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""When stored bytes were last found right: what a fixity audit goes by.
+"""When stored bytes were last found right: what a fixity audit goes by. (When they were last scanned: `scans`.)
 
 There is a row for all bytes that are kept, of the file that brought them: other files of the work may lean on the same.
 Who was never found right by one unbroken reading, or was found wrong the last time, has `sound_at` = `NEVER`, and so
@@ -66,8 +66,17 @@ def begin(tx: Transaction, deposit_ids: Sequence[int]) -> None:
     sound_at = sa.case(
         (deposit_file.c.resumed, _NEVER), else_=sa.func.coalesce(deposit_file.c.taken_at, _NEVER)
     )
+    scan_status = record_file.c.scan["status"].as_string()
+    scanned_at = sa.func.coalesce(deposit_file.c.taken_at, _NEVER)
     brought = (
-        sa.select(record_file.c.record_id, record_file.c.key, record_file.c.size, sound_at)
+        sa.select(
+            record_file.c.record_id,
+            record_file.c.key,
+            record_file.c.size,
+            sound_at,
+            scan_status,
+            scanned_at,
+        )
         .join(deposit, deposit.c.record_id == record_file.c.record_id)
         .join(
             deposit_file,
@@ -80,7 +89,8 @@ def begin(tx: Transaction, deposit_ids: Sequence[int]) -> None:
         )
         .where(deposit.c.id.in_(deposit_ids), record_file.c.holder_id == record_file.c.record_id)
     )
-    tx.execute(sa.insert(fixity).from_select(["record_id", "key", "size", "sound_at"], brought))
+    columns = ["record_id", "key", "size", "sound_at", "scan_status", "scanned_at"]
+    tx.execute(sa.insert(fixity).from_select(columns, brought))
 
 
 def due(tx: Transaction, *, before: datetime, after: Position = FIRST, limit: int) -> list[StoredFile]:

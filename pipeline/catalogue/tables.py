@@ -15,6 +15,7 @@ from pipeline.model import (
     FileState,
     QuarantineState,
     RecordState,
+    ScanStatus,
 )
 
 metadata = sa.MetaData(
@@ -197,10 +198,15 @@ fixity = sa.Table(
     sa.Column("sound_at", Utc, nullable=False),
     # Since when they are not.
     sa.Column("failed_at", Utc),
+    # What the virus scanner said of them last, and when.
+    sa.Column("scan_status", sa.Text, nullable=False),
+    sa.Column("scanned_at", Utc, nullable=False),
     sa.ForeignKeyConstraint(
         ["record_id", "key"], ["record_file.record_id", "record_file.key"], ondelete="CASCADE"
     ),
     sa.Index("ix_fixity_sound_at", "sound_at", "record_id", "key"),
+    sa.Index("ix_fixity_scan_status", "scan_status", "scanned_at", "record_id", "key"),
+    _one_of("scan_status", ScanStatus),
 )
 
 deposit = sa.Table(

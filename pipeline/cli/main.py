@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
-from pipeline.cli import accounts, audit, check, indexing, ingest, inspect, quarantine, serve, upkeep
+from pipeline.cli import accounts, check, indexing, ingest, inspect, quarantine, rereading, serve, upkeep
 from pipeline.cli.console import Exit, fail, fail_unexpected
 from pipeline.errors import HeadraceError
 
@@ -52,7 +52,8 @@ for command in (
     quarantine.quarantine,
     check.check,
     upkeep.sweep,
-    audit.audit,
+    rereading.audit,
+    rereading.rescan,
     accounts.token,
     accounts.user,
 ):

@@ -116,6 +116,9 @@ class ClamdScanner:
         session.start(resume)
         return session
 
+    def signatures(self) -> str:
+        return self.version().database
+
     def describe(self) -> str:
         known, version = self.known(), self.version()
         signatures = f"signatures {version.database}" if version.database else "signatures of its own only"

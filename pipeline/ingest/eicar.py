@@ -19,6 +19,9 @@ class EicarScanner:
             session.go_on(resume.checkpoint)
         return session
 
+    def signatures(self) -> str:
+        return ""
+
     def describe(self) -> str:
         return (
             f"{_ENGINE}: finds the EICAR test string only; everything else is called unscanned, never clean"

@@ -1,4 +1,4 @@
-"""`headrace audit`."""
+"""`headrace audit` and `headrace rescan`."""
 
 from __future__ import annotations
 
@@ -63,31 +63,32 @@ def audit(share: str | None, max_bytes: int | None, days: int | None, as_json: b
       headrace audit --bytes 500000000000         half a terabyte at most
     """
     settings = load_settings()
-    with running(settings, _flow, share=share or "", older_than_days=days, max_bytes=max_bytes) as ended:
+    with running(
+        settings, _audit_flow, share=share or "", older_than_days=days, max_bytes=max_bytes
+    ) as ended:
         document = ended.document(so_far=(lambda: {"state": "stopped"}) if as_json else None)
         if as_json:
             print_json(document)
         else:
-            _show(document)
+            _show_audit(document)
         if document["failing"]:
             sys.exit(Exit.PROBLEMS)
         sys.exit(Exit.STOPPED if document["put_off_total"] else Exit.DONE)
 
 
-def _flow() -> Any:
-    from pipeline.flows.audit import fixity_audit
+def _audit_flow() -> Any:
+    from pipeline.flows.rereading import fixity_audit
 
     return fixity_audit
 
 
-def _show(document: JsonObject) -> None:
+def _show_audit(document: JsonObject) -> None:
     if document["differences"]:
         rows = table("record", "file", "what", "to do")
         for one in document["differences"][:_SHOWN]:
             rows.add_row(str(one["record"]), *(escape(one[name]) for name in ("path", "reason", "remedy")))
         out.print(rows)
-    for one in document["put_off"][:_SHOWN]:
-        say(f"[yellow]put off[/] {escape(one['path'])} of record {one['record']}: {escape(one['reason'])}")
+    _show_put_off(document)
     more = "; the rest when the day's share allows" if document["used_up"] else ""
     say(f"{document['files']:,} of {document['due_files']:,} files that were due were read{more}")
     kept = document["holdings"]
@@ -98,3 +99,70 @@ def _show(document: JsonObject) -> None:
             f"[green]no file is known to be wrong:[/] {kept['files']:,} were found right since {kept['oldest_check']}"
         )
     say(f"  the run: {document['ui']}")
+
+
+@click.command()
+@click.option(
+    "--bytes",
+    "max_bytes",
+    type=click.IntRange(min=0),
+    help="How many bytes now at most; default HEADRACE_RESCAN_BYTES.",
+)
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(min=0),
+    metavar="DAYS",
+    help="Days since a clean file was scanned; default HEADRACE_RESCAN_AFTER_DAYS.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def rescan(max_bytes: int | None, days: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """Scan files in custody for viruses again.
+
+    First those that no scanner went through as a whole, then clean ones that were scanned some time ago with other
+    signatures than there are now. A file that turns out infected is served to nobody from then on, and its record is
+    withdrawn. Stopped, it goes on where it was. Exit code 3 when something was found, 4 when some files could not be
+    scanned.
+
+    \b
+    Examples:
+      headrace rescan                     as the settings say
+      headrace rescan --older-than 0      everything that was scanned with other signatures
+    """
+    settings = load_settings()
+    with running(settings, _rescan_flow, older_than_days=days, max_bytes=max_bytes) as ended:
+        document = ended.document(so_far=(lambda: {"state": "stopped"}) if as_json else None)
+        if as_json:
+            print_json(document)
+        else:
+            _show_rescan(document)
+        if document["infected"]:
+            sys.exit(Exit.PROBLEMS)
+        sys.exit(Exit.STOPPED if document["put_off_total"] else Exit.DONE)
+
+
+def _rescan_flow() -> Any:
+    from pipeline.flows.rereading import rescan_files
+
+    return rescan_files
+
+
+def _show_rescan(document: JsonObject) -> None:
+    if document["infected"]:
+        rows = table("record", "file", "found", "to do")
+        for one in document["infected"][:_SHOWN]:
+            rows.add_row(str(one["record"]), *(escape(one[name]) for name in ("path", "signature", "remedy")))
+        out.print(rows)
+    _show_put_off(document)
+    told = ", ".join(f"{number:,} {status}" for status, number in document["verdicts"].items())
+    say(
+        f"{document['files']:,} files were scanned by {escape(document['scanner'])}{': ' if told else ''}{told}"
+    )
+    if document["withdrawn"]:
+        say(f"[bold red]{len(document['withdrawn']):,} records were withdrawn[/]")
+    say(f"  the run: {document['ui']}")
+
+
+def _show_put_off(document: JsonObject) -> None:
+    for one in document["put_off"][:_SHOWN]:
+        say(f"[yellow]put off[/] {escape(one['path'])} of record {one['record']}: {escape(one['reason'])}")

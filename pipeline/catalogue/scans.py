@@ -1,0 +1,134 @@
+"""Verdicts of virus scanners on stored bytes: which are due for another look, and new ones in the place of old.
+
+A verdict is on bytes, wherever in the archive they stand: it goes to every file that has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pipeline import codec
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.fixity import FIRST, Position
+from pipeline.catalogue.tables import fixity, record, record_file
+from pipeline.model import RecordState, ScanStatus, ScanVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    """A file whose bytes are kept, as a record brought them; `digest` is by the root's algorithm."""
+
+    record_id: int
+    key: str
+    size: int
+    digest: str
+    verdict: ScanVerdict
+    scanned_at: datetime
+
+    @property
+    def position(self) -> Position:
+        return Position(self.scanned_at, self.record_id, self.key)
+
+
+def due(
+    tx: Transaction,
+    statuses: Collection[ScanStatus],
+    *,
+    before: datetime,
+    after: Position = FIRST,
+    limit: int,
+) -> list[ScannedFile]:
+    """Files with a verdict of one of these kinds that was given before a time, the oldest first, from behind `after`
+    on."""
+    columns = (fixity.c.scanned_at, fixity.c.record_id, fixity.c.key)
+    bounds = (sa.literal(value, column.type) for value, column in zip(after, columns, strict=True))
+    rows = tx.execute(
+        sa.select(fixity, record_file.c.root_digest, record_file.c.scan)
+        .join(record_file, _is_of_file())
+        .where(_is_due(statuses, before), sa.tuple_(*columns) > sa.tuple_(*bounds))
+        .order_by(*columns)
+        .limit(limit)
+    )
+    return [
+        ScannedFile(
+            row.record_id,
+            row.key,
+            row.size,
+            row.root_digest,
+            codec.verdict_from_json(row.scan),
+            row.scanned_at,
+        )
+        for row in rows
+    ]
+
+
+def extent(tx: Transaction, statuses: Collection[ScanStatus], *, before: datetime) -> tuple[int, int]:
+    """(files, bytes) that are due."""
+    size = sa.func.coalesce(sa.func.sum(fixity.c.size), 0)
+    files, total = tx.execute(sa.select(sa.func.count(), size).where(_is_due(statuses, before))).one()
+    return files, int(total)
+
+
+def _is_due(statuses: Collection[ScanStatus], before: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(fixity.c.scan_status.in_(statuses), fixity.c.scanned_at < before)
+
+
+def _is_of_file() -> sa.ColumnElement[bool]:
+    return sa.and_(record_file.c.record_id == fixity.c.record_id, record_file.c.key == fixity.c.key)
+
+
+def give(tx: Transaction, verdicts: Sequence[tuple[str, ScanVerdict]], *, now: datetime) -> None:
+    """Bytes, by their digest, have these verdicts now; where a person answers for them that stays."""
+    for digest, verdict in verdicts:
+        is_ours = sa.and_(
+            record_file.c.root_digest == digest,
+            record_file.c.scan["status"].as_string() != ScanStatus.RELEASED,
+        )
+        kept = sa.exists().where(_is_of_file(), is_ours)
+        tx.execute(sa.update(fixity).where(kept).values(scan_status=verdict.status, scanned_at=now))
+        tx.execute(sa.update(record_file).where(is_ours).values(scan=codec.verdict_to_json(verdict)))
+
+
+def note_looked(tx: Transaction, files: Sequence[ScannedFile], *, now: datetime) -> None:
+    """They were looked at, and their verdicts stay as they are."""
+    if files:
+        tx.execute(
+            sa.update(fixity)
+            .where(fixity.c.record_id == sa.bindparam("b_record_id"), fixity.c.key == sa.bindparam("b_key"))
+            .values(scanned_at=now),
+            [{"b_record_id": one.record_id, "b_key": one.key} for one in files],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InfectedFile:
+    """A file of a record that is still in service, and what was found in it."""
+
+    record_id: int
+    key: str
+    signature: str
+
+
+def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
+    """Files, by record, that are called infected though their records are published."""
+    digests = (
+        sa.select(record_file.c.root_digest)
+        .join(fixity, _is_of_file())
+        .where(fixity.c.scan_status == ScanStatus.INFECTED)
+    )
+    rows = tx.execute(
+        sa.select(record_file.c.record_id, record_file.c.key, record_file.c.scan)
+        .join(record, record.c.id == record_file.c.record_id)
+        .where(
+            record_file.c.root_digest.in_(digests),
+            record_file.c.scan["status"].as_string() == ScanStatus.INFECTED,
+            record.c.state == RecordState.PUBLISHED,
+        )
+        .order_by(record_file.c.record_id, record_file.c.key)
+        .limit(limit)
+    )
+    return [InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature) for row in rows]

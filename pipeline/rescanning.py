@@ -1,0 +1,290 @@
+"""Use case: the rescan. Files in custody are scanned for viruses again.
+
+First what no scanner went through as a whole (`unscanned`, `partial`) or only with signatures that had been replaced
+(`stale`), then what was scanned wholly but some time ago, with other signatures than there are now. New verdicts take
+the place of old ones, for all files with the same bytes; less never takes the place of more. What turns out infected is
+served to nobody from that moment on, and its record is withdrawn.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from pipeline import aip, codec, retrieval
+from pipeline.catalogue import quarantine, records, scans
+from pipeline.catalogue.fixity import FIRST, Position
+from pipeline.catalogue.scans import InfectedFile, ScannedFile
+from pipeline.errors import Conflict, Missing, Unavailable
+from pipeline.ingest.patience import AT_ONCE, Patience
+from pipeline.model import LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
+from pipeline.publication import withdraw
+from pipeline.rereading import reread
+from pipeline.services import Services
+
+_PAGE = 500
+_BATCH = 100  # files: of that many at most an interruption forgets that they were scanned
+_COMMIT_EVERY = 5.0  # seconds
+_LISTED = 10_000
+_AGENT = "headrace"
+_REASON = "infected"
+
+_NOT_WHOLE = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL, ScanStatus.STALE)
+
+
+@dataclass(frozen=True, slots=True)
+class RescanPolicy:
+    """What is scanned again: whatever no scanner went through with signatures of one version; and what was scanned
+    longer than `older_than` ago, unless the signatures are still the same. No more than `max_bytes` (0: no bound), of
+    which the last file may go beyond."""
+
+    older_than: timedelta
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A file that could not be scanned, and why."""
+
+    record_id: int
+    key: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Rescanned:
+    """What a rescan did so far: `verdicts` by kind. Of infected files and of what was put off the first 10,000 are
+    listed; `withdrawn` are the records that went out of service."""
+
+    due_files: int = 0
+    due_bytes: int = 0
+    files: int = 0
+    size: int = 0
+    used_up: bool = False
+    put_off: int = 0
+    verdicts: Counter[ScanStatus] = field(default_factory=Counter)
+    infected: list[InfectedFile] = field(default_factory=list)
+    withdrawn: list[int] = field(default_factory=list)
+    delayed: list[PutOff] = field(default_factory=list)
+
+
+def rescan(
+    services: Services,
+    policy: RescanPolicy,
+    *,
+    patience: Patience = AT_ONCE,
+    checkpoint: Callable[[Rescanned], None] = lambda _rescanned: None,
+) -> Rescanned:
+    """Scan what is due. Verdicts are noted in batches with PREMIS events, so that a rescan that is cut off goes on
+    where it was; it begins with withdrawing what an earlier one found and did not come to. Whatever `checkpoint` raises
+    ends it. Raises `Unavailable` where store, scanner or catalogue stay away for longer than `patience` lasts,
+    `Misconfigured` where the scanner cannot be believed."""
+    run = _Rescan(services, policy, patience, checkpoint)
+    run.run()
+    return run.rescanned
+
+
+def report(services: Services, rescanned: Rescanned, seconds: float) -> JsonObject:
+    """The rescan as JSON."""
+    address = f"{services.repository.base_url}/records"
+    return {
+        "state": "completed",
+        "scanner": services.scanner.describe(),
+        "files": rescanned.files,
+        "bytes": rescanned.size,
+        "due_files": rescanned.due_files,
+        "due_bytes": rescanned.due_bytes,
+        "used_up": rescanned.used_up,
+        "verdicts": {str(status): number for status, number in sorted(rescanned.verdicts.items())},
+        "infected": [
+            {
+                "record": one.record_id,
+                "url": f"{address}/{one.record_id}",
+                "path": one.key,
+                "signature": one.signature,
+                "remedy": "The record is withdrawn; tell its owner. The bytes stay where they are, served to nobody.",
+            }
+            for one in rescanned.infected
+        ],
+        "withdrawn": rescanned.withdrawn,
+        "put_off": [
+            {"record": one.record_id, "path": one.key, "reason": one.reason} for one in rescanned.delayed
+        ],
+        "put_off_total": rescanned.put_off,
+        "seconds": round(seconds, 3),
+    }
+
+
+class _Rescan:
+    def __init__(
+        self,
+        services: Services,
+        policy: RescanPolicy,
+        patience: Patience,
+        checkpoint: Callable[[Rescanned], None],
+    ) -> None:
+        self._services = services
+        self._patience = patience
+        self._checkpoint = checkpoint
+        self._left = policy.max_bytes or None
+        began = services.now()
+        self._due_before = (
+            (_NOT_WHOLE, began),
+            ((ScanStatus.CLEAN,), began - policy.older_than),
+        )
+        self._released: set[tuple[str, str]] = set()
+        self._given: list[tuple[ScannedFile, ScanVerdict]] = []
+        self._committed = time.monotonic()
+        self.rescanned = Rescanned()
+
+    def run(self) -> None:
+        signatures = self._patience.insist(self._begin)
+        self._withdraw_infected()
+        looks = self._due(signatures)
+        checkpoint = partial(self._checkpoint, self.rescanned)
+        with closing(reread(looks, self._scan, checkpoint=checkpoint)) as found:
+            for one, verdict in found:
+                self._take(one, verdict)
+                if len(self._given) >= _BATCH or time.monotonic() - self._committed >= _COMMIT_EVERY:
+                    self._commit()
+        self._commit()
+
+    def _begin(self) -> str:
+        """See how much is due; the version of the signatures that there are now."""
+        algorithm = self._services.root_digest
+        with self._services.catalogue.read() as tx:
+            extents = [scans.extent(tx, kinds, before=before) for kinds, before in self._due_before]
+            self._released = {
+                (digests[algorithm], signature)
+                for digests, signature in quarantine.released(tx)
+                if algorithm in digests
+            }
+        self.rescanned.due_files = sum(files for files, _ in extents)
+        self.rescanned.due_bytes = sum(size for _, size in extents)
+        return self._services.scanner.signatures()
+
+    # ------------------------------------------------------------ reading
+
+    def _due(self, signatures: str) -> Iterator[ScannedFile]:
+        for kinds, before in self._due_before:
+            after = FIRST
+            while page := self._patience.insist(partial(self._page, kinds, before, after)):
+                after = page[-1].position
+                for one in page:
+                    if one.verdict.status is ScanStatus.CLEAN and signatures == one.verdict.database != "":
+                        continue
+                    if self._left is not None and self._left <= 0:
+                        self.rescanned.used_up = True
+                        return
+                    if self._left is not None:
+                        self._left -= one.size
+                    yield one
+
+    def _page(self, kinds: tuple[ScanStatus, ...], before: datetime, after: Position) -> list[ScannedFile]:
+        with self._services.catalogue.read() as tx:
+            return scans.due(tx, kinds, before=before, after=after, limit=_PAGE)
+
+    def _scan(self, one: ScannedFile, go_on: Callable[[], None]) -> ScanVerdict | None:
+        """None where its bytes are not there, which is for an audit to tell."""
+        try:
+            blocks = retrieval.read_file(self._services, one.record_id, one.key)
+        except Missing:
+            return None
+        with closing(self._services.scanner.begin(one.size)) as session:
+            for block in blocks:
+                go_on()
+                session.feed(block)
+            return session.finish()
+
+    # ------------------------------------------------------------ judging
+
+    def _take(self, one: ScannedFile, verdict: ScanVerdict | Unavailable | None) -> None:
+        if isinstance(verdict, Unavailable):
+            self._put_off(one, verdict.message)
+            self._patience.endure(verdict)
+            return
+        self._patience.moved()
+        if verdict is None:
+            self._put_off(one, "its bytes are not in the store; headrace audit tells more")
+        elif (
+            verdict.status not in LET_THROUGH and one.verdict.status in LET_THROUGH and not _is_found(verdict)
+        ):
+            self._put_off(one, verdict.reason or "the scanner did not go through all of it")
+        else:
+            if _is_found(verdict) and (one.digest, verdict.signature) in self._released:
+                verdict = replace(verdict, status=ScanStatus.RELEASED)
+            self._given.append((one, verdict))
+            self.rescanned.files += 1
+            self.rescanned.size += one.size
+            self.rescanned.verdicts[verdict.status] += 1
+            if _is_found(verdict):
+                self._commit()
+
+    def _put_off(self, one: ScannedFile, reason: str) -> None:
+        self.rescanned.put_off += 1
+        if len(self.rescanned.delayed) < _LISTED:
+            self.rescanned.delayed.append(PutOff(one.record_id, one.key, reason))
+
+    def _commit(self) -> None:
+        if self._given:
+            self._patience.insist(partial(self._write, self._given))
+            found = any(_is_found(verdict) for _, verdict in self._given)
+            self._given = []
+            if found:
+                self._withdraw_infected()
+        self._committed = time.monotonic()
+
+    def _write(self, given: list[tuple[ScannedFile, ScanVerdict]]) -> None:
+        now = self._services.now()
+        same = [one for one, verdict in given if _says_the_same(one.verdict, verdict)]
+        news = [(one, verdict) for one, verdict in given if not _says_the_same(one.verdict, verdict)]
+        with self._services.catalogue.write() as tx:
+            scans.give(tx, [(one.digest, verdict) for one, verdict in news], now=now)
+            scans.note_looked(tx, same, now=now)
+            records.add_events(tx, [self._event(one, verdict, now) for one, verdict in news])
+
+    def _event(self, one: ScannedFile, verdict: ScanVerdict, now: datetime) -> Event:
+        detail = {"key": one.key, "before": one.verdict.status, **codec.verdict_to_json(verdict)}
+        return Event(
+            id=f"urn:uuid:{uuid.uuid4()}",
+            type=EventType.VIRUS,
+            at=verdict.at or now,
+            agent=verdict.engine,
+            outcome=aip.VIRUS_OUTCOMES[verdict.status],
+            record_id=one.record_id,
+            objects=(f"{self._services.root_digest}:{one.digest}",),
+            detail=detail,
+        )
+
+    def _withdraw_infected(self) -> None:
+        """Take every record out of service that has an infected file; where that is cut off the next rescan does it."""
+        while found := self._patience.insist(self._infected):
+            for one in found:
+                if one.record_id not in self.rescanned.withdrawn:
+                    note = f"{one.signature} was found in one of its files after it had been published."
+                    with suppress(Conflict):  # somebody else was faster
+                        self._patience.insist(partial(self._withdraw, one.record_id, note))
+                    self.rescanned.withdrawn.append(one.record_id)
+            self.rescanned.infected += found[: _LISTED - len(self.rescanned.infected)]
+
+    def _infected(self) -> list[InfectedFile]:
+        with self._services.catalogue.read() as tx:
+            return scans.infected_in_service(tx, limit=_PAGE)
+
+    def _withdraw(self, record_id: int, note: str) -> None:
+        withdraw(self._services, record_id, reason=_REASON, note=note, by=_AGENT)
+
+
+def _is_found(verdict: ScanVerdict) -> bool:
+    return verdict.status is ScanStatus.INFECTED
+
+
+def _says_the_same(before: ScanVerdict, after: ScanVerdict) -> bool:
+    """But for the time."""
+    return replace(before, at=None) == replace(after, at=None)

@@ -1,0 +1,181 @@
+"""Files in custody are scanned again: what turns out infected goes out of service, what is clean at last into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from infra.local.clamd import clamd
+from infra.local.service import running
+from pipeline import rescanning
+from pipeline.access import Withheld, withheld
+from pipeline.catalogue import records, scans
+from pipeline.cli.console import Exit
+from pipeline.errors import Interrupted, Unavailable
+from pipeline.ingest.eicar import EicarScanner
+from pipeline.loopback import free_port
+from pipeline.model import Event, EventType, JsonObject, Record, RecordState, ScanStatus, ScanVerdict
+from pipeline.ports import Scanner
+from pipeline.rescanning import RescanPolicy, rescan
+from tests.archive import Archive, GivenFile, open_archive
+from tests.command import Instance as Command
+from tests.contracts.scanners import clamd_at
+
+EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
+LATER = b"nobody-knew-of-this-when-it-was-published"
+UNSCANNED = ScanVerdict(ScanStatus.UNSCANNED, "headrace-eicar/1")
+MONTH = RescanPolicy(older_than=timedelta(days=30))
+NOW = RescanPolicy(older_than=timedelta(0))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with open_archive(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def newer_clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanner]:
+    """One that has a second file of signatures."""
+    folder = tmp_path_factory.mktemp("newer")
+    service = clamd(folder)
+    (folder / "database" / "later.ndb").write_text(f"Test.Later:0:*:{LATER.hex()}\n")
+    with running(service, folder / "log") as url:
+        yield clamd_at(url)
+
+
+@pytest.fixture
+def older_clamd(clamd_urls: tuple[str, str]) -> Scanner:
+    return clamd_at(clamd_urls[0])
+
+
+def rescanned(archive: Archive, scanner: Scanner, policy: RescanPolicy = NOW) -> JsonObject:
+    """The report of a rescan a minute after whatever came before."""
+    archive.clock.move(minutes=1)
+    services = replace(archive.services, scanner=scanner)
+    return rescanning.report(services, rescan(services, policy), 0)
+
+
+def verdict(archive: Archive, record: Record, key: str = "a.csv") -> ScanVerdict:
+    with archive.services.catalogue.read() as tx:
+        return records.holding(tx, record.id, key).entry.scan
+
+
+def checks(archive: Archive, record: Record) -> list[Event]:
+    with archive.services.catalogue.read() as tx:
+        return [one for one in records.events(tx, record.id) if one.type is EventType.VIRUS]
+
+
+def test_what_turns_out_infected_goes_out_of_service(archive: Archive) -> None:
+    """With an event and a tombstone; what this scanner finds nothing in stays unscanned, and in service."""
+    harmless = GivenFile(b"1,2\n", scan=UNSCANNED)
+    good = archive.publish(files={"a.csv": harmless})
+    bad = archive.publish(files={"a.csv": harmless, "b.com": GivenFile(EICAR)})
+    report = rescanned(archive, EicarScanner())
+    assert [(one["record"], one["path"]) for one in report["infected"]] == [(bad.id, "b.com")]
+    assert report["withdrawn"] == [bad.id]
+    tombstone = archive.record(bad.id).tombstone
+    assert tombstone is not None
+    assert (tombstone.reason, "EICAR" in tombstone.note) == ("infected", True)
+    assert [(one.outcome, one.detail["key"]) for one in checks(archive, bad)] == [("fail", "b.com")]
+    assert withheld(verdict(archive, bad, "b.com"), "none") is Withheld.INFECTED
+    assert archive.record(good.id).state is RecordState.PUBLISHED
+    assert verdict(archive, good).status is ScanStatus.UNSCANNED
+    assert (checks(archive, good), rescanned(archive, EicarScanner())["withdrawn"]) == ([], [])
+
+
+def test_newer_signatures_find_what_older_ones_did_not(
+    archive: Archive, older_clamd: Scanner, newer_clamd: Scanner
+) -> None:
+    """Clean files are looked at again in time; what is found in one is so wherever the same bytes stand."""
+    one = archive.publish(files={"a.csv": LATER, "b.csv": b"3,4\n"})
+    other = archive.publish(files={"c.csv": LATER})
+    assert rescanned(archive, older_clamd)["verdicts"] == {"clean": 3}
+    assert verdict(archive, one).status is ScanStatus.CLEAN
+    assert rescanned(archive, newer_clamd, MONTH)["files"] == 0
+    archive.clock.move(days=31)
+    report = rescanned(archive, newer_clamd, MONTH)
+    assert {(one["record"], one["path"]) for one in report["infected"]} == {
+        (one.id, "a.csv"),
+        (other.id, "c.csv"),
+    }
+    assert {archive.record(id_).state for id_ in (one.id, other.id)} == {RecordState.WITHDRAWN}
+    assert verdict(archive, other, "c.csv").signature.startswith("Test.Later")
+    assert verdict(archive, one, "b.csv").status is ScanStatus.CLEAN
+
+
+def test_what_waits_for_its_scan_is_served_after_it(archive: Archive, older_clamd: Scanner) -> None:
+    """Files that were taken in while no scanner answered, under the gate `serve`."""
+    record = archive.publish(files={"a.csv": GivenFile(b"1,2\n", scan=UNSCANNED)})
+    assert withheld(verdict(archive, record), "serve") is Withheld.BEING_SCANNED
+    assert rescanned(archive, older_clamd, MONTH)["verdicts"] == {"clean": 1}
+    assert withheld(verdict(archive, record), "serve") is None
+    [event] = checks(archive, record)
+    assert (event.outcome, event.detail["before"]) == ("pass", "unscanned")
+    assert event.agent.startswith("ClamAV ")
+
+
+def test_less_never_takes_the_place_of_more(archive: Archive, older_clamd: Scanner) -> None:
+    """Where the scanner goes away, files are put off, and their verdicts stay; who is to wait for it stops."""
+    record = archive.publish(files={"a.csv": b"1,2\n"})
+    rescanned(archive, older_clamd)
+    known = verdict(archive, record)
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with pytest.raises(Unavailable):
+        rescanned(archive, clamd_at(nowhere))
+    with pytest.raises(Unavailable):
+        rescanned(archive, clamd_at(nowhere, away="go-on"))
+    assert verdict(archive, record) == known
+    assert len(checks(archive, record)) == 1
+
+
+def test_a_withdrawal_that_was_cut_off_is_made_up_for(archive: Archive) -> None:
+    """From the moment of the verdict nobody is served the file; the next rescan withdraws the record."""
+    record = archive.publish(files={"a.csv": b"1,2\n"})
+    found = replace(UNSCANNED, status=ScanStatus.INFECTED, signature="Test.Found")
+    with archive.services.catalogue.write() as tx:
+        digest = records.holding(tx, record.id, "a.csv").entry.digests[archive.services.root_digest]
+        scans.give(tx, [(digest, found)], now=archive.clock())
+    assert withheld(verdict(archive, record), "none") is Withheld.INFECTED
+    assert rescanned(archive, EicarScanner())["withdrawn"] == [record.id]
+    assert archive.record(record.id).state is RecordState.WITHDRAWN
+
+
+def test_a_rescan_that_was_stopped_or_bounded_goes_on(
+    archive: Archive, older_clamd: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what no scanner went through yet."""
+    monkeypatch.setattr(rescanning, "_BATCH", 1)
+    number = 9
+    archive.publish(files={f"{index}.csv": f"{index}\n".encode() for index in range(number)})
+    archive.clock.move(minutes=1)
+
+    def stop(so_far: rescanning.Rescanned) -> None:
+        if so_far.files >= 2:
+            raise Interrupted("enough")
+
+    services = replace(archive.services, scanner=older_clamd)
+    with pytest.raises(Interrupted):
+        rescan(services, MONTH, checkpoint=stop)
+    bounded = rescanned(archive, older_clamd, replace(MONTH, max_bytes=1))
+    assert (bounded["files"], bounded["used_up"]) == (1, True)
+    rest = rescanned(archive, older_clamd, MONTH)["files"]
+    assert 0 < rest <= number - 3
+    assert rescanned(archive, older_clamd, MONTH)["files"] == 0
+
+
+def test_the_command_and_its_run_in_prefect(tmp_path: Path, prefect: dict[str, str]) -> None:
+    """What is infected is printed, exit code 3, and the flow run ends in order; the next has nothing to tell."""
+    with open_archive(tmp_path / "home") as archive:
+        bad = archive.publish(files={"b.com": GivenFile(EICAR)})
+    command = Command(tmp_path / "home", prefect)
+    ended = command.run("rescan", "--json")
+    assert ended.code == Exit.PROBLEMS, ended.err
+    assert [(one["record"], one["path"]) for one in ended.report["infected"]] == [(bad.id, "b.com")]
+    assert ended.report["withdrawn"] == [bad.id]
+    ended = command.run("rescan")
+    assert ended.code == Exit.DONE, ended.err
