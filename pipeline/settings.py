@@ -150,6 +150,16 @@ class Settings(BaseSettings):
     patience: int = Field(
         600, ge=0, description="seconds that a run waits for what is away while nothing moves"
     )
+    bulk_bytes_per_second: int = Field(
+        0,
+        ge=0,
+        description="bytes a second that one ingest reads at most, leaving the rest to others; 0: no bound",
+    )
+    bulk_workers: int = Field(
+        0,
+        ge=0,
+        description="workers that one ingest keeps busy at most, leaving the rest to others; 0: no bound",
+    )
     min_free: int = Field(
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
     )

@@ -191,13 +191,11 @@ def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  
     settings = load_settings()
     with wiring.open_services(settings) as services, services.catalogue.read() as tx:
         found = accessions.get(tx, accession_id)
-    options = IngestOptions(**found.options)
-    survey.open_(found.source, options, wiring.trees(settings))
-    parameters = {"source": found.source, **options.to_json(), "retry": accession_id}
+    survey.open_(found.source, IngestOptions(**found.options), wiring.trees(settings))
     _run(
         settings,
-        _ingest_flow,
-        parameters,
+        _retry_flow,
+        {"accession": accession_id},
         found.collection,
         as_json=as_json,
         report_file=report_file,
@@ -304,6 +302,12 @@ def _apply_flow() -> Any:
     from pipeline.flows.ingest import apply_plan
 
     return apply_plan
+
+
+def _retry_flow() -> Any:
+    from pipeline.flows.ingest import retry_accession
+
+    return retry_accession
 
 
 def _so_far(settings: Settings, collection: str) -> JsonObject:

@@ -44,6 +44,7 @@ for command in (
     serve.up,
     serve.serve,
     serve.dispatch,
+    serve.runner,
     serve.worker,
     serve.scheduler,
     inspect.status,

@@ -46,10 +46,11 @@ def running(settings: Settings, load: Callable[[], Any], **parameters: Any) -> I
         ) as server,
     ):
         from pipeline.flows import api, runs
+        from pipeline.flows.execution import run_here
 
         with _Display(stop, settings.home if server.pid else None) as display:
             try:
-                state: Any = runs.run_here(load(), display, **parameters)  # type: ignore[arg-type]
+                state: Any = run_here(settings, load(), display, **parameters)  # type: ignore[arg-type]
             finally:
                 leaving.is_heard = api.answers()
                 if leaving.is_heard:
@@ -82,6 +83,9 @@ class Ended:
             if so_far is not None:
                 print_json({**so_far(), "ui": self.url})
             sys.exit(Exit.INTERRUPTED if self.stop.signal == signal.SIGINT else Exit.STOPPED)
+        if self.state.is_paused() or self.state.is_scheduled():
+            say("[yellow]suspended:[/] resume the run in Prefect, or run the same command again, to go on")
+            sys.exit(Exit.STOPPED)
         if not self.state.is_completed():
             self._fail()
         document: JsonObject = self.state.result()

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -36,7 +37,7 @@ _AWAY = 2.0  # seconds until a store or database that did not answer is asked ag
     "--port", type=int, default=0, help="Port of the gateway; default 8000, or a free one, remembered."
 )
 def up(host: str, port: int) -> None:
-    """Run the whole instance in the foreground: Prefect, workers, gateway and dispatcher.
+    """Run the whole instance in the foreground: Prefect, workers, gateway, dispatcher and runner.
 
     Prints `ready <URL>` when it answers; waits for a store or database that does not. `headrace ingest` works with and
     without it. Ctrl-C stops everything that it started; what was under way goes on next time.
@@ -56,7 +57,7 @@ def up(host: str, port: int) -> None:
     os.environ.update(environment)
     _await_services(load_settings())
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    say("starting Prefect, workers, gateway and dispatcher …")
+    say("starting Prefect, workers, gateway, dispatcher and runner …")
     with standing_server(settings.home, trusted_network=settings.trusted_network) as server:
         environment |= flow_environment(server, settings.home)
         health = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/healthz"  # noqa: S104
@@ -64,11 +65,12 @@ def up(host: str, port: int) -> None:
             Child("workers", _headrace("worker"), environment, ready=partial(_has_workers, settings.home)),
             Child(
                 "gateway",
-                _headrace("serve", "--host", host, "--port", str(port)),
+                _gateway(host, port),
                 environment,
                 ready=partial(_answers, health),
             ),
             Child("dispatcher", _headrace("dispatch"), environment),
+            _runner(environment),
         ]
         supervisor = Supervisor(
             children, settings.home / "logs", on_ready=partial(_ready, base_url, server.ui_url, settings)
@@ -106,6 +108,15 @@ def _ready(base_url: str, ui_url: str, settings: Settings) -> None:
     say(f"  logs           {settings.home / 'logs'}\nCtrl-C stops it all")
 
 
+def _gateway(host: str, port: int) -> list[str]:
+    return _headrace("serve", "--host", host, "--port", str(port), "--no-runner")
+
+
+def _runner(environment: Mapping[str, str]) -> Child:
+    # It waits for the runs under way to end in order.
+    return Child("runner", _headrace("runner"), environment, grace=40.0, essential=False)
+
+
 def _headrace(*arguments: str) -> list[str]:
     return processes.python("pipeline", *arguments)
 
@@ -125,13 +136,26 @@ def _answers(url: str) -> bool:
 @click.command()
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=0, help="Port; default 8000, or a free one, remembered.")
-def serve(host: str, port: int) -> None:
-    """Run the gateway alone: pages, API and OAI-PMH (`headrace up` runs it with everything else)."""
+@click.option(
+    "--runner/--no-runner",
+    "with_runner",
+    default=None,
+    help="Whether to run the runner beside it; default: where PREFECT_API_URL names a Prefect server.",
+)
+def serve(host: str, port: int, with_runner: bool | None) -> None:  # noqa: FBT001
+    """Run the gateway alone: pages, API and OAI-PMH (`headrace up` runs it with everything else).
+
+    Where PREFECT_API_URL names a Prefect server, the runner is run beside it, for what is begun in that server's pages.
+    """
     from gateway.app import serve as serve_gateway
 
     settings = load_settings()
     port = _port(settings, port)
     os.environ["HEADRACE_PORT"] = str(port)
+    if "PREFECT_API_URL" in os.environ if with_runner is None else with_runner:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+        children = [Child("gateway", _gateway(host, port)), _runner({})]
+        sys.exit(Supervisor(children, settings.home / "logs").run())
     serve_gateway(load_settings(), host=host, port=port)
 
 
@@ -146,6 +170,20 @@ def dispatch() -> None:
 
         with wiring.open_services(settings) as services:
             dispatch_forever(services, stop.is_set)
+
+
+@click.command()
+def runner() -> None:
+    """Run the runner alone: it registers ingest, retry and upkeep with Prefect, and carries out what is begun in its
+    pages. What is under way when it ends goes on with the next one.
+    """
+    settings = load_settings()
+    stop = _stop_event()
+    with standing_server(settings.home, trusted_network=settings.trusted_network) as server:
+        os.environ.update(flow_environment(server, settings.home))
+        from pipeline.flows.runner import run_scheduled
+
+        run_scheduled(settings, stop.is_set)
 
 
 @click.command()

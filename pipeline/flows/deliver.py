@@ -7,32 +7,70 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import TerminationSignal
 
-from pipeline import dispatch
+from pipeline import dispatch, wiring
 from pipeline.catalogue import outbox
 from pipeline.dispatch import Drained
 from pipeline.errors import Unavailable
 from pipeline.flows import api
+from pipeline.flows.page import RunPage
+from pipeline.flows.runs import Attendant, attendant, concluded, watched
 from pipeline.model import JsonObject
 from pipeline.services import Services
+from pipeline.settings import load_settings
 
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
 _SETTLE = 0.5  # one run goes on while there is work: it looks once more before it ends
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
+_FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
 _AWAY = 5.0  # seconds until a database that did not answer is asked again
+
+
+@flow(
+    name="deliver",
+    description="Preserve, register, index and announce what was published or changed, whatever is due. The dispatcher "
+    "does so by itself, run after run.",
+    validate_parameters=False,
+    persist_result=False,
+)
+def deliver() -> JsonObject:
+    """Bring about all that is due; how much of each kind came about, was put off or parked."""
+    return concluded(_deliver, farewell=_FAREWELL)
+
+
+def _deliver(page: RunPage) -> JsonObject:
+    with _opened() as services:
+        drained = _told(_drain_all(services, lambda: bool(attendant().wants_stop()), page.heed))
+    get_run_logger().info("%s", drained)
+    return drained
+
+
+_standing: ContextVar[Services] = ContextVar("standing")
+
+
+@contextmanager
+def _opened() -> Iterator[Services]:
+    """Those of the dispatcher, or some of the run's own."""
+    if standing := _standing.get(None):
+        yield standing
+        return
+    with wiring.open_services(load_settings()) as services:
+        yield services
 
 
 def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> None:
     """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
     is away is waited for."""
-    deliver = _delivery(services, should_stop)
+    watching = _Dispatcher(should_stop)
+    _standing.set(services)
     looked = -math.inf
     while not should_stop():
         try:
@@ -42,7 +80,11 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
             if not _is_due(services):
                 time.sleep(_POLL)
             elif api.answers():
-                deliver()
+                # Raised where the signal came before or after the flow's own code; our handler was called, too. And
+                # where Prefect went away meanwhile and could not be told that all was delivered.
+                with suppress(TerminationSignal, httpx.HTTPError), watched(watching):
+                    if not deliver(return_state=True).is_completed() and not should_stop():
+                        time.sleep(_AWAY)
             else:
                 _drain_all(services, should_stop)
         except Unavailable as away:
@@ -50,39 +92,30 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
             time.sleep(_AWAY)
 
 
-def _delivery(services: Services, should_stop: Callable[[], bool]) -> Callable[[], None]:
-    """A run of the flow that brings about all that is due."""
-    on_sigterm = signal.getsignal(signal.SIGTERM)
+class _Dispatcher(Attendant):
+    def __init__(self, should_stop: Callable[[], bool]) -> None:
+        self._should_stop = should_stop
+        self._on_sigterm = signal.getsignal(signal.SIGTERM)
 
-    @flow(
-        name="deliver",
-        description="Preserve, register, index and announce what was published or changed, whatever is due.",
-        persist_result=False,
-    )
-    def deliver() -> JsonObject:
+    def begin(self) -> None:
         # Prefect's own handler would end the run in the middle of a batch.
-        signal.signal(signal.SIGTERM, on_sigterm)
-        drained = _told(_drain_all(services, should_stop))
-        get_run_logger().info("%s", drained)
-        return drained
+        signal.signal(signal.SIGTERM, self._on_sigterm)
 
-    def run() -> None:
-        # Raised where the signal came before or after the flow's own code; our handler was called, too. And where
-        # Prefect went away meanwhile and could not be told that all was delivered.
-        with suppress(TerminationSignal, httpx.HTTPError):
-            deliver()
-
-    return run
+    def wants_stop(self) -> str:
+        return "the dispatcher is being stopped" if self._should_stop() else ""
 
 
-def _drain_all(services: Services, should_stop: Callable[[], bool]) -> Drained:
+def _drain_all(
+    services: Services, should_stop: Callable[[], bool], heed: Callable[[], None] = lambda: None
+) -> Drained:
     total = Drained()
-    while True:
-        drained = dispatch.drain(services, should_stop=should_stop)
+    while not should_stop():
+        drained = dispatch.drain(services, on_batch=lambda _kind, _number: heed(), should_stop=should_stop)
         total.add(drained)
-        if not drained.done or should_stop():
-            return total
+        if not drained.done:
+            break
         time.sleep(_SETTLE)
+    return total
 
 
 def _is_due(services: Services) -> bool:

@@ -1,11 +1,12 @@
-"""The flows `ingest-collection` and `apply-plan`: what an operator sees of a bulk ingest. Prefect records the stages;
-Dask moves the units; every rule is elsewhere."""
+"""The flows `ingest-collection`, `apply-plan` and `retry-accession`: what an operator sees of a bulk ingest. Prefect
+records the stages; Dask moves the units; every rule is elsewhere."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,18 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
 
-from pipeline import dispatch, publication, wiring
+from pipeline import codec, dispatch, publication, wiring
 from pipeline.beside import beside
 from pipeline.catalogue import accessions, leases, outbox
 from pipeline.catalogue.outbox import Waiting
-from pipeline.errors import HeadraceError, Interrupted, Unavailable
+from pipeline.errors import Interrupted, Misconfigured, Unavailable
 from pipeline.flows.page import RunPage
-from pipeline.flows.progress import Progress
-from pipeline.flows.runs import attendant, note_end, stage
+from pipeline.flows.progress import Progress, human_size
+from pipeline.flows.runs import attendant, concluded, stage
 from pipeline.ingest import accession, plan, planfile, report, survey, units
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
@@ -45,7 +44,6 @@ _LOOK_EVERY = 2.0  # seconds between two looks for what is whole and can be publ
 _SLICE = 0.2  # seconds between looks at whether to stop, while waiting
 _MOST_OUT = 1000  # units; workers may join later, so how many are kept busy is left to `Compute`
 _AFTER_TROUBLE = 60.0  # seconds until effects are tried again beside the intake
-_FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 _WAIT_FOR_EFFECTS = (
     30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
 )
@@ -53,7 +51,8 @@ _WAIT_FOR_EFFECTS = (
 
 @flow(
     name="ingest-collection",
-    description="Take a collection into custody and publish its records. Safe to cancel and to run again.",
+    description="Take a collection into custody and publish its records, as `headrace ingest` does. Safe to cancel, to "
+    "suspend and to run again: it goes on where it was, and does nothing where nothing is new.",
     flow_run_name="{source}",
     validate_parameters=False,
     persist_result=False,
@@ -66,33 +65,80 @@ def ingest_collection(
     metadata: JsonObject | None = None,
     checksum: bool = False,  # noqa: FBT001, FBT002 - a field of the form in the UI
     allow_partial: bool = False,  # noqa: FBT001, FBT002
-    retry: str = "",
 ) -> JsonObject:
     """Survey `source`, read every new file once, publish the records that are whole, bring their effects about.
-    The report of the run, as `headrace ingest --json` prints it."""
-    return _as_flow(
-        lambda: _Order(
-            source, IngestOptions(collection, owner, community, metadata, checksum, allow_partial), retry
-        )
-    )
+    The report of the run, as `headrace ingest --json` prints it.
+
+    Args:
+        source: Folder, manifest (.csv, .jsonl, .parquet) or bag, by its whole path on the machine of Headrace.
+        collection: Name of the collection, within which records are known again. Empty: the source's own name.
+        owner: E-mail address of whom the records belong to. Empty: as before.
+        community: Community that the records join, in letters a-z, digits and hyphens; made if new.
+        metadata: Description (Zenodo's deposit metadata or DataCite JSON) of records that bring none.
+        checksum: Tell unchanged files by reading them, not by size and time.
+        allow_partial: Publish records without their rejected files.
+    """
+
+    def order(_: Services) -> _Order:
+        options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial)
+        return _Order(_located(source), options)
+
+    return _taken_in(order)
 
 
 @flow(
     name="apply-plan",
-    description="Take into custody and publish just what a plan says. Safe to cancel and to run again.",
+    description="Take into custody and publish just what a plan says, as `headrace apply` does. Safe to cancel, to "
+    "suspend and to run again.",
     flow_run_name="{plan}",
     validate_parameters=False,
     persist_result=False,
 )
 def apply_plan(plan: str) -> JsonObject:
-    """Carry out the plan in the file `plan`, which `headrace plan` has written. What has changed since is left out. The
-    report of the run, as `headrace apply --json` prints it."""
+    """Carry out the plan in the file `plan`. What has changed since is left out. The report of the run, as `headrace
+    apply --json` prints it.
 
-    def order() -> _Order:
-        opened = planfile.open_plan(Path(plan))
+    Args:
+        plan: File that `headrace plan` has written, by its whole path on the machine of Headrace.
+    """
+
+    def order(_: Services) -> _Order:
+        opened = planfile.open_plan(Path(_located(plan)))
         return _Order(opened.header.source, IngestOptions(**opened.header.options), plan=opened)
 
-    return _as_flow(order)
+    return _taken_in(order)
+
+
+@flow(
+    name="retry-accession",
+    description="Go on with an accession that was stopped, and try its held records again, as `headrace retry` does. "
+    "Only what is not in custody yet is read. Mend the source first.",
+    flow_run_name="retry {accession}",
+    validate_parameters=False,
+    persist_result=False,
+)
+def retry_accession(accession: str) -> JsonObject:
+    """The report of the run, as `headrace retry --json` prints it.
+
+    Args:
+        accession: Which one, such as 20261121-782cba76; the page of its run says it, and `headrace status`.
+    """
+
+    def order(services: Services) -> _Order:
+        with services.catalogue.read() as tx:
+            found = accessions.get(tx, accession.strip())
+        return _Order(found.source, IngestOptions(**found.options), retry=found.id)
+
+    return _taken_in(order)
+
+
+def _located(path: str) -> str:
+    """A path as it was given in a form. Raises `Misconfigured` where it does not say where."""
+    if not Path(path).is_absolute():
+        raise Misconfigured(
+            f"{path!r} is not a whole path", remedy="begin with /: the run has no working folder of yours"
+        )
+    return str(Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +151,17 @@ class _Order:
     plan: PlanFile | None = None
 
 
-def _as_flow(order: Callable[[], _Order]) -> JsonObject:
+def _taken_in(order: Callable[[Services], _Order]) -> JsonObject:
     settings, progress = load_settings(), Progress()
-    with RunPage(progress, attendant().miss_prefect) as page:
-        ended = _ingest(settings, order, progress, page)
-        note_end(ended)
-        page.wait(min(_FAREWELL, settings.patience), lambda: bool(attendant().wants_stop()))
-    return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
 
-
-def _ingest(
-    settings: Settings, order: Callable[[], _Order], progress: Progress, page: RunPage
-) -> State[JsonObject]:
-    try:
+    def take_in(page: RunPage) -> JsonObject:
         # What ends the run goes through here: leases that could not be given up are freed by the next command.
         with ExitStack() as stack:
             services = stack.enter_context(wiring.open_services(settings))
             scratch = stack.enter_context(scratch_folder(settings.home))
-            run = _Ingest(settings, services, order(), scratch, progress, page)
-            return Completed(data=run.run())
-    except Interrupted as stopped:
-        # Not a failure: what was done stays, and the next run goes on from there.
-        return Cancelled(message=f"{stopped.message}; run the same command again to go on")
-    except HeadraceError as error:
-        # Raised through Prefect it would be logged with its trace, as a bug is.
-        return Failed(data=error, message=error.message)
+            return _Ingest(settings, services, order(services), scratch, progress, page).run()
+
+    return concluded(take_in, progress)
 
 
 @dataclass(slots=True)
@@ -144,6 +176,10 @@ class _Ingest:
     page: RunPage
     seconds: dict[str, float] = field(default_factory=dict)
     starting: float = 0.0  # seconds that starting workers took, which no figure counts
+    found: str = ""  # what the survey found, and what is to be done with it, in words
+    to_do: str = ""
+    published: int = 0
+    brought_about: Counter[EffectKind] = field(default_factory=Counter)
     patience: Patience = field(init=False)
     _looked: float = 0.0
 
@@ -151,7 +187,6 @@ class _Ingest:
         self.patience = Patience(self.settings.patience, self._wait)
 
     def run(self) -> JsonObject:
-        attendant().begin()
         started = time.monotonic()
         order, plan_ = self.order, self.order.plan
         opened = survey.open_(order.source, order.options, wiring.trees(self.settings))
@@ -167,25 +202,23 @@ class _Ingest:
         before = self.patience.insist(partial(self._unfinished, run.collection))
         with self._timed("survey"):
             surveyed = self._survey(opened)
+            found = surveyed.summary
+            self.found = f"{found.records:,} records, {found.files:,} files, {human_size(found.bytes)}"
             planned = stage(
                 "plan records",
                 "Compare the survey with the catalogue: what is new, changed or unchanged.",
                 lambda: plan.make(
                     self.services, self.scratch, run, patience=self.patience, checkpoint=self._look
                 ),
+                lambda: self.to_do,
+            )
+            self.to_do = (
+                f"{planned.new:,} new, {planned.versions:,} new versions, {planned.revisions:,} revisions,"
+                f" {planned.unchanged:,} unchanged"
             )
         if before is not None and before.id == planned.accession_id:
             self.page.bury(before.flow_run)
-        found = surveyed.summary
-        get_run_logger().info(
-            "%d records with %d files found; %d new, %d new versions, %d revisions, %d unchanged",
-            found.records,
-            found.files,
-            planned.new,
-            planned.versions,
-            planned.revisions,
-            planned.unchanged,
-        )
+        get_run_logger().info("found %s: %s", self.found, self.to_do)
         if planned.accession_id is not None:
             with self._ending(run, planned.accession_id):
                 if order.retry:
@@ -193,7 +226,7 @@ class _Ingest:
                 with self._keeping_lease(run, planned.accession_id):
                     self._take_in_and_publish(run, planned, planned.accession_id, surveyed.location)
                 self.page.look()
-                self._raise_if_cancelled()  # in the moments since the last look
+                self.page.heed_stop()  # in the moments since the last look
                 self.patience.insist(partial(accession.finish, self.services, run, planned.accession_id))
         self.seconds["total"] = round(time.monotonic() - started - self.starting, 3)
         document = stage("report", "What became of everything.", lambda: self._report(planned))
@@ -207,11 +240,13 @@ class _Ingest:
                 "read plan",
                 "What was surveyed and decided when the plan was made. The source is not surveyed anew.",
                 lambda: survey.from_plan(self.services, opened, plan_, self.scratch),
+                lambda: self.found,
             )
         return stage(
             "survey source",
             "List every record and file, and judge every description. No file is read.",
             lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
+            lambda: self.found,
         )
 
     def _report(self, planned: Plan) -> JsonObject:
@@ -233,15 +268,24 @@ class _Ingest:
                 "take into custody",
                 "Workers read every byte once: checksums, format, virus scan, store. Whole records are published.",
                 lambda: self._take_in(run, planned, accession_id, location),
+                self.progress.line,
             )
         with self._timed("publish"):
             stage(
                 "publish",
                 "Publish the last records, and commit every new version into the OCFL storage root.",
                 lambda: self._publish(run, accession_id),
+                lambda: (
+                    f"{self.published:,} records, {self.brought_about[EffectKind.PRESERVE]:,} of them preserved"
+                ),
             )
             for name, kind, description in _EFFECTS:
-                stage(name, description, partial(self._drain, run, accession_id, kind))
+                stage(
+                    name,
+                    description,
+                    partial(self._drain, run, accession_id, kind),
+                    partial(self._told_of, kind),
+                )
 
     # ------------------------------------------------------------ stages
 
@@ -251,10 +295,11 @@ class _Ingest:
         assignments = Assignments(self.services, run, terms, self.patience)
         is_done = not planned.files_to_ingest
         while not is_done:
+            self._look()
             try:
                 with closing(self._open_compute()) as compute:
-                    self._hand_out(assignments, compute, run, accession_id)
-                is_done = assignments.is_done
+                    all_out = self._hand_out(assignments, compute, run, accession_id)
+                is_done = all_out and assignments.is_done
             except Unavailable as away:
                 # Workers or scheduler were lost: what is not settled goes out again, to new ones.
                 self.patience.endure(away)
@@ -269,25 +314,34 @@ class _Ingest:
         self.progress.start_clock()
         return compute
 
-    def _hand_out(self, assignments: Assignments, compute: Compute, run: Run, accession_id: str) -> None:
-        """Have every unit that is left taken in, and publish meanwhile what is whole."""
+    def _hand_out(self, assignments: Assignments, compute: Compute, run: Run, accession_id: str) -> bool:
+        """Have every unit that is left taken in, and publish meanwhile what is whole. Whether none was kept back: of a
+        run that is paused no further unit goes out, while those that are out are seen to their end."""
+        kept_back = False
+
+        def to_go() -> Iterator[Unit]:
+            nonlocal kept_back
+            left = assignments.hand_out(compute.slots())
+            while not (kept_back := self.page.is_paused) and (unit := next(left, None)) is not None:
+                yield units.paced(self.settings, unit, compute.slots)
 
         def tick() -> None:
             assignments.tick()
             self.progress.under_way = assignments.durable
-            self._look()
+            self._watch()
 
         results = compute.map_unordered(
             run_unit,
-            assignments.hand_out(compute.slots()),
-            in_flight=_MOST_OUT,
+            to_go(),
+            in_flight=self.settings.bulk_workers or _MOST_OUT,
             tick=tick,
             on_note=assignments.hear,
             renew=assignments.renew,
         )
         for result in results:
             self._settle(assignments, result)
-            self._look(lambda: self._publish_whole(run, accession_id))
+            self._watch(lambda: self._publish_whole(run, accession_id))
+        return not kept_back
 
     def _settle(self, assignments: Assignments, result: UnitResult[Unit, list[FileReport]]) -> None:
         if isinstance(result.error, Unavailable):
@@ -301,7 +355,11 @@ class _Ingest:
             self.progress.add(
                 files=len(reports),
                 size=result.unit.size,
-                rejected=sum(one.outcome.state is not FileState.IN_CUSTODY for one in reports),
+                rejected=[
+                    codec.problem_to_json(one.problem)
+                    for one in reports
+                    if one.problem is not None and one.outcome.state is not FileState.IN_CUSTODY
+                ],
             )
         self.progress.under_way = assignments.durable
 
@@ -317,9 +375,16 @@ class _Ingest:
             community=self.order.options.community,
         )
         for step in (seal, publish):
-            while self.patience.insist(step):
+            while number := self.patience.insist(step):
+                self.published += number if step is publish else 0
                 self.patience.moved()
-                self._look()
+                self._watch()
+
+    def _told_of(self, kind: EffectKind) -> str:
+        return f"{self.brought_about[kind]:,} records"
+
+    def _note_effects(self, kind: EffectKind, number: int) -> None:
+        self.brought_about[kind] += number
 
     def _publish(self, run: Run, accession_id: str) -> None:
         self._publish_whole(run, accession_id)
@@ -340,10 +405,13 @@ class _Ingest:
 
     def _drain_due(self, run: Run, accession_id: str, kind: EffectKind) -> list[Waiting]:
         """Bring about what is due; what is left then."""
+
+        def look(kind: EffectKind, number: int) -> None:
+            self._note_effects(kind, number)
+            self._look()
+
         try:
-            dispatch.drain(
-                self.services, [kind], accession_id=accession_id, on_batch=lambda _kind, _number: self._look()
-            )
+            dispatch.drain(self.services, [kind], accession_id=accession_id, on_batch=look)
         except Unavailable as away:
             if not isinstance(away, Interrupted):
                 self._let_go(run, accession_id)
@@ -373,9 +441,14 @@ class _Ingest:
         def deliver(is_over: threading.Event) -> None:
             pause = _LOOK_EVERY
             while not is_over.wait(pause):
+                if self.page.is_paused:
+                    continue
                 try:
                     drained = dispatch.drain(
-                        self.services, accession_id=accession_id, should_stop=is_over.is_set
+                        self.services,
+                        accession_id=accession_id,
+                        on_batch=self._note_effects,
+                        should_stop=is_over.is_set,
                     )
                     pause = _AFTER_TROUBLE if drained.put_off else _LOOK_EVERY
                 except Unavailable:
@@ -389,19 +462,18 @@ class _Ingest:
 
     # ------------------------------------------------------------ watching
 
-    def _look(self, then: Callable[[], None] | None = None) -> None:
+    def _look(self) -> None:
+        """`_watch`, and rest here while the run is paused."""
+        self._watch()
+        self.page.heed()
+
+    def _watch(self, then: Callable[[], None] | None = None) -> None:
         """Stop where that was asked for, show the progress, and every two seconds do `then`."""
-        if reason := attendant().wants_stop():
-            raise Interrupted(reason)
-        self._raise_if_cancelled()
+        self.page.heed_stop()
         self._show()
         if then is not None and time.monotonic() - self._looked >= _LOOK_EVERY:
             self._looked = time.monotonic()
             then()
-
-    def _raise_if_cancelled(self) -> None:
-        if self.page.is_cancelled:
-            raise Interrupted("the run was cancelled")
 
     def _show(self) -> None:
         attendant().show(self.progress)

@@ -1,4 +1,4 @@
-"""A run's page in Prefect: its progress, its report, and whether somebody cancelled it there.
+"""A run's page in Prefect: its stages, its progress, its problems, its report, and what somebody asked of it there.
 
 All of it is for people. It is seen to in a thread of its own: the work hands over what there is to tell and waits for
 Prefect seconds at most, and a server that is away is asked again when it is back.
@@ -7,15 +7,18 @@ Prefect seconds at most, and a server that is away is asked again when it is bac
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -27,12 +30,14 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
+from pipeline.errors import Interrupted
 from pipeline.flows import api
-from pipeline.flows.progress import Progress, human_size
+from pipeline.flows.progress import LISTED, Progress, human_size
 from pipeline.model import JsonObject, Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -42,17 +47,91 @@ _POLL = 0.2
 _NOISY = ("prefect.events.clients", "EventsWorker")
 
 
+class Asked(StrEnum):
+    """What somebody asked of a run in Prefect's pages."""
+
+    GO_ON = ""
+    PAUSE = "paused"
+    LEAVE = "suspended"
+    """Suspended, or to be begun anew: this process ends, and another goes on when it is time to."""
+    STOP = "cancelled"
+
+
+def asked(state: State[Any] | None) -> Asked:
+    """What the state that a run was put into means for the process that works on it."""
+    if state is None or state.is_running() or state.is_pending():
+        return Asked.GO_ON
+    if state.is_paused() and not state.state_details.pause_reschedule:
+        return Asked.PAUSE
+    return Asked.LEAVE if state.is_paused() or state.is_scheduled() else Asked.STOP
+
+
+@dataclass(slots=True)
+class StageLine:
+    """A stage as the page has it. `counts` says what it has done by now."""
+
+    name: str
+    counts: Callable[[], str]
+    state: str = "running"
+    began: float = field(default_factory=time.monotonic)
+    seconds: float | None = None
+
+    def end(self, state: str) -> None:
+        self.state, self.seconds = state, time.monotonic() - self.began
+
+    def row(self) -> JsonObject:
+        seconds = time.monotonic() - self.began if self.seconds is None else self.seconds
+        return {
+            "stage": self.name,
+            "state": self.state,
+            "seconds": round(seconds, 1),
+            "counts": self.counts(),
+        }
+
+
+class _Table:
+    """A table that changes while people look at it."""
+
+    def __init__(self, key: str, description: str) -> None:
+        self._key = key
+        self._description = description
+        self._id: UUID | None = None
+        self._shown: list[JsonObject] = []
+
+    def show(self, rows: list[JsonObject]) -> None:
+        if rows == self._shown:
+            return
+        if self._id is None:
+            created: Any = create_table_artifact(rows, key=self._key, description=self._description)
+            self._id = created
+        else:
+            with get_client(sync_client=True) as client:
+                client.update_artifact(self._id, ArtifactUpdate(data=json.dumps(rows)))
+        self._shown = rows
+
+
 class RunPage:
     """The page of the run that this context belongs to. `on_away` is called now and then while Prefect does not
-    answer."""
+    answer; `wants_stop` says why whoever watches the run wants it to stop, if so."""
 
-    def __init__(self, progress: Progress, on_away: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        progress: Progress | None,
+        on_away: Callable[[], None],
+        wants_stop: Callable[[], str] = lambda: "",
+    ) -> None:
         self._progress = progress
         self._on_away = on_away
+        self._wants_stop = wants_stop
         self._run_id = flow_run.get_id()
         self._artifact: UUID | None = None
         self._is_away = False
-        self._is_cancelled = False
+        self._asked = Asked.GO_ON
+        self._left_in: State[Any] | None = None
+        self._stages: list[StageLine] = []
+        self._stage_table = _Table("stages", "What the run does, stage by stage")
+        self._is_reported = False
+        self._problem_table = _Table("problems", "What was rejected, and what to do about it")
         self._over = threading.Event()
         self._wake = threading.Event()
         self._to_do: deque[Callable[[], object]] = deque()
@@ -72,12 +151,36 @@ class RunPage:
         self._wake.set()
 
     @property
-    def is_cancelled(self) -> bool:
-        """Whether somebody asked Prefect to cancel the run, as far as is known."""
-        return self._is_cancelled
+    def is_paused(self) -> bool:
+        """Whether the run is to rest where it is, as far as is known."""
+        return self._asked is Asked.PAUSE
+
+    @property
+    def left_in(self) -> State[Any] | None:
+        """The state in which another process will go on with the run; None while that is not asked for."""
+        return self._left_in
+
+    def heed_stop(self) -> None:
+        """Raises `Interrupted` where somebody asked the run to stop, as far as is known."""
+        if reason := self._wants_stop():
+            raise Interrupted(reason)
+        if self._asked in (Asked.LEAVE, Asked.STOP):
+            raise Interrupted(f"the run was {self._asked}")
+
+    def heed(self) -> None:
+        """The same, and rests here for as long as the run is paused."""
+        self.heed_stop()
+        while self.is_paused:
+            time.sleep(_POLL)
+            self.heed_stop()
+
+    def begin_stage(self, name: str, counts: Callable[[], str]) -> StageLine:
+        line = StageLine(name, counts)
+        self._stages.append(line)
+        return line
 
     def look(self) -> None:
-        """Bring the page up to date and see whether the run was cancelled, where Prefect answers within seconds."""
+        """Bring the page up to date and see what was asked of the run, where Prefect answers within seconds."""
         looked = threading.Event()
         self._have_done(self._exchange)
         self._have_done(looked.set)
@@ -109,14 +212,27 @@ class RunPage:
     def _exchange(self) -> None:
         if self._run_id:
             with get_client(sync_client=True) as client:
-                state = client.read_flow_run(UUID(self._run_id)).state
-            if state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED):
-                self._is_cancelled = True
-        percent, line = self._progress.percent(), self._progress.line()
+                self._note_state(client.read_flow_run(UUID(self._run_id)).state)
+        if self._progress is not None:
+            self._show(self._progress)
+        self._stage_table.show([line.row() for line in self._stages])
+
+    def _note_state(self, state: State[Any] | None) -> None:
+        # Who was told to stop is stopping, whatever the state is by now.
+        if self._asked not in (Asked.LEAVE, Asked.STOP):
+            self._asked = asked(state)
+        if self._asked is Asked.LEAVE:
+            self._left_in = self._left_in or state
+
+    def _show(self, progress: Progress) -> None:
+        progress.note_asked(self._asked, is_paused=self.is_paused)
+        percent, line = progress.percent(), progress.line()
         if self._artifact is None:
             self._artifact = create_progress_artifact(percent, key="progress", description=line)  # type: ignore[assignment]
         else:
             update_progress_artifact(self._artifact, percent, line)
+        if not self._is_reported:
+            self._problem_table.show(_rows(progress.problems))
 
     def _note_away(self) -> None:
         if not self._is_away:
@@ -140,11 +256,25 @@ class RunPage:
 
     def report(self, document: JsonObject, base_url: str) -> None:
         """Show what the run did, when Prefect answers."""
-        self._have_done(partial(_report, document, base_url))
+        self._have_done(partial(self._report, document, base_url))
+
+    def _report(self, document: JsonObject, base_url: str) -> None:
+        create_markdown_artifact(_summary(document, base_url), key="summary", description="What this run did")
+        bad: list[JsonObject] = []
+        warned: list[JsonObject] = []
+        for one in document["problems"]:
+            (warned if one["outcome"] == Outcome.WARNED else bad).append(one)
+        self._is_reported = True
+        self._problem_table.show(_rows(bad))
+        _Table("warnings", "What is worth a look, and holds nothing back").show(_rows(warned))
+        for one in document["records"][:3]:
+            create_link_artifact(one["url"], link_text=one["doi"], key=f"record-{one['id']}")
 
     def bury(self, run_id: str) -> None:
-        """A run that was killed cannot say so: say it for it, now that its accession was taken over."""
-        if run_id:
+        """A run that was killed, or waits to be resumed, cannot say that it is over: say it for it, now that its
+        accession was taken over."""
+        # A run that is tried again is its own predecessor.
+        if run_id and run_id != self._run_id:
             self._have_done(partial(_bury, UUID(run_id)))
 
 
@@ -153,22 +283,20 @@ def _bury(run_id: UUID) -> None:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(run_id).state
             if state is not None and not state.is_final():
-                killed: State[None] = Crashed(message="its process was killed")
-                client.set_flow_run_state(run_id, killed, force=True)
+                waits = state.is_paused() or state.is_scheduled()
+                over: State[None] = (
+                    Cancelled(message="another run went on with what it had begun")
+                    if waits
+                    else Crashed(message="its process was killed")
+                )
+                client.set_flow_run_state(run_id, over, force=True)
     except Exception:
         get_run_logger().info("the run before this one is not known to this Prefect server")
 
 
-def _report(document: JsonObject, base_url: str) -> None:
-    create_markdown_artifact(_summary(document, base_url), key="summary", description="What this run did")
-    rows = [
-        {name: one[name] for name in ("record", "path", "outcome", "reason", "remedy", "field")}
-        for one in document["problems"][:500]
-    ]
-    if rows:
-        create_table_artifact(rows, key="problems", description="What was rejected, and what to do about it")
-    for one in document["records"][:3]:
-        create_link_artifact(one["url"], link_text=one["doi"], key=f"record-{one['id']}")
+def _rows(problems: Sequence[JsonObject]) -> list[JsonObject]:
+    columns = ("record", "path", "outcome", "reason", "remedy", "field")
+    return [{name: one[name] for name in columns} for one in problems[:LISTED]]
 
 
 def _summary(document: JsonObject, url: str) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from pipeline.model import JsonObject
+
+LISTED = 500
+"""How many problems a page shows."""
 
 
 @dataclass(slots=True)
 class Progress:
     """Files and bytes of the plan, and what is done of them; `under_way` are bytes of files that are not whole yet but
-    durable; `fault` is said of those `rejected`."""
+    durable; `fault` is said of those `rejected`. Time in which the run is paused counts for no rate."""
 
     files_total: int = 0
     bytes_total: int = 0
@@ -19,6 +25,9 @@ class Progress:
     rejected: int = 0
     fault: str = "rejected"
     started: float = field(default_factory=time.monotonic)
+    asked: str = ""
+    paused_at: float | None = None
+    problems: list[JsonObject] = field(default_factory=list)
 
     def begin(self, files: int, size: int) -> None:
         self.files_total, self.bytes_total = files, size
@@ -29,10 +38,21 @@ class Progress:
         if not self.done:
             self.started = time.monotonic()
 
-    def add(self, *, files: int, size: int, rejected: int) -> None:
+    def note_asked(self, asked: str, *, is_paused: bool) -> None:
+        """What somebody asked of the run, in a word; empty where it is to go on."""
+        self.asked = asked
+        if is_paused and self.paused_at is None:
+            self.paused_at = time.monotonic()
+        elif not is_paused and self.paused_at is not None:
+            self.started += time.monotonic() - self.paused_at
+            self.paused_at = None
+
+    def add(self, *, files: int, size: int, rejected: Sequence[JsonObject] = ()) -> None:
+        """What was done; of what was rejected, why (as `codec.problem_to_json` has it)."""
         self.files += files
         self.bytes += size
-        self.rejected += rejected
+        self.rejected += len(rejected)
+        self.problems += rejected[: LISTED - len(self.problems)]
 
     @property
     def done(self) -> int:
@@ -41,7 +61,8 @@ class Progress:
 
     def rate(self) -> float:
         """Bytes a second."""
-        return self.done / max(time.monotonic() - self.started, 1e-3)
+        now = time.monotonic() if self.paused_at is None else self.paused_at
+        return self.done / max(now - self.started, 1e-3)
 
     def seconds_left(self) -> float | None:
         if not self.done or self.bytes_total <= self.done:
@@ -57,8 +78,9 @@ class Progress:
     def line(self) -> str:
         left = self.seconds_left()
         eta = "" if left is None else f" · {human_time(left)} left"
+        asked = f"{self.asked} in Prefect · " if self.asked else ""
         return (
-            f"{self.files:,} of {self.files_total:,} files · {human_size(self.done)} of"
+            f"{asked}{self.files:,} of {self.files_total:,} files · {human_size(self.done)} of"
             f" {human_size(self.bytes_total)} · {human_size(self.rate())}/s{eta} · {self.rejected:,} {self.fault}"
         )
 

@@ -11,15 +11,12 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed
 
 from pipeline import auditing, rescanning, wiring
 from pipeline.auditing import Audited, AuditPolicy
-from pipeline.errors import HeadraceError, Interrupted
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress, human_size
-from pipeline.flows.runs import attendant, note_end
+from pipeline.flows.runs import attendant, concluded
 from pipeline.ingest.patience import Patience
 from pipeline.model import JsonObject
 from pipeline.rescanning import Rescanned, RescanPolicy
@@ -28,7 +25,6 @@ from pipeline.settings import Settings, load_settings
 
 _LISTED = 500
 _SLICE = 0.2  # seconds between looks at whether to stop, while waiting
-_FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 
 
 @flow(
@@ -48,7 +44,9 @@ def fixity_audit(
         older_than_days: Days since its last check after which a file is due. Empty: as HEADRACE_AUDIT_AFTER_DAYS says.
         max_bytes: Bytes to be read at most, 0: no bound. Empty: as HEADRACE_AUDIT_BYTES says.
     """
-    settings = _settings(audit_share=share or None, audit_after_days=older_than_days, audit_bytes=max_bytes)
+    settings = partial(
+        _settings, audit_share=share or None, audit_after_days=older_than_days, audit_bytes=max_bytes
+    )
     return _carried_out(settings, "wrong", _audit)
 
 
@@ -68,7 +66,7 @@ def rescan_files(older_than_days: int | None = None, max_bytes: int | None = Non
             HEADRACE_RESCAN_AFTER_DAYS says.
         max_bytes: Bytes to be read at most, 0: no bound. Empty: as HEADRACE_RESCAN_BYTES says.
     """
-    settings = _settings(rescan_after_days=older_than_days, rescan_bytes=max_bytes)
+    settings = partial(_settings, rescan_after_days=older_than_days, rescan_bytes=max_bytes)
     return _carried_out(settings, "infected", _rescan)
 
 
@@ -78,34 +76,21 @@ def _settings(**given: Any) -> Settings:
 
 
 def _carried_out(
-    settings: Settings, fault: str, work: Callable[[Services, _Watch], JsonObject]
+    settings: Callable[[], Settings], fault: str, work: Callable[[Services, _Watch], JsonObject]
 ) -> JsonObject:
     progress = Progress(fault=fault)
-    with RunPage(progress, attendant().miss_prefect) as page:
-        attendant().begin()
-        ended = _ended(settings, work, _Watch(progress, page))
-        note_end(ended)
-        page.wait(min(_FAREWELL, settings.patience), lambda: bool(attendant().wants_stop()))
-    return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
 
+    def carry_out(page: RunPage) -> JsonObject:
+        with wiring.open_services(settings()) as services:
+            document = work(services, _Watch(progress, page))
+        get_run_logger().info("%s", progress.line())
+        return document
 
-def _ended(
-    settings: Settings, work: Callable[[Services, _Watch], JsonObject], watch: _Watch
-) -> State[JsonObject]:
-    try:
-        with wiring.open_services(settings) as services:
-            document = work(services, watch)
-        get_run_logger().info("%s", watch.progress.line())
-        return Completed(data=document)
-    except Interrupted as stopped:
-        return Cancelled(message=f"{stopped.message}; run it again to go on")
-    except HeadraceError as error:
-        # Raised through Prefect it would be logged with its trace, as a bug is.
-        return Failed(data=error, message=error.message)
+    return concluded(carry_out, progress)
 
 
 class _Watch:
-    """Shows how far a run is, and ends it where that was asked for."""
+    """Shows how far a run is, rests where it is paused, and ends it where that was asked for."""
 
     def __init__(self, progress: Progress, page: RunPage) -> None:
         self.progress = progress
@@ -123,20 +108,14 @@ class _Watch:
         if not progress.files_total:
             progress.begin(done.due_files, done.due_bytes)
         progress.files, progress.bytes, progress.rejected = done.files, done.size, bad
-        self._raise_if_stopped()
         attendant().show(progress)
+        self.page.heed()
 
     def wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self._raise_if_stopped()
+            self.page.heed()
             time.sleep(min(left, _SLICE))
-
-    def _raise_if_stopped(self) -> None:
-        if reason := attendant().wants_stop():
-            raise Interrupted(reason)
-        if self.page.is_cancelled:
-            raise Interrupted("the run was cancelled")
 
 
 # ---------------------------------------------------------------- audit

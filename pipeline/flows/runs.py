@@ -1,23 +1,28 @@
-"""What all flows of ours have in common: who watches a run in its own process, its stages, and how it ends."""
+"""What all flows of ours have in common: who watches a run in its own process, its page, its stages, how it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause
 from prefect.logging.handlers import APILogHandler
-from prefect.states import Cancelled, Failed
+from prefect.states import Cancelled, Completed, Failed
 
-from pipeline.errors import HeadraceError, Interrupted, Unavailable
+from pipeline.errors import HeadraceError, Interrupted
+from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress
 from pipeline.model import JsonObject
+from pipeline.settings import load_settings
 
 T = TypeVar("T")
+
+_FAREWELL = 60.0  # seconds that an ended run waits for Prefect, to tell it so
 
 
 class Attendant:
@@ -38,7 +43,8 @@ class Attendant:
 
 
 _attendant: ContextVar[Attendant] = ContextVar("attendant", default=Attendant())  # noqa: B039 - it has no state
-_ended: ContextVar[list[State[JsonObject]]] = ContextVar("ended")
+_ended: ContextVar[list[State[Any]]] = ContextVar("ended")
+_page: ContextVar[RunPage] = ContextVar("page")
 
 
 def attendant() -> Attendant:
@@ -46,42 +52,60 @@ def attendant() -> Attendant:
     return _attendant.get()
 
 
-def note_end(ended: State[JsonObject]) -> None:
-    """To be called by a flow that is about to end in this state, before Prefect is told."""
-    _ended.get([]).append(ended)
-
-
-def run_here(chosen: Callable[..., Any], watching: Attendant, **parameters: Any) -> State[JsonObject]:
-    """Run a flow in this process, as a command does; the state in which it ended. That is known also where Prefect
-    was away by then and could not be told. Raises `Unavailable` where it was away before the run began."""
-    ended: list[State[JsonObject]] = []
-    tokens = _attendant.set(watching), _ended.set(ended)
+@contextmanager
+def watched(by: Attendant) -> Iterator[list[State[Any]]]:
+    """Flows in the block have that attendant. The list is given the state in which one is about to end, before Prefect
+    is told."""
+    ended: list[State[Any]] = []
+    tokens = _attendant.set(by), _ended.set(ended)
     try:
-        state: State[JsonObject] = chosen(**parameters, return_state=True)
-    except Exception as error:
-        if ended:
-            return ended[0]
-        if isinstance(error, httpx.TransportError):
-            raise Unavailable(
-                "Prefect's server does not answer, and a run begins there",
-                remedy="start the server that PREFECT_API_URL names, then run the same command again",
-            ) from error
-        raise
+        yield ended
     finally:
         _attendant.reset(tokens[0])
         _ended.reset(tokens[1])
-    return state
 
 
-def flush_logs() -> None:
-    """Send what was logged: to be called before the server may go away."""
-    APILogHandler().flush()
+def concluded(
+    action: Callable[[RunPage], JsonObject],
+    progress: Progress | None = None,
+    *,
+    farewell: float = _FAREWELL,
+) -> JsonObject:
+    """Do what a flow is there for, with a page beside it; the state in which the flow is to end. What ends it early is
+    no failure, and an error of ours is told without its trace: Prefect would log it as a bug. For `farewell` seconds
+    Prefect is waited for, to tell it so. Raises Prefect's `Pause` where another process is to go on with the run."""
+    patience = load_settings().patience
+    watching = attendant()
+    with RunPage(progress, watching.miss_prefect, watching.wants_stop) as page:
+        token = _page.set(page)
+        try:
+            watching.begin()
+            ended = _end_of(lambda: action(page))
+        finally:
+            _page.reset(token)
+        if page.left_in is not None:
+            _ended.get([]).append(page.left_in)
+            raise Pause(state=page.left_in)
+        _ended.get([]).append(ended)
+        page.wait(min(farewell, patience), lambda: bool(watching.wants_stop()))
+    return ended  # type: ignore[return-value]  # Prefect takes a state for what it says
 
 
-def stage(name: str, description: str, action: Callable[[], T]) -> T:
-    """Run one stage as a Prefect task. An error of ours becomes the task's state, and is raised again outside of it:
-    Prefect would log it with its trace, as a bug is."""
+def _end_of(action: Callable[[], JsonObject]) -> State[Any]:
+    try:
+        return Completed(data=action())
+    except Interrupted as stopped:
+        # Not a failure: what was done stays, and the next run goes on from there.
+        return Cancelled(message=f"{stopped.message}; retry the run, or run the same command again, to go on")
+    except HeadraceError as error:
+        return Failed(data=error, message="; ".join(filter(None, (error.message, error.remedy))))
+
+
+def stage(name: str, description: str, action: Callable[[], T], counts: Callable[[], str] = lambda: "") -> T:
+    """Run one stage as a Prefect task, and as a line of the page; `counts` says what it has done by now. An error of
+    ours becomes the task's state, and is raised again outside of it."""
     errors: list[HeadraceError] = []
+    line = _page.get().begin_stage(name, counts)
 
     def run_stage() -> Any:
         try:
@@ -93,8 +117,18 @@ def stage(name: str, description: str, action: Callable[[], T]) -> T:
     run: Any = task(
         name=name, description=description, cache_policy=NO_CACHE, persist_result=False, task_run_name=name
     )(run_stage)
-    state = run(return_state=True)
+    line_state = "failed"
+    try:
+        state = run(return_state=True)
+        line_state = state.type.value.lower()
+    finally:
+        line.end(line_state)
     if errors:
         raise errors[0]
     result: T = state.result()
     return result
+
+
+def flush_logs() -> None:
+    """Send what was logged: to be called before the server may go away."""
+    APILogHandler().flush()

@@ -32,6 +32,7 @@ from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import HAVE_STATES, Hash, new_hashes, restored, resumable_hashes
 from pipeline.ingest.identify import Sample, identify_many
 from pipeline.ingest.intake import Readers, Taken
+from pipeline.ingest.pace import Pace
 from pipeline.ingest.sources import SourceReader, Tree
 from pipeline.model import (
     LET_THROUGH,
@@ -64,7 +65,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 @dataclass(frozen=True, slots=True)
 class CustodyTerms:
     """How files are taken in: the same for all units of an accession. Holds no secret. `released` are digests by the
-    root's algorithm and signatures: of those bytes a person said that this alarm is false."""
+    root's algorithm and signatures: of those bytes a person said that this alarm is false. `bytes_per_second` is how
+    fast a worker may read the source; 0: no bound."""
 
     accession_id: str
     source: SourceLocation
@@ -73,6 +75,7 @@ class CustodyTerms:
     root_digest: str
     digests: tuple[str, ...]
     released: frozenset[tuple[str, str]] = frozenset()
+    bytes_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,8 @@ def take_unit(
     """Take each file of the unit in, out of the `tree` that its terms name. What is wrong with a file is its outcome;
     raises only what stops the work: `OutOfSpace`, `Misconfigured`, `Interrupted` of `tell`, or `Unavailable` of source,
     store or scanner, when trying again (`pause` seconds apart) did not help."""
-    desk = _Desk(store, scanner, tree, unit.terms, unit.attempt, tell, pause)
+    pace = Pace(unit.terms.bytes_per_second, pause)
+    desk = _Desk(store, scanner, tree, unit.terms, unit.attempt, tell, pause, pace)
     is_pack = len(unit.files) > 1
     reports = _take_pack(desk, unit.files) if is_pack else _take_one(desk, unit.files[0], unit.resume)
     held = {one.outcome.id for one in reports if one.outcome.state is FileState.IN_CUSTODY}
@@ -161,6 +165,7 @@ class _Desk:
     attempt: str
     tell: Callable[[Note], None]
     pause: Callable[[float], None]
+    pace: Pace
 
 
 def _take_one(desk: _Desk, file: PlannedFile, resume: PartLedger | None) -> list[FileReport]:
@@ -315,7 +320,8 @@ class _Taking:
         with closing(self._desk.scanner.begin(size, resume)) as scan:
             if offset:
                 reader.seek(offset)
-            return intake.take(reader, size, Readers(hashes, scan, sample), upload, checkpoints)
+            source = self._desk.pace.slowed(reader)
+            return intake.take(source, size, Readers(hashes, scan, sample), upload, checkpoints)
 
     def _resumption(self, source: JsonObject) -> tuple[PartLedger | None, Mapping[str, Hash]]:
         """The ledger to go on from, and the hashes at its checkpoint. It has none where the states of the digests

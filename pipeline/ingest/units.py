@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from pipeline.catalogue import deposits, quarantine
@@ -11,7 +12,7 @@ from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import PlannedFile
 from pipeline.services import Services
-from pipeline.settings import SourceLocation
+from pipeline.settings import Settings, SourceLocation
 from pipeline.store import transfer
 
 _PAGE = 5000
@@ -40,6 +41,15 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
             if services.root_digest in digests
         ),
     )
+
+
+def paced(settings: Settings, unit: Unit, workers: Callable[[], int]) -> Unit:
+    """The unit as one of the workers that there are now may read it: they share the bound of a bulk ingest."""
+    if not settings.bulk_bytes_per_second:
+        return unit
+    busy = min(number for number in (max(1, workers()), settings.bulk_workers) if number)
+    share = max(1, settings.bulk_bytes_per_second // busy)
+    return replace(unit, terms=replace(unit.terms, bytes_per_second=share))
 
 
 def require_room(services: Services, *, reserved: int = 0) -> None:

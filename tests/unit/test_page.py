@@ -8,9 +8,21 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED, temporary_settings
+from prefect.states import (
+    AwaitingRetry,
+    Cancelled,
+    Cancelling,
+    Completed,
+    Failed,
+    Paused,
+    Pending,
+    Running,
+    Suspended,
+)
 
-from pipeline.flows.page import RunPage
+from pipeline.flows.page import Asked, RunPage, asked
 from pipeline.flows.progress import Progress
 from pipeline.loopback import LOOPBACK, http_url
 
@@ -71,3 +83,26 @@ def test_a_page_that_is_stuck_keeps_nobody(stuck: _Stuck) -> None:
         stuck.let_go.set()
         page.wait(PATIENCE, lambda: False)
     assert any(second in path for path in stuck.paths)
+
+
+@pytest.mark.parametrize(
+    ("state", "meant"),
+    [
+        (None, Asked.GO_ON),
+        (Running(), Asked.GO_ON),
+        (Pending(), Asked.GO_ON),
+        (Paused(), Asked.PAUSE),
+        (Suspended(), Asked.LEAVE),
+        (AwaitingRetry(), Asked.LEAVE),
+        (Cancelling(), Asked.STOP),
+        (Cancelled(), Asked.STOP),
+        (Failed(), Asked.STOP),
+        (Completed(), Asked.STOP),
+    ],
+    ids=str,
+)
+def test_what_a_state_asks_of_the_process_that_works_on_the_run(
+    state: State[object] | None, meant: Asked
+) -> None:
+    """It rests where it is paused, leaves where another process is to go on, and stops where the run is over."""
+    assert asked(state) is meant

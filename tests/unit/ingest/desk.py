@@ -43,7 +43,12 @@ class Desk:
         return file
 
     def take(
-        self, scanner: Scanner | None = None, *, digests: tuple[str, ...] = ("md5",), attempt: str = "1"
+        self,
+        scanner: Scanner | None = None,
+        *,
+        digests: tuple[str, ...] = ("md5",),
+        attempt: str = "1",
+        bytes_per_second: int = 0,
     ) -> list[FileReport]:
         """Take in all that is planned; a single file goes on from what its ledger has."""
         files = tuple(self.planned)
@@ -54,6 +59,7 @@ class Desk:
             ScannerLocation("eicar:"),
             "sha256",
             digests,
+            bytes_per_second=bytes_per_second,
         )
         resume = self.ledgers.get(files[0].id) if len(files) == 1 else None
         unit = Unit(terms, files, resume, attempt)

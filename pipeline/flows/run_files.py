@@ -1,0 +1,83 @@
+"""Which flow runs this machine works on, and which were left by a process that died.
+
+Each has a file in `home/run/flow-runs`, named as the run and locked (flock) as long as its process lives. A file that
+is not locked names a run whose process was killed: Prefect would go on showing it as running for ever. What the runner
+carries out has a word in its file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.flows.server_files import can_lock
+
+_RUNNERS = "runner"
+
+
+@contextmanager
+def under_way(home: Path, run_id: str) -> Iterator[None]:
+    """This process works on the run for as long as the block lasts."""
+    with _open(home, run_id) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            leave(home, run_id)
+
+
+def claim(home: Path, run_id: str) -> IO[str] | None:
+    """The run's file, locked for a process that is about to be started and inherits it; None while another has it."""
+    file = _open(home, run_id)
+    if can_lock(file, fcntl.LOCK_EX):
+        file.write(_RUNNERS)
+        file.flush()
+        return file
+    file.close()
+    return None
+
+
+def leave(home: Path, run_id: str) -> None:
+    """The run is over, or another's to judge."""
+    (_folder(home) / run_id).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A run whose process died without a farewell; `of_runner` tells whether it was one of the runner's."""
+
+    run_id: str
+    of_runner: bool
+
+
+def orphaned(home: Path) -> list[Orphan]:
+    return [
+        Orphan(path.name, of_runner=path.stat().st_size > 0)
+        for path in _folder(home).glob("*")
+        if not _is_locked(path)
+    ]
+
+
+def is_under_way(home: Path, run_id: str) -> bool:
+    """Whether a process of this machine works on the run."""
+    return _is_locked(_folder(home) / run_id, missing=False)
+
+
+def _is_locked(path: Path, *, missing: bool = True) -> bool:
+    # One that has just left did so in order.
+    with suppress(FileNotFoundError), path.open() as file:
+        return not can_lock(file, fcntl.LOCK_SH)
+    return missing
+
+
+def _open(home: Path, run_id: str) -> IO[str]:
+    _folder(home).mkdir(parents=True, exist_ok=True)
+    return (_folder(home) / run_id).open("a")
+
+
+def _folder(home: Path) -> Path:
+    return home / "run" / "flow-runs"
