@@ -31,6 +31,8 @@ _SHOWN = "title:glacier"
 """What finds the record whose landing page is shown."""
 _QUERY = "search?q=data&sort=newest"
 _PREFECT_MILLISECONDS = 60_000
+_INGEST = "ingest@headrace.localdomain"
+"""The deployment whose form is shown."""
 
 
 def main() -> int:
@@ -41,6 +43,7 @@ def main() -> int:
         with _up() as url, chromium() as browser:
             _pages(browser, url)
             _flow_run(browser, report["ui"])
+            _form(browser, report["ui"].partition("/runs/")[0])
     return 0
 
 
@@ -101,9 +104,27 @@ def _flow_run(browser: Browser, address: str) -> None:
     page.set_default_timeout(_PREFECT_MILLISECONDS)
     page.goto(address)
     _take_drawn(page, "flow-run", until="take into custody")
-    page.goto(address.partition("/runs/")[0] + "/artifacts/key/summary")
-    page.locator("a[href*='/artifacts/artifact/']").first.click()
-    _take_drawn(page, "flow-artifacts", until="Records published")
+    for key, name, until in (
+        ("summary", "flow-artifacts", "Records published"),
+        ("stages", "flow-stages", "take into custody"),
+        ("problems", "flow-problems", "remedy"),
+    ):
+        page.goto(address.partition("/runs/")[0] + f"/artifacts/key/{key}")
+        page.locator("a[href*='/artifacts/artifact/']").first.click()
+        _take_drawn(page, name, until=until)
+    page.close()
+
+
+def _form(browser: Browser, prefect: str) -> None:
+    """The deployments, and the form in which an ingest is begun."""
+    with urlopen(f"{prefect}/api/deployments/name/ingest-collection/{_INGEST}") as answer:
+        deployment = json.load(answer)["id"]
+    page = browser.new_page(viewport=_SCREEN)
+    page.set_default_timeout(_PREFECT_MILLISECONDS)
+    page.goto(f"{prefect}/deployments")
+    _take_drawn(page, "deployments", until=_INGEST)
+    page.goto(f"{prefect}/deployments/deployment/{deployment}/run")
+    _take_drawn(page, "deployment-form", until="allow_partial")
     page.close()
 
 
