@@ -24,7 +24,9 @@ def test_a_part_is_a_command_of_ours_with_known_options(service: str) -> None:
     """Every container of ours runs a command that there is, whose options it has."""
     name, *arguments = OURS[service]["command"]
     command = headrace.commands[name]
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     assert {one for one in arguments if one.startswith("--")} <= known
 
 
