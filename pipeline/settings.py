@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     scan_window: int = Field(
         64 << 20,
         ge=LEAST_SCAN_WINDOW,
+        le=(1 << 31) - 1,
         description="bytes that clamd is given at one go at most, fewer where its limits are lower; larger files are "
         "scanned in overlapping windows",
     )

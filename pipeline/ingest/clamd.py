@@ -368,7 +368,7 @@ class ClamdSession:
         self._settled = 0  # every window that begins before was answered
         self._scanned: list[tuple[int, int]] = []
         self._database: str | None = None  # the oldest that anything was scanned with
-        self._signature = ""
+        self._signatures: list[str] = []
         self._reason = ""
         self._gave_up = False
 
@@ -380,7 +380,7 @@ class ClamdSession:
             self._known, self._version = self._scanner.known(), self._scanner.version()
             self._window = self._known.window
             self._database = self._version.database if self._database is None else self._database
-            if resume is not None and not self._is_over:
+            if resume is not None and not self._gave_up:
                 self._read_again(resume)
         except Unavailable as away:
             self._bear(away)
@@ -393,7 +393,7 @@ class ClamdSession:
         self._settled = checkpoint["settled"]
         self._scanned = [(start, end) for start, end in checkpoint["scanned"]]
         self._database = checkpoint["database"] if self._scanned else None
-        self._signature = checkpoint["signature"]
+        self._signatures = list(checkpoint["signatures"])
         self._reason = checkpoint["reason"]
         self._gave_up = checkpoint["gave_up"]
 
@@ -410,7 +410,7 @@ class ClamdSession:
     def feed(self, block: bytes | memoryview) -> None:
         left = memoryview(block)
         try:
-            while left and not self._is_over:
+            while left and not self._gave_up:
                 window = self._sending or self._open_window()
                 piece = left[: window.end - self._at]
                 window.send(piece)
@@ -435,20 +435,20 @@ class ClamdSession:
             "settled": self._settled,
             "scanned": [list(each) for each in self._scanned],
             "database": self._database,
-            "signature": self._signature,
+            "signatures": self._signatures,
             "reason": self._reason,
             "gave_up": self._gave_up,
         }
 
     def finish(self) -> ScanVerdict:
         try:
-            if self._size == 0 and not self._is_over:
+            if self._size == 0 and not self._gave_up:
                 self._open_window()
             if self._sending is not None:
                 self._end_window(self._sending)
             while self._asked:
                 self._settle()
-            if not self._is_over:
+            if not self._gave_up:
                 self._version = self._scanner.version()
         except Unavailable as away:
             self._bear(away)
@@ -485,18 +485,15 @@ class ClamdSession:
             answer = stream.answer()
         self._settled = stream.end
         if answer.signature:
-            self._signature = answer.signature
-            self.close()
+            # The rest is scanned all the same: who releases the file as a false alarm has to know of all that is in it.
+            if answer.signature not in self._signatures:
+                self._signatures.append(answer.signature)
         elif answer.limit:
             self._reason = self._reason or f"clamd did not look into all of it: {answer.limit}"
         elif self._scanned and stream.start <= self._scanned[-1][1]:
             self._scanned[-1] = (self._scanned[-1][0], stream.end)
         else:
             self._scanned.append((stream.start, stream.end))
-
-    @property
-    def _is_over(self) -> bool:
-        return self._gave_up or bool(self._signature)
 
     def _bear(self, away: Unavailable) -> None:
         self.close()
@@ -516,7 +513,7 @@ class ClamdSession:
             status,
             self._version.engine,
             method="none" if status is ScanStatus.UNSCANNED else self._method,
-            signature=self._signature,
+            signature=", ".join(self._signatures),
             database=self._database or "",
             at=self._scanner.now(),
             scanned=tuple(self._scanned) if status is ScanStatus.PARTIAL else (),
@@ -524,7 +521,7 @@ class ClamdSession:
         )
 
     def _status(self) -> ScanStatus:
-        if self._signature:
+        if self._signatures:
             return ScanStatus.INFECTED
         if self._scanned == [(0, self._size)]:
             is_current = self._database == self._version.database

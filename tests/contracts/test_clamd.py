@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.local.clamd import clamd
+from infra.local.clamd import CANARY, clamd
 from infra.local.service import launched, running
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.clamd import OVERLAP
@@ -110,6 +110,14 @@ def test_what_was_found_counts_though_limits_were_met(clamd_urls: tuple[str, str
         verdict(clamd_at(clamd_urls[0]), content[:place] + TOO_DEEP + content[place + len(TOO_DEEP) :]).status
         is ScanStatus.INFECTED
     )
+
+
+def test_all_that_is_found_in_a_large_file_is_named(clamd_urls: tuple[str, str]) -> None:
+    """Once each: who says that one alarm is false has not said so of another."""
+    content = infected_at(SECOND + 100)  # in two windows
+    content = content[: -len(CANARY)] + CANARY
+    found = verdict(clamd_at(clamd_urls[0]), content, range(0, SIZE, MIB))
+    assert found.signature == "Test.Eicar.UNOFFICIAL, Test.Canary.UNOFFICIAL"
 
 
 # ---------------------------------------------------------------- windows
@@ -362,6 +370,18 @@ def test_an_answer_that_is_none_is_no_verdict(answer: bytes) -> None:
         client.sendall(answer)
 
     with serving(handle) as url, pytest.raises(Unavailable):
+        clamd_at(url).begin(5)
+
+
+def test_a_clamd_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took everything, and says nothing."""
+    monkeypatch.setattr("pipeline.ingest.clamd._ANSWER_SECONDS", 0.05)
+
+    def handle(client: socket.socket) -> None:
+        while client.recv(1 << 20):
+            pass
+
+    with serving(handle) as url, pytest.raises(Unavailable, match="gave no verdict"):
         clamd_at(url).begin(5)
 
 

@@ -46,6 +46,7 @@ def _somewhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("SCAN_GATE", "always"),
         ("SCANNER_AWAY", "panic"),
         ("SCAN_WINDOW", "1000000"),
+        ("SCAN_WINDOW", "2147483648"),
         ("MIN_FREE", "-1"),
         ("MIN_FREE", "5%"),
     ],
