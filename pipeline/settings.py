@@ -165,6 +165,7 @@ class Settings(BaseSettings):
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
     )
 
+    inbox: str = Field("", description="folder that `headrace up` watches (`headrace watch`)")
     sweep_after_days: int = Field(
         7,
         ge=0,

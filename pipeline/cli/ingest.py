@@ -37,9 +37,7 @@ _REPORT = click.option(
     type=click.Path(path_type=Path),
     help="Write every problem to *.jsonl or *.parquet.",
 )
-_OF_SOURCE = (
-    click.argument("source"),
-    click.option("--collection", default="", help="Name of the collection; default: the source's own name."),
+OF_RECORDS = (
     click.option(
         "--owner", default="", metavar="EMAIL", help="Whom the records belong to; default: as before."
     ),
@@ -56,6 +54,11 @@ _OF_SOURCE = (
         "--checksum", is_flag=True, help="Tell unchanged files by reading them, not by size and time."
     ),
     click.option("--allow-partial", is_flag=True, help="Publish records without their rejected files."),
+)
+_OF_SOURCE = (
+    click.argument("source"),
+    click.option("--collection", default="", help="Name of the collection; default: the source's own name."),
+    *OF_RECORDS,
     _REPORT,
 )
 
@@ -67,7 +70,8 @@ def _of_source(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _options(metadata_file: Path | None = None, **chosen: Any) -> IngestOptions:
+def read_options(metadata_file: Path | None = None, **chosen: Any) -> IngestOptions:
+    """What was chosen on the command line. Raises `Misconfigured`."""
     default = survey.read_default_metadata(metadata_file) if metadata_file else None
     return IngestOptions(metadata=default, **chosen)
 
@@ -106,7 +110,7 @@ def ingest(
     """
     if report_file is not None:
         report.require_writable(report_file)
-    options = _options(**chosen)
+    options = read_options(**chosen)
     settings = load_settings()
     located = survey.located(source)
     opened = survey.open_(located, options, wiring.trees(settings))
@@ -146,7 +150,7 @@ def plan(source: str, report_file: Path | None, output: Path, as_json: bool, **c
     if report_file is not None:
         report.require_writable(report_file)
     settings, located = load_settings(), survey.located(source)
-    _plan(settings, located, _options(**chosen), output=output, report_file=report_file, as_json=as_json)
+    _plan(settings, located, read_options(**chosen), output=output, report_file=report_file, as_json=as_json)
     say(f"no file was read and nothing taken in; to do this: headrace apply {output}")
 
 

@@ -9,7 +9,18 @@ from pathlib import Path
 import click
 
 from pipeline import __version__
-from pipeline.cli import accounts, check, indexing, ingest, inspect, quarantine, rereading, serve, upkeep
+from pipeline.cli import (
+    accounts,
+    check,
+    indexing,
+    ingest,
+    inspect,
+    quarantine,
+    rereading,
+    serve,
+    upkeep,
+    watch,
+)
 from pipeline.cli.console import Exit, fail, fail_unexpected
 from pipeline.errors import HeadraceError
 
@@ -41,6 +52,7 @@ for command in (
     ingest.apply_plan,
     ingest.retry,
     ingest.cancel,
+    watch.watch,
     serve.up,
     serve.serve,
     serve.dispatch,

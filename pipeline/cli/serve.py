@@ -72,6 +72,12 @@ def up(host: str, port: int) -> None:
             Child("dispatcher", _headrace("dispatch"), environment),
             _runner(environment),
         ]
+        if settings.inbox:
+            # It needs nobody, and nobody needs it: where it cannot be watched, the others go on.
+            inbox = str(Path(settings.inbox).expanduser().absolute())
+            children.append(
+                Child("inbox", _headrace("watch", inbox), environment, grace=60.0, essential=False)
+            )
         supervisor = Supervisor(
             children, settings.home / "logs", on_ready=partial(_ready, base_url, server.ui_url, settings)
         )
