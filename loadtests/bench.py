@@ -28,8 +28,9 @@ from infra.local.buckets import make_bucket
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
 from loadtests import bare, machine, shell, workers
+from loadtests.bench_survey import make_tree
 from loadtests.figures import Figure, keep, show
-from loadtests.running import Memory, ingest
+from loadtests.running import Memory, ingest, plan
 from loadtests.sources import make_cold, make_large, make_small
 from pipeline.flows.server import standing_server
 from pipeline.settings import StoreLocation
@@ -91,6 +92,13 @@ class Bench:
         if not folder.exists():
             make_large(folder, large, mib)
             make_small(folder, small, 50)
+        return folder
+
+    def tree(self) -> Path:
+        """The tiny files of a survey, made once."""
+        folder = self.folder / "tree"
+        if not folder.exists():
+            make_tree(folder, self.sizes.surveyed)
         return folder
 
     def bucket(self) -> bare.Bucket:
@@ -356,10 +364,20 @@ def ingest_memory(bench: Bench) -> Iterator[Figure]:
     yield _peak("peak memory of the flow process", bench.memory.flow, how, goal=500)
 
 
+def plans(bench: Bench) -> Iterator[Figure]:
+    """Of a tree that the catalogue knows nothing of: everything in it is to be read."""
+    tree, home = bench.tree(), bench.new("home")
+    took, peak = plan(tree, home, bench.new("plan.parquet"))
+    number = f"{bench.sizes.surveyed:,} files"
+    how = "headrace plan, from the command to its end: survey, decisions, duplicates, estimates, the plan on disk"
+    yield Figure(f"plan of {number}", took / 60, "minutes", 10, "lower", how, cache="warm")
+    yield Figure(f"peak memory of a plan of {number}", peak, "MB", 500, "lower", how, cache="warm")
+
+
 def flow_memory(bench: Bench) -> Iterator[Figure]:
-    command = [sys.executable, "-m", "loadtests.bench_survey", "--files", str(bench.sizes.surveyed)]
+    command = [sys.executable, "-m", "loadtests.bench_survey", "--survey", str(bench.tree())]
     answer = subprocess.run(
-        [*command, "--folder", str(bench.folder)], stdout=subprocess.PIPE, text=True, check=False
+        [*command, str(bench.new("home"))], stdout=subprocess.PIPE, text=True, check=False
     )
     found = json.loads(answer.stdout)
     yield Figure(
@@ -396,6 +414,7 @@ FIGURES: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "bagit": against_bagit,
     "worker-memory": worker_memory,
     "ingest-memory": ingest_memory,
+    "plans": plans,
     "flow-memory": flow_memory,
 }
 

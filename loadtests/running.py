@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,6 +72,24 @@ def _descendants(pid: int) -> list[int]:
             found += children
             pending += children
     return found
+
+
+def plan(source: Path, home: Path, output: Path) -> tuple[float, float]:
+    """Have `headrace plan` write a plan of `source` for the instance at `home`: (seconds from its start to its end, its
+    highest resident memory in MB). Raises `SystemExit` where it fails."""
+    command = [sys.executable, "-m", "pipeline", "plan", str(source), "-o", str(output), "--json"]
+    memory, began = Memory(), time.perf_counter()
+    child = subprocess.Popen(
+        command,
+        env={**os.environ, "HEADRACE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with memory.watching(child.pid):
+        _, said = child.communicate()
+    if child.returncode != 0:
+        raise SystemExit(f"headrace plan ended with {child.returncode}:\n{said.decode()[-2000:]}")
+    return time.perf_counter() - began, memory.flow
 
 
 def ingest(

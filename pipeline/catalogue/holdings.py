@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from pipeline.model import Digests, FileState
 FileOf: TypeAlias = tuple[int, str]
 """Id of the deposit or record that a file is of, and its key."""
 
-_PAIRS = 5000  # two parameters each; SQLite takes 32,766 of them, PostgreSQL 65,535
+_LOOK_UPS = 5000  # in one query; SQLite takes 32,766 parameters, PostgreSQL 65,535
 
 
 class HeldFile(NamedTuple):
@@ -25,20 +25,20 @@ class HeldFile(NamedTuple):
     declared: Digests
 
 
-def in_deposits(tx: Transaction, wanted: Sequence[FileOf]) -> dict[FileOf, HeldFile]:
+def in_deposits(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldFile]:
     """Those of the files that their deposits have in custody."""
     columns = deposit_file.c
     statement = sa.select(
         columns.deposit_id, columns.key, columns.size, columns.stamp, columns.declared
     ).where(columns.state == FileState.IN_CUSTODY)
-    return _found(tx, statement, sa.tuple_(columns.deposit_id, columns.key), wanted)
+    return _found(tx, statement, columns.deposit_id, columns.key, wanted)
 
 
-def in_records(tx: Transaction, wanted: Sequence[FileOf]) -> dict[FileOf, HeldFile]:
+def in_records(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldFile]:
     """Those of the files that their record versions have."""
     columns = record_file.c
     statement = sa.select(columns.record_id, columns.key, columns.size, columns.stamp, columns.declared)
-    return _found(tx, statement, sa.tuple_(columns.record_id, columns.key), wanted)
+    return _found(tx, statement, columns.record_id, columns.key, wanted)
 
 
 def root_digests(tx: Transaction, wanted: Iterable[str]) -> set[str]:
@@ -46,7 +46,7 @@ def root_digests(tx: Transaction, wanted: Iterable[str]) -> set[str]:
     found: set[str] = set()
     left = sorted(set(wanted))
     while left:
-        some, left = left[:_PAIRS], left[_PAIRS:]
+        some, left = left[:_LOOK_UPS], left[_LOOK_UPS:]
         rows = tx.execute(
             sa.select(record_file.c.root_digest).where(record_file.c.root_digest.in_(some)).distinct()
         )
@@ -55,10 +55,29 @@ def root_digests(tx: Transaction, wanted: Iterable[str]) -> set[str]:
 
 
 def _found(
-    tx: Transaction, statement: sa.Select[Any], name: sa.Tuple, wanted: Sequence[FileOf]
+    tx: Transaction,
+    statement: sa.Select[Any],
+    id_: sa.ColumnElement[int],
+    key: sa.ColumnElement[str],
+    wanted: Iterable[FileOf],
 ) -> dict[FileOf, HeldFile]:
     found: dict[FileOf, HeldFile] = {}
-    for start in range(0, len(wanted), _PAIRS):
-        rows = tx.execute(statement.where(name.in_(wanted[start : start + _PAIRS])))
-        found.update(((id_, key), HeldFile(*rest)) for id_, key, *rest in rows)
+    for ids, keys in _products(wanted):
+        rows = tx.execute(statement.where(id_.in_(ids), key.in_(keys)))
+        found.update(((row_id, row_key), HeldFile(*rest)) for row_id, row_key, *rest in rows)
     return found
+
+
+def _products(wanted: Iterable[FileOf]) -> Iterator[tuple[set[int], set[str]]]:
+    """Ids and keys whose pairs hold all that is wanted, in sets of so few pairs that looking up each costs little. To
+    ask for pairs as they are would have SQLite read the whole table."""
+    ids: set[int] = set()
+    keys: set[str] = set()
+    for id_, key in wanted:
+        if (len(ids) + (id_ not in ids)) * (len(keys) + (key not in keys)) > _LOOK_UPS:
+            yield ids, keys
+            ids, keys = set(), set()
+        ids.add(id_)
+        keys.add(key)
+    if ids:
+        yield ids, keys

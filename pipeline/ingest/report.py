@@ -103,10 +103,11 @@ def of_run(services: Services, plan: Plan, survey: Path, seconds: dict[str, floa
         }
         found = islice(manifest.read_problems(survey), LISTED)
         extra = [*found, *before, *plan.gone, *plan.outdated]
+        document["problems_total"] += plan.gone_total - len(plan.gone)
+        document["problems_total"] += plan.outdated_total - len(plan.outdated)
     document["held"] += len(plan.held_before)
     document["problems"] = (document["problems"] + [codec.problem_to_json(one) for one in extra])[:LISTED]
-    document["problems_total"] += len(extra) + plan.gone_total - len(plan.gone)
-    document["problems_total"] += plan.outdated_total - len(plan.outdated)
+    document["problems_total"] += len(extra)
     document["seconds"] = seconds
     return document
 
