@@ -1,7 +1,8 @@
 """Use case: the rescan. Files in custody are scanned for viruses again.
 
-First what no scanner went through as a whole (`unscanned`, `partial`) or only with signatures that had been replaced
-(`stale`), then what was scanned wholly but some time ago, with other signatures than there are now. New verdicts take
+First what keeps records waiting to be published (`ingest/clearance.py`). Of published files, those that no scanner
+went through as a whole (`unscanned`, `partial`) or only with signatures that had been replaced (`stale`), then those
+that were scanned wholly but some time ago, with other signatures than there are now. New verdicts take
 the place of old ones, for all files with the same bytes; less never takes the place of more. What turns out infected is
 served to nobody from that moment on, and its record is withdrawn.
 """
@@ -21,7 +22,9 @@ from pipeline import aip, codec, retrieval
 from pipeline.catalogue import quarantine, records, scans
 from pipeline.catalogue.fixity import FIRST, Position
 from pipeline.catalogue.scans import InfectedFile, ScannedFile
+from pipeline.display import shown
 from pipeline.errors import Conflict, Missing, Unavailable
+from pipeline.ingest import clearance
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
 from pipeline.publication import withdraw
@@ -50,17 +53,27 @@ class RescanPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """A file that could not be scanned, and why."""
+    """A file that could not be scanned, and why; `record` is its record's id, or its key where it is not published."""
 
-    record_id: int
+    record: int | str
     key: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedNow:
+    """A file of a record-to-be that was put apart."""
+
+    record: str
+    path: str
+    signature: str
 
 
 @dataclass(slots=True)
 class Rescanned:
     """What a rescan did so far: `verdicts` by kind. Of infected files and of what was put off the first 10,000 are
-    listed; `withdrawn` are the records that went out of service."""
+    listed; `withdrawn` are the records that went out of service, `published` those that had waited for a verdict, and
+    `quarantined` files, by their record's key in the collection, that keep theirs from it."""
 
     due_files: int = 0
     due_bytes: int = 0
@@ -72,6 +85,8 @@ class Rescanned:
     infected: list[InfectedFile] = field(default_factory=list)
     withdrawn: list[int] = field(default_factory=list)
     delayed: list[PutOff] = field(default_factory=list)
+    published: int = 0
+    quarantined: list[QuarantinedNow] = field(default_factory=list)
 
 
 def rescan(
@@ -113,8 +128,18 @@ def report(services: Services, rescanned: Rescanned, seconds: float) -> JsonObje
             for one in rescanned.infected
         ],
         "withdrawn": rescanned.withdrawn,
+        "published": rescanned.published,
+        "quarantined": [
+            {
+                "record": one.record,
+                "path": shown(one.path),
+                "signature": one.signature,
+                "remedy": "Its record is held. Take the file out of the source, then ingest again.",
+            }
+            for one in rescanned.quarantined
+        ],
         "put_off": [
-            {"record": one.record_id, "path": one.key, "reason": one.reason} for one in rescanned.delayed
+            {"record": one.record, "path": one.key, "reason": one.reason} for one in rescanned.delayed
         ],
         "put_off_total": rescanned.put_off,
         "seconds": round(seconds, 3),
@@ -146,6 +171,7 @@ class _Rescan:
     def run(self) -> None:
         signatures = self._patience.insist(self._begin)
         self._withdraw_infected()
+        self._clear_waiting()
         looks = self._due(signatures)
         checkpoint = partial(self._checkpoint, self.rescanned)
         with closing(reread(looks, self._scan, checkpoint=checkpoint)) as found:
@@ -168,6 +194,32 @@ class _Rescan:
         self.rescanned.due_files = sum(files for files, _ in extents)
         self.rescanned.due_bytes = sum(size for _, size in extents)
         return self._services.scanner.signatures()
+
+    def _clear_waiting(self) -> None:
+        """Records that wait for a verdict: whatever bounds there are, for somebody waits for them."""
+        done = self.rescanned
+        for accession_id in self._patience.insist(partial(clearance.waiting, self._services)):
+            cleared = clearance.clear(
+                self._services,
+                accession_id,
+                self._judged,
+                patience=self._patience,
+                checkpoint=partial(self._checkpoint, done),
+            )
+            if cleared is not None:
+                done.files += cleared.files
+                done.size += cleared.size
+                done.published += cleared.published
+                for file, signature in cleared.put_apart:
+                    done.quarantined.append(QuarantinedNow(file.record, file.path, signature))
+                for file, reason in cleared.put_off:
+                    self._put_off(PutOff(file.record, shown(file.path), reason))
+
+    def _judged(self, digest: str, verdict: ScanVerdict) -> ScanVerdict:
+        """A person's word counts for more than a scanner's."""
+        if _is_found(verdict) and (digest, verdict.signature) in self._released:
+            return replace(verdict, status=ScanStatus.RELEASED)
+        return verdict
 
     # ------------------------------------------------------------ reading
 
@@ -206,19 +258,19 @@ class _Rescan:
 
     def _take(self, one: ScannedFile, verdict: ScanVerdict | Unavailable | None) -> None:
         if isinstance(verdict, Unavailable):
-            self._put_off(one, verdict.message)
+            self._put_off(PutOff(one.record_id, one.key, verdict.message))
             self._patience.endure(verdict)
             return
         self._patience.moved()
         if verdict is None:
-            self._put_off(one, "its bytes are not in the store; headrace audit tells more")
+            self._put_off(PutOff(one.record_id, one.key, "its bytes are not in the store: headrace audit"))
         elif (
             verdict.status not in LET_THROUGH and one.verdict.status in LET_THROUGH and not _is_found(verdict)
         ):
-            self._put_off(one, verdict.reason or "the scanner did not go through all of it")
+            reason = verdict.reason or "the scanner did not go through all of it"
+            self._put_off(PutOff(one.record_id, one.key, reason))
         else:
-            if _is_found(verdict) and (one.digest, verdict.signature) in self._released:
-                verdict = replace(verdict, status=ScanStatus.RELEASED)
+            verdict = self._judged(one.digest, verdict)
             self._given.append((one, verdict))
             self.rescanned.files += 1
             self.rescanned.size += one.size
@@ -226,10 +278,10 @@ class _Rescan:
             if _is_found(verdict):
                 self._commit()
 
-    def _put_off(self, one: ScannedFile, reason: str) -> None:
+    def _put_off(self, one: PutOff) -> None:
         self.rescanned.put_off += 1
         if len(self.rescanned.delayed) < _LISTED:
-            self.rescanned.delayed.append(PutOff(one.record_id, one.key, reason))
+            self.rescanned.delayed.append(one)
 
     def _commit(self) -> None:
         if self._given:

@@ -119,7 +119,8 @@ def _show_audit(document: JsonObject) -> None:
 def rescan(max_bytes: int | None, days: int | None, as_json: bool) -> None:  # noqa: FBT001
     """Scan files in custody for viruses again.
 
-    First those that no scanner went through as a whole, then clean ones that were scanned some time ago with other
+    First those that keep records waiting to be published (HEADRACE_SCAN_GATE), then those that no scanner went through
+    as a whole, then clean ones that were scanned some time ago with other
     signatures than there are now. A file that turns out infected is served to nobody from then on, and its record is
     withdrawn. Stopped, it goes on where it was. Exit code 3 when something was found, 4 when some files could not be
     scanned.
@@ -136,7 +137,7 @@ def rescan(max_bytes: int | None, days: int | None, as_json: bool) -> None:  # n
             print_json(document)
         else:
             _show_rescan(document)
-        if document["infected"]:
+        if document["infected"] or document["quarantined"]:
             sys.exit(Exit.PROBLEMS)
         sys.exit(Exit.STOPPED if document["put_off_total"] else Exit.DONE)
 
@@ -148,9 +149,9 @@ def _rescan_flow() -> Any:
 
 
 def _show_rescan(document: JsonObject) -> None:
-    if document["infected"]:
+    if found := [*document["infected"], *document["quarantined"]]:
         rows = table("record", "file", "found", "to do")
-        for one in document["infected"][:_SHOWN]:
+        for one in found[:_SHOWN]:
             rows.add_row(str(one["record"]), *(escape(one[name]) for name in ("path", "signature", "remedy")))
         out.print(rows)
     _show_put_off(document)
@@ -158,6 +159,8 @@ def _show_rescan(document: JsonObject) -> None:
     say(
         f"{document['files']:,} files were scanned by {escape(document['scanner'])}{': ' if told else ''}{told}"
     )
+    if document["published"]:
+        say(f"[green]{document['published']:,} records that had waited were published[/]")
     if document["withdrawn"]:
         say(f"[bold red]{len(document['withdrawn']):,} records were withdrawn[/]")
     say(f"  the run: {document['ui']}")

@@ -12,7 +12,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from pipeline import auditing, rescanning, wiring
+from pipeline import auditing, dispatch, rescanning, wiring
 from pipeline.auditing import Audited, AuditPolicy
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress, human_size
@@ -182,10 +182,13 @@ def _rescan(services: Services, watch: _Watch) -> JsonObject:
     policy = RescanPolicy(timedelta(days=settings.rescan_after_days), settings.rescan_bytes)
 
     def look(rescanned: Rescanned) -> None:
-        watch.look(rescanned, len(rescanned.infected))
+        watch.look(rescanned, len(rescanned.infected) + len(rescanned.quarantined))
 
     patience = Patience(settings.patience, watch.wait)
     rescanned = rescanning.rescan(services, policy, patience=patience, checkpoint=look)
+    if rescanned.withdrawn or rescanned.published:
+        # At once, where no dispatcher runs: search is to find what is in service, and nothing else.
+        dispatch.drain(services)
     look(rescanned)
     document = rescanning.report(services, rescanned, watch.seconds)
     watch.page.show(partial(_show_rescan, document))
@@ -196,6 +199,7 @@ def _show_rescan(document: JsonObject) -> None:
     create_markdown_artifact(_rescan_summary(document), key="summary", description="What this rescan found")
     for key, description in (
         ("infected", "Infected files; their records are withdrawn"),
+        ("quarantined", "Infected files of records that waited; these are held"),
         ("put_off", "Files that could not be scanned"),
     ):
         if document[key]:
@@ -203,7 +207,7 @@ def _show_rescan(document: JsonObject) -> None:
 
 
 def _rescan_summary(document: JsonObject) -> str:
-    found = len(document["infected"])
+    found = len(document["infected"]) + len(document["quarantined"])
     lines = [
         f"## {f'{found:,} infected files' if found else 'Nothing was found'}",
         "",
@@ -213,6 +217,7 @@ def _rescan_summary(document: JsonObject) -> str:
         f"| Were due at most | {document['due_files']:,} files ({human_size(document['due_bytes'])}) |",
         *(f"| Now called {status} | {number:,} |" for status, number in document["verdicts"].items()),
         f"| Records withdrawn | {len(document['withdrawn']):,} |",
+        f"| Records published that had waited | {document['published']:,} |",
         f"| Could not be scanned, put off | {document['put_off_total']:,} |",
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ found anew. The flow calls them in this order; `retry` and `cancel` come from th
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -111,7 +112,9 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
         settled = deposits.settle_files(tx, [one.outcome for one in reports], taken_at=now)
         apart = _quarantined(unit, [one.outcome for one in reports if one.outcome.id in settled], now)
         quarantine.add(tx, apart)
-        records.add_events(tx, [_put_apart(services, one) for one in apart], accession_id=accession_id)
+        records.add_events(
+            tx, [event_of_quarantine(services, one) for one in apart], accession_id=accession_id
+        )
         accessions.report(
             tx,
             accession_id,
@@ -164,7 +167,7 @@ def _quarantined(unit: Unit, outcomes: Sequence[FileOutcome], now: datetime) -> 
     ]
 
 
-def _put_apart(services: Services, one: QuarantinedFile) -> Event:
+def event_of_quarantine(services: Services, one: QuarantinedFile) -> Event:
     return Event(
         id=f"urn:uuid:{uuid.uuid4()}",
         type=EventType.QUARANTINE,
@@ -190,6 +193,19 @@ def keep(services: Services, run: Run, accession_id: str) -> None:
     """`hold_on`, for a run that has nothing to write for a while."""
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
+
+
+def keep_beside(services: Services, run: Run, accession_id: str, is_over: threading.Event) -> None:
+    """`keep`, again and again until `is_over`: a large file takes longer than the lease lasts."""
+    while not is_over.wait(LEASE.total_seconds() / 3):
+        # Where the lease was lost the run finds out at its next transaction.
+        with suppress(Unavailable):
+            keep(services, run, accession_id)
+
+
+def give_up_lease(services: Services, run: Run, accession_id: str) -> None:
+    with services.catalogue.write() as tx:
+        accessions.unlease(tx, accession_id, owner=lease_owner(services, run.id))
 
 
 # ---------------------------------------------------------------- sealing
@@ -260,9 +276,8 @@ def _has_bytes(services: Services, one: Deposit) -> bool:
 
 
 def finish(services: Services, run: Run, accession_id: str) -> None:
-    """No record is open any more: the accession is completed. Where records wait for a clean verdict it is stopped:
-    what is in custody is not scanned again, so they wait until their files change at the source or the scan gate does.
-    Raises `Interrupted` where files are still to be read."""
+    """No record is open any more: the accession is completed. Where records wait for a clean verdict it is stopped: a
+    rescan frees them (`clearance`). Raises `Interrupted` where files are still to be read."""
     keep(services, run, accession_id)  # first, for what follows changes the store
     clear_root(services, accession_id)
     end_leftovers(services)

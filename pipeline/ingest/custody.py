@@ -443,13 +443,7 @@ class _Taking:
         apart = layout.quarantined(self._desk.terms.accession_id, self.file.id)
         store.delete(apart)
         store.move_many({self.file.place: apart})
-        problem = self._problem(
-            Outcome.QUARANTINED,
-            "infected",
-            f"infected: the scanner found {signature}",
-            remedy="Take the file out of the source, or have it cleaned; then ingest again. "
-            "Is the alarm false? `headrace quarantine list`",
-        )
+        problem = infected(self.file.path, self.file.record, signature)
         return FileReport(
             replace(outcome, state=FileState.QUARANTINED, content=""), problem, self._bytes_read
         )
@@ -461,6 +455,19 @@ class _Held:
 
     taking: _Taking
     taken: Taken
+
+
+def infected(path: str, record: str, signature: str) -> Problem:
+    """What is said of an infected file, which was put apart."""
+    return Problem(
+        shown(path),
+        record,
+        Outcome.QUARANTINED,
+        "infected",
+        f"infected: the scanner found {signature}",
+        remedy="Take the file out of the source, or have it cleaned; then ingest again. "
+        "Is the alarm false? `headrace quarantine list`",
+    )
 
 
 class _Mismatch(Rejected):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,21 +10,33 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.clamd import clamd
+from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
-from pipeline import rescanning
+from pipeline import rescanning, worker
 from pipeline.access import Withheld, withheld
-from pipeline.catalogue import records, scans
+from pipeline.catalogue import accessions, deposits, quarantine, records, scans
 from pipeline.cli.console import Exit
 from pipeline.errors import Interrupted, Unavailable
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.loopback import free_port
-from pipeline.model import Event, EventType, JsonObject, Record, RecordState, ScanStatus, ScanVerdict
+from pipeline.model import (
+    AccessionState,
+    DepositState,
+    Event,
+    EventType,
+    JsonObject,
+    Record,
+    RecordState,
+    ScanStatus,
+    ScanVerdict,
+)
 from pipeline.ports import Scanner
 from pipeline.rescanning import RescanPolicy, rescan
+from pipeline.stocktaking import compare
 from tests.archive import Archive, GivenFile, open_archive
 from tests.command import Instance as Command
 from tests.contracts.scanners import clamd_at
+from tests.instance import open_instance, write_record
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 LATER = b"nobody-knew-of-this-when-it-was-published"
@@ -117,6 +130,35 @@ def test_what_waits_for_its_scan_is_served_after_it(archive: Archive, older_clam
     [event] = checks(archive, record)
     assert (event.outcome, event.detail["before"]) == ("pass", "unscanned")
     assert event.agent.startswith("ClamAV ")
+
+
+def test_records_that_waited_are_published_or_held(tmp_path: Path, older_clamd: Scanner) -> None:
+    """Taken in while no scanner answered, under the gate `publish`; from custody, the source is gone. What is infected
+    is in quarantine, as if it had been found at the intake."""
+    write_record(tmp_path / "survey" / "good", {"a.csv": b"1,2\n"})
+    write_record(tmp_path / "survey" / "bad", {"a.csv": b"1,2\n", "b.com": b"harmless, but " + CANARY})
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        try:
+            document = instance.ingest(tmp_path / "survey")
+        finally:
+            worker._scanner.cache_clear()
+        assert (document["records_total"], document["state"]) == (0, "stopped")
+        shutil.rmtree(tmp_path / "survey")
+        instance.clock.move(minutes=1)
+        services = replace(instance.services, scanner=older_clamd)
+        report = rescanning.report(services, rescan(services, NOW), 0)
+        assert (report["published"], report["put_off"]) == (1, [])
+        [apart] = report["quarantined"]
+        assert (apart["record"], apart["signature"].startswith("Test.Canary")) == ("bad", True)
+        with instance.services.catalogue.read() as tx:
+            [listed] = quarantine.listed(tx, everything=False)
+            assert accessions.get(tx, listed.accession_id).state is AccessionState.COMPLETED
+            tally = deposits.tally(tx, listed.accession_id)
+        assert tally == {DepositState.PUBLISHED: 1, DepositState.HELD: 1}
+        instance.drain()
+        assert list(compare(instance.services)) == []
+        assert rescanning.report(services, rescan(services, NOW), 0)["quarantined"] == []
 
 
 def test_less_never_takes_the_place_of_more(archive: Archive, older_clamd: Scanner) -> None:

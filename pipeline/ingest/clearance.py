@@ -1,0 +1,192 @@
+"""Use case: records that the scan gate `publish` keeps waiting. Their files are scanned again where they lie in
+custody; those that are clean at last are published, those with an infected file are held, and the file is put apart."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+
+from pipeline import codec, publication
+from pipeline.beside import beside
+from pipeline.catalogue import accessions, deposits, quarantine, records
+from pipeline.catalogue.accessions import Stage
+from pipeline.catalogue.deposits import WaitingFile
+from pipeline.catalogue.quarantine import QuarantinedFile
+from pipeline.errors import Conflict, Missing, Unavailable
+from pipeline.ingest import accession
+from pipeline.ingest.accession import IngestOptions, Run
+from pipeline.ingest.custody import infected
+from pipeline.ingest.patience import Patience
+from pipeline.lifecycle import DepositEvent
+from pipeline.model import DepositState, ScanStatus, ScanVerdict
+from pipeline.rereading import reread
+from pipeline.services import Services
+from pipeline.store import layout
+
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Cleared:
+    """What became of the waiting records of an accession. `put_apart` are the files that are infected; what could not
+    be read is `put_off`, with why."""
+
+    files: int
+    size: int
+    published: int
+    put_apart: list[tuple[WaitingFile, str]]
+    put_off: list[tuple[WaitingFile, str]]
+
+
+def waiting(services: Services) -> list[str]:
+    """Accessions with records that wait for a verdict."""
+    with services.catalogue.read() as tx:
+        return deposits.accessions_with_sealed(tx)
+
+
+def clear(
+    services: Services,
+    accession_id: str,
+    judge: Callable[[str, ScanVerdict], ScanVerdict],
+    *,
+    patience: Patience,
+    checkpoint: Callable[[], None],
+) -> Cleared | None:
+    """Scan what keeps the accession's records waiting, and publish those that need not wait any longer. `judge` has the
+    last word on the verdict on bytes with a digest. None where a run is at work on the accession: that one publishes by
+    itself. Raises `Interrupted` where the accession is cancelled meanwhile, and as `rescanning.rescan` does."""
+    with services.catalogue.read() as tx:
+        found = accessions.get(tx, accession_id)
+    run = Run(uuid.uuid4().hex, found.collection, found.source, IngestOptions(**found.options))
+    try:
+        with services.catalogue.write() as tx:
+            accession.lease(tx, services, run, accession_id)
+    except Conflict:
+        return None
+    try:
+        with beside("lease", partial(accession.keep_beside, services, run, accession_id)):
+            done = _Clearing(services, run, accession_id, judge, patience).clear(checkpoint)
+            done.published = _publish(services, run, accession_id)
+        _end(services, run, accession_id)
+    except BaseException as error:
+        accession.stop(services, run, accession_id, error)
+        raise
+    return done
+
+
+def _publish(services: Services, run: Run, accession_id: str) -> int:
+    options, number = run.options, 0
+    while published := publication.publish_sealed(
+        services, accession_id, run_id=run.id, owner=options.owner, community=options.community
+    ):
+        number += published
+    return number
+
+
+def _end(services: Services, run: Run, accession_id: str) -> None:
+    """The accession is finished, unless files of it were still to be read before this."""
+    with services.catalogue.read() as tx:
+        is_under_way = bool(deposits.tally(tx, accession_id).get(DepositState.PLANNED))
+    if is_under_way:
+        accession.give_up_lease(services, run, accession_id)
+    else:
+        accession.finish(services, run, accession_id)
+
+
+class _Clearing:
+    def __init__(
+        self,
+        services: Services,
+        run: Run,
+        accession_id: str,
+        judge: Callable[[str, ScanVerdict], ScanVerdict],
+        patience: Patience,
+    ) -> None:
+        self._services = services
+        self._run = run
+        self._accession_id = accession_id
+        self._judge = judge
+        self._patience = patience
+        self._done = Cleared(0, 0, 0, [], [])
+
+    def clear(self, checkpoint: Callable[[], None]) -> Cleared:
+        with self._services.catalogue.write() as tx:
+            deposits.take_over_verdicts(tx, self._accession_id)
+        with closing(reread(self._files(), self._scan, checkpoint=checkpoint)) as found:
+            for one, verdict in found:
+                if isinstance(verdict, Unavailable):
+                    self._done.put_off.append((one, verdict.message))
+                    self._patience.endure(verdict)
+                elif verdict is None:
+                    self._done.put_off.append((one, "its bytes are not in the store"))
+                else:
+                    self._patience.moved()
+                    self._take(one, self._judge(one.digests[self._services.root_digest], verdict))
+        return self._done
+
+    def _files(self) -> Iterator[WaitingFile]:
+        after = 0
+        while page := self._patience.insist(partial(self._page, after)):
+            after = page[-1].id
+            yield from page
+
+    def _page(self, after: int) -> list[WaitingFile]:
+        with self._services.catalogue.read() as tx:
+            return deposits.waiting_files(tx, self._accession_id, after=after, limit=_PAGE)
+
+    def _apart(self, one: WaitingFile) -> str:
+        return layout.quarantined(self._accession_id, one.id)
+
+    def _scan(self, one: WaitingFile, go_on: Callable[[], None]) -> ScanVerdict | None:
+        # It lies apart where an earlier try was cut off.
+        for place in (one.place, self._apart(one)):
+            with suppress(Missing):
+                blocks = self._services.store.read(place)
+                with closing(self._services.scanner.begin(one.size)) as session:
+                    for block in blocks:
+                        go_on()
+                        session.feed(block)
+                    return session.finish()
+        return None
+
+    def _take(self, one: WaitingFile, verdict: ScanVerdict) -> None:
+        self._done.files += 1
+        self._done.size += one.size
+        if verdict.status is ScanStatus.INFECTED:
+            self._put_apart(one, verdict)
+            self._done.put_apart.append((one, verdict.signature))
+        else:
+            with self._services.catalogue.write() as tx:
+                accession.hold_on(tx, self._services, self._run, self._accession_id)
+                deposits.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
+
+    def _put_apart(self, one: WaitingFile, verdict: ScanVerdict) -> None:
+        """Where nothing serves it; its record is held."""
+        services = self._services
+        with suppress(Missing):
+            services.store.size(one.place)
+            services.store.delete(self._apart(one))
+            services.store.move_many({one.place: self._apart(one)})
+        apart = QuarantinedFile(
+            accession_id=self._accession_id,
+            deposit_id=one.deposit_id,
+            file_id=one.id,
+            record=one.record,
+            path=one.path,
+            key=self._apart(one),
+            signature=verdict.signature,
+            digests=one.digests,
+            size=one.size,
+            at=services.now(),
+        )
+        problem = infected(one.path, one.record, verdict.signature)
+        with services.catalogue.write() as tx:
+            accession.hold_on(tx, services, self._run, self._accession_id)
+            deposits.put_apart(tx, one, codec.verdict_to_json(verdict), DepositEvent.HOLD)
+            quarantine.add(tx, [apart])
+            event = accession.event_of_quarantine(services, apart)
+            records.add_events(tx, [event], accession_id=self._accession_id)
+            accessions.report(tx, self._accession_id, Stage.INTAKE, [(one.deposit_id, problem)])
