@@ -177,6 +177,9 @@ def open_tree(location: SourceLocation) -> Tree:
     if location.url.startswith("s3://"):
         from pipeline.ingest.sources.trees.s3 import S3Tree
 
+        prefix, _, name = location.url.rpartition("/")
+        if archive_kind(name):
+            return ArchiveTree(location, S3Tree(replace(location, url=prefix)), name)
         return S3Tree(location)
     raise Misconfigured(
         f"{redacted(location.url)} is no place that can be ingested from",

@@ -21,7 +21,7 @@ from pipeline.model import FileState, PlannedFile, SourceFile
 from pipeline.settings import StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
-from tests.contracts.trees import CHANGES, FOLDERS, TREES, Place
+from tests.contracts.trees import CHANGES, FOLDERS, MANIFESTS, TREES, Place
 from tests.unit.ingest.surveying import DEFAULT, Survey, surveyed
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def test_a_bag(place: Place, reader: Reader) -> None:
     }
 
 
-@trees()
+@trees(MANIFESTS)
 def test_a_manifest(place: Place, reader: Reader) -> None:
     """Files beside it and below, with declared digests: a wrong one and a missing file have their fates."""
     files = {"a.csv": b"1,2\n", "empty.dat": b"", "deep/größe b%41.bin": LARGE, "wrong.csv": b"3"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +15,7 @@ import botocore.session
 import pytest
 
 from pipeline.ingest.sources import Tree
+from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.s3 import S3Tree
 from pipeline.settings import SourceLocation, StoreLocation
@@ -20,6 +24,10 @@ FOLDERS = "folders"
 """A tree whose folders can be listed; one without is good for manifests only."""
 CHANGES = "changes"
 """A tree whose files can be replaced one by one while others are read."""
+
+
+MANIFESTS = "manifests"
+"""A tree of which one file may be named, as the manifest of others."""
 
 
 class Place(Protocol):
@@ -42,7 +50,7 @@ class Kind:
     """A kind of tree: how a test gets a place of that kind, and what it can."""
 
     place: Callable[[pytest.FixtureRequest], Place]
-    can: frozenset[str] = frozenset({FOLDERS, CHANGES})
+    can: frozenset[str] = frozenset({FOLDERS, CHANGES, MANIFESTS})
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,56 @@ def _local(request: pytest.FixtureRequest) -> Place:
     folder = request.getfixturevalue("tmp_path") / "collection"
     folder.mkdir()
     return LocalPlace(folder)
+
+
+@dataclass
+class ArchivePlace:
+    """An archive of what was put, below one folder, made when it is asked for; `holder` is where it lies."""
+
+    holder: Place
+    kind: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    is_made: bool = False
+
+    @property
+    def top(self) -> str:
+        if not self.is_made:
+            self.holder.put(f"archive{self.kind}", self._made())
+            self.is_made = True
+        return f"{self.holder.top}/archive{self.kind}"
+
+    def put(self, path: str, content: bytes) -> None:
+        self.files[f"collection/{path}"] = content
+        self.is_made = False
+
+    def remove(self, path: str) -> None:
+        del self.files[f"collection/{path}"]
+        self.is_made = False
+
+    def open_tree(self, url: str) -> Tree:
+        folder, _, name = url.rpartition("/")
+        holder = self.holder.open_tree(folder)
+        return ArchiveTree(replace(holder.location, url=url), holder, name)
+
+    def _made(self) -> bytes:
+        made = io.BytesIO()
+        if self.kind == ".zip":
+            with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+                for path, content in self.files.items():
+                    archive.writestr(path, content)
+        else:
+            with tarfile.open(fileobj=made, mode="w:gz" if self.kind == ".tar.gz" else "w") as archive:
+                for path, content in self.files.items():
+                    info = tarfile.TarInfo(path)
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+        return made.getvalue()
+
+
+def _archive(
+    request: pytest.FixtureRequest, kind: str, holder: Callable[[pytest.FixtureRequest], Place]
+) -> Place:
+    return ArchivePlace(holder(request), kind)
 
 
 @dataclass(frozen=True)
@@ -117,8 +175,18 @@ def _bucket(request: pytest.FixtureRequest, server: str) -> Place:
     return BucketPlace(location, client)
 
 
+_WHOLE = frozenset({FOLDERS})
 TREES: dict[str, Kind] = {
     "local": Kind(_local),
+    "tar": Kind(partial(_archive, kind=".tar", holder=_local), _WHOLE),
+    "tar.gz": Kind(partial(_archive, kind=".tar.gz", holder=_local), _WHOLE),
+    "zip": Kind(partial(_archive, kind=".zip", holder=_local), _WHOLE),
+    "tar.gz on seaweedfs": Kind(
+        partial(_archive, kind=".tar.gz", holder=partial(_bucket, server="seaweedfs")), _WHOLE
+    ),
+    "zip on seaweedfs": Kind(
+        partial(_archive, kind=".zip", holder=partial(_bucket, server="seaweedfs")), _WHOLE
+    ),
     "seaweedfs": Kind(partial(_bucket, server="seaweedfs")),
     "versitygw": Kind(partial(_bucket, server="versitygw")),
 }

@@ -98,7 +98,7 @@ class ArchiveTree(NearTree):
             stamp = found.stamp
         file = self._open()
         try:
-            identity, _, place = stamp.partition("/")
+            identity, _, place = stamp.rpartition("/")
             if identity != _identity(file):
                 raise SourceChanged(f"{shown(self.file)} changed since the survey", remedy=_SETTLE)
             content = _content(_archive(self.location, self.file, identity), file, place, size)
