@@ -265,7 +265,9 @@ def _show_plan(document: JsonObject) -> None:
         ("in custody, by declared digest", "in_custody"),
     ):
         found = duplicates[kind]
-        rows.add_row(words, f"{found['files']:,} files, {found['bytes']:,} bytes")
+        rows.add_row(words, f"{found['files']:,} ({found['bytes']:,} bytes)")
+    compared = duplicates["compared_with_custody"]["files"]
+    rows.add_row("  of those that could be compared", f"{compared:,}")
     if document["requests"]:
         rows.add_row("requests to store them", f"{document['requests']:,}")
     seconds = document["estimated_seconds"]

@@ -105,11 +105,11 @@ _SURVEY: Mapping[str, pa.Schema] = {
     _FILE: FILES,
     _PROBLEM: PROBLEMS,
 }
+_ALL = {field.name: field for schema in _COLUMNS.values() for field in schema}
+# What people look for stands first.
+_FIRST = ("decision", "record", "file", "bytes", "files")
 _SCHEMA = pa.schema(
-    [
-        pa.field("kind", pa.string()),
-        *{field.name: field for schema in _COLUMNS.values() for field in schema}.values(),
-    ]
+    [pa.field("kind", pa.string()), *(_ALL[name] for name in dict.fromkeys([*_FIRST, *_ALL]))]
 )
 
 # ---------------------------------------------------------------- writing

@@ -9,7 +9,7 @@ import pytest
 from pipeline import codec
 from pipeline.catalogue.deposits import Deposit, Known, PublishedVersion
 from pipeline.ingest.manifest import SurveyedRecord
-from pipeline.ingest.planning import Decision, Step, decide
+from pipeline.ingest.planning import Decision, Step, abide, basis, decide, outcome
 from pipeline.model import DepositAction, DepositState, Description
 
 DESCRIPTION = Description({"title": "Tides"})
@@ -191,3 +191,76 @@ def test_a_source_that_went_back_to_what_is_published_is_unchanged() -> None:
     """Whatever version of it was held meanwhile is given up."""
     held = pending(DepositState.HELD, TOUCHED, accession_id=ANOTHERS, version=True)
     assert decided(SURVEYED, held).step is Step.GIVE_UP
+
+
+# ---------------------------------------------------------------- plans that are applied later
+
+
+def applied(
+    surveyed: SurveyedRecord, planned_with: Known | None, now: Known | None, *, is_done: bool = False
+) -> Decision:
+    """What an application does with a record that was planned while the catalogue knew one thing of it, and now knows
+    another."""
+    then = decided(surveyed, planned_with)
+    planned = replace(surveyed, decision=outcome(then), basis=basis(planned_with))
+    return abide(planned, decided(planned, now), now, is_done=is_done)
+
+
+@pytest.mark.parametrize(
+    ("surveyed", "known"),
+    [
+        (SURVEYED, None),
+        (TOUCHED, PUBLISHED),
+        (DESCRIBED_ANEW, PUBLISHED),
+        (SURVEYED, PUBLISHED),
+        (INVALID, PUBLISHED),
+        (TOUCHED, pending(DepositState.HELD, SURVEYED, version=True)),
+        (SURVEYED, pending(DepositState.HELD, TOUCHED, version=True)),
+    ],
+)
+def test_a_plan_is_followed_while_the_catalogue_knows_the_same(
+    surveyed: SurveyedRecord, known: Known | None
+) -> None:
+    """Whatever it says."""
+    assert applied(surveyed, known, known) == decided(surveyed, known)
+
+
+@pytest.mark.parametrize(
+    ("surveyed", "known"),
+    [
+        (SURVEYED, PUBLISHED),
+        (SURVEYED, pending(DepositState.PLANNED)),
+        (FAULTY, pending(DepositState.HELD, FAULTY)),
+    ],
+)
+def test_what_is_just_as_planned_stays(surveyed: SurveyedRecord, known: Known) -> None:
+    """Published, under way or held, by whomever: nothing is begun."""
+    assert applied(surveyed, None, known).step in (Step.UNCHANGED, Step.KEEP)
+
+
+ANOTHERS_VERSION = Known(1, PublishedVersion(5, "f9", codec.description_to_json(DESCRIPTION)), None)
+
+
+@pytest.mark.parametrize(
+    ("surveyed", "planned_with", "now"),
+    [
+        (TOUCHED, PUBLISHED, ANOTHERS_VERSION),
+        (SURVEYED, None, ANOTHERS_VERSION),
+        (SURVEYED, PUBLISHED, ANOTHERS_VERSION),
+        (DESCRIBED_ANEW, PUBLISHED, None),
+        (SURVEYED, None, pending(DepositState.HELD, TOUCHED)),
+    ],
+)
+def test_what_would_be_decided_otherwise_is_left_out(
+    surveyed: SurveyedRecord, planned_with: Known | None, now: Known | None
+) -> None:
+    """Though it would still be a version, should it be of another one."""
+    assert applied(surveyed, planned_with, now).step is Step.LEAVE
+
+
+def test_what_the_same_plan_has_done_is_done() -> None:
+    """Also where others went on from there, or the record was held and would be tried again."""
+    assert applied(TOUCHED, PUBLISHED, ANOTHERS_VERSION, is_done=True) == Decision(Step.UNCHANGED)
+    held = pending(DepositState.HELD, TOUCHED, accession_id=ANOTHERS)
+    kept = applied(SURVEYED, None, held, is_done=True)
+    assert (kept.step, kept.state, kept.reads) == (Step.KEEP, DepositState.HELD, False)
