@@ -8,7 +8,7 @@ from zipfile import ZipFile, ZipInfo
 from fastapi import APIRouter, Response
 
 from gateway.auth import ServicesHere, ViewerHere
-from gateway.files import READ, all_files, check_verdict, readable, streamed
+from gateway.files import READ, all_files, check_served, readable, streamed
 from pipeline.model import FileEntry, Record
 from pipeline.retrieval import read_file
 from pipeline.services import Services
@@ -22,11 +22,12 @@ _REGULAR_FILE = 0o100644 << 16
 
 @router.api_route("", methods=READ)
 def read_all(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
-    """The files under their keys, stored uncompressed. Raises as reading each of them would."""
+    """The files under their keys, stored uncompressed; those that were purged are left out. Raises as reading each of
+    the others would."""
     with services.catalogue.read() as tx:
         record = readable(services, tx, record_id, viewer)
-    for entry in all_files(services, record):
-        check_verdict(services, entry)
+    for entry in _kept(services, record):
+        check_served(services, entry)
     headers = {
         "Content-Type": "application/zip",
         "Content-Disposition": f'attachment; filename="{record.id}.zip"',
@@ -58,12 +59,16 @@ class _Outlet(RawIOBase):
 def _zipped(services: Services, record: Record) -> Iterator[bytes]:
     outlet = _Outlet()
     with ZipFile(outlet, "w") as archive:
-        for entry in all_files(services, record):
+        for entry in _kept(services, record):
             with archive.open(_member(record, entry), "w", force_zip64=entry.size >= _WIDE) as member:
                 for block in read_file(services, record.id, entry.key):
                     member.write(block)
                     yield outlet.take()
     yield outlet.take()
+
+
+def _kept(services: Services, record: Record) -> Iterator[FileEntry]:
+    return (entry for entry in all_files(services, record) if entry.purged is None)
 
 
 def _member(record: Record, entry: FileEntry) -> ZipInfo:

@@ -14,6 +14,7 @@ from gateway.auth import ServicesHere, ViewerHere
 from gateway.formats import to_json
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import find
+from gateway.problems import Purged
 from pipeline import codec
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
 from pipeline.catalogue import Transaction, records
@@ -82,9 +83,9 @@ def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> 
 
 
 def served(request: Request, services: Services, record: Record, entry: FileEntry) -> Response:
-    """The bytes, or the part of them, that are asked for. Whoever asks may read them. Raises `Conflict`
-    for a file that waits for its scan, `Denied` for an infected one, `RangeNotSatisfiable`."""
-    check_verdict(services, entry)
+    """The bytes, or the part of them, that are asked for. Whoever asks may read them. Raises as `check_served`, and
+    `RangeNotSatisfiable`."""
+    check_served(services, entry)
     validators = content.Validators(content.entity_tag(entry), record.created)
     headers = _headers(request, entry, validators)
     if content.is_unchanged(request.headers, validators):
@@ -136,8 +137,11 @@ def _opened(services: Services, record: Record, entry: FileEntry, span: content.
         raise Corrupt(f"the bytes of {entry.key} of record {record.id} are not in the store") from lost
 
 
-def check_verdict(services: Services, entry: FileEntry) -> None:
-    """Raises `Conflict` for a file that waits for its scan, `Denied` for an infected one."""
+def check_served(services: Services, entry: FileEntry) -> None:
+    """Raises `Purged` for a file whose bytes are gone, `Conflict` for one that waits for its scan, `Denied` for an
+    infected one."""
+    if entry.purged is not None:
+        raise Purged(f"The file '{entry.key}' was purged on {entry.purged.at:%Y-%m-%d}.")
     match withheld(entry.scan, services.settings.scan_gate):
         case Withheld.BEING_SCANNED:
             raise Conflict(f"The file '{entry.key}' is being scanned for viruses; please try again later.")
@@ -215,4 +219,5 @@ def _entry(services: Services, record: Record, entry: FileEntry) -> JsonObject:
         "declared": dict(entry.declared),
         "identification": codec.identification_to_json(entry.identification),
         "scan": codec.verdict_to_json(entry.scan),
+        "purged": codec.time_to_json(entry.purged.at) if entry.purged else None,
     }

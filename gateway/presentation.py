@@ -257,14 +257,14 @@ def file_row(address: str, entry: FileEntry, gate: ScanGate) -> FileRow:
     named = found.format + version if found.format else "Unknown format"
     return FileRow(
         key=entry.key,
-        url="" if why else f"{address}/files/{quote(entry.key)}",
+        url="" if why or entry.purged else f"{address}/files/{quote(entry.key)}",
         size=readable_size(entry.size),
         bytes=entry.size,
         md5=entry.digests.get("md5", ""),
         checksums=tuple(_checksums(entry)),
         format=Link(named, f"{_PRONOM}{quote(found.puid)}" if found.puid else "", found.puid),
         scan=_scan_sentence(entry, why),
-        scan_state=entry.scan.status.value,
+        scan_state="purged" if entry.purged else entry.scan.status.value,
     )
 
 
@@ -289,6 +289,8 @@ _SCANS = {
 
 
 def _scan_sentence(entry: FileEntry, why: Withheld | None) -> str:
+    if entry.purged is not None:
+        return f"Purged on {entry.purged.at:%Y-%m-%d}, not kept any more"
     if why is Withheld.BEING_SCANNED:
         return "Being scanned, served as soon as it is found clean"
     if entry.scan.status is ScanStatus.UNSCANNED or not entry.scan.engine:
@@ -331,7 +333,8 @@ def citation_tags(described: Dissemination, files: Sequence[FileEntry]) -> list[
         *(("citation_keywords", one) for one in keywords(metadata)),
         ("citation_abstract_html_url", described.url),
     ]
-    pdfs = (one.key for one in files if content.guessed_type(one) == "application/pdf")
+    kept = (one for one in files if one.purged is None)
+    pdfs = (one.key for one in kept if content.guessed_type(one) == "application/pdf")
     tags += [("citation_pdf_url", f"{described.url}/files/{quote(key)}") for key in pdfs]
     return [(name, value) for name, value in tags if value]
 
@@ -356,7 +359,9 @@ def signposts(
     links += [(url, "describedby", media_type) for url, media_type in formats]
     if len(files) <= _MOST_ITEMS:
         links += [
-            (f"{described.url}/files/{quote(one.key)}", "item", content.served_type(one)[0]) for one in files
+            (f"{described.url}/files/{quote(one.key)}", "item", content.served_type(one)[0])
+            for one in files
+            if one.purged is None
         ]
     return ", ".join(_link(*one) for one in links)
 

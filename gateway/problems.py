@@ -73,6 +73,12 @@ class Withdrawn(HeadraceError):
         self.tombstone = tombstone
 
 
+class Purged(HeadraceError):
+    """The file's bytes were taken away for good; its record stays."""
+
+    code = "purged"
+
+
 class RecordMoved(Exception):
     """The id in the address is a work's, and stands for its newest version."""
 
@@ -108,6 +114,8 @@ def answer_to(error: Exception) -> Answer:
             return Answer(403, error.message)
         case Withdrawn():
             return Answer(410, error.message, extra={"tombstone": error.tombstone})
+        case Purged():
+            return Answer(410, error.message)
         case Missing():
             return Answer(404, error.message)
         case NotAcceptable():

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 
 from pipeline.model import (
     Access,
+    Decision,
     Description,
     Event,
     FileEntry,
@@ -145,6 +146,8 @@ def identification_from_json(document: JsonObject) -> Identification:
 
 
 def file_to_json(entry: FileEntry) -> JsonObject:
+    """`purged` is there only where the file was."""
+    purged = {"purged": decision_to_json(entry.purged)} if entry.purged else {}
     return {
         "key": entry.key,
         "size": entry.size,
@@ -157,7 +160,12 @@ def file_to_json(entry: FileEntry) -> JsonObject:
         "mtime_ns": entry.mtime_ns,
         "original_path": _path_to_json(entry.original_path),
         "taken_at": time_to_json(entry.taken_at) if entry.taken_at else None,
+        **purged,
     }
+
+
+def decision_to_json(decision: Decision) -> JsonObject:
+    return {"by": decision.by, "reason": decision.reason, "at": time_to_json(decision.at)}
 
 
 # ---------------------------------------------------------------- reports and events

@@ -1,8 +1,8 @@
 """The life of deposits and records as pure state machines: (state, event) → what follows.
 
 A **deposit** is a record-to-be: a line of an accession's plan, or a draft from the gateway. A **record** is
-a published version: its files never change, its description may be revised, and it never disappears
-(a withdrawn one leaves a tombstone). What must happen outside after a step is answered as effects,
+a published version: its files never change (a purge may take bytes away), its description may be revised, and it never
+disappears (a withdrawn one leaves a tombstone). What must happen outside after a step is answered as effects,
 which the catalogue writes into the outbox in the same transaction.
 
 A **quarantined file** lies apart until a person decides. A decision is written down before the store is changed and
@@ -31,6 +31,7 @@ class RecordEvent(StrEnum):
     REVISE = "revise"
     GAIN_VERSION = "gain a newer version"
     WITHDRAW = "withdraw"
+    PURGE = "lose files to a purge"
 
 
 class QuarantineEvent(StrEnum):
@@ -69,6 +70,9 @@ _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, t
     ),
     (RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION): (RecordState.WITHDRAWN, ()),
     (RecordState.PUBLISHED, RecordEvent.WITHDRAW): (RecordState.WITHDRAWN, _ALL),
+    (RecordState.PUBLISHED, RecordEvent.PURGE): (RecordState.PUBLISHED, _ALL),
+    # Of a withdrawn record nobody sees a file; its object tells of the purge.
+    (RecordState.WITHDRAWN, RecordEvent.PURGE): (RecordState.WITHDRAWN, (EffectKind.PRESERVE,)),
 }
 
 _Q, _QE = QuarantineState, QuarantineEvent

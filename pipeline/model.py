@@ -72,6 +72,15 @@ UNIDENTIFIED = Identification(puid="")
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided of bytes in custody: who, why and when."""
+
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FileEntry:
     """A file as a record version holds it.
 
@@ -79,7 +88,7 @@ class FileEntry:
     said beforehand. The two are never mixed: a declared digest was compared where an equal algorithm
     stands in `digests`. `content` is the path of the bytes in the content folder of the OCFL version that
     brought them, `holder` the record version (id) that did. `taken_at` is when its bytes were read into custody,
-    where that is known.
+    where that is known. The bytes of one that was `purged` are gone.
     """
 
     key: str
@@ -93,6 +102,7 @@ class FileEntry:
     mtime_ns: int | None = None
     original_path: str = ""
     taken_at: datetime | None = None
+    purged: Decision | None = None
 
 
 # ---------------------------------------------------------------- description
@@ -345,13 +355,11 @@ class QuarantineState(StrEnum):
     DESTROYED = "destroyed"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person decided of bytes in custody: who, why and when."""
+class PurgeState(StrEnum):
+    """Whether bytes that are to leave the storage root have left it."""
 
-    by: str
-    reason: str
-    at: datetime
+    PURGING = "purging"
+    PURGED = "purged"
 
 
 @dataclass(frozen=True, slots=True)

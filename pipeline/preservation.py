@@ -191,7 +191,8 @@ def _prepare(services: Services, package: Package) -> _Prepared:
     number = ocfl.head(before) + 1
     own_version = _own_version(record, before)
     documents = aip.documents(package, services.root_digest)
-    kept = [] if record.state is RecordState.WITHDRAWN else package.holdings
+    is_withdrawn = record.state is RecordState.WITHDRAWN
+    kept = [] if is_withdrawn else [one for one in package.holdings if one.entry.purged is None]
     data = [_data(services, one, own_version or number, record.id) for one in kept]
     metadata = [_metadata(services, before, name, bytes_, number) for name, bytes_ in documents.items()]
     home = record.staged or layout.staged(record.id)

@@ -18,6 +18,8 @@ def read_file(
     """Blocks of a published file. Who may read it was decided before. Raises `Missing`, at the call."""
     with services.catalogue.read() as tx:
         holding = records.holding(tx, record_id, key)
+    if holding.entry.purged is not None:
+        raise Missing(f"{key} of record {record_id} was purged")
     for place in _places(services, holding):
         with suppress(Missing):
             return services.store.read(place, offset, length)

@@ -17,10 +17,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from pipeline import codec
-from pipeline.catalogue import references
+from pipeline.catalogue import purges, references
+from pipeline.catalogue.purges import Purge
 from pipeline.catalogue.references import PublishedBytes, Work
 from pipeline.errors import Corrupt, Missing
-from pipeline.model import JsonObject
+from pipeline.model import JsonObject, PurgeState
 from pipeline.ports import OpenUpload
 from pipeline.scratch import scratch_database, scratch_folder
 from pipeline.services import Services
@@ -233,6 +234,16 @@ class _Look:
                 self._expect([key], owner, size=waiting.size, elsewhere=staged)
             for key, size, is_due in references.quarantined(tx):
                 self._expect([key], "quarantine", size=size, is_due=is_due)
+            for one in purges.everything(tx):
+                self._expect_purge(one)
+
+    def _expect_purge(self, one: Purge) -> None:
+        """An object tells of its purges. The bytes go last, when no inventory speaks of them any more."""
+        root = layout.object_root(layout.concept_object(self._services.repository.id, one.concept_id))
+        owner, is_done = f"purge of record {one.record_id}", one.state is PurgeState.PURGED
+        self._expect([f"{root}/{layout.purge_log(one.id, one.decision.at)}"], owner, is_due=is_done)
+        if not is_done:
+            self._expect([f"{root}/{path}" for path in one.content], owner, is_due=False)
 
     def _places(self, held: PublishedBytes) -> tuple[str, str]:
         """Where a published file's bytes are; and, while they may be on their way into an object, that one's root."""

@@ -219,8 +219,8 @@ def prune_files(tx: Transaction, deposit_ids: Sequence[int], *, run: str) -> Non
 
 
 def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
-    """Planned files of planned deposits that the base version has with the same size, stamp and declared digests need
-    no reading: they are taken over with what is known of them."""
+    """Planned files of planned deposits that the base version has with the same size, stamp and declared digests, and
+    that were not purged, need no reading: they are taken over with what is known of them."""
     same = (
         sa.select(
             deposit_file.c.id,
@@ -243,6 +243,7 @@ def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit.c.id.in_(deposit_ids),
             deposit.c.state == DepositState.PLANNED,
             deposit_file.c.state == FileState.PLANNED,
+            record_file.c.purge_id.is_(None),
             deposit_file.c.stamp != "",
             deposit_file.c.size == record_file.c.size,
             deposit_file.c.stamp == record_file.c.stamp,

@@ -35,9 +35,11 @@ def in_deposits(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldF
 
 
 def in_records(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldFile]:
-    """Those of the files that their record versions have."""
+    """Those of the files that their record versions have, and that were not purged."""
     columns = record_file.c
-    statement = sa.select(columns.record_id, columns.key, columns.size, columns.stamp, columns.declared)
+    statement = sa.select(
+        columns.record_id, columns.key, columns.size, columns.stamp, columns.declared
+    ).where(columns.purge_id.is_(None))
     return _found(tx, statement, columns.record_id, columns.key, wanted)
 
 
@@ -48,7 +50,9 @@ def root_digests(tx: Transaction, wanted: Iterable[str]) -> set[str]:
     while left:
         some, left = left[:_LOOK_UPS], left[_LOOK_UPS:]
         rows = tx.execute(
-            sa.select(record_file.c.root_digest).where(record_file.c.root_digest.in_(some)).distinct()
+            sa.select(record_file.c.root_digest)
+            .where(record_file.c.root_digest.in_(some), record_file.c.purge_id.is_(None))
+            .distinct()
         )
         found.update(rows.scalars())
     return found

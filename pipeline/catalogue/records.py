@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from pipeline import codec
 from pipeline.catalogue import Transaction, communities
-from pipeline.catalogue.tables import concept, deposit, deposit_file, doi, event, record, record_file
+from pipeline.catalogue.tables import concept, deposit, deposit_file, doi, event, purge, record, record_file
 from pipeline.errors import Missing
 from pipeline.model import (
     Concept,
+    Decision,
     Dissemination,
     Event,
     EventType,
@@ -34,9 +35,12 @@ LISTED = 1000
 
 # ---------------------------------------------------------------- reading
 
+_FILES = sa.select(record_file, purge.c.decided_by, purge.c.reason, purge.c.decided_at).outerjoin(
+    purge, purge.c.id == record_file.c.purge_id
+)
 _HOLDER = record.alias("holder")
 _HOLDINGS = (
-    sa.select(record_file, _HOLDER.c.concept_id, _HOLDER.c.ocfl_version, _HOLDER.c.staged)
+    _FILES.add_columns(_HOLDER.c.concept_id, _HOLDER.c.ocfl_version, _HOLDER.c.staged)
     .join(_HOLDER, _HOLDER.c.id == record_file.c.holder_id)
     .order_by(record_file.c.key)
 )
@@ -105,10 +109,8 @@ def resolve_doi(tx: Transaction, name: str) -> int:
 
 def files(tx: Transaction, record_id: int, *, after: str = "", limit: int | None = None) -> list[FileEntry]:
     """Files of a record by key, from behind `after` on."""
-    statement = (
-        sa.select(record_file)
-        .where(record_file.c.record_id == record_id, record_file.c.key > after)
-        .order_by(record_file.c.key)
+    statement = _FILES.where(record_file.c.record_id == record_id, record_file.c.key > after).order_by(
+        record_file.c.key
     )
     return [_file(row) for row in tx.execute(statement if limit is None else statement.limit(limit))]
 
@@ -194,10 +196,8 @@ def _newest(versions: Sequence[VersionRef]) -> int:
 def _first_files(tx: Transaction, rows: Sequence[Record], limit: int) -> dict[int, tuple[FileEntry, ...]]:
     # One query for all that are listed whole; of the few with more files, only the first are read.
     whole = [one.id for one in rows if one.file_count <= limit]
-    listed = (
-        sa.select(record_file)
-        .where(record_file.c.record_id.in_(whole))
-        .order_by(record_file.c.record_id, record_file.c.key)
+    listed = _FILES.where(record_file.c.record_id.in_(whole)).order_by(
+        record_file.c.record_id, record_file.c.key
     )
     found: dict[int, list[FileEntry]] = {}
     for row in tx.execute(listed):
@@ -351,11 +351,12 @@ def _held_bytes(deposit_ids: Sequence[int]) -> sa.Subquery:
         )
         .join(record, record.c.id == record_file.c.record_id)
         .where(
+            record_file.c.purge_id.is_(None),
             record.c.concept_id.in_(
                 sa.select(deposit.c.concept_id).where(
                     deposit.c.id.in_(deposit_ids), deposit.c.base_record_id.is_not(None)
                 )
-            )
+            ),
         )
         .subquery()
     )
@@ -600,4 +601,5 @@ def _file(row: sa.Row[Any]) -> FileEntry:
         mtime_ns=row.mtime_ns,
         original_path=os.fsdecode(row.original_path),
         taken_at=row.taken_at,
+        purged=None if row.purge_id is None else Decision(row.decided_by, row.reason, row.decided_at),
     )

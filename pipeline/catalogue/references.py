@@ -76,7 +76,7 @@ def works(tx: Transaction, *, after: int, limit: int) -> list[Work]:
 
 
 def published_bytes(tx: Transaction) -> Iterator[PublishedBytes]:
-    """What each record brought itself; the same content may come more than once."""
+    """What each record brought itself and was not purged; the same content may come more than once."""
     statement = sa.select(
         record.c.id,
         record.c.concept_id,
@@ -85,6 +85,7 @@ def published_bytes(tx: Transaction) -> Iterator[PublishedBytes]:
         record_file.c.content,
         record_file.c.size,
     ).join(record, sa.and_(record.c.id == record_file.c.record_id, record.c.id == record_file.c.holder_id))
+    statement = statement.where(record_file.c.purge_id.is_(None))
     return (PublishedBytes._make(row) for row in _stream(tx, statement))
 
 

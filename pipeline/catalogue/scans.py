@@ -125,6 +125,7 @@ def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
         .join(record, record.c.id == record_file.c.record_id)
         .where(
             record_file.c.root_digest.in_(digests),
+            record_file.c.purge_id.is_(None),
             record_file.c.scan["status"].as_string() == ScanStatus.INFECTED,
             record.c.state == RecordState.PUBLISHED,
         )

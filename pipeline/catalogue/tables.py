@@ -13,6 +13,7 @@ from pipeline.model import (
     DepositState,
     EffectKind,
     FileState,
+    PurgeState,
     QuarantineState,
     RecordState,
     ScanStatus,
@@ -163,6 +164,37 @@ record = sa.Table(
     sa.CheckConstraint("state != 'withdrawn' OR tombstone IS NOT NULL", name="withdrawn_leaves_tombstone"),
 )
 
+# Bytes that were taken out of the storage root, or are just being: the only ones that ever leave it.
+purge = sa.Table(
+    "purge",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("concept_id", sa.ForeignKey("concept.id"), nullable=False),
+    # What was asked for: a file of a record, or the whole record.
+    sa.Column("record_id", sa.ForeignKey("record.id"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False, default=""),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("decided_at", Utc, nullable=False),
+    # Which bytes, by the root's algorithm, and where in the work's object they lay.
+    sa.Column("digests", sa.JSON, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("finished", Utc),
+    sa.Index("ix_purge_record_id_key", "record_id", "key"),
+    # An object is rewritten for one purge at a time.
+    sa.Index(
+        "uq_purge_under_way",
+        "concept_id",
+        unique=True,
+        sqlite_where=sa.text("state = 'purging'"),
+        postgresql_where=sa.text("state = 'purging'"),
+    ),
+    _one_of("state", PurgeState),
+    sa.CheckConstraint("decided_by != '' AND reason != ''", name="decision_has_reason"),
+    sa.CheckConstraint("state != 'purged' OR finished IS NOT NULL", name="purged_is_finished"),
+)
+
 record_file = sa.Table(
     "record_file",
     metadata,
@@ -182,6 +214,8 @@ record_file = sa.Table(
     sa.Column("identification", sa.JSON, nullable=False),
     sa.Column("scan", sa.JSON, nullable=False),
     sa.Column("taken_at", Utc),
+    # What took the bytes away, if anything did.
+    sa.Column("purge_id", sa.ForeignKey("purge.id")),
     sa.Index("ix_record_file_root_digest", "root_digest"),
     sa.Index("ix_record_file_holder_id", "holder_id"),
     sa.CheckConstraint("size >= 0", name="size_not_negative"),

@@ -150,7 +150,5 @@ def _json(one: QuarantinedFile) -> JsonObject:
         "digests": dict(sorted(one.digests.items())),
         "at": codec.time_to_json(one.at),
         "state": one.state,
-        "decided": None
-        if decision is None
-        else {"by": decision.by, "reason": decision.reason, "at": codec.time_to_json(decision.at)},
+        "decided": None if decision is None else codec.decision_to_json(decision),
     }

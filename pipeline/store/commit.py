@@ -15,10 +15,11 @@ another's documents where it would write its own, or another inventory than it k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from pipeline.errors import Conflict, Corrupt, Missing, Unavailable
@@ -101,6 +102,55 @@ def prepare(store: ObjectStore, version: Version) -> Commit:
     """The steps to commit a version, from whatever an earlier attempt left of it, beginning with what is no part of it.
     Raises `Corrupt` where bytes of it are gone."""
     return _by_renaming(store, version) if store.traits.renames_trees else _by_copying(store, version)
+
+
+def expunge(
+    store: ObjectStore,
+    object_id: str,
+    digests: Collection[str],
+    content: Collection[str],
+    log: Mapping[str, bytes],
+) -> Commit:
+    """The steps to take the bytes of these digests, which lie or lay at the paths `content`, out of every version of an
+    object, from wherever an earlier attempt left it: first its `log` and the inventories of its versions, then its own,
+    last go the bytes. Paths are relative to the object's root. Raises `Corrupt` where there is no such object,
+    `Conflict` where bytes that stay would go with them."""
+    root = layout.object_root(object_id)
+    raw = settled_inventory(store, object_id)
+    if raw is None:
+        raise Corrupt(f"{object_id} is not in the storage root", remedy="headrace check --storage")
+    put = {f"{root}/{path}": bytes_ for path, bytes_ in log.items()}
+    inventory = ocfl.parse(raw, object_id)
+    for version in inventory["versions"]:
+        of_version = _read(store, f"{root}/{version}/inventory.json")
+        if of_version is not None:
+            after = ocfl.to_bytes(ocfl.without(ocfl.parse(of_version, object_id), digests))
+            name, line = ocfl.sidecar(after, str(inventory["digestAlgorithm"]))
+            put |= {f"{root}/{version}/inventory.json": after, f"{root}/{version}/{name}": line}
+    left = ocfl.without(inventory, digests)
+    _require_apart(left, content)
+    after = ocfl.to_bytes(left)
+    name, line = ocfl.sidecar(after, str(inventory["digestAlgorithm"]))
+    return Commit(
+        put=put,
+        swap={f"{root}/inventory.json": (raw, after)},
+        vouch={f"{root}/{name}": line},
+        delete=tuple(f"{root}/{path}" for path in content),
+    )
+
+
+def _require_apart(inventory: JsonObject, content: Collection[str]) -> None:
+    """Nothing that stays lies below a path that is to be deleted, as it may where keys are no folders."""
+    folders = {
+        folder.as_posix()
+        for paths in inventory["manifest"].values()
+        for path in paths
+        for folder in PurePosixPath(path).parents
+    }
+    if both := sorted(folders.intersection(content)):
+        raise Conflict(
+            f"other files lie below {both[0]}, which is to be deleted", remedy="purge those files as well"
+        )
 
 
 def finish(store: ObjectStore, object_id: str, home: str) -> Commit:

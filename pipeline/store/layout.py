@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import unicodedata
+from datetime import datetime
 
 ROOT = "root"
 LAYOUT = "0004-hashed-n-tuple-storage-layout"
@@ -98,6 +99,12 @@ def assembled(staged_key: str) -> str:
 
 def quarantined(accession_id: str, file_id: int) -> str:
     return f"quarantine/{accession_id}/{file_id}"
+
+
+def purge_log(purge_id: int, at: datetime) -> str:
+    """Where an object tells of a purge, relative to its root: in its logs folder, which is no part of any version
+    (OCFL 1.1, logs directory)."""
+    return f"logs/purge-{at:%Y%m%dT%H%M%SZ}-{purge_id}.json"
 
 
 def content_path(key: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,6 +88,38 @@ def next_inventory(
     if fixity:
         inventory["fixity"] = fixity
     return inventory
+
+
+_PURGED = "; files of it were purged, see logs"
+
+
+def without(inventory: JsonObject, digests: Collection[str]) -> JsonObject:
+    """The inventory as if content with these digests had never been: gone from the manifest, from fixity and from the
+    state of every version, whose message says so."""
+    gone = {path for digest in digests for path in inventory["manifest"].get(digest, [])}
+
+    def kept(block: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        left = {digest: [path for path in paths if path not in gone] for digest, paths in block.items()}
+        return {digest: paths for digest, paths in left.items() if paths}
+
+    def version(before: JsonObject) -> JsonObject:
+        state = {digest: paths for digest, paths in before["state"].items() if digest not in digests}
+        message = str(before["message"])
+        if len(state) == len(before["state"]) or message.endswith(_PURGED):
+            return {**before, "state": state}
+        return {**before, "state": state, "message": message + _PURGED}
+
+    after = {
+        **inventory,
+        "manifest": {
+            digest: paths for digest, paths in inventory["manifest"].items() if digest not in digests
+        },
+        "versions": {name: version(one) for name, one in inventory["versions"].items()},
+    }
+    fixity = {name: kept(block) for name, block in inventory.get("fixity", {}).items()}
+    if fixity := {name: block for name, block in fixity.items() if block}:
+        return {**after, "fixity": fixity}
+    return {name: value for name, value in after.items() if name != "fixity"}
 
 
 def state(inventory: JsonObject, number: int) -> dict[str, str]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline import codec
 from pipeline.model import (
     Access,
+    Decision,
     Description,
     Event,
     EventType,
@@ -49,8 +50,20 @@ NOUNS = [
     ("problem", Problem("p", "r", Outcome.QUARANTINED, "infected", "why", "f", "remedy")),
 ]
 AT = datetime(2026, 11, 21, 3, 15, 42, tzinfo=UTC)
+LAW = Decision("ida", "a court said so", AT)
 FILE = FileEntry(
-    "a/b", 1, {"sha512": "f", "md5": "e"}, "a", 9, {"md5": "e"}, PDF, VERDICT, 7, os.fsdecode(b"x/\xff"), AT
+    "a/b",
+    1,
+    {"sha512": "f", "md5": "e"},
+    "a",
+    9,
+    {"md5": "e"},
+    PDF,
+    VERDICT,
+    7,
+    os.fsdecode(b"x/\xff"),
+    AT,
+    LAW,
 )
 EVENT = Event("urn:uuid:1", EventType.VIRUS, AT, "clamd", "pass", 5, ("sha512:ab",), {"n": 1})
 
@@ -82,6 +95,7 @@ def test_what_is_kept_for_good_is_written_in_full() -> None:
             "mtime_ns": 7,
             "original_path": {"base64": "eC//"},
             "taken_at": "2026-11-21T03:15:42Z",
+            "purged": {"by": "ida", "reason": "a court said so", "at": "2026-11-21T03:15:42Z"},
         },
         {
             "id": "urn:uuid:1",

@@ -165,7 +165,8 @@ def _files(d: Dissemination, kind: str) -> JsonObject:
     if not facts.is_open(d) or not d.record.file_count:
         return {}
     name, type_ = ("distribution", "DataDownload") if kind == "Dataset" else ("encoding", "MediaObject")
-    downloads = [_download(d, file, type_) for file in d.files[:MOST_FILES]]
+    kept = [file for file in d.files if file.purged is None]
+    downloads = [_download(d, file, type_) for file in kept[:MOST_FILES]]
     if d.record.file_count > 1:
         archive = {"@type": type_, "contentUrl": facts.archive_url(d), "encodingFormat": "application/zip"}
         downloads.append(archive)

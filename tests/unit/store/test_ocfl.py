@@ -117,6 +117,51 @@ def test_making_a_version_leaves_the_inventory_before_alone(history: list[Files]
         inventory = following_
 
 
+def remove(path: Path) -> None:
+    """A file, and the folders that are empty then, as a store has none."""
+    path.unlink()
+    for folder in path.parents:
+        if any(folder.iterdir()):
+            break
+        folder.rmdir()
+
+
+@settings(max_examples=30, deadline=None)
+@given(versions, algorithms, st.data())
+def test_an_object_without_some_content_is_valid(
+    history: list[Files], algorithm: str, data: st.DataObject
+) -> None:
+    """Whichever bytes are taken out of it, in one go or in two: ocfl-py finds no fault, no version speaks of them, and
+    all others stay where they were."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, inventory = Path(name), None
+        for files in history:
+            inventory = following(inventory, files, algorithm)
+            write(folder, inventory, files, algorithm)
+        assert inventory is not None
+        known = sorted(inventory["manifest"])
+        first, second = (set(data.draw(st.lists(st.sampled_from(known), unique=True))) for _ in range(2))
+        # An object keeps at least its last version's metadata.
+        gone = (first | second) - {known[0]}
+        for raw in folder.rglob("inventory.json"):
+            before = json.loads(raw.read_bytes())
+            after = ocfl.without(before, gone)
+            assert after == ocfl.without(ocfl.without(before, first - {known[0]}), second - {known[0]})
+            raw.write_bytes(ocfl.to_bytes(after))
+            sidecar, line = ocfl.sidecar(raw.read_bytes(), algorithm)
+            (raw.parent / sidecar).write_bytes(line)
+        left = ocfl.without(inventory, gone)
+        for digest in gone:
+            for path in inventory["manifest"][digest]:
+                remove(folder / path)
+        assert left["manifest"] == {key: one for key, one in inventory["manifest"].items() if key not in gone}
+        for number in range(1, len(history) + 1):
+            assert not gone.intersection(ocfl.state(left, number).values())
+        validator = ObjectValidator()
+        validator.validate_object(name)
+        assert set(validator.log.codes) <= {"W004"}, validator.status_str()
+
+
 def test_equal_bytes_are_stored_once() -> None:
     """Two paths of a version share one content path, and its fixity is said once."""
     inventory = following(None, {"data/a": b"same", "data/b": b"same"})
