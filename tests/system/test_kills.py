@@ -21,7 +21,7 @@ from tests.faults import HOLD, Fault, Trap
 from tests.final_state import final_state
 from tests.instance import write_record
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ends")]
 
 EICAR = eicar._EICAR
 LARGE = 80_000_000
@@ -168,28 +168,6 @@ def instance(tmp_path: Path, prefect: dict[str, str]) -> Instance:
     return Instance(tmp_path / "home", prefect)
 
 
-def ingest(instance: Instance, source: Path, **environment: str) -> Ended:
-    return instance.run(*arguments(source), env=environment)
-
-
-def arguments(source: Path) -> list[str]:
-    return ["ingest", str(source), "--collection", "tides", "--community", "coast", "--json"]
-
-
-def accessions(home: Path) -> list[tuple[str, str]]:
-    """(id, state) of all accessions, the oldest first."""
-    with closing(sqlite3.connect(home / "catalogue.sqlite")) as database:
-        return database.execute("SELECT id, state FROM accession ORDER BY started").fetchall()
-
-
-# ------------------------------------------------------------ one process, at one point
-
-
-def test_the_points_are_in_every_stage() -> None:
-    """There is a point in every stage of an ingest."""
-    assert {point.stage for point in [*IN_FLOW, *IN_WORKER]} == STAGES
-
-
 @pytest.fixture(scope="module")
 def ends(
     request: pytest.FixtureRequest,
@@ -198,10 +176,11 @@ def ends(
     prefect: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Mapping[Point, Future[Path]]]:
-    """HOME of the instance of each point that is to be tested, after the kill and the second run. They go on beside the
-    tests, two at a time: a command keeps one core busy, for most of its time with being loaded."""
-    asked = [item for item in request.session.items if "ends" in getattr(item, "fixturenames", ())]
-    points: list[Point] = [item.callspec.params["point"] for item in asked]  # type: ignore[attr-defined]
+    """HOME of the instance of each point in the flow that is to be tested, after the kill and the second run. This goes
+    on beside all other tests of the module, two points at a time: a command keeps one core busy, most of the time with
+    being loaded."""
+    asked = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    points = [one["point"] for one in asked if one.get("point") in IN_FLOW]
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         yield {
@@ -232,14 +211,26 @@ def kill_and_repeat(
     return instance.home
 
 
-@pytest.mark.parametrize("point", IN_FLOW, ids=str)
-def test_after_a_kill_the_same_command_ends_as_if_undisturbed(
-    point: Point, ends: Mapping[Point, Future[Path]], undisturbed: Undisturbed
-) -> None:
-    """`kill -9` of the flow's process at any point, then the same ingest: catalogue, storage root, DOIs, search
-    index and staging are those of a run that nobody killed."""
-    home = ends[point].result()
-    assert final_state(home) == (undisturbed.second_state if point.second else undisturbed.first_state)
+def ingest(instance: Instance, source: Path, **environment: str) -> Ended:
+    return instance.run(*arguments(source), env=environment)
+
+
+def arguments(source: Path) -> list[str]:
+    return ["ingest", str(source), "--collection", "tides", "--community", "coast", "--json"]
+
+
+def accessions(home: Path) -> list[tuple[str, str]]:
+    """(id, state) of all accessions, the oldest first."""
+    with closing(sqlite3.connect(home / "catalogue.sqlite")) as database:
+        return database.execute("SELECT id, state FROM accession ORDER BY started").fetchall()
+
+
+# ------------------------------------------------------------ one process, at one point
+
+
+def test_the_points_are_in_every_stage() -> None:
+    """There is a point in every stage of an ingest."""
+    assert {point.stage for point in [*IN_FLOW, *IN_WORKER]} == STAGES
 
 
 @pytest.mark.parametrize("point", IN_WORKER, ids=str)
@@ -333,3 +324,16 @@ def test_a_signal_stops_in_order(
     again = ingest(instance, sources.first)
     assert again.code == DONE_BUT_HELD, again.err
     assert final_state(instance.home) == undisturbed.first_state
+
+
+# ------------------------------------------------------------ the flow, at every point
+
+
+@pytest.mark.parametrize("point", IN_FLOW, ids=str)
+def test_after_a_kill_the_same_command_ends_as_if_undisturbed(
+    point: Point, ends: Mapping[Point, Future[Path]], undisturbed: Undisturbed
+) -> None:
+    """`kill -9` of the flow's process at any point, then the same ingest: catalogue, storage root, DOIs, search
+    index and staging are those of a run that nobody killed."""
+    home = ends[point].result()
+    assert final_state(home) == (undisturbed.second_state if point.second else undisturbed.first_state)
