@@ -43,7 +43,13 @@ _HEAVY = ("sha512", "sha256", "md5", "sha1")
 
 def new_hashes(algorithms: Iterable[str]) -> dict[str, Hash]:
     """A running hash for each algorithm, once."""
-    return {name: _HASHES[name]() for name in dict.fromkeys(algorithms)}
+    return {name: _new_hash(name) for name in dict.fromkeys(algorithms)}
+
+
+def _new_hash(algorithm: str) -> Hash:
+    """Bags may declare digests by any algorithm that Python has."""
+    known = _HASHES.get(algorithm)
+    return known() if known else hashlib.new(algorithm, usedforsecurity=False)
 
 
 def is_heavy(algorithm: str) -> bool:
@@ -136,7 +142,7 @@ def resumable_hashes(algorithms: Iterable[str]) -> dict[str, Hash]:
     found = _engine()
     functions = found.functions if isinstance(found, _Engine) else {}
     return {
-        name: StatefulHash(functions[name]) if name in functions else _HASHES[name]()
+        name: StatefulHash(functions[name]) if name in functions else _new_hash(name)
         for name in dict.fromkeys(algorithms)
     }
 
