@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.auth import ServicesHere
 from gateway.records import READ
-from pipeline.catalogue import outbox, records
+from pipeline.catalogue import fixity, outbox, records
 from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import EffectKind
 from pipeline.ports import ObjectStore
@@ -108,6 +108,7 @@ class CatalogueCollector(Collector):
         try:
             with self._services.catalogue.read() as tx:
                 published, waiting = records.count(tx), outbox.waiting(tx)
+                failed, oldest = fixity.alarm(tx)
         except Unavailable:
             up.add_metric([], 0)
             yield up
@@ -116,6 +117,13 @@ class CatalogueCollector(Collector):
         yield up
         yield GaugeMetricFamily("headrace_records", "Published records", value=published)
         yield from self._effects(waiting)
+        yield GaugeMetricFamily("headrace_fixity_failed", "Files that are not what they were", value=failed)
+        now = self._services.now()
+        yield GaugeMetricFamily(
+            "headrace_fixity_age_seconds",
+            "Time since the file that was checked longest ago was found right",
+            value=(now - (oldest or now)).total_seconds(),
+        )
 
     def _effects(self, waiting: list[outbox.Waiting]) -> Iterator[GaugeMetricFamily]:
         due = GaugeMetricFamily("headrace_outbox_waiting", "Effects to bring about", labels=["kind"])

@@ -123,7 +123,8 @@ def report(services: Services, rescanned: Rescanned, seconds: float) -> JsonObje
                 "url": f"{address}/{one.record_id}",
                 "path": one.key,
                 "signature": one.signature,
-                "remedy": "The record is withdrawn; tell its owner. The bytes stay where they are, served to nobody.",
+                "remedy": "The record is withdrawn; tell its owner. Its bytes stay, served to nobody, until a "
+                f"headrace purge {one.record_id}",
             }
             for one in rescanned.infected
         ],

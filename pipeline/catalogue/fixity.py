@@ -160,6 +160,14 @@ def holdings(tx: Transaction) -> Holdings:
     return Holdings(files, int(size), None if oldest == NEVER else oldest, failed)
 
 
+def alarm(tx: Transaction) -> tuple[int, datetime | None]:
+    """How many files are wrong, and when the one that was checked longest ago was last found right: what can be told
+    without looking at every row."""
+    failed = sa.select(sa.func.count()).where(fixity.c.sound_at == _NEVER, fixity.c.failed_at.is_not(None))
+    oldest = sa.select(sa.func.min(fixity.c.sound_at)).where(fixity.c.sound_at > _NEVER)
+    return tx.execute(failed).scalar_one(), tx.execute(oldest).scalar_one()
+
+
 def extent(tx: Transaction, *, before: datetime) -> tuple[int, int]:
     """(files, bytes) that were last found right before a time."""
     size = sa.func.coalesce(sa.func.sum(fixity.c.size), 0)

@@ -76,8 +76,10 @@ def test_a_file_is_wrong_since_it_was_first_found_so(tx: Transaction) -> None:
         assert fixity.note_failed(tx, stored(tx, "a"), now=NOW + timedelta(hours=later))
     assert stored(tx, "a").failed_at == NOW + timedelta(hours=1)
     assert fixity.holdings(tx) == fixity.Holdings(files=1, size=10, oldest=None, failed=1)
+    assert fixity.alarm(tx) == (1, None)
     fixity.note_sound(tx, [stored(tx, "a")], now=LATER)
     assert fixity.holdings(tx) == fixity.Holdings(files=1, size=10, oldest=LATER, failed=0)
+    assert fixity.alarm(tx) == (0, LATER)
 
 
 def test_what_is_gone_from_a_record_is_no_longer_due(tx: Transaction) -> None:

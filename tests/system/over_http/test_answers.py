@@ -162,4 +162,5 @@ def test_metrics_count_by_route(archive: Archive, client: Client) -> None:
     assert f'headrace_http_requests_total{{method="GET",{route},status="404"}} 1.0' in text
     assert "scanner" not in text
     assert "headrace_records 1.0" in text
+    assert "headrace_fixity_failed 0.0" in text
     assert 'headrace_outbox_waiting{kind="preserve"} 0.0' in text
