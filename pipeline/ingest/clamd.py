@@ -269,12 +269,12 @@ def _send(connection: socket.socket, *content: bytes | memoryview) -> None:
 
 
 def _receive(connection: socket.socket) -> str:
-    """The answer, which ends with a NUL; what came of it where the connection ended before."""
+    """The answer, which ends with a NUL; empty where the connection ended before."""
     answer = b""
     while not answer.endswith(b"\0") and len(answer) < _LONGEST_ANSWER:
         some = connection.recv(_LONGEST_ANSWER)
         if not some:
-            return ""  # half an answer is none
+            return ""
         answer += some
     return answer.removesuffix(b"\0").decode(errors="replace")
 
@@ -313,7 +313,8 @@ class _Stream:
             # It says why before it hangs up; that may be lost.
             with suppress(OSError):
                 self._connection.settimeout(1.0)
-                self._judge(_receive(self._connection))
+                if said := _receive(self._connection):
+                    self._judge(said)
             raise self._scanner.away(f"broke off: {error}", _HungUp) from error
 
     @property
@@ -410,7 +411,7 @@ class ClamdSession:
     def feed(self, block: bytes | memoryview) -> None:
         left = memoryview(block)
         try:
-            while left and not self._gave_up:
+            while left and self._at < self._size and not self._gave_up:
                 window = self._sending or self._open_window()
                 piece = left[: window.end - self._at]
                 window.send(piece)
@@ -523,7 +524,8 @@ class ClamdSession:
     def _status(self) -> ScanStatus:
         if self._signatures:
             return ScanStatus.INFECTED
-        if self._scanned == [(0, self._size)]:
+        # More may have been fed than the file was to have.
+        if self._scanned == [(0, max(self._size, self._at))]:
             is_current = self._database == self._version.database
             return ScanStatus.CLEAN if is_current else ScanStatus.STALE
         return ScanStatus.PARTIAL if self._scanned else ScanStatus.UNSCANNED

@@ -373,6 +373,19 @@ def test_an_answer_that_is_none_is_no_verdict(answer: bytes) -> None:
         clamd_at(url).begin(5)
 
 
+def test_a_machine_that_does_not_answer_costs_one_file_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those after it do not find out for themselves, for a while."""
+    monkeypatch.setattr("pipeline.ingest.clamd._CONNECT_SECONDS", 0.1)
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        socket.create_connection(full.getsockname()),
+    ):
+        scanner = clamd_at(f"clamd://127.0.0.1:{full.getsockname()[1]}", away="go-on")
+        reasons = [verdict(scanner, b"x").reason for _ in range(3)]
+    assert "timed out" in reasons[0]
+    assert all("a moment ago" in reason for reason in reasons[1:])
+
+
 def test_a_clamd_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """It took everything, and says nothing."""
     monkeypatch.setattr("pipeline.ingest.clamd._ANSWER_SECONDS", 0.05)

@@ -140,6 +140,17 @@ def checkpoint_at(scanner: Scanner, content: bytes, border: int) -> JsonObject:
     return state
 
 
+@pytest.mark.parametrize(
+    ("size", "fed"), [(5, 6), (0, 1), (SIZE, SIZE - 1), (SIZE - 1, SIZE), (2 * WINDOW, WINDOW)]
+)
+def test_a_file_of_another_size_than_was_said_is_not_clean(scanner: Scanner, size: int, fed: int) -> None:
+    """Some of it may be unscanned."""
+    with closing(scanner.begin(size)) as session:
+        for block in cut(NOISE[:fed], [*range(0, fed, MIB), size]):
+            session.feed(block)
+        assert session.finish().status in (ScanStatus.PARTIAL, ScanStatus.UNSCANNED)
+
+
 def test_files_are_scanned_each_for_itself(scanner: Scanner) -> None:
     """Halves of the string in two files at once are no virus."""
     with closing(scanner.begin(34)) as first, closing(scanner.begin(34)) as second:
