@@ -170,7 +170,7 @@ class Instance:
     def survey(self, source: Path, options: IngestOptions, folder: Path) -> Surveyed:
         """Survey a source into a folder."""
         opened = survey.open_(str(source), options, wiring.trees(self.services.settings))
-        return survey.survey(self.services, opened, folder)
+        return survey.survey(self.services, opened, folder, trust_dois=options.trust_dois)
 
     def drain(self, accession_id: str | None = None) -> dispatch.Drained:
         """Bring about every effect that is due (of an accession). A second passes, so that what is announced can

@@ -54,6 +54,11 @@ OF_RECORDS = (
         "--checksum", is_flag=True, help="Tell unchanged files by reading them, not by size and time."
     ),
     click.option("--allow-partial", is_flag=True, help="Publish records without their rejected files."),
+    click.option(
+        "--trust-dois",
+        is_flag=True,
+        help="Let records keep DOIs under our own prefix, which they had before they came here (migrations).",
+    ),
 )
 _OF_SOURCE = (
     click.argument("source"),
@@ -238,7 +243,8 @@ def _plan(
     as_json: bool,
 ) -> None:
     with wiring.open_services(settings) as services, scratch_folder(settings.home) as scratch:
-        surveyed = survey.survey(services, survey.open_(source, options, wiring.trees(settings)), scratch)
+        opened = survey.open_(source, options, wiring.trees(settings))
+        surveyed = survey.survey(services, opened, scratch, trust_dois=options.trust_dois)
         run = Run(uuid.uuid4().hex, surveyed.collection, source, options)
         path = output or scratch / "plan.parquet"
         planned, estimate = assessment.assess(services, surveyed, run, path)

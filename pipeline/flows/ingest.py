@@ -65,6 +65,7 @@ def ingest_collection(
     metadata: JsonObject | None = None,
     checksum: bool = False,  # noqa: FBT001, FBT002 - a field of the form in the UI
     allow_partial: bool = False,  # noqa: FBT001, FBT002
+    trust_dois: bool = False,  # noqa: FBT001, FBT002
 ) -> JsonObject:
     """Survey `source`, read every new file once, publish the records that are whole, bring their effects about.
     The report of the run, as `headrace ingest --json` prints it.
@@ -77,10 +78,11 @@ def ingest_collection(
         metadata: Description (Zenodo's deposit metadata or DataCite JSON) of records that bring none.
         checksum: Tell unchanged files by reading them, not by size and time.
         allow_partial: Publish records without their rejected files.
+        trust_dois: Let records keep DOIs under this repository's own prefix, which they had before they came here.
     """
 
     def order(_: Services) -> _Order:
-        options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial)
+        options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial, trust_dois)
         return _Order(_located(source), options)
 
     return _taken_in(order)
@@ -245,7 +247,13 @@ class _Ingest:
         return stage(
             "survey source",
             "List every record and file, and judge every description. No file is read.",
-            lambda: survey.survey(self.services, opened, self.scratch, checkpoint=self._look),
+            lambda: survey.survey(
+                self.services,
+                opened,
+                self.scratch,
+                trust_dois=self.order.options.trust_dois,
+                checkpoint=self._look,
+            ),
             lambda: self.found,
         )
 

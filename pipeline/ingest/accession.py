@@ -67,6 +67,7 @@ class IngestOptions:
     metadata: JsonObject | None = None
     checksum: bool = False
     allow_partial: bool = False
+    trust_dois: bool = False
 
     def __post_init__(self) -> None:
         """Raises `Misconfigured`."""

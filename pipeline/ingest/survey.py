@@ -49,14 +49,19 @@ def open_(locator: str, options: IngestOptions, open_tree: OpenTree) -> Source:
 
 
 def survey(
-    services: Services, source: Source, folder: Path, *, checkpoint: Callable[[], None] = lambda: None
+    services: Services,
+    source: Source,
+    folder: Path,
+    *,
+    trust_dois: bool = False,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> Surveyed:
-    """Write the survey of a source into an empty folder. `checkpoint` is called now and then; what it raises ends the
-    survey."""
+    """Write the survey of a source into an empty folder. With `trust_dois` records may bring DOIs under our own prefix.
+    `checkpoint` is called now and then; what it raises ends the survey."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def describe(document: object) -> tuple[Description | None, Sequence[FieldProblem]]:
-        return _describe(services, document)
+        return _describe(services, document, trust_dois=trust_dois)
 
     def watched() -> Iterator[Found]:
         for number, found in enumerate(source.survey(describe, folder)):
@@ -81,25 +86,43 @@ def from_plan(services: Services, source: Source, plan: PlanFile, folder: Path) 
     return Surveyed(header.collection, source.tree.location, folder, header.survey)
 
 
-def _describe(services: Services, document: object) -> tuple[Description | None, Sequence[FieldProblem]]:
+def _describe(
+    services: Services, document: object, *, trust_dois: bool
+) -> tuple[Description | None, Sequence[FieldProblem]]:
     """What only planning can judge, which knows what is published, is left open: the date of a record that has none,
     and whether an embargo may be over."""
     reading = metadata.read(document, today=services.now().date())
     problems = [one for one in reading.problems if one.code != EMBARGO_OVER]
     brought = reading.description.doi if reading.description else None
-    if brought and doi.is_own(services.repository, brought):
-        problems.append(
-            FieldProblem(
-                "metadata.doi",
-                "own-prefix",
-                f"{brought} has this repository's own prefix, under which it alone gives names",
-                "Leave the DOI out: the record is given one.",
-            )
-        )
+    if brought:
+        problems += _faults_of_doi(services, brought, trust_dois=trust_dois)
     is_good = not any(not problem.warning for problem in problems)
     if not is_good or reading.description is None:
         return None, problems
     return (without_date(reading.description) if reading.undated else reading.description), problems
+
+
+def _faults_of_doi(services: Services, brought: str, *, trust_dois: bool) -> list[FieldProblem]:
+    """Why a record may not bring a DOI; one of a form that is given here would be given a second time one day."""
+    if not doi.is_own(services.repository, brought):
+        return []
+    if not trust_dois:
+        code, reason = (
+            "own-prefix",
+            f"{brought} has this repository's own prefix, under which it alone gives names",
+        )
+        remedy = "Leave the DOI out: the record is given one. If the record had it before it came here: --trust-dois."
+    elif doi.is_given_here(services.repository, brought):
+        code, reason = (
+            "own-name",
+            f"{brought} is a name of the kind that this repository itself gives by number",
+        )
+        remedy = (
+            "Leave the DOI out: the record is given one. For a migration choose another HEADRACE_DOI_NAME."
+        )
+    else:
+        return []
+    return [FieldProblem("metadata.doi", code, reason, remedy)]
 
 
 def read_default_metadata(path: Path) -> JsonObject:

@@ -47,6 +47,13 @@ def is_own(repository: Repository, doi: str) -> bool:
     return bare is not None and _folded(bare).startswith(_folded(f"{repository.doi_prefix}/"))
 
 
+def is_given_here(repository: Repository, doi: str) -> bool:
+    """Whether a DOI is of the form of those that the repository itself gives, has given or may give yet."""
+    bare = parse(doi)
+    stem = _folded(f"{repository.doi_prefix}/{repository.doi_name}.")
+    return bare is not None and _folded(bare).startswith(stem) and _folded(bare)[len(stem) :].isdecimal()
+
+
 def _folded(doi: str) -> str:
     # Only ASCII letters are equal across cases in a DOI name.
     return doi.translate(_ASCII_LOWER)

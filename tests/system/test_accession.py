@@ -542,12 +542,29 @@ def test_an_external_doi_is_kept_and_never_registered(instance: Instance, source
         assert records.resolve_doi(tx, "10.1234/ELSEWHERE.1") == 2
 
 
-def test_a_doi_of_our_own_prefix_is_rejected(instance: Instance, source: Path) -> None:
-    """Names under it are ours to give."""
-    write_record(source / "harbour", {}, doi="10.5072/headrace.99")
+def test_a_doi_of_our_own_prefix_is_rejected_unless_trusted(instance: Instance, source: Path) -> None:
+    """Names under it are ours to give; in a migration records keep those that they had, which are not registered
+    again."""
+    name = "10.5072/zenodo.99"
+    write_record(source / "harbour", {}, doi=name)
     document = instance.ingest(source)
     assert document["held"] == 1
     assert codes(document) == [("harbour", "", "own-prefix")]
+    [harbour] = instance.ingest(source, trust_dois=True)["records"]
+    assert (harbour["doi"], harbour["concept_doi"]) == (name, None)
+    assert instance.services.registry.get(name) is None
+    with instance.services.catalogue.read() as tx:
+        assert records.resolve_doi(tx, name) == harbour["id"]
+
+
+@pytest.mark.parametrize("name", ["10.5072/headrace.99", "10.5072/HEADRACE.1"])
+def test_a_doi_that_is_given_here_one_day_is_rejected_even_if_trusted(
+    instance: Instance, source: Path, name: str
+) -> None:
+    """No name is given twice."""
+    write_record(source / "harbour", {}, doi=name)
+    document = instance.ingest(source, trust_dois=True)
+    assert codes(document) == [("harbour", "", "own-name")]
 
 
 def test_two_works_cannot_have_one_external_doi(instance: Instance, source: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pid.doi import concept_doi, is_own, parse, same, version_doi
+from pipeline.pid.doi import concept_doi, is_given_here, is_own, parse, same, version_doi
 from tests.strategies import REPOSITORY
 
 
@@ -74,6 +74,16 @@ def test_own_dois_are_those_under_the_prefix(suffix: str) -> None:
 def test_no_doi_is_not_own() -> None:
     """Text that is no DOI is not one of ours, though it may begin like one."""
     assert not is_own(REPOSITORY, "10.5072/")
+
+
+@given(st.integers(0), st.sampled_from(["{}", "DOI:{}", "https://doi.org/{}"]))
+def test_what_is_given_here_is_known_by_its_form(number: int, form: str) -> None:
+    """Every name that a record or work has or will have, however it is written, and no other under the prefix."""
+    name = version_doi(REPOSITORY, number)
+    assert is_given_here(REPOSITORY, form.format(name))
+    assert is_given_here(REPOSITORY, form.format(name.upper()))
+    for other in (f"{name}a", f"{name}.1", name.replace("tides.", "tide."), f"10.50721/tides.{number}"):
+        assert not is_given_here(REPOSITORY, form.format(other))
 
 
 def test_case_of_ascii_letters_does_not_count() -> None:
