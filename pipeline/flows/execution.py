@@ -39,6 +39,9 @@ def carry_out(flow: Flow[Any, Any], run: FlowRun, watching: Attendant) -> State[
     """Carry a run out; the state in which it ended, or in which it waits for another process to go on with it. That is
     known also where Prefect was away by then and could not be told. Raises `Unavailable` where it was away before the
     flow began."""
+    # Of a deployment's run Prefect would look for suspension, too: in a thread that tells stdout when a server is away.
+    # The run's page does that.
+    run = run.model_copy(update={"deployment_id": None})
     with watched(watching) as ended:
         try:
             state: Any = run_flow(flow, flow_run=run, return_type="state")

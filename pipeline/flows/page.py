@@ -44,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 _EVERY = 2.0  # seconds between two looks
 _POLL = 0.2
 # They tell of every single message that they could not deliver.
-_NOISY = ("prefect.events.clients", "EventsWorker")
+_NOISY = ("prefect.events.clients", "EventsWorker", "websockets.client")
 
 
 class Asked(StrEnum):
@@ -295,7 +295,7 @@ def _bury(run_id: UUID) -> None:
 
 
 def _rows(problems: Sequence[JsonObject]) -> list[JsonObject]:
-    columns = ("record", "path", "outcome", "reason", "remedy", "field")
+    columns = ("record", "reason", "remedy", "path", "outcome", "field")
     return [{name: one[name] for name in columns} for one in problems[:LISTED]]
 
 
