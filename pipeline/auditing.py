@@ -269,7 +269,7 @@ class _Audit:
         hashes = new_hashes(self._expected(one))
         size = 0
         try:
-            for block in retrieval.read_file(self._services, one.record_id, one.key):
+            for block in retrieval.read_file(self._services, one.record_id, one.key, fresh=True):
                 go_on()
                 size += len(block)
                 for running in hashes.values():

@@ -110,8 +110,11 @@ class ObjectStore(Protocol):
         `Conflict` where one is another; others of the group may have been written then. Comparing and writing are one
         step where the store can (S3: `If-Match`, `If-None-Match: *`)."""
 
-    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """Blocks of the object's bytes. Raises `Missing` at the call, not at the first block."""
+    def read(
+        self, key: str, offset: int = 0, length: int | None = None, *, fresh: bool = False
+    ) -> Iterator[bytes]:
+        """Blocks of the object's bytes. Raises `Missing` at the call, not at the first block. With `fresh`, as the
+        medium has them: not what this machine's memory remembers of it, which keeps none of them afterwards."""
 
     def size(self, key: str) -> int:
         """Raises `Missing`."""

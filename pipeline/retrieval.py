@@ -13,16 +13,23 @@ from pipeline.store import layout, ocfl
 
 
 def read_file(
-    services: Services, record_id: int, key: str, offset: int = 0, length: int | None = None
+    services: Services,
+    record_id: int,
+    key: str,
+    offset: int = 0,
+    length: int | None = None,
+    *,
+    fresh: bool = False,
 ) -> Iterator[bytes]:
-    """Blocks of a published file. Who may read it was decided before. Raises `Missing`, at the call."""
+    """Blocks of a published file, `fresh` as `ObjectStore.read` has it. Who may read it was decided before. Raises
+    `Missing`, at the call."""
     with services.catalogue.read() as tx:
         holding = records.holding(tx, record_id, key)
     if holding.entry.purged is not None:
         raise Missing(f"{key} of record {record_id} was purged")
     for place in _places(services, holding):
         with suppress(Missing):
-            return services.store.read(place, offset, length)
+            return services.store.read(place, offset, length, fresh=fresh)
     raise Missing(f"the store has no bytes of {key} of record {record_id}")
 
 

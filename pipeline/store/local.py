@@ -104,8 +104,10 @@ class LocalStore:
         except Missing:
             return None
 
-    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        blocks = _blocks(self._path(key), offset, length)
+    def read(
+        self, key: str, offset: int = 0, length: int | None = None, *, fresh: bool = False
+    ) -> Iterator[bytes]:
+        blocks = (_fresh_blocks if fresh else _blocks)(self._path(key), offset, length)
         with translated(), _missing(key):
             # The file is opened now, and from now on closed however the generator ends, unread too.
             next(blocks)
@@ -244,6 +246,16 @@ def _blocks(path: Path, offset: int, length: int | None) -> Iterator[bytes]:
             offset += len(block)
             left = None if left is None else left - len(block)
             yield block
+
+
+def _fresh_blocks(path: Path, offset: int, length: int | None) -> Iterator[bytes]:
+    """The same, past the page cache: all that is committed was flushed, so its pages can be given up."""
+    with path.open("rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        try:
+            yield from _blocks(path, offset, length)
+        finally:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager

@@ -214,6 +214,7 @@ def test_large_objects_are_read_in_blocks(store: ObjectStore) -> None:
     assert max(map(len, blocks)) <= 8 << 20
     assert b"".join(blocks) == body
     assert b"".join(store.read("large", 5 << 20, (2 << 20) + 1)) == body[5 << 20 : (7 << 20) + 1]
+    assert b"".join(store.read("large", fresh=True)) == body
 
 
 @pytest.mark.parametrize("key", ["none", "none/below", "there/below", "folder"])

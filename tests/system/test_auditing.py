@@ -60,13 +60,15 @@ class Stumbling:
         self._ending = ending
         self._answers = answers
 
-    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, key: str, offset: int = 0, length: int | None = None, *, fresh: bool = False
+    ) -> Iterator[bytes]:
         if key.endswith(self._ending) and self._answers:
             answer = self._answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer
             return iter([answer])
-        return self._store.read(key, offset, length)
+        return self._store.read(key, offset, length, fresh=fresh)
 
 
 def stumbling(instance: Instance, ending: str, *answers: bytes | Exception) -> Instance:

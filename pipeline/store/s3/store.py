@@ -151,7 +151,14 @@ class S3Store:
 
     # ------------------------------------------------------------ reading
 
-    def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def read(
+        self,
+        key: str,
+        offset: int = 0,
+        length: int | None = None,
+        *,
+        fresh: bool = False,  # noqa: ARG002 - nothing is kept on this machine
+    ) -> Iterator[bytes]:
         return reading.read(self._bucket, self._bucket.full(key), offset, length)
 
     def size(self, key: str) -> int:
