@@ -20,6 +20,7 @@ from pipeline.errors import Interrupted, Unavailable
 from pipeline.ingest.patience import Patience
 from pipeline.model import Event, EventType, JsonObject
 from pipeline.ports import ObjectStore
+from pipeline.purging import purge
 from tests.command import Instance as Command
 from tests.instance import Instance, open_instance, write_record
 
@@ -146,6 +147,15 @@ def test_what_is_right_at_the_second_look_is_no_alarm(instance: Instance) -> Non
         report = audited(stumbling(instance, "log.txt", answer))
         assert (report["files"], report["differences"], report["put_off"]) == (KEPT, [], [])
     assert checks(instance, "fail") == []
+
+
+def test_what_was_purged_is_not_missed(instance: Instance) -> None:
+    """Its bytes are gone on purpose."""
+    with instance.services.catalogue.read() as tx:
+        [gone] = [one for one in fixity.due(tx, before=instance.clock(), limit=9) if one.key == "log.txt"]
+    purge(instance.services, gone.record_id, key="log.txt", reason="takedown", by="admin@archive.example")
+    report = audited(instance)
+    assert (report["files"], report["differences"], report["failing"]) == (KEPT - 1, [], 0)
 
 
 def test_a_file_that_cannot_be_read_is_put_off(instance: Instance) -> None:
