@@ -69,6 +69,7 @@ class SourceLocation:
     s3_path_style: bool = False
     s3_trusted_network: bool = False
     s3_profile: str = ""
+    private_addresses: bool = False
 
 
 class Settings(BaseSettings):
@@ -99,6 +100,10 @@ class Settings(BaseSettings):
     source_s3_profile: str = Field(
         "",
         description="profile of the AWS configuration with the keys for sources; default AWS_ACCESS_KEY_ID …",
+    )
+    private_addresses: bool = Field(
+        default=False,
+        description="whether the URLs of a list may lead to addresses that are not of the public internet",
     )
     database: str = Field("", description="the catalogue: sqlite:///file or postgresql+psycopg://…")
     index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
@@ -255,7 +260,7 @@ class Settings(BaseSettings):
     def source_location(self, url: str) -> SourceLocation:
         """What a process needs to read a source, besides its own environment."""
         if not url.startswith("s3://"):
-            return SourceLocation(url)
+            return SourceLocation(url, private_addresses=self.private_addresses)
         own = self.source_s3_endpoint
         return SourceLocation(
             url,
@@ -264,6 +269,7 @@ class Settings(BaseSettings):
             self.source_s3_path_style if own else self.s3_path_style,
             self.s3_trusted_network,
             self.source_s3_profile,
+            self.private_addresses,
         )
 
 

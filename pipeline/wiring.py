@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.sources.names import archive_kind
 from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.local import LocalTree
+from pipeline.ingest.sources.trees.mixed import MixedTree
 from pipeline.loopback import is_loopback, known_port
 from pipeline.model import Repository
 from pipeline.services import Services
@@ -169,21 +171,29 @@ def open_tree(location: SourceLocation) -> Tree:
     """The files of a source. Raises `Misconfigured` where they cannot be reached so."""
     from pipeline.settings import redacted
 
+    @cache
+    def open_web() -> Tree:
+        from pipeline.ingest.sources.trees.http import HttpTree
+
+        return HttpTree(location)
+
     if location.url.startswith("/"):
         path = Path(location.url)
         if archive_kind(path.name) and not path.is_dir():
             return ArchiveTree(location, LocalTree(replace(location, url=str(path.parent))), path.name)
-        return LocalTree(location)
+        return MixedTree(LocalTree(location), open_web)
     if location.url.startswith("s3://"):
         from pipeline.ingest.sources.trees.s3 import S3Tree
 
         prefix, _, name = location.url.rpartition("/")
         if archive_kind(name):
             return ArchiveTree(location, S3Tree(replace(location, url=prefix)), name)
-        return S3Tree(location)
+        return MixedTree(S3Tree(location), open_web)
+    if urlsplit(location.url).scheme in ("http", "https"):
+        return open_web()
     raise Misconfigured(
         f"{redacted(location.url)} is no place that can be ingested from",
-        remedy="name a folder or a file of this machine, or s3://bucket/prefix",
+        remedy="name a folder or a file of this machine, s3://bucket/prefix, or the URL of a manifest",
     )
 
 

@@ -23,6 +23,7 @@ from infra.local.service import running
 from infra.local.versitygw import versitygw
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.settings import StoreLocation
+from tests.web_server import WebServer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,6 +155,13 @@ def clamd_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
     folder = tmp_path_factory.mktemp("clamd")
     with running(clamd(folder, LocalSocket=f"{folder}/socket"), folder / "log") as url:
         yield url, f"clamd://{folder}/socket"
+
+
+@pytest.fixture
+def web_server() -> Iterator[WebServer]:
+    """A server of the web without files."""
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

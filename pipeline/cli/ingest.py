@@ -101,7 +101,9 @@ def ingest(
       a manifest *.jsonl, *.csv or *.parquet with the columns path, record, md5, sha256, …, metadata,
       a BagIt bag,
       an archive of such a folder or bag: *.tar, *.tar.gz, *.tgz, *.zip;
-    each by its path, all but archives by s3://bucket/prefix as well.
+      a list of URLs *.txt, one a line;
+    each by its path or s3://bucket/prefix, manifests and lists also by their URL. Manifests, too, may name
+    files by http(s) URLs.
 
     The same command again goes on where it was stopped, takes in what is new or changed, and does nothing
     when nothing is. A record with a bad file is held back whole; the others are published.

@@ -31,7 +31,7 @@ from pipeline.ingest.custody import FileReport, Unit
 from pipeline.ingest.decisions import Plan
 from pipeline.ingest.patience import Patience
 from pipeline.ingest.planfile import PlanFile
-from pipeline.ingest.sources import Source
+from pipeline.ingest.sources import Source, is_url
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import Accession, EffectKind, FileState, JsonObject
 from pipeline.ports import Compute, UnitResult
@@ -71,7 +71,8 @@ def ingest_collection(
     The report of the run, as `headrace ingest --json` prints it.
 
     Args:
-        source: Folder, manifest (.csv, .jsonl, .parquet) or bag, by its whole path on the machine of Headrace.
+        source: Folder, manifest (.csv, .jsonl, .parquet) or bag, by its whole path on the machine of Headrace or as
+            s3://bucket/prefix; a manifest also by its URL.
         collection: Name of the collection, within which records are known again. Empty: the source's own name.
         owner: E-mail address of whom the records belong to. Empty: as before.
         community: Community that the records join, in letters a-z, digits and hyphens; made if new.
@@ -83,7 +84,7 @@ def ingest_collection(
 
     def order(_: Services) -> _Order:
         options = IngestOptions(collection, owner, community, metadata, checksum, allow_partial, trust_dois)
-        return _Order(_located(source), options)
+        return _Order(source.strip() if is_url(source.strip()) else _located(source), options)
 
     return _taken_in(order)
 

@@ -16,9 +16,11 @@ import pytest
 
 from pipeline.ingest.sources import Tree
 from pipeline.ingest.sources.trees.archive import ArchiveTree
+from pipeline.ingest.sources.trees.http import HttpTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.s3 import S3Tree
 from pipeline.settings import SourceLocation, StoreLocation
+from tests.web_server import Manners, WebServer
 
 FOLDERS = "folders"
 """A tree whose folders can be listed; one without is good for manifests only."""
@@ -175,6 +177,34 @@ def _bucket(request: pytest.FixtureRequest, server: str) -> Place:
     return BucketPlace(location, client)
 
 
+@dataclass(frozen=True)
+class WebPlace:
+    server: WebServer
+    tree: Tree
+
+    @property
+    def top(self) -> str:
+        return f"{self.server.url}/data"
+
+    def put(self, path: str, content: bytes) -> None:
+        self.server.put(f"/data/{path}", content)
+
+    def remove(self, path: str) -> None:
+        self.server.remove(f"/data/{path}")
+
+    def open_tree(self, url: str) -> Tree:
+        assert url == self.top
+        return self.tree
+
+
+def _web(request: pytest.FixtureRequest, **manners: Any) -> Place:
+    server = request.getfixturevalue("web_server")
+    server.manners = Manners(**manners)
+    tree = HttpTree(SourceLocation(f"{server.url}/data", private_addresses=True), lambda _: None)
+    request.addfinalizer(tree.close)
+    return WebPlace(server, tree)
+
+
 _WHOLE = frozenset({FOLDERS})
 TREES: dict[str, Kind] = {
     "local": Kind(_local),
@@ -189,4 +219,9 @@ TREES: dict[str, Kind] = {
     ),
     "seaweedfs": Kind(partial(_bucket, server="seaweedfs")),
     "versitygw": Kind(partial(_bucket, server="versitygw")),
+    "http": Kind(_web, frozenset({CHANGES})),
+    "http, dates for tags": Kind(partial(_web, tags=False), frozenset({CHANGES})),
+    "http, breaking off": Kind(partial(_web, breaks_after=1_000_000), frozenset({CHANGES})),
+    "http, without ranges": Kind(partial(_web, ranges=False), frozenset({CHANGES})),
+    "http, without HEAD": Kind(partial(_web, heads=False), frozenset({CHANGES})),
 }

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 
 from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.bagit import DECLARATION, open_bag
 from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource
-from pipeline.ingest.sources.names import ARCHIVES, archive_kind, escaped, is_url
+from pipeline.ingest.sources.names import (
+    ARCHIVES,
+    archive_kind,
+    escaped,
+    is_url,
+    is_web,
+    name_in,
+    url_fault,
+    without_user,
+)
 from pipeline.ingest.sources.protocol import Tree
 from pipeline.ingest.sources.rows import SUFFIXES, manifest_form, require_rows
 from pipeline.ingest.sources.tables import TableSource
@@ -28,11 +38,13 @@ def open_source(
     locator: str, open_tree: OpenTree, *, default_metadata: JsonObject | None, collection: str | None
 ) -> Source:
     """The source at a local path or at `s3://bucket/prefix`: a folder or archive with `bagit.txt` is a bag, any other a
-    tree; any other file is a manifest by its suffix. `default_metadata` (a document that `describe` understands) is for
-    records that bring none; without `collection` the source's own name is taken.
+    tree; any other file is a manifest by its suffix, as is what an http(s) URL names. `default_metadata` (a document
+    that `describe` understands) is for records that bring none; without `collection` the source's own name is taken.
 
     Raises `Misconfigured` for what is wholly wrong and could not give one record, and `Unavailable` as trees do.
     """
+    if is_web(locator):
+        return _of_the_web(locator, open_tree, default_metadata, collection)
     if is_url(locator):
         place, _, name = locator.rpartition("/")
         if not manifest_form(name) or place.endswith("/"):
@@ -54,6 +66,17 @@ _KINDS = (
     f"A source is a folder, a BagIt bag, an archive of one ({', '.join(ARCHIVES)}),"
     f" or a manifest ({', '.join(sorted(SUFFIXES))})."
 )
+
+
+def _of_the_web(url: str, open_tree: OpenTree, default: JsonObject | None, collection: str | None) -> Source:
+    """What the manifest at the URL lists. Its other paths are below the folder that it lies in."""
+    fault = url_fault(url) or ("" if manifest_form(url) else "it does not end as a manifest does")
+    if fault:
+        raise Misconfigured(f"{shown(without_user(url))} is no source: {fault}", remedy=_KINDS)
+    parts = urlsplit(url)
+    tree = open_tree(f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}")
+    require_rows(tree, url)
+    return TableSource(url, tree, collection or escaped(PurePosixPath(name_in(url)).stem), default)
 
 
 def _listed_by(name: str, tree: Tree, default: JsonObject | None, collection: str | None) -> Source:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from itertools import count
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,37 @@ def archive_kind(name: str) -> str:
 def is_url(locator: str) -> bool:
     """Whether a source is named by a URL, and not by a path of this machine."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", locator) is not None
+
+
+def is_web(path: str) -> bool:
+    """Whether what a list names is a file of the web, by its URL, and not a path below the list."""
+    return path[:8].lower().startswith(("http://", "https://"))
+
+
+def url_fault(url: str) -> str:
+    """Why a URL that somebody wrote down must not be asked for, or `""`."""
+    try:
+        parts = urlsplit(url)
+        has_server = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return "it is no URL"
+    if parts.scheme not in ("http", "https") or not has_server:
+        return "it does not name a server by http:// or https://"
+    if "@" in parts.netloc:
+        return "it holds a user or a password, which would be kept and shown"
+    if re.search(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]", url):
+        return "it holds blanks, control characters or bytes that are not UTF-8"
+    return ""
+
+
+def without_user(url: str) -> str:
+    """The URL fit to be shown, without user and password."""
+    return re.sub(r"(?<=://)[^/?#]*@", "***@", url)
+
+
+def name_in(url: str) -> str:
+    """What a file of the web is called: the last segment of its URL's path, in the server's bytes."""
+    return os.fsdecode(unquote_to_bytes(urlsplit(url).path.rpartition("/")[2]))
 
 
 def is_utf8(name: str) -> bool:

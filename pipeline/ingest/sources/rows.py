@@ -1,8 +1,9 @@
 """The rows of a manifest: JSON Lines, CSV or Parquet, line by line, and what one row says.
 
-Columns: `path` (relative to the manifest), `record`, `md5`, `sha1`, `sha256`, `sha512`, `metadata` (an
-object, or its JSON text); others are ignored. An absent, null or empty cell says nothing. Without `record`,
-a row is a record of its own with the row's path as key.
+Columns: `path` (relative to the manifest, or an http(s) URL), `record`, `md5`, `sha1`, `sha256`, `sha512`, `metadata`
+(an object, or its JSON text), and for URLs `key` (the file's name in its record; without it, the last segment of the
+URL's path); others are ignored. An absent, null or empty cell says nothing. Without `record`, a row is a record of its
+own with the row's path as key. A plain list has one URL a line; blank lines and those with `#` say nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,17 @@ from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.ingest.sources.declared import digest_fault
 from pipeline.ingest.sources.documents import LIMIT, parsed
-from pipeline.ingest.sources.names import escaped, key_fault, normal, path_fault
+from pipeline.ingest.sources.names import (
+    KEY_LIMIT,
+    escaped,
+    is_web,
+    key_fault,
+    name_in,
+    normal,
+    path_fault,
+    url_fault,
+    without_user,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
     from pipeline.model import Digests
 
 DIGESTS = ("md5", "sha1", "sha256", "sha512")
-COLUMNS = ("path", "record", *DIGESTS, "metadata")
+COLUMNS = ("path", "record", "key", *DIGESTS, "metadata")
 MANIFEST_LIMIT = 4 << 30
 """Bytes of a manifest: rows for ten million files and more."""
 _BUFFER = 1 << 20
@@ -86,17 +97,22 @@ def read_rows(tree: Tree, name: str) -> Rows:
                     remedy="Split it: each part is a source, all of them may name the same `--collection`.",
                 )
             yield from _READERS[manifest_form(name)](file, name)
-    except (Rejected, OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except Rejected as error:
+        raise Misconfigured(error.message, remedy=error.remedy or _REMEDY) from error
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise Misconfigured(f"{shown(name)} cannot be read as a manifest: {error}", remedy=_REMEDY) from error
 
 
 def manifest_form(name: str) -> str:
     """What the name says of the manifest's form: its suffix, or `""` where it is that of none."""
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = PurePosixPath(name_in(name) if is_web(name) else name).suffix.lower()
     return suffix if suffix in SUFFIXES else ""
 
 
-_REMEDY = "A manifest is JSON Lines, CSV (with commas and a header) or Parquet, with a column `path`."
+_REMEDY = (
+    "A manifest is JSON Lines, CSV (with commas and a header) or Parquet, with a column `path`,"
+    " or a list of URLs (.txt)."
+)
 
 
 def _require_path_column(name: str, columns: list[str]) -> None:
@@ -116,6 +132,15 @@ def _json_lines(file: BinaryIO, _: str) -> Rows:
             yield f"line {number}", RowFault("bad-row", f"longer than {LIMIT} bytes")
         elif line.strip():
             yield f"line {number}", _json_cells(line)
+
+
+def _urls(file: BinaryIO, _: str) -> Rows:
+    for number, line in enumerate(iter(lambda: file.readline(KEY_LIMIT + 2), b""), start=1):
+        url = line.decode("utf-8-sig", "surrogateescape").strip()
+        if is_web(url):
+            yield f"line {number}", {"path": url}
+        elif url and not url.startswith("#"):
+            yield f"line {number}", RowFault("bad-row", "it is no http:// or https:// URL", path=shown(url))
 
 
 def _json_cells(line: bytes) -> Cells | RowFault:
@@ -168,6 +193,7 @@ _READERS: Mapping[str, Callable[[BinaryIO, str], Rows]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".parquet": _parquet,
+    ".txt": _urls,
 }
 SUFFIXES = frozenset(_READERS)
 
@@ -193,6 +219,8 @@ def row_from(cells: Cells) -> Row | RowFault:
         path = path.decode(errors="surrogateescape")
     if not path or not isinstance(path, str):
         return RowFault("bad-row", "there is no path", "path", record)
+    if is_web(path):
+        return _web_row(cells, record, path)
     if fault := _path_fault(path):
         return RowFault("unsafe-path", fault, "path", record, shown(path))
     path = normal(path)
@@ -200,6 +228,21 @@ def row_from(cells: Cells) -> Row | RowFault:
     if not key or (fault := key_fault(key)):
         return RowFault("bad-name", fault or "the path names no file", "path", record, shown(path))
     return _with_contents(cells, Row(record or key, path, key, {}))
+
+
+def _web_row(cells: Cells, record: str, url: str) -> Row | RowFault:
+    """A file of the web. Alone, its URL is its record's key."""
+    if fault := url_fault(url) or key_fault(url):
+        return RowFault("unsafe-path", fault, "path", record, shown(without_user(url)))
+    given = cells.get("key")
+    name = given if isinstance(given, str) and given else name_in(url)
+    if fault := _path_fault(name):
+        return RowFault("unsafe-path", fault, "key" if given else "path", record, shown(url))
+    key = escaped(normal(name))
+    if not key or (fault := key_fault(key)):
+        reason = fault or "the URL's path does not end with a name: give the file one in the column `key`"
+        return RowFault("bad-name", reason, "key" if given else "path", record, shown(url))
+    return _with_contents(cells, Row(record or url, url, key, {}))
 
 
 def _record(cell: object) -> str | RowFault:

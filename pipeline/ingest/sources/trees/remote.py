@@ -36,7 +36,8 @@ class Body(Protocol):
     def start(self) -> int: ...
 
     def read(self, size: int) -> bytes:
-        """`size` bytes, fewer only at the end. Raises `Broken`."""
+        """Up to `size` bytes, as many as there are before the answer ends or breaks off; none at its end. Raises
+        `Broken`."""
 
     def close(self) -> None: ...
 
@@ -56,6 +57,8 @@ class RemoteReader(SourceReader):
         self._position = 0
         self._body: Body | None = None
         self._at = 0  # where in the file the body stands
+        self._tries = 0
+        self._told = 0  # what was given when the last connection broke
 
     @abstractmethod
     def ask(self, start: int) -> Body:
@@ -91,19 +94,19 @@ class RemoteReader(SourceReader):
         super().close()
 
     def _read(self, wanted: int) -> bytes:
-        tries, before = 0, self.given
         while True:
             try:
                 return self._next(wanted)
             except Broken as broken:
                 self._drop()
-                tries, before = (tries + 1 if self.given - before < PROGRESS else 1), self.given
-                if tries == TRIES:
+                brought, self._told = self.given - self._told, self.given
+                self._tries = 1 if brought >= PROGRESS else self._tries + 1
+                if self._tries == TRIES:
                     raise Unavailable(
                         f"{shown(self.path)} cannot be read now: {broken}",
                         remedy="See that the server is up and can be reached, then run the same command again.",
                     ) from None
-                self._pause(random.uniform(0.5, 1) * 0.2 * 2**tries)
+                self._pause(random.uniform(0.5, 1) * 0.2 * 2**self._tries)
 
     def _next(self, wanted: int) -> bytes:
         """The next bytes, in one piece. Raises `Broken`, also where there are none."""

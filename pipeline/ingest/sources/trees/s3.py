@@ -103,9 +103,8 @@ class S3Tree:
 
     def open(self, path: str, size: int, stamp: str) -> SourceReader:
         _require_path(path)
-        return S3Reader(self, path, size, stamp) if stamp else self._opened(path, size)
-
-    def _opened(self, path: str, size: int) -> SourceReader:
+        if stamp:
+            return S3Reader(self, path, size, stamp)
         reader = self.open_now(path)
         if reader.size != size:
             raise _changed(path, "since the survey")
@@ -208,11 +207,16 @@ class _Answer:
 
 
 async def _filled(stream: Any, size: int) -> bytes:
-    """All at once: each step from thread to thread costs more than what has arrived meanwhile."""
-    blocks = []
-    while size and (block := await stream.read(size)):
-        blocks.append(block)
-        size -= len(block)
+    """Up to `size` bytes at once, for each step from thread to thread costs more than what has arrived meanwhile; what
+    came before the answer breaks off counts."""
+    blocks: list[bytes] = []
+    try:
+        while size and (block := await stream.read(size)):
+            blocks.append(block)
+            size -= len(block)
+    except (aiohttp.ClientError, BotoCoreError, OSError):
+        if not blocks:
+            raise
     return b"".join(blocks)
 
 
