@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local.buckets import make_bucket
+from infra.local.clamd import clamd
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
 from loadtests import bare, machine, shell, workers
@@ -127,13 +128,12 @@ class Bench:
         location: StoreLocation | None = None,
         *,
         home: Path | None = None,
-        digests: str = "",
+        **settings: str,
     ) -> dict[str, float]:
-        """Ingest the source, cold, into a new instance with its own store or one at the location, with the usual
-        digests or those besides the root's that are given; seconds by stage."""
+        """Ingest the source, cold, into a new instance with its own store or one at the location and with more
+        settings, named as in the environment; seconds by stage."""
         make_cold(source)
-        settings = {**_settings(location), **({"HEADRACE_DIGESTS": digests} if digests else {})}
-        return ingest(source, home or self.new("home"), self.memory, settings)
+        return ingest(source, home or self.new("home"), self.memory, {**_settings(location), **settings})
 
 
 def _settings(location: StoreLocation | None) -> Mapping[str, str]:
@@ -256,24 +256,48 @@ def records(bench: Bench) -> Iterator[Figure]:
 
 
 def against_shell(bench: Bench) -> Iterator[Figure]:
+    name = "against the shell: commands one by one ÷ ingest"
+    yield _against_shell(bench, name, 2.5, {}, "no virus scanner on either side")
+
+
+def against_clamdscan(bench: Bench) -> Iterator[Figure]:
+    """One clamd for both, asked over its Unix socket."""
+    folder = bench.new("clamd")
+    folder.mkdir()
+    address = str(folder / "socket")
+    with running(clamd(folder, LocalSocket=address), folder / "log"):
+        yield _against_shell(
+            bench,
+            "against the shell with clamdscan: commands one by one ÷ ingest",
+            1.8,
+            shell.scanning(bench.mixed(), folder / "clamd.conf"),
+            "the same clamd for both, with two signatures",
+            HEADRACE_SCANNER=f"clamd://{address}",
+        )
+
+
+def _against_shell(
+    bench: Bench, name: str, goal: float, more: Mapping[str, list[str]], how: str, **settings: str
+) -> Figure:
     """Both in turn, several rounds: the median of the quotients."""
     source, quotients, said = bench.mixed(), list[float](), dict[str, str]()
     for number in range(bench.sizes.rounds):
         target, home = bench.new("copied"), bench.new("home")
-        theirs = shell.one_after_the_other(source, shell.commands(source, target), bench.folder / "shell.log")
+        commands = {**shell.commands(source, target), **more}
+        theirs = shell.one_after_the_other(source, commands, bench.folder / "shell.log")
         _remove_large(target)
         os.sync()
-        ours = bench.ingest(source, home=home, digests="md5")["total"]
+        ours = bench.ingest(source, home=home, HEADRACE_DIGESTS="md5", **settings)["total"]
         _remove_large(home)
         quotients.append(sum(theirs.values()) / ours)
         said[f"round {number + 1}"] = f"{_seconds(theirs)}, ingest {ours:.1f} s"
-    yield Figure(
-        "against the shell: commands one by one ÷ ingest",
+    return Figure(
+        name,
         statistics.median(quotients),
         "ratio",
-        2.5,
+        goal,
         "higher",
-        f"{_mixed(bench)}; the ingest durable and published, the shell's copy not flushed;"
+        f"{_mixed(bench)}; {how}; the ingest durable and published, the shell's copy not flushed;"
         f" median of {bench.sizes.rounds} rounds",
         cache="cold before every command",
         digests=bare.DIGESTS,
@@ -282,7 +306,8 @@ def against_shell(bench: Bench) -> Iterator[Figure]:
 
 
 def against_bagit(bench: Bench) -> Iterator[Figure]:
-    """The same. The files of a bag are hard links: what makes it one moves them."""
+    """Both in turn, several rounds: the median of the quotients. The files of a bag are hard links: what makes it one
+    moves them."""
     source, quotients, said = bench.mixed(), list[float](), dict[str, str]()
     cores = sorted(os.sched_getaffinity(0))[:2]
     for number in range(bench.sizes.rounds):
@@ -416,6 +441,8 @@ FIGURES: Mapping[str, Callable[[Bench], Iterator[Figure]]] = {
     "ingest-memory": ingest_memory,
     "plans": plans,
     "flow-memory": flow_memory,
+    # Last, since it needs what `make bench` cannot install.
+    "clamdscan": against_clamdscan,
 }
 
 

@@ -35,6 +35,16 @@ def commands(source: Path, target: Path) -> Mapping[str, list[str]]:
     }
 
 
+def scanning(source: Path, configuration: Path) -> Mapping[str, list[str]]:
+    """What scans the same files with the clamd of this configuration, which is handed them open, several at a time.
+    Raises `SystemExit` where it is not installed."""
+    clamdscan = shutil.which("clamdscan")
+    if clamdscan is None:
+        raise SystemExit("clamdscan is not installed: `apt-get install clamdscan`")
+    options = [f"--config-file={configuration}", "--fdpass", "--multiscan", "--infected"]
+    return {"clamdscan": [clamdscan, *options, str(source)]}
+
+
 def one_after_the_other(source: Path, wanted: Mapping[str, Sequence[str]], log: Path) -> dict[str, float]:
     """Seconds of each command, which finds no byte of the files below `source` in the page cache and nothing of
     earlier commands still to be written. What they say goes into `log`. Raises `SystemExit` where one fails."""
