@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
 from pipeline.errors import Conflict, Misconfigured, Missing, Unavailable
 from pipeline.model import PartLedger
@@ -325,8 +326,12 @@ def test_a_host_without_subdomains_has_the_bucket_in_the_path(seaweedfs_location
         assert content(store, "a") == b"x"
 
 
-def test_a_server_that_is_away_may_come_back(seaweedfs_location: StoreLocation) -> None:
+def test_a_server_that_is_away_may_come_back(
+    seaweedfs_location: StoreLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So this is no fault of the settings."""
+    # A quarter of a minute between botocore's tries changes nothing of what it finds.
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda backoff, context: 0.0)
     with cutting_proxy(seaweedfs_location.s3_endpoint) as proxy:
         proxy.cut_upload_after, proxy.cuts = 0, 1000
         with pytest.raises(Unavailable):
