@@ -453,6 +453,11 @@ def in_state(
     )
 
 
+def by_id(tx: Transaction, deposit_id: int) -> list[Deposit]:
+    """The deposit, where there is one."""
+    return _select(tx, sa.select(deposit).where(deposit.c.id == deposit_id))
+
+
 def pending(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
     """Deposits of the accession that have not come to an end, by id."""
     return _select(
@@ -529,109 +534,17 @@ def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: boo
         deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
     )
     if must_be_clean:
-        unclean = sa.exists().where(deposit_file.c.deposit_id == deposit.c.id, _is_unclean())
+        unclean = sa.exists().where(deposit_file.c.deposit_id == deposit.c.id, is_unclean())
         statement = statement.where(~unclean)
     return _select(tx, statement.order_by(deposit.c.id).limit(limit))
 
 
-# ---------------------------------------------------------------- waiting for a verdict
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingFile:
-    """A file in custody that keeps its sealed record waiting, since no scanner went through all of it. `place` is its
-    key in the store, `record` its record's key in the collection."""
-
-    id: int
-    deposit_id: int
-    record: str
-    path: str
-    size: int
-    digests: Digests
-    place: str
-
-
-def accessions_with_sealed(tx: Transaction) -> list[str]:
-    """Ids of accessions that have sealed deposits."""
-    found = sa.select(deposit.c.accession_id).where(deposit.c.state == DepositState.SEALED).distinct()
-    return sorted(filter(None, tx.execute(found).scalars()))
-
-
-def waiting_files(tx: Transaction, accession_id: str, *, after: int, limit: int) -> list[WaitingFile]:
-    """Files of the accession's sealed deposits without a whole verdict, which no published record holds, by id from
-    behind `after` on."""
-    rows = tx.execute(
-        sa.select(deposit_file, deposit.c.key.label("record"), deposit.c.home)
-        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
-        .where(
-            deposit.c.accession_id == accession_id,
-            deposit.c.state == DepositState.SEALED,
-            deposit_file.c.holder_id.is_(None),
-            deposit_file.c.id > after,
-            _is_unclean(),
-        )
-        .order_by(deposit_file.c.id)
-        .limit(limit)
-    )
-    return [
-        WaitingFile(
-            id=row.id,
-            deposit_id=row.deposit_id,
-            record=row.record,
-            path=os.fsdecode(row.path),
-            size=row.size,
-            digests=row.digests,
-            place=layout.place(row.home, row.key),
-        )
-        for row in rows
-    ]
-
-
-def _is_unclean() -> sa.ColumnElement[bool]:
+def is_unclean() -> sa.ColumnElement[bool]:
+    """Of a file in custody that a scan gate lets nobody have yet."""
     return sa.and_(
         deposit_file.c.state == FileState.IN_CUSTODY,
         sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "").not_in(LET_THROUGH),
     )
-
-
-def take_over_verdicts(tx: Transaction, accession_id: str) -> None:
-    """Files of sealed deposits whose bytes a published record holds have the verdict that it has by now."""
-    sealed_ids = sa.select(deposit.c.id).where(
-        deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
-    )
-    verdict = (
-        sa.select(record_file.c.scan)
-        .where(
-            record_file.c.record_id == deposit_file.c.holder_id,
-            record_file.c.root_digest == deposit_file.c.root_digest,
-        )
-        .limit(1)
-        .scalar_subquery()
-    )
-    tx.execute(
-        sa.update(deposit_file)
-        .where(
-            deposit_file.c.deposit_id.in_(sealed_ids), deposit_file.c.holder_id.is_not(None), _is_unclean()
-        )
-        .values(scan=sa.func.coalesce(verdict, deposit_file.c.scan))
-    )
-
-
-def note_verdict(tx: Transaction, file_id: int, scan: JsonObject) -> None:
-    tx.execute(sa.update(deposit_file).where(deposit_file.c.id == file_id).values(scan=scan))
-
-
-def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: DepositEvent) -> None:
-    """The file is in custody no more, and its deposit takes the step `event`."""
-    tx.execute(
-        sa.update(deposit_file)
-        .where(deposit_file.c.id == one.id)
-        .values(state=FileState.QUARANTINED, content="", scan=scan)
-    )
-    tx.execute(
-        sa.update(deposit).where(deposit.c.id == one.deposit_id).values(files_bad=deposit.c.files_bad + 1)
-    )
-    move(tx, _select(tx, sa.select(deposit).where(deposit.c.id == one.deposit_id)), event)
 
 
 def forget_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:

@@ -11,9 +11,9 @@ from functools import partial
 
 from pipeline import codec, publication
 from pipeline.beside import beside
-from pipeline.catalogue import accessions, deposits, quarantine, records
+from pipeline.catalogue import accessions, clearance, deposits, quarantine, records
 from pipeline.catalogue.accessions import Stage
-from pipeline.catalogue.deposits import WaitingFile
+from pipeline.catalogue.clearance import WaitingFile
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.ingest import accession
@@ -44,7 +44,7 @@ class Cleared:
 def waiting(services: Services) -> list[str]:
     """Accessions with records that wait for a verdict."""
     with services.catalogue.read() as tx:
-        return deposits.accessions_with_sealed(tx)
+        return clearance.accessions_with_sealed(tx)
 
 
 def clear(
@@ -114,7 +114,7 @@ class _Clearing:
 
     def clear(self, checkpoint: Callable[[], None]) -> Cleared:
         with self._services.catalogue.write() as tx:
-            deposits.take_over_verdicts(tx, self._accession_id)
+            clearance.take_over_verdicts(tx, self._accession_id)
         with closing(reread(self._files(), self._scan, checkpoint=checkpoint)) as found:
             for one, verdict in found:
                 if isinstance(verdict, Unavailable):
@@ -135,7 +135,7 @@ class _Clearing:
 
     def _page(self, after: int) -> list[WaitingFile]:
         with self._services.catalogue.read() as tx:
-            return deposits.waiting_files(tx, self._accession_id, after=after, limit=_PAGE)
+            return clearance.waiting_files(tx, self._accession_id, after=after, limit=_PAGE)
 
     def _apart(self, one: WaitingFile) -> str:
         return layout.quarantined(self._accession_id, one.id)
@@ -161,7 +161,7 @@ class _Clearing:
         else:
             with self._services.catalogue.write() as tx:
                 accession.hold_on(tx, self._services, self._run, self._accession_id)
-                deposits.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
+                clearance.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
 
     def _put_apart(self, one: WaitingFile, verdict: ScanVerdict) -> None:
         """Where nothing serves it; its record is held."""
@@ -185,7 +185,7 @@ class _Clearing:
         problem = infected(one.path, one.record, verdict.signature)
         with services.catalogue.write() as tx:
             accession.hold_on(tx, services, self._run, self._accession_id)
-            deposits.put_apart(tx, one, codec.verdict_to_json(verdict), DepositEvent.HOLD)
+            clearance.put_apart(tx, one, codec.verdict_to_json(verdict), DepositEvent.HOLD)
             quarantine.add(tx, [apart])
             event = accession.event_of_quarantine(services, apart)
             records.add_events(tx, [event], accession_id=self._accession_id)

@@ -1,0 +1,106 @@
+"""Files in custody whose records wait for a virus verdict."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction, deposits
+from pipeline.catalogue.tables import deposit, deposit_file, record_file
+from pipeline.lifecycle import DepositEvent
+from pipeline.model import DepositState, Digests, FileState, JsonObject
+from pipeline.store import layout
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFile:
+    """A file in custody that keeps its sealed record waiting, since no scanner went through all of it. `place` is its
+    key in the store, `record` its record's key in the collection."""
+
+    id: int
+    deposit_id: int
+    record: str
+    path: str
+    size: int
+    digests: Digests
+    place: str
+
+
+def accessions_with_sealed(tx: Transaction) -> list[str]:
+    """Ids of accessions that have sealed deposits."""
+    found = sa.select(deposit.c.accession_id).where(deposit.c.state == DepositState.SEALED).distinct()
+    return sorted(filter(None, tx.execute(found).scalars()))
+
+
+def waiting_files(tx: Transaction, accession_id: str, *, after: int, limit: int) -> list[WaitingFile]:
+    """Files of the accession's sealed deposits without a whole verdict, which no published record holds, by id from
+    behind `after` on."""
+    rows = tx.execute(
+        sa.select(deposit_file, deposit.c.key.label("record"), deposit.c.home)
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .where(
+            deposit.c.accession_id == accession_id,
+            deposit.c.state == DepositState.SEALED,
+            deposit_file.c.holder_id.is_(None),
+            deposit_file.c.id > after,
+            deposits.is_unclean(),
+        )
+        .order_by(deposit_file.c.id)
+        .limit(limit)
+    )
+    return [
+        WaitingFile(
+            id=row.id,
+            deposit_id=row.deposit_id,
+            record=row.record,
+            path=os.fsdecode(row.path),
+            size=row.size,
+            digests=row.digests,
+            place=layout.place(row.home, row.key),
+        )
+        for row in rows
+    ]
+
+
+def take_over_verdicts(tx: Transaction, accession_id: str) -> None:
+    """Files of sealed deposits whose bytes a published record holds have the verdict that it has by now."""
+    sealed_ids = sa.select(deposit.c.id).where(
+        deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
+    )
+    verdict = (
+        sa.select(record_file.c.scan)
+        .where(
+            record_file.c.record_id == deposit_file.c.holder_id,
+            record_file.c.root_digest == deposit_file.c.root_digest,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    tx.execute(
+        sa.update(deposit_file)
+        .where(
+            deposit_file.c.deposit_id.in_(sealed_ids),
+            deposit_file.c.holder_id.is_not(None),
+            deposits.is_unclean(),
+        )
+        .values(scan=sa.func.coalesce(verdict, deposit_file.c.scan))
+    )
+
+
+def note_verdict(tx: Transaction, file_id: int, scan: JsonObject) -> None:
+    tx.execute(sa.update(deposit_file).where(deposit_file.c.id == file_id).values(scan=scan))
+
+
+def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: DepositEvent) -> None:
+    """The file is in custody no more, and its deposit takes the step `event`."""
+    tx.execute(
+        sa.update(deposit_file)
+        .where(deposit_file.c.id == one.id)
+        .values(state=FileState.QUARANTINED, content="", scan=scan)
+    )
+    tx.execute(
+        sa.update(deposit).where(deposit.c.id == one.deposit_id).values(files_bad=deposit.c.files_bad + 1)
+    )
+    deposits.move(tx, deposits.by_id(tx, one.deposit_id), event)
