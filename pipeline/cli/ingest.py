@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from pipeline import wiring
 from pipeline.catalogue import accessions
@@ -125,7 +126,7 @@ def ingest(
         _plan(settings, located, options, report_file=report_file, as_json=as_json)
         say("no file was read and nothing taken in; without --dry-run this is done")
         return
-    say(f"ingesting the collection [bold]{opened.collection}[/]")
+    say(f"ingesting the collection [bold]{escape(opened.collection)}[/]")
     parameters = {"source": located, **options.to_json()}
     _run(settings, _ingest_flow, parameters, opened.collection, as_json=as_json, report_file=report_file)
 

@@ -21,7 +21,7 @@ import click
 from rich.markup import escape
 
 from pipeline import processes, wiring
-from pipeline.cli.console import Exit, err, print_json, say
+from pipeline.cli.console import Exit, print_json, say
 from pipeline.cli.ingest import OF_RECORDS, read_options
 from pipeline.display import shown
 from pipeline.errors import Misconfigured, Unavailable
@@ -101,7 +101,7 @@ def watch(
         if as_json:
             print_json(document)
         sys.exit(stop.exit_code() or taker.exit_code())
-    say(f"watching {shown(str(folder))} (Ctrl-C ends that)")
+    say(f"watching {escape(shown(str(folder)))} (Ctrl-C ends that)")
     _look_again_and_again(box, taker, stop, every)
     sys.exit(stop.exit_code())
 
@@ -145,20 +145,21 @@ def _look_again_and_again(box: Inbox, taker: _Taker, stop: _Stop, every: float) 
             told = ""
         except Unavailable as away:
             if away.message != told:
-                say(f"[yellow]{away.message}[/]; waiting for it")
+                say(f"[yellow]{escape(away.message)}[/]; waiting for it")
             told = away.message
         stop.rest(max(every, _REST * looked))
 
 
-def _arguments(
-    owner: str, community: str, metadata_file: Path | None, *, checksum: bool, allow_partial: bool
-) -> list[str]:
-    """The options for each ingest."""
-    arguments = [f"--owner={owner}"] if owner else []
-    arguments += [f"--community={community}"] if community else []
-    arguments += [f"--metadata={metadata_file.absolute()}"] if metadata_file else []
-    arguments += ["--checksum"] if checksum else []
-    return [*arguments, "--allow-partial"] if allow_partial else arguments
+def _arguments(**chosen: Any) -> list[str]:
+    """What was chosen of `OF_RECORDS`, for each ingest."""
+    arguments = []
+    for name, value in chosen.items():
+        option = "--metadata" if name == "metadata_file" else f"--{name.replace('_', '-')}"
+        if value is True:
+            arguments.append(option)
+        elif value:
+            arguments.append(f"{option}={value.absolute() if isinstance(value, Path) else value}")
+    return arguments
 
 
 @dataclass(slots=True)
@@ -216,7 +217,7 @@ class _Taker:
             self._has_server = True
         log = self.settings.home / "logs" / "inbox.log"
         argv = ["ingest", "--json", f"--collection={escaped(entry.name)}", *self.arguments, "--", str(entry)]
-        say(f"taking in [bold]{shown(entry.name)}[/]")
+        say(f"taking in [bold]{escape(shown(entry.name))}[/]")
         said = log.stat().st_size if log.exists() else 0
         with tempfile.TemporaryFile() as answer:
             process = processes.start(
@@ -246,11 +247,10 @@ class _Taker:
             document["reason"] = said
         is_final = code in _FINAL
         if is_final and not write_report(entry, document):
-            err.print(
-                f"{shown(entry.name)}{REPORT} cannot be written; `headrace status` has what it would say"
-            )
+            name = escape(shown(entry.name + REPORT))
+            say(f"{name} cannot be written; `headrace status` has what it would say")
         ends: dict[int, str] = {Exit.DONE: "done", Exit.PROBLEMS: "done, with problems"}
-        say(f"{shown(entry.name)}: {escape(ends.get(code) or said)}")
+        say(escape(f"{shown(entry.name)}: {ends.get(code) or said}"))
         return Outcome(is_final, document)
 
     def exit_code(self) -> Exit:

@@ -6,8 +6,12 @@ import hashlib
 import json
 import signal
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
+import click
+
+from pipeline.cli.ingest import OF_RECORDS
 from tests.command import Instance, wait_until
 from tests.instance import write_record
 
@@ -34,14 +38,16 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
     inbox.mkdir()
     bag_in_tar_gz(tmp_path).rename(inbox / "bag.tar.gz")
     (inbox / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
-    for name in ("bag.tar.gz", "cut.zip", "tides"):
+    tides = "tides [red] 2026"  # what a terminal would take for markup
+    for name in ("bag.tar.gz", "cut.zip", tides):
         (inbox / f"{name}.done").touch()
-    write_record(inbox / "tides" / "pier", {"b.csv": b"3,4"})
+    write_record(inbox / tides / "pier", {"b.csv": b"3,4"})
     instance = Instance(tmp_path / "home")
-    reports = {name: inbox / f"{name}.report.json" for name in ("bag.tar.gz", "cut.zip", "tides")}
+    reports = {name: inbox / f"{name}.report.json" for name in ("bag.tar.gz", "cut.zip", tides)}
 
     with instance.start("watch", str(inbox), "--every", "0.1", "--owner", "ida@example.org") as watching:
-        wait_until(lambda: all(one.exists() for one in reports.values()), "the reports")
+        for report in reports.values():
+            wait_until(report.exists, f"{report.name}")
         watching.signal(signal.SIGTERM)
         ended = watching.end()
     assert ended.code == 0, ended.err
@@ -49,7 +55,7 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
     assert {name: one["exit_code"] for name, one in said.items()} == {
         "bag.tar.gz": 0,
         "cut.zip": 2,
-        "tides": 0,
+        tides: 0,
     }
     bag = said["bag.tar.gz"]
     assert (bag["state"], bag["records_total"], bag["files"], bag["held"]) == ("completed", 1, 2, 0)
@@ -58,3 +64,22 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
     again = instance.run("watch", str(inbox), "--once", "--json")
     assert (again.code, again.report["taken"]) == (0, []), again.err
     assert len(again.report["waiting"]) == 3
+
+
+def test_an_inbox_takes_every_option_of_an_ingest_that_is_of_its_records(tmp_path: Path) -> None:
+    """They are handed on to the ingest of each entry, and what is wrong with one is told before that."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "default.json").write_text('{"title": "By default"}')
+    instance = Instance(tmp_path / "home")
+    watch = ("watch", str(tmp_path / "inbox"), "--once", "--json")
+    flags = [option for one in OF_RECORDS for option in _flags(one)]
+    ended = instance.run(
+        *watch, *flags, "--metadata", str(tmp_path / "default.json"), "--owner", "ida@example.org"
+    )
+    assert (ended.code, ended.report["taken"]) == (0, []), ended.err
+    assert instance.run(*watch, "--metadata", str(tmp_path / "gone.json")).code == 2
+
+
+def _flags(option: Callable[[object], object]) -> list[str]:
+    command = click.command()(option(lambda: None))  # type: ignore[type-var]
+    return [one.opts[0] for one in command.params if isinstance(one, click.Option) and one.is_flag]

@@ -30,6 +30,7 @@ _SCHEMA = """
     BEGIN
 """
 _COLUMNS = "name, legal, mode, size, mtime_ns, place, remark"
+_VALUES = "INTO member VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _FOLDER = stat.S_IFDIR | 0o755
 _AGAIN = "Make the archive anew, from a folder, with a tool that writes each file once."
 
@@ -123,16 +124,14 @@ class Members:
             )
 
     def _put_legal(self, folder: str, name: str, member: Member) -> None:
-        before = self._row(join(folder, name))
         is_folder = stat.S_ISDIR(member.mode)
-        if before is None:
-            self._put(folder, name, member._replace(mode=_FOLDER) if is_folder else member)
-        elif before[2] == _FOLDER:
-            if not is_folder:
-                self._collide(folder, name)
-        elif is_folder:
+        if self._put_new(folder, name, member._replace(mode=_FOLDER) if is_folder else member):
+            return
+        before = self._row(join(folder, name))
+        was_folder = before is not None and before[2] == _FOLDER
+        if was_folder != is_folder:
             self._collide(folder, name)
-        else:
+        elif not is_folder:
             twice = "its name stands more than once in the archive: the last one counts"
             remark = member.remark or Remark(Outcome.WARNED, "listed-twice", twice, _AGAIN)
             self._put(folder, name, member._replace(remark=remark))
@@ -177,20 +176,26 @@ class Members:
         return found
 
     def _put(self, folder: str, name: str, member: Member, *, legal: bool = True) -> None:
-        remark = json.dumps(member.remark) if member.remark else None
-        self._database.execute(
-            "INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                os.fsencode(folder),
-                os.fsencode(name),
-                legal,
-                member.mode,
-                member.size,
-                member.mtime_ns,
-                member.place,
-                remark,
-            ),
-        )
+        """In the place of what has the name."""
+        self._database.execute(f"INSERT OR REPLACE {_VALUES}", _values(folder, name, member, legal=legal))
+
+    def _put_new(self, folder: str, name: str, member: Member) -> bool:
+        """Whether nothing had the name."""
+        row = _values(folder, name, member, legal=True)
+        return self._database.execute(f"INSERT OR IGNORE {_VALUES}", row).rowcount == 1
+
+
+def _values(folder: str, name: str, member: Member, *, legal: bool) -> tuple[object, ...]:
+    return (
+        os.fsencode(folder),
+        os.fsencode(name),
+        legal,
+        member.mode,
+        member.size,
+        member.mtime_ns,
+        member.place,
+        json.dumps(member.remark) if member.remark else None,
+    )
 
 
 def _entry(row: tuple[bytes, int, int, int, int | None, str, str | None], renamed: dict[str, str]) -> Entry:
