@@ -33,6 +33,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Crashed
 
 from pipeline.errors import Interrupted
@@ -43,6 +44,7 @@ from pipeline.model import JsonObject, Outcome
 _LOG = logging.getLogger(__name__)
 _EVERY = 2.0  # seconds between two looks
 _POLL = 0.2
+_TRIES_AGAIN = 2  # with 2 and 4 s between them, as Prefect's client does
 # They tell of every single message that they could not deliver.
 _NOISY = ("prefect.events.clients", "EventsWorker", "websockets.client")
 
@@ -192,7 +194,8 @@ class RunPage:
         self._wake.set()
 
     def _keep(self) -> None:
-        with api.asking() as failure:
+        # Else a call under way when the server died would keep us for more than a minute, and nobody would revive it.
+        with api.asking() as failure, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: _TRIES_AGAIN}):
             while not self._over.is_set():
                 self._wake.clear()
                 if failure() is None:
