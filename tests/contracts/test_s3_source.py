@@ -88,3 +88,14 @@ def test_keys_are_not_looked_for_on_the_network(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     with pytest.raises(Misconfigured, match="no keys"):
         S3Tree(SourceLocation("s3://bucket/a"))
+
+
+def test_a_profile_that_is_not_there_is_the_operators_to_mend(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No file is blamed for it, and nothing is waited for."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    tree = S3Tree(SourceLocation("s3://bucket/a", "http://127.0.0.1:9", s3_profile="nobody"))
+    with pytest.raises(Misconfigured, match="no keys"):
+        tree.look("a.csv")

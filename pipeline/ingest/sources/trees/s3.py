@@ -46,6 +46,13 @@ _KEYS = {
     "ExpiredToken",
     "TokenRefreshRequired",
 }
+_NO_KEYS = {
+    "CredentialRetrievalError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+}
+"""Names of botocore's errors."""
 _ELSEWHERE = {
     "PermanentRedirect",
     "AuthorizationHeaderMalformed",
@@ -305,6 +312,12 @@ def _refusal(code: str, path: str, what: str, error: str) -> HeadraceError:
         return FileUnreadable(
             f"{what} cannot be read: S3 answers {code}",
             remedy="Give the access key the right to read and to list, or fetch the object back from an archive tier.",
+        )
+    if error in _NO_KEYS:
+        return Misconfigured(
+            f"there are no keys for {what} ({error})",
+            field="HEADRACE_SOURCE_S3_PROFILE",
+            remedy="name a profile that the AWS configuration of this machine has, with keys, on every worker",
         )
     if code == "NoSuchBucket":
         return Misconfigured(f"S3 knows no bucket of {what}", remedy=_CORRECT)
