@@ -167,7 +167,7 @@ def test_without_its_memory_everything_ripens_once_more(desk: Desk) -> None:
 def test_only_what_can_be_a_source_is_an_entry(desk: Desk, tmp_path: Path) -> None:
     """Folders, archives and manifests; no hidden names, links, reports, markers, or other files."""
     (desk.folder / "empty").mkdir()
-    for name in ("a.zip", "a.csv", ".hidden/x", "a.zip.report.json", "notes.txt", "a.zip.md5", "set.done"):
+    for name in ("a.zip", "a.csv", ".hidden/x", "a.zip.report.json", "notes.md", "a.zip.md5", "set.done"):
         write(desk.folder / name, "1")
     (desk.folder / "link").symlink_to(tmp_path)
     desk.look()
