@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Page, ViewportSize
 from rich.console import Console
+from rich.text import Text
 
 from infra.browser import chromium
 from infra.demo.__main__ import FINISHED_WITH_HELD, HEADRACE, ingest, show
@@ -54,12 +55,31 @@ def _demo(home: Path) -> Report:
     if status != FINISHED_WITH_HELD:
         raise RuntimeError(f"headrace ingest ended with exit code {status}")
     report: Report = json.loads(output)
-    terminal = Console(record=True, width=_TERMINAL_COLUMNS, file=sys.stderr, force_terminal=True)
-    show(terminal, report)
-    # Rich has the picture load a font from another site; any monospaced one will do.
-    picture = re.sub(r"@font-face \{.*?\}\n?", "", terminal.export_svg(title="make demo"), flags=re.DOTALL)
-    (IMAGES / "demo-terminal.svg").write_text(picture, encoding="utf-8")
+    with _terminal("demo-terminal", "make demo") as terminal:
+        show(terminal, report)
+    _quarantine()
     return report
+
+
+def _quarantine() -> None:
+    """The files that were put apart."""
+    command = [str(HEADRACE), "quarantine", "list"]
+    colours = {"FORCE_COLOR": "1", "COLUMNS": str(_TERMINAL_COLUMNS)}
+    listed = subprocess.run(
+        command, env={**os.environ, **colours}, capture_output=True, text=True, check=True
+    )
+    with _terminal("quarantine-terminal", "headrace quarantine list") as terminal:
+        terminal.print(Text.from_ansi(listed.stdout))
+
+
+@contextmanager
+def _terminal(name: str, title: str) -> Iterator[Console]:
+    """What is printed on the terminal is a picture of that name."""
+    terminal = Console(record=True, width=_TERMINAL_COLUMNS, file=sys.stderr, force_terminal=True)
+    yield terminal
+    # Rich has the picture load a font from another site; any monospaced one will do.
+    picture = re.sub(r"@font-face \{.*?\}\n?", "", terminal.export_svg(title=title), flags=re.DOTALL)
+    (IMAGES / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
 @contextmanager
