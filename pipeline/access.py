@@ -9,9 +9,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from pipeline.errors import PurgedBytes
 from pipeline.model import (
     LET_THROUGH,
     Access,
+    Decision,
     Dissemination,
     FilesAccess,
     Record,
@@ -84,3 +86,12 @@ def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
     if gate == "serve" and verdict.status not in LET_THROUGH:
         return Withheld.BEING_SCANNED
     return None
+
+
+def purged_again(decision: Decision) -> PurgedBytes:
+    """What is said of a file with bytes that were purged from the work that it came for."""
+    return PurgedBytes(
+        f"the same bytes were purged from this work on {decision.at:%Y-%m-%d}: {decision.reason}",
+        remedy="Take the file out of the source: what was purged is not taken in again. The rest of its record can be "
+        "published with --allow-partial.",
+    )

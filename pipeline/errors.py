@@ -54,6 +54,12 @@ class SourceChanged(Rejected):
     code = "changed"
 
 
+class PurgedBytes(Rejected):
+    """A file has bytes that were purged from its work."""
+
+    code = "purged"
+
+
 class Misconfigured(HeadraceError):
     """Settings or command line are wrong; once the operator has mended them the same call may succeed. No input is to
     blame."""

@@ -7,9 +7,20 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.catalogue import Transaction, accessions, communities, deposits, fixity, outbox, records
+from pipeline.access import purged_again
+from pipeline.catalogue import (
+    Transaction,
+    accessions,
+    communities,
+    deposits,
+    fixity,
+    outbox,
+    purges,
+    records,
+)
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
+from pipeline.catalogue.purges import Refused
 from pipeline.catalogue.records import WantedDoi
 from pipeline.display import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
@@ -38,15 +49,17 @@ def publish_sealed(
 ) -> int:
     """Publish up to `BATCH` sealed deposits of an accession. How many are sealed no more. Without an `owner` new
     versions belong to whom their works belong to. With the scan gate `publish`, those with a file that no scanner
-    called clean stay sealed. Raises `Interrupted` where the run `run_id` may not work on the accession any more; where
-    no run is named, nobody else may be at work on it."""
+    called clean stay sealed. Those with bytes that were purged from their work since they were read are held. Raises
+    `Interrupted` where the run `run_id` may not work on the accession any more; where no run is named, nobody else may
+    be at work on it."""
     now = services.now()
     with services.catalogue.write() as tx:
         if run_id:
             accessions.hold_on(tx, accession_id, owner=lease_owner(services, run_id), now=now)
         must_be_clean = services.settings.scan_gate == "publish"
         chosen = deposits.sealed(tx, accession_id, BATCH, must_be_clean=must_be_clean)
-        publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, chosen))
+        whole, refused = _without_purged_bytes(tx, chosen)
+        publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, whole))
         fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
         revised = [one for one in publishable if one.action is DepositAction.REVISION]
         _add_versions(tx, fresh, owner=owner, now=now)
@@ -59,6 +72,9 @@ def publish_sealed(
         _want_effects(tx, fresh, revised, accession_id, now=now)
         deposits.move(tx, publishable, DepositEvent.PUBLISH)
         deposits.forget_files(tx, [one.id for one in publishable])
+    for again in refused:
+        # What a crash leaves of them is rejected all the same: a sweep takes it.
+        services.store.delete(again.place)
     return len(chosen)
 
 
@@ -100,6 +116,22 @@ def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:
         # To outputs it is the same whether the versions beside it become more or fewer.
         _, effects = step_record(heir.state, RecordEvent.GAIN_VERSION)
         outbox.want(tx, [(kind, heir.id) for kind in effects], now=now)
+
+
+def _without_purged_bytes(tx: Transaction, chosen: Sequence[Deposit]) -> tuple[list[Deposit], list[Refused]]:
+    """Hold deposits with bytes that were purged from their work since they were read; the rest, and the files that were
+    rejected."""
+    refused = purges.refuse(tx, [one.id for one in chosen])
+    deposit_of = {one.id: one for one in chosen}
+    held = {again.deposit_id for again in refused}
+    deposits.move(tx, [one for one in chosen if one.id in held], DepositEvent.HOLD)
+    for again in refused:
+        one, fault = deposit_of[again.deposit_id], purged_again(again.decision)
+        problem = Problem(
+            shown(again.path), one.key, Outcome.REJECTED, fault.code, fault.message, remedy=fault.remedy
+        )
+        accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, problem)])
+    return [one for one in chosen if one.id not in held], refused
 
 
 def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:

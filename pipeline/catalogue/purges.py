@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +15,7 @@ from pipeline.catalogue import Transaction
 from pipeline.catalogue.deposits import PENDING
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, purge, record, record_file
 from pipeline.model import Decision, FileState, PurgeState
+from pipeline.store import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,16 @@ class Copy:
     key: str
     size: int
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file of a deposit whose bytes, stored under the key `place`, were purged meanwhile from the deposit's work."""
+
+    deposit_id: int
+    path: str
+    place: str
+    decision: Decision
 
 
 def begin(
@@ -162,6 +175,78 @@ def waiting_for(tx: Transaction, concept_id: int, digests: Collection[str]) -> s
         )
         .limit(1)
     ).scalar_one_or_none()
+
+
+def of_accession(tx: Transaction, accession_id: str) -> dict[tuple[str, str], Decision]:
+    """(record, digest) → the decision by which a record under way in the accession may not have such bytes: they
+    were purged from its work, or are being purged."""
+    rows = tx.execute(
+        sa.select(deposit.c.key.label("under_way"), purge)
+        .join(purge, purge.c.concept_id == deposit.c.concept_id)
+        .where(deposit.c.accession_id == accession_id, deposit.c.state.in_(PENDING))
+        .order_by(purge.c.id.desc())
+    )
+    return {(row.under_way, digest): _purge(row).decision for row in rows for digest in row.digests}
+
+
+def refuse(tx: Transaction, deposit_ids: Collection[int]) -> list[Refused]:
+    """Reject the files in custody whose bytes were purged from their deposit's work since they were read; not those
+    that are empty."""
+    ofs = deposit.c.id.in_(deposit_ids)
+    begun = sa.select(deposit.c.id.label("deposit_id"), purge).join(
+        purge, purge.c.concept_id == deposit.c.concept_id
+    )
+    decisions = {
+        (row.deposit_id, digest): _purge(row).decision
+        for row in tx.execute(begun.where(ofs).order_by(purge.c.id.desc()))
+        for digest in row.digests
+    }
+    if not decisions:
+        return []
+    rows = tx.execute(
+        sa.select(deposit_file, deposit.c.home)
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .where(
+            ofs,
+            deposit_file.c.state == FileState.IN_CUSTODY,
+            deposit_file.c.size > 0,
+            deposit_file.c.root_digest.in_({digest for _, digest in decisions}),
+        )
+        .order_by(deposit_file.c.id)
+    )
+    found = {
+        row.id: Refused(
+            row.deposit_id,
+            os.fsdecode(row.path),
+            layout.place(row.home, row.key),
+            decisions[row.deposit_id, row.root_digest],
+        )
+        for row in rows
+        if (row.deposit_id, row.root_digest) in decisions
+    }
+    _reject(tx, found)
+    return list(found.values())
+
+
+def _reject(tx: Transaction, found: Mapping[int, Refused]) -> None:
+    """As if the files had been rejected when they were read."""
+    tx.execute(
+        sa.update(deposit_file)
+        .where(deposit_file.c.id.in_(found))
+        .values(
+            state=FileState.REJECTED,
+            content="",
+            holder_id=None,
+            root_digest=None,
+            digests=None,
+            identification=None,
+            scan=None,
+        )
+    )
+    for deposit_id, bad in Counter(one.deposit_id for one in found.values()).items():
+        tx.execute(
+            sa.update(deposit).where(deposit.c.id == deposit_id).values(files_bad=deposit.c.files_bad + bad)
+        )
 
 
 def everything(tx: Transaction) -> Iterator[Purge]:

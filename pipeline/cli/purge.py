@@ -35,6 +35,10 @@ def purge(record_id: int, key: str, reason: str, yes: bool, as_json: bool) -> No
     by whom and why stays in the work's object, as a log and as events. Where this is cut off, the same command
     completes it.
 
+    The work never has these bytes again: an ingest that finds them in its source rejects the file, under whatever name,
+    and nothing allows it. So take it out of the source as well. Other works may have the same bytes: those that do are
+    listed, and each is purged by itself.
+
     \b
     Examples:
       headrace purge 12 --reason "court order 4 O 12/26"

@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from pipeline import codec
+from pipeline.access import purged_again
 from pipeline.display import shown
 from pipeline.errors import (
     Conflict,
@@ -36,6 +37,7 @@ from pipeline.ingest.pace import Pace
 from pipeline.ingest.sources import SourceReader, Tree
 from pipeline.model import (
     LET_THROUGH,
+    Decision,
     FileOutcome,
     FileState,
     Identification,
@@ -65,8 +67,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 @dataclass(frozen=True, slots=True)
 class CustodyTerms:
     """How files are taken in: the same for all units of an accession. Holds no secret. `released` are digests by the
-    root's algorithm and signatures: of those bytes a person said that this alarm is false. `bytes_per_second` is how
-    fast a worker may read the source; 0: no bound."""
+    root's algorithm and signatures: of those bytes a person said that this alarm is false. `purged` is who decided, by
+    record and digest of the same algorithm, that a record may not have bytes. `bytes_per_second` is how fast a worker
+    may read the source; 0: no bound."""
 
     accession_id: str
     source: SourceLocation
@@ -75,6 +78,7 @@ class CustodyTerms:
     root_digest: str
     digests: tuple[str, ...]
     released: frozenset[tuple[str, str]] = frozenset()
+    purged: Mapping[tuple[str, str], Decision] = field(default_factory=dict)
     bytes_per_second: int = 0
 
 
@@ -283,6 +287,7 @@ class _Taking:
             checkpoints.report()
             reader.still_same()
             _compare(self.file, taken)
+            self._refuse_purged(taken)
             upload.commit()
         except Rejected as fault:
             self._ledger = None
@@ -296,6 +301,13 @@ class _Taking:
             self._leave(upload, checkpoints)
             raise
         return taken
+
+    def _refuse_purged(self, taken: Taken) -> None:
+        """Raises `PurgedBytes`. Nobody can mean an empty file, whatever record it was purged with."""
+        terms = self._desk.terms
+        decision = terms.purged.get((self.file.record, taken.digests[terms.root_digest]))
+        if decision is not None and taken.size:
+            raise purged_again(decision)
 
     def _checkpoints(self, upload: Upload, ledger: PartLedger | None, source: JsonObject) -> Checkpoints:
         """An upload that cannot be told of is ended: nobody else would ever know of it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from pipeline.catalogue import deposits, quarantine
+from pipeline.catalogue import deposits, purges, quarantine
 from pipeline.errors import OutOfSpace
 from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import AT_ONCE, Patience
@@ -28,6 +28,7 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
     settings = services.settings
     with services.catalogue.read() as tx:
         released = quarantine.released(tx)
+        purged = purges.of_accession(tx, accession_id)
     return CustodyTerms(
         accession_id=accession_id,
         source=source,
@@ -40,6 +41,7 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
             for digests, signature in released
             if services.root_digest in digests
         ),
+        purged=purged,
     )
 
 
