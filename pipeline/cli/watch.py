@@ -74,10 +74,12 @@ def watch(
 ) -> None:
     """Take in whatever is put into the inbox DIR.
 
-    Each folder, bag, archive or manifest at the top of DIR is an accession of its own, and a collection of its name. It
-    is ingested, as `headrace ingest` does it, when <entry>.done lies beside it, or when nothing in it has changed for
-    --quiet seconds. What became of it is written beside it (<entry>.report.json), where that can be done. It is not
-    taken again until it changes, and nothing of it is ever deleted. Ctrl-C and SIGTERM stop at a safe point.
+    Each folder, bag, archive (.tar, .tar.gz, .tgz, .zip) or manifest (.csv, .jsonl, .ndjson, .parquet) at the top of
+    DIR is an accession of its own, and a collection of its name; a list of URLs (.txt) is one when <entry>.done lies
+    beside it. Hidden names, links and all other files do not count. An entry is ingested, as `headrace ingest` does it,
+    when <entry>.done lies beside it, or when nothing in it has changed for --quiet seconds. What became of it is
+    written beside it (<entry>.report.json), where that can be done. It is not taken again until it changes, and nothing
+    of it is ever deleted. Ctrl-C and SIGTERM stop at a safe point.
 
     \b
     Examples:

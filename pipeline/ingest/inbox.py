@@ -30,6 +30,8 @@ from pipeline.model import JsonObject
 REPORT = ".report.json"
 """What the name of an entry's report ends with, which lies beside it."""
 
+_TEXT = ".txt"
+
 # How rsync, browsers, and programs for SFTP and WebDAV call a file that they have not copied whole yet.
 _HALF_COPIED = re.compile(
     r"\..+\.[A-Za-z0-9]{6}|.+\.(part|partial|filepart|crdownload|tmp)|\.~.*", re.IGNORECASE
@@ -154,14 +156,17 @@ class Inbox:
             ) from error
 
     def _is_entry(self, entry: os.DirEntry[str]) -> bool:
-        """Hidden names, links, our reports, markers, and files that are no source, are none."""
+        """Hidden names, links, our reports, markers, files that are no source, and text without a marker, are none."""
         name = entry.name
         if name.startswith(".") or name.endswith((REPORT, self.marker)):
             return False
         if entry.is_dir(follow_symlinks=False):
             return True
-        is_source = archive_kind(name) or Path(name).suffix.lower() in SUFFIXES
-        return bool(is_source) and entry.is_file(follow_symlinks=False)
+        suffix = Path(name).suffix.lower()
+        is_source = archive_kind(name) or suffix in SUFFIXES
+        # Most text is a note to people: it is a list of URLs where somebody says so.
+        is_meant = suffix != _TEXT or bool(self._mark(name))
+        return bool(is_source) and is_meant and entry.is_file(follow_symlinks=False)
 
     def _look(self, name: str) -> Seen | None:
         """The entry as it is now; None where it is gone."""

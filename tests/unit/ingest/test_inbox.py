@@ -174,6 +174,16 @@ def test_only_what_can_be_a_source_is_an_entry(desk: Desk, tmp_path: Path) -> No
     assert desk.look(QUIET) == ["a.csv", "a.zip", "empty"]
 
 
+def test_text_is_an_entry_where_a_marker_says_so(desk: Desk) -> None:
+    """A list of URLs is called like any note to people, which is not for being published."""
+    for name in ("README.txt", "NOTES.TXT", "urls.txt", "urls.txt.done"):
+        write(desk.folder / name, "1")
+    assert desk.look() == ["urls.txt"]
+    assert desk.look(QUIET) == []
+    write(desk.folder / "README.txt.done")
+    assert desk.look() == ["README.txt"]
+
+
 def test_links_in_an_entry_are_not_followed(desk: Desk, tmp_path: Path) -> None:
     """What lies behind one may change as it likes, and a circle has no end."""
     outside = write(tmp_path / "outside/x", "1")
