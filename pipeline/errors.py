@@ -4,6 +4,7 @@
     ├── Rejected       the depositor's to fix; names the field
     │   └── SourceChanged   a file is not what it was when its reading began
     ├── Misconfigured  the operator's settings or command line are wrong (exit code 2)
+    │   └── UnusableSource  what is to be ingested is none, or damaged as a whole
     ├── Denied         the caller may not do that
     ├── Conflict       somebody else holds it, or it has moved on since
     ├── Missing        there is no such thing
@@ -66,6 +67,13 @@ class Misconfigured(HeadraceError):
 
     code = "misconfigured"
     retryable = True
+
+
+class UnusableSource(Misconfigured):
+    """What the command line names as a source could not give one record. No setting is to blame: it stays so until the
+    source is mended, or another is named."""
+
+    code = "unusable-source"
 
 
 class Denied(HeadraceError):

@@ -14,6 +14,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Column, Table
 
+from pipeline.display import shown
 from pipeline.errors import HeadraceError, Misconfigured, Missing, Rejected
 from pipeline.model import JsonObject
 
@@ -44,8 +45,12 @@ def say(text: str) -> None:
     err.print(text)
 
 
-def fail(error: HeadraceError) -> NoReturn:
-    """Say what is wrong and what to do, and leave with the exit code that stands for it."""
+def fail(error: HeadraceError, *, as_json: bool = False) -> NoReturn:
+    """Say what is wrong and what to do, with `as_json` on stdout as well, and leave with the exit code that stands for
+    it."""
+    if as_json:
+        told = {"message": error.message, "field": error.field, "remedy": error.remedy}
+        print_json({"error": {"code": error.code, **{name: shown(text) for name, text in told.items()}}})
     where = f" ({error.field})" if error.field and error.field not in error.message else ""
     err.print(f"[bold red]error:[/] {_escaped(error.message)}{_escaped(where)}")
     if error.remedy:

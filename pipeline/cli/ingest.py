@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,32 @@ from pipeline.catalogue import accessions
 from pipeline.cli.console import (
     Exit,
     err,
+    fail,
     print_json,
     say,
     show_problems,
     table,
 )
 from pipeline.cli.running import running
+from pipeline.errors import HeadraceError
 from pipeline.ingest import accession, assessment, planfile, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.model import JsonObject
 from pipeline.scratch import scratch_folder
 from pipeline.settings import Settings, load_settings
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+def _json(command: Callable[..., None]) -> Callable[..., None]:
+    """The option --json, with which an error is told on stdout, too."""
+
+    @wraps(command)
+    def telling(*, as_json: bool, **chosen: Any) -> None:
+        try:
+            command(as_json=as_json, **chosen)
+        except HeadraceError as error:
+            fail(error, as_json=as_json)
+
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(telling)
 
 
 _REPORT = click.option(
@@ -85,7 +98,7 @@ def read_options(metadata_file: Path | None = None, **chosen: Any) -> IngestOpti
 @click.command()
 @_of_source
 @click.option("--dry-run", is_flag=True, help="Show what would be done; read no file, take nothing in.")
-@_JSON
+@_json
 def ingest(
     source: str,
     report_file: Path | None,
@@ -141,7 +154,7 @@ def ingest(
     metavar="PLAN",
     help="Parquet file that the plan is written to.",
 )
-@_JSON
+@_json
 def plan(source: str, report_file: Path | None, output: Path, as_json: bool, **chosen: Any) -> None:  # noqa: FBT001
     """Write down what an ingest of SOURCE would do: a table of its records, files and problems.
 
@@ -165,7 +178,7 @@ def plan(source: str, report_file: Path | None, output: Path, as_json: bool, **c
 @click.command(name="apply")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @_REPORT
-@_JSON
+@_json
 def apply_plan(plan_file: Path, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Do what PLAN says, which `headrace plan` has written, and nothing else.
 
@@ -190,7 +203,7 @@ def apply_plan(plan_file: Path, report_file: Path | None, as_json: bool) -> None
 @click.command()
 @click.argument("accession_id", metavar="ACCESSION")
 @_REPORT
-@_JSON
+@_json
 def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Go on with an ACCESSION that was stopped, and try its held records again.
 

@@ -76,7 +76,7 @@ class Ended:
 
     def document(self, *, so_far: Callable[[], JsonObject] | None) -> JsonObject:
         """What the flow answered, with the page's address as `ui`. Of one that was stopped or failed this is told, and
-        the process ends; with `so_far`, what that gives is printed where it was stopped."""
+        the process ends; with `so_far` in JSON on stdout, too: what that gives where it was stopped, else the error."""
         # Cancelling is what it is where that came too late to stop anything.
         if self.state.is_cancelled() or self.state.is_cancelling():
             say(f"[yellow]stopped:[/] {self.state.message or 'the run was cancelled'}")
@@ -87,16 +87,16 @@ class Ended:
             say("[yellow]suspended:[/] resume the run in Prefect, or run the same command again, to go on")
             sys.exit(Exit.STOPPED)
         if not self.state.is_completed():
-            self._fail()
+            self._fail(as_json=so_far is not None)
         document: JsonObject = self.state.result()
         document["ui"] = self.url
         return document
 
-    def _fail(self) -> NoReturn:
+    def _fail(self, *, as_json: bool) -> NoReturn:
         error = self.state.result(raise_on_failure=False)
         if isinstance(error, HeadraceError):
             err.print("[dim]what was done is kept; run the same command again to go on[/]")
-            fail(error)
+            fail(error, as_json=as_json)
         unexpected = error if isinstance(error, BaseException) else RuntimeError(str(self.state.message))
         fail_unexpected(unexpected, self.settings.home)
 

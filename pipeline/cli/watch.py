@@ -24,7 +24,7 @@ from pipeline import processes, wiring
 from pipeline.cli.console import Exit, print_json, say
 from pipeline.cli.ingest import OF_RECORDS, read_options
 from pipeline.display import shown
-from pipeline.errors import Misconfigured, Unavailable
+from pipeline.errors import Misconfigured, Rejected, Unavailable, UnusableSource
 from pipeline.flows.server import standing_server
 from pipeline.ingest.inbox import REPORT, Inbox, Outcome, write_report
 from pipeline.ingest.sources.names import escaped
@@ -33,7 +33,8 @@ from pipeline.settings import Settings, load_settings
 
 _POLL = 0.2  # seconds between looks at a child, and at whether to stop
 _REST = 10  # times as long as a look took, that it rests afterwards: a large inbox is not walked all the time
-_FINAL = (Exit.DONE, Exit.USAGE, Exit.PROBLEMS)
+# What an entry itself is to blame for. What the settings are is another matter: mended, the entry may do as it is.
+_OF_THE_SOURCE = (UnusableSource.code, Rejected.code)
 
 
 def _of_records(command: Callable[..., None]) -> Callable[..., None]:
@@ -199,6 +200,7 @@ class _Taker:
     stop: _Stop
     seconds: float = 0.0
     codes: set[int] = field(default_factory=set)
+    has_left: bool = False  # whether an entry is to be tried again
     _shared: ExitStack = field(default_factory=ExitStack)
     _has_server: bool = False
 
@@ -247,7 +249,9 @@ class _Taker:
             document.update(json.loads(text))
         if "accession" not in document:
             document["reason"] = said
-        is_final = code in _FINAL
+        fault = document.get("error", {}).get("code")
+        is_final = code in (Exit.DONE, Exit.PROBLEMS) or fault in _OF_THE_SOURCE
+        self.has_left |= not is_final
         if is_final and not write_report(entry, document):
             name = escape(shown(entry.name + REPORT))
             say(f"{name} cannot be written; `headrace status` has what it would say")
@@ -259,7 +263,7 @@ class _Taker:
         """What a script is told of all that were to be taken."""
         if not self.codes - {Exit.DONE}:
             return Exit.DONE
-        return Exit.STOPPED if any(code not in _FINAL for code in self.codes) else Exit.PROBLEMS
+        return Exit.STOPPED if self.has_left else Exit.PROBLEMS
 
 
 def _said_since(log: Path, offset: int) -> str:

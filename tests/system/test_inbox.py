@@ -60,10 +60,30 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
     bag = said["bag.tar.gz"]
     assert (bag["state"], bag["records_total"], bag["files"], bag["held"]) == ("completed", 1, 2, 0)
     assert "truncated" in said["cut.zip"]["reason"]
+    assert said["cut.zip"]["error"]["code"] == "unusable-source"
 
     again = instance.run("watch", str(inbox), "--once", "--json")
     assert (again.code, again.report["taken"]) == (0, []), again.err
     assert len(again.report["waiting"]) == 3
+
+
+def test_an_entry_is_not_to_blame_for_the_settings(tmp_path: Path) -> None:
+    """What a wrong setting kept from being taken in is tried again, and taken in as it is once that is mended."""
+    inbox = tmp_path / "inbox"
+    write_record(inbox / "tides" / "pier", {"b.csv": b"3,4"})
+    (inbox / "tides.done").touch()
+    instance = Instance(tmp_path / "home")
+    watch = ("watch", str(inbox), "--once", "--json")
+
+    wrong = instance.run(*watch, env={"HEADRACE_SCANNER": "clamd:"})
+    assert wrong.code == 4, wrong.err
+    [taken] = wrong.report["taken"]
+    assert (taken["exit_code"], taken["error"]["field"]) == (2, "HEADRACE_SCANNER")
+    assert not (inbox / "tides.report.json").exists()
+
+    mended = instance.run(*watch)
+    assert mended.code == 0, mended.err
+    assert [one["records_total"] for one in mended.report["taken"]] == [1]
 
 
 def test_an_inbox_takes_every_option_of_an_ingest_that_is_of_its_records(tmp_path: Path) -> None:

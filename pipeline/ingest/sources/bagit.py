@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.display import shown
-from pipeline.errors import Misconfigured, Rejected
+from pipeline.errors import Rejected, UnusableSource
 from pipeline.ingest.sources import payload, tagfiles
 from pipeline.ingest.sources.documents import record_from, record_in_file
 from pipeline.ingest.sources.fates import refused, rejected, remarked, warned
@@ -157,12 +157,12 @@ class BagSource:
 
 
 def open_bag(tree: Tree, default: JsonObject | None, collection: str | None) -> BagSource:
-    """The bag at the top of the tree. Raises `Misconfigured` where `bagit.txt` makes it none."""
+    """The bag at the top of the tree. Raises `UnusableSource` where `bagit.txt` makes it none."""
     try:
         with tree.open_now(DECLARATION) as file:
             declaration = tagfiles.declaration(file.read_at(0, 1 << 16))
     except (Rejected, OSError, ValueError) as error:
-        raise Misconfigured(
+        raise UnusableSource(
             f"{shown(tree.location.url)} is no bag: {DECLARATION} is not as BagIt wants it ({error})",
             remedy=REMAKE,
         ) from error

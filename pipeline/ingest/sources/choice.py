@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from pipeline.display import shown
-from pipeline.errors import Misconfigured, Rejected
+from pipeline.errors import Rejected, UnusableSource
 from pipeline.ingest.sources.bagit import DECLARATION, open_bag
 from pipeline.ingest.sources.directory import DESCRIPTION, DirectorySource
 from pipeline.ingest.sources.names import (
@@ -41,7 +41,7 @@ def open_source(
     tree; any other file is a manifest by its suffix, as is what an http(s) URL names. `default_metadata` (a document
     that `describe` understands) is for records that bring none; without `collection` the source's own name is taken.
 
-    Raises `Misconfigured` for what is wholly wrong and could not give one record, and `Unavailable` as trees do.
+    Raises `UnusableSource` for what is wholly wrong and could not give one record, and `Unavailable` as trees do.
     """
     if is_web(locator):
         return _of_the_web(locator, open_tree, default_metadata, collection)
@@ -54,11 +54,11 @@ def open_source(
         path = Path(locator).resolve(strict=True)
         is_folder = path.is_dir()
     except (OSError, RuntimeError, ValueError) as error:
-        raise Misconfigured(f"{shown(locator)} cannot be opened: {error}", remedy=_KINDS) from error
+        raise UnusableSource(f"{shown(locator)} cannot be opened: {error}", remedy=_KINDS) from error
     if is_folder or (path.is_file() and archive_kind(path.name)):
         return _in_tree(open_tree(str(path)), default_metadata, collection)
     if not path.is_file() or not manifest_form(path.name):
-        raise Misconfigured(f"{shown(locator)} is no source that can be ingested", remedy=_KINDS)
+        raise UnusableSource(f"{shown(locator)} is no source that can be ingested", remedy=_KINDS)
     return _listed_by(path.name, open_tree(str(path.parent)), default_metadata, collection)
 
 
@@ -72,7 +72,7 @@ def _of_the_web(url: str, open_tree: OpenTree, default: JsonObject | None, colle
     """What the manifest at the URL lists. Its other paths are below the folder that it lies in."""
     fault = url_fault(url) or ("" if manifest_form(url) else "it does not end as a manifest does")
     if fault:
-        raise Misconfigured(f"{shown(without_user(url))} is no source: {fault}", remedy=_KINDS)
+        raise UnusableSource(f"{shown(without_user(url))} is no source: {fault}", remedy=_KINDS)
     parts = urlsplit(url)
     tree = open_tree(f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}")
     require_rows(tree, url)
@@ -91,14 +91,14 @@ def _in_tree(tree: Tree, default: JsonObject | None, collection: str | None) -> 
         with tree.folder("") as folder:
             is_bag = folder.has_document(DECLARATION) or _meant_as_bag(folder.names)
     except Rejected as error:
-        raise Misconfigured(error.message, remedy=error.remedy) from error
+        raise UnusableSource(error.message, remedy=error.remedy) from error
     name = collection or tree.name
     if not name:
-        raise Misconfigured("The root of the file system has no name", remedy="Name the collection.")
+        raise UnusableSource("The root of the file system has no name", remedy="Name the collection.")
     if is_bag:
         return open_bag(tree, default, collection)
     if default is None and not tree.holds(DESCRIPTION):
-        raise Misconfigured(
+        raise UnusableSource(
             f"{shown(tree.location.url)} holds no {DESCRIPTION}, and there is no default metadata",
             remedy=f"Put a {DESCRIPTION} into each record's folder, or give `--metadata` for all records.",
         )

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from pipeline.codec import to_text
 from pipeline.display import shown
-from pipeline.errors import Misconfigured, Rejected
+from pipeline.errors import Rejected, UnusableSource
 from pipeline.ingest.sources.declared import digest_fault
 from pipeline.ingest.sources.documents import LIMIT, parsed
 from pipeline.ingest.sources.names import (
@@ -77,30 +77,32 @@ class Row:
 
 
 def require_rows(tree: Tree, name: str) -> None:
-    """Raises `Misconfigured` when the manifest cannot be read, has no `path` column or no row with a path, and
+    """Raises `UnusableSource` when the manifest cannot be read, has no `path` column or no row with a path, and
     `Unavailable` as trees do."""
     if not any(isinstance(cells, dict) and cells.get("path") for _, cells in read_rows(tree, name)):
-        raise Misconfigured(f"{shown(name)} holds no row with a `path`", remedy=_REMEDY)
+        raise UnusableSource(f"{shown(name)} holds no row with a `path`", remedy=_REMEDY)
 
 
 def read_rows(tree: Tree, name: str) -> Rows:
     """The rows of the manifest `name` that are not blank, each with where it stands (`line 7`), as cells or as why it
     is none.
 
-    Raises `Misconfigured` for a file that cannot be read at all or has no `path` column, `Unavailable` as trees do.
+    Raises `UnusableSource` for a file that cannot be read at all or has no `path` column, `Unavailable` as trees do.
     """
     try:
         with tree.open_now(name) as opened, io.BufferedReader(opened, _BUFFER) as file:
             if opened.size > MANIFEST_LIMIT:
-                raise Misconfigured(
+                raise UnusableSource(
                     f"{shown(name)} has {opened.size:,} bytes; a manifest has {MANIFEST_LIMIT:,} at the most",
                     remedy="Split it: each part is a source, all of them may name the same `--collection`.",
                 )
             yield from _READERS[manifest_form(name)](file, name)
     except Rejected as error:
-        raise Misconfigured(error.message, remedy=error.remedy or _REMEDY) from error
+        raise UnusableSource(error.message, remedy=error.remedy or _REMEDY) from error
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{shown(name)} cannot be read as a manifest: {error}", remedy=_REMEDY) from error
+        raise UnusableSource(
+            f"{shown(name)} cannot be read as a manifest: {error}", remedy=_REMEDY
+        ) from error
 
 
 def manifest_form(name: str) -> str:
@@ -119,7 +121,7 @@ def _require_path_column(name: str, columns: list[str]) -> None:
     twice = [column for column in COLUMNS if columns.count(column) > 1]
     if "path" not in columns or twice:
         found = f"the column `{twice[0]}` twice" if twice else "no column `path`"
-        raise Misconfigured(f"{shown(name)} has {found}", remedy=_REMEDY)
+        raise UnusableSource(f"{shown(name)} has {found}", remedy=_REMEDY)
 
 
 def _json_lines(file: BinaryIO, _: str) -> Rows:
