@@ -21,7 +21,7 @@ from pipeline import codec, retrieval
 from pipeline.catalogue import Transaction, fixity, records
 from pipeline.catalogue.fixity import FIRST, StoredFile
 from pipeline.display import shown
-from pipeline.errors import Missing, Unavailable
+from pipeline.errors import Corrupt, HeadraceError, Missing
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import Digests, Event, EventType, JsonObject
@@ -53,7 +53,8 @@ class AuditPolicy:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A file that is not what it was: `found` are the digests of what is there and `found_size` its bytes, None where
-    nothing is. `place` is its key in the store, `since` when it was first found so."""
+    nothing is, or where `corrupt` says why nobody can tell which bytes are its. `place` is its key in the store,
+    `since` when it was first found so."""
 
     record_id: int
     key: str
@@ -63,6 +64,7 @@ class Difference:
     expected: Digests
     found: Digests
     since: datetime
+    corrupt: Corrupt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def audit(
 ) -> Audited:
     """Read and judge what is due. Each file found right or wrong is noted with a PREMIS event, in batches, so that an
     audit that is cut off goes on where it was. Whatever `checkpoint` and `wait` raise ends it. Raises `Unavailable`
-    where the store or the catalogue stays away for longer than `patience` lasts."""
+    where the store or the catalogue stays away for longer than `patience` lasts, `Misconfigured` where the store
+    refuses every file for as long."""
     run = _Audit(services, policy, patience, wait, checkpoint)
     run.run()
     return run.audited
@@ -141,9 +144,9 @@ def _difference_json(services: Services, one: Difference) -> JsonObject:
         "url": f"{services.repository.base_url}/records/{one.record_id}",
         "path": one.key,
         "place": one.place,
-        "code": "missing" if one.found_size is None else "differs",
+        "code": _code(one),
         "reason": _reason(one),
-        "remedy": f"Put the bytes back at {one.place} from a copy of the store, then audit again: it is read first.",
+        "remedy": _remedy(one),
         "expected": dict(one.expected),
         "found": dict(one.found),
         "size": one.size,
@@ -152,7 +155,21 @@ def _difference_json(services: Services, one: Difference) -> JsonObject:
     }
 
 
+def _code(one: Difference) -> str:
+    if one.corrupt is not None:
+        return one.corrupt.code
+    return "missing" if one.found_size is None else "differs"
+
+
+def _remedy(one: Difference) -> str:
+    if one.corrupt is not None and one.corrupt.remedy:
+        return one.corrupt.remedy
+    return f"Put the bytes back at {one.place} from a copy of the store, then audit again: it is read first."
+
+
 def _reason(one: Difference) -> str:
+    if one.corrupt is not None:
+        return one.corrupt.message
     if one.found_size is None:
         return f"the store has no bytes of {shown(one.key)}"
     if one.found_size != one.size:
@@ -166,10 +183,11 @@ def _reason(one: Difference) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one reading gave; `size` None where nothing is there."""
+    """What one reading gave; `size` None where nothing is there, or what leads to the file is corrupt."""
 
     size: int | None
     digests: Digests
+    corrupt: Corrupt | None = None
 
 
 @dataclass(slots=True)
@@ -257,7 +275,7 @@ class _Audit:
         checkpoint = partial(self._checkpoint, self.audited)
         with closing(reread(looks, self._look, checkpoint=checkpoint)) as found:
             for look, seen in found:
-                if isinstance(seen, Unavailable):
+                if isinstance(seen, HeadraceError):
                     self._put_back(look, seen)
                 else:
                     self._judge(look, seen)
@@ -276,6 +294,8 @@ class _Audit:
                     running.update(block)
         except Missing:
             return _Seen(None, {})
+        except Corrupt as error:
+            return _Seen(None, {}, error)
         return _Seen(size, {name: running.hexdigest() for name, running in hashes.items()})
 
     def _expected(self, one: StoredFile) -> Digests:
@@ -285,7 +305,7 @@ class _Audit:
 
     # ------------------------------------------------------------ judging
 
-    def _put_back(self, look: _Look, away: Unavailable) -> None:
+    def _put_back(self, look: _Look, away: HeadraceError) -> None:
         """To be looked at again; a file that cannot be read while others can is left to the next audit."""
         look.away += 1
         if look.away < _TRIES:
@@ -342,6 +362,7 @@ class _Audit:
             expected=self._expected(one),
             found=seen.digests,
             since=one.failed_at or now,
+            corrupt=seen.corrupt,
         )
 
     def _passed(self, sound: list[StoredFile], now: datetime) -> Iterator[Event]:
@@ -365,6 +386,7 @@ def _failed(one: Difference, now: datetime) -> Event:
         "found": dict(one.found),
         "size": one.size,
         "found_size": one.found_size,
+        **({"reason": one.corrupt.message} if one.corrupt else {}),
     }
     return _event("fail", one.record_id, tuple(_objects(one.expected)), detail, now)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from pipeline.errors import Interrupted, Unavailable
+from pipeline.errors import HeadraceError, Interrupted
 
 F = TypeVar("F")
 R = TypeVar("R")
@@ -25,10 +25,11 @@ def reread(
     look: Callable[[F, Callable[[], None]], R],
     *,
     checkpoint: Callable[[], None] = lambda: None,
-) -> Generator[tuple[F, R | Unavailable], None, None]:
-    """What `look(file, go_on)` answers of each file, as it comes, or why the file cannot be read now. `look` runs in
-    threads and is to call `go_on` at every block. `files` is drawn from as looks end; `checkpoint` is called several
-    times a second in the caller's thread. What it raises ends all looks, as does closing the generator."""
+) -> Generator[tuple[F, R | HeadraceError], None, None]:
+    """What `look(file, go_on)` answers of each file, as it comes, or why the file cannot be read: what is wrong with
+    one does not end the reading of others. `look` runs in threads and is to call `go_on` at every block. `files` is
+    drawn from as looks end; `checkpoint` is called several times a second in the caller's thread. What it raises ends
+    all looks, as does closing the generator."""
     is_over = threading.Event()
 
     def go_on() -> None:
@@ -46,11 +47,11 @@ def reread(
                 done, _ = wait(under_way, timeout=_POLL, return_when=FIRST_COMPLETED)
                 checkpoint()
                 for one in done:
-                    answer: R | Unavailable
+                    answer: R | HeadraceError
                     try:
                         answer = one.result()
-                    except Unavailable as away:
-                        answer = away
+                    except HeadraceError as error:
+                        answer = error
                     yield under_way.pop(one), answer
         finally:
             is_over.set()

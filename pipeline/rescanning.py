@@ -23,7 +23,7 @@ from pipeline.catalogue import quarantine, records, scans
 from pipeline.catalogue.fixity import FIRST, Position
 from pipeline.catalogue.scans import InfectedFile, ScannedFile
 from pipeline.display import shown
-from pipeline.errors import Conflict, Missing, Unavailable
+from pipeline.errors import Conflict, Corrupt, HeadraceError, Missing
 from pipeline.ingest import clearance
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
@@ -99,7 +99,7 @@ def rescan(
     """Scan what is due. Verdicts are noted in batches with PREMIS events, so that a rescan that is cut off goes on
     where it was; it begins with withdrawing what an earlier one found and did not come to. Whatever `checkpoint` raises
     ends it. Raises `Unavailable` where store, scanner or catalogue stay away for longer than `patience` lasts,
-    `Misconfigured` where the scanner cannot be believed."""
+    `Misconfigured` where the scanner cannot be believed, or the store refuses every file for as long."""
     run = _Rescan(services, policy, patience, checkpoint)
     run.run()
     return run.rescanned
@@ -257,10 +257,11 @@ class _Rescan:
 
     # ------------------------------------------------------------ judging
 
-    def _take(self, one: ScannedFile, verdict: ScanVerdict | Unavailable | None) -> None:
-        if isinstance(verdict, Unavailable):
+    def _take(self, one: ScannedFile, verdict: ScanVerdict | HeadraceError | None) -> None:
+        if isinstance(verdict, HeadraceError):
             self._put_off(PutOff(one.record_id, one.key, verdict.message))
-            self._patience.endure(verdict)
+            if not isinstance(verdict, Corrupt):
+                self._patience.endure(verdict)
             return
         self._patience.moved()
         if verdict is None:

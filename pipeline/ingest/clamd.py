@@ -117,6 +117,7 @@ class ClamdScanner:
         return session
 
     def signatures(self) -> str:
+        self.known()
         return self.version().database
 
     def describe(self) -> str:

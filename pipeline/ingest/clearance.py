@@ -15,7 +15,7 @@ from pipeline.catalogue import accessions, clearance, deposits, quarantine, reco
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.clearance import WaitingFile
 from pipeline.catalogue.quarantine import QuarantinedFile
-from pipeline.errors import Conflict, Missing, Unavailable
+from pipeline.errors import Conflict, HeadraceError, Missing
 from pipeline.ingest import accession
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import infected
@@ -117,7 +117,7 @@ class _Clearing:
             clearance.take_over_verdicts(tx, self._accession_id)
         with closing(reread(self._files(), self._scan, checkpoint=checkpoint)) as found:
             for one, verdict in found:
-                if isinstance(verdict, Unavailable):
+                if isinstance(verdict, HeadraceError):
                     self._done.put_off.append((one, verdict.message))
                     self._patience.endure(verdict)
                 elif verdict is None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipeline.errors import Interrupted, OutOfSpace, Unavailable
+from pipeline.errors import HeadraceError, Interrupted, OutOfSpace, Unavailable
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Patience:
         """Something went on: patience is whole again."""
         self._since, self._pause = None, _FIRST_PAUSE
 
-    def bear(self, away: Unavailable) -> None:
+    def bear(self, away: HeadraceError) -> None:
         """Something could not be done. Raises `away` where patience is over, or waiting does not help: no room comes
         from it, and who asks a run to stop means it."""
         now = self._clock()
@@ -42,7 +42,7 @@ class Patience:
         if isinstance(away, (OutOfSpace, Interrupted)) or now - self._since >= self._seconds:
             raise away
 
-    def endure(self, away: Unavailable) -> None:
+    def endure(self, away: HeadraceError) -> None:
         """Wait before the next try. Raises as `bear` does."""
         self.bear(away)
         self._wait(self._pause)

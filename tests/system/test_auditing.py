@@ -11,12 +11,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from pipeline import auditing, codec
 from pipeline.auditing import Audited, AuditPolicy, audit
-from pipeline.catalogue import fixity, records
+from pipeline.catalogue import fixity, records, tables
 from pipeline.cli.console import Exit
-from pipeline.errors import Interrupted, Unavailable
+from pipeline.errors import Interrupted, Misconfigured, Unavailable
 from pipeline.ingest.patience import Patience
 from pipeline.model import Event, EventType, JsonObject
 from pipeline.ports import ObjectStore
@@ -165,6 +166,35 @@ def test_a_file_that_cannot_be_read_is_put_off(instance: Instance) -> None:
     assert [(one["path"], one["reason"]) for one in report["put_off"]] == [("log.txt", away.message)]
     assert (report["files"], report["failing"]) == (KEPT - 1, 0)
     assert audited(instance, replace(ALL, older_than=timedelta(minutes=1)))["files"] == 1
+
+
+def test_an_inventory_that_is_corrupt_is_told(instance: Instance) -> None:
+    """Of a record whose preserving the catalogue has not noted yet, so that its inventory says where its files are. The
+    others are checked; once it is put back the file is found there, and right."""
+    with instance.services.catalogue.write() as tx:
+        [one] = [one for one in fixity.due(tx, before=instance.clock(), limit=9) if one.key == "log.txt"]
+        moved = sa.update(tables.record).where(tables.record.c.id == one.record_id)
+        tx.execute(moved.values(staged="incoming/moved-on"))
+    inventory = content(instance, "log.txt").parents[3] / "inventory.json"
+    good = inventory.read_bytes()
+    inventory.write_bytes(b"{" + good)
+    report = audited(instance)
+    assert (differences(report), report["files"], report["failing"]) == ([("log.txt", "corrupt")], KEPT, 1)
+    assert "inventory" in report["differences"][0]["reason"]
+    assert report["differences"][0]["remedy"]
+    inventory.write_bytes(good)
+    report = audited(instance)
+    assert (report["mended"], report["failing"]) == (1, 0)
+
+
+def test_a_file_that_the_store_refuses_does_not_end_the_audit(instance: Instance) -> None:
+    """It is put off; a store that refuses every file ends it."""
+    refused = Misconfigured("S3 answers AccessDenied when asked to read it")
+    report = audited(stumbling(instance, "log.txt", *[refused] * 3))
+    assert [(one["path"], one["reason"]) for one in report["put_off"]] == [("log.txt", refused.message)]
+    assert report["files"] == KEPT - 1
+    with pytest.raises(Misconfigured, match="AccessDenied"):
+        audit(stumbling(instance, "", *[refused] * 100).services, ALL, wait=no_time)
 
 
 def test_a_store_that_is_away_ends_the_audit(instance: Instance) -> None:

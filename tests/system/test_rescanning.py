@@ -9,12 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
 from pipeline import rescanning, worker
 from pipeline.access import Withheld, withheld
-from pipeline.catalogue import accessions, deposits, quarantine, records, scans
+from pipeline.catalogue import accessions, deposits, quarantine, records, scans, tables
 from pipeline.cli.console import Exit
 from pipeline.errors import Interrupted, Unavailable
 from pipeline.ingest.eicar import EicarScanner
@@ -185,6 +186,21 @@ def test_a_withdrawal_that_was_cut_off_is_made_up_for(archive: Archive) -> None:
     assert withheld(verdict(archive, record), "none") is Withheld.INFECTED
     assert rescanned(archive, EicarScanner())["withdrawn"] == [record.id]
     assert archive.record(record.id).state is RecordState.WITHDRAWN
+
+
+def test_a_file_behind_a_corrupt_inventory_does_not_end_the_rescan(archive: Archive) -> None:
+    """It is put off with the reason; what comes after it is scanned."""
+    record = archive.publish(files={"a.csv": GivenFile(b"1,2\n", scan=UNSCANNED)})
+    bad = archive.publish(files={"b.com": GivenFile(EICAR)})
+    with archive.services.catalogue.write() as tx:
+        moved = sa.update(tables.record).where(tables.record.c.id == record.id)
+        tx.execute(moved.values(staged="incoming/moved-on"))
+    [path] = archive.services.settings.home.rglob("content/**/a.csv")
+    (path.parents[3] / "inventory.json").write_bytes(b"{")
+    report = rescanned(archive, EicarScanner())
+    [put_off] = report["put_off"]
+    assert (put_off["record"], "inventory" in put_off["reason"]) == (record.id, True)
+    assert [one["record"] for one in report["infected"]] == [bad.id]
 
 
 def test_a_rescan_that_was_stopped_or_bounded_goes_on(
