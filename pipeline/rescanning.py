@@ -1,7 +1,8 @@
 """Use case: the rescan. Files in custody are scanned for viruses again.
 
 First what keeps records waiting to be published (`ingest/clearance.py`). Of published files, those that no scanner
-went through as a whole (`unscanned`, `partial`) or only with signatures that had been replaced (`stale`), then those
+went through as a whole (`unscanned`, `partial`) or only with signatures that had been replaced (`stale`), unless that
+was tried with the signatures of now not long ago; then those
 that were scanned wholly but some time ago, with other signatures than there are now. New verdicts take
 the place of old ones, for all files with the same bytes; less never takes the place of more. What turns out infected is
 served to nobody from that moment on, and its record is withdrawn.
@@ -38,14 +39,15 @@ _LISTED = 10_000
 _AGENT = "headrace"
 _REASON = "infected"
 
-_NOT_WHOLE = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL, ScanStatus.STALE)
+_NOT_SCANNED = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL)
+_NOT_WHOLE = (*_NOT_SCANNED, ScanStatus.STALE)
 
 
 @dataclass(frozen=True, slots=True)
 class RescanPolicy:
-    """What is scanned again: whatever no scanner went through with signatures of one version; and what was scanned
-    longer than `older_than` ago, unless the signatures are still the same. No more than `max_bytes` (0: no bound), of
-    which the last file may go beyond."""
+    """What is scanned again: whatever no scanner went through with signatures of one version, unless that was tried
+    with the same as now no longer than `older_than` ago; and what was scanned longer ago, with other signatures. No
+    more than `max_bytes` (0: no bound), of which the last file may go beyond."""
 
     older_than: timedelta
     max_bytes: int = 0
@@ -164,18 +166,19 @@ class _Rescan:
             (_NOT_WHOLE, began),
             ((ScanStatus.CLEAN,), began - policy.older_than),
         )
+        self._recent = began - policy.older_than
+        self._signatures = ""
         self._released: set[tuple[str, str]] = set()
         self._given: list[tuple[ScannedFile, ScanVerdict]] = []
         self._committed = time.monotonic()
         self.rescanned = Rescanned()
 
     def run(self) -> None:
-        signatures = self._patience.insist(self._begin)
+        self._signatures = self._patience.insist(self._begin)
         self._withdraw_infected()
         self._clear_waiting()
-        looks = self._due(signatures)
         checkpoint = partial(self._checkpoint, self.rescanned)
-        with closing(reread(looks, self._scan, checkpoint=checkpoint)) as found:
+        with closing(reread(self._due(), self._scan, checkpoint=checkpoint)) as found:
             for one, verdict in found:
                 self._take(one, verdict)
                 if len(self._given) >= _BATCH or time.monotonic() - self._committed >= _COMMIT_EVERY:
@@ -224,13 +227,13 @@ class _Rescan:
 
     # ------------------------------------------------------------ reading
 
-    def _due(self, signatures: str) -> Iterator[ScannedFile]:
+    def _due(self) -> Iterator[ScannedFile]:
         for kinds, before in self._due_before:
             after = FIRST
             while page := self._patience.insist(partial(self._page, kinds, before, after)):
                 after = page[-1].position
                 for one in page:
-                    if one.verdict.status is ScanStatus.CLEAN and signatures == one.verdict.database != "":
+                    if self._is_known(one):
                         continue
                     if self._left is not None and self._left <= 0:
                         self.rescanned.used_up = True
@@ -238,6 +241,13 @@ class _Rescan:
                     if self._left is not None:
                         self._left -= one.size
                     yield one
+
+    def _is_known(self, one: ScannedFile) -> bool:
+        """Whether these signatures would say the same again. What no scanner can go through is tried now and then: its
+        limits may have been raised."""
+        if not self._signatures or one.verdict.database != self._signatures:
+            return False
+        return one.verdict.status is ScanStatus.CLEAN or one.scanned_at > self._recent
 
     def _page(self, kinds: tuple[ScanStatus, ...], before: datetime, after: Position) -> list[ScannedFile]:
         with self._services.catalogue.read() as tx:
@@ -264,6 +274,9 @@ class _Rescan:
                 self._patience.endure(verdict)
             return
         self._patience.moved()
+        if verdict is not None and verdict.status in _NOT_SCANNED and self._services.scanner.gives_clean:
+            # One that is away may let files pass instead of saying so. While it is there is nothing to read for.
+            self._patience.insist(self._services.scanner.signatures)
         if verdict is None:
             self._put_off(PutOff(one.record_id, one.key, "its bytes are not in the store: headrace audit"))
         elif (

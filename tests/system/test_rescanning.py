@@ -162,6 +162,67 @@ def test_records_that_waited_are_published_or_held(tmp_path: Path, older_clamd: 
         assert rescanning.report(services, rescan(services, NOW), 0)["quarantined"] == []
 
 
+class Named:
+    """A scanner whose signatures have a name, that goes through no file as a whole, and is away once `asked` is used up
+    though it lets files pass then. Keeps count of the files."""
+
+    gives_clean = True
+
+    def __init__(self, signatures: str, asked: int = 1000) -> None:
+        self._signatures = signatures
+        self._asked = asked
+        self.files = 0
+
+    def signatures(self) -> str:
+        self._asked -= 1
+        if self._asked < 0:
+            raise Unavailable("the scanner is away")
+        return self._signatures
+
+    def describe(self) -> str:
+        return "named"
+
+    def begin(self, size: int, resume: object = None) -> Named:
+        self.files += 1
+        return self
+
+    def feed(self, block: bytes | memoryview) -> None: ...
+
+    def finish(self) -> ScanVerdict:
+        return ScanVerdict(ScanStatus.UNSCANNED, "named", database=self._signatures, reason="no")
+
+    def close(self) -> None: ...
+
+
+def test_files_that_no_scanner_can_go_through_leave_room_for_others(archive: Archive) -> None:
+    """A bounded rescan comes to clean files of older signatures; the others are tried again when they are old."""
+    partial = ScanVerdict(ScanStatus.PARTIAL, "named", method="stream", database="7", reason="no")
+    clean = ScanVerdict(ScanStatus.CLEAN, "named", method="stream", database="6")
+    record = archive.publish(files={"a.csv": b"1,2\n", "b.csv": b"3,4\n"})
+    for key, given in (("a.csv", clean), ("b.csv", partial)):
+        archive.clock.move(days=40)
+        with archive.services.catalogue.write() as tx:
+            digest = records.holding(tx, record.id, key).entry.digests[archive.services.root_digest]
+            scans.give(tx, [(digest, given)], now=archive.clock())
+    bounded = replace(MONTH, max_bytes=1)
+    report = rescanned(archive, Named("7"), bounded)  # type: ignore[arg-type]
+    assert [one["path"] for one in report["put_off"]] == ["a.csv"]
+    archive.clock.move(days=31)
+    assert rescanned(archive, Named("7"), bounded)["verdicts"] == {"unscanned": 1}  # type: ignore[arg-type]
+
+
+def test_a_scanner_that_gives_up_ends_the_rescan(archive: Archive) -> None:
+    """Though it would let every file pass: none is read for nothing, and no verdict changes."""
+    record = archive.publish(
+        files={f"{index}.csv": GivenFile(b"%d" % index, scan=UNSCANNED) for index in range(40)}
+    )
+    scanner = Named("7", asked=1)
+    with pytest.raises(Unavailable, match="the scanner is away"):
+        rescanned(archive, scanner)  # type: ignore[arg-type]
+    assert scanner.files < 20
+    assert verdict(archive, record, "0.csv") == UNSCANNED
+
+
 def test_less_never_takes_the_place_of_more(archive: Archive, older_clamd: Scanner) -> None:
     """Where the scanner goes away, files are put off, and their verdicts stay; who is to wait for it stops."""
     record = archive.publish(files={"a.csv": b"1,2\n"})
