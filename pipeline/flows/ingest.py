@@ -71,8 +71,9 @@ def ingest_collection(
     The report of the run, as `headrace ingest --json` prints it.
 
     Args:
-        source: Folder, manifest (.csv, .jsonl, .parquet) or bag, by its whole path on the machine of Headrace or as
-            s3://bucket/prefix; a manifest also by its URL.
+        source: Folder or bag, an archive of one (.tar, .tar.gz, .tgz, .zip), manifest (.csv, .jsonl, .ndjson, .parquet)
+            or list of URLs (.txt), by its whole path on the machine of Headrace or as s3://bucket/prefix; a manifest
+            or list also by its URL.
         collection: Name of the collection, within which records are known again. Empty: the source's own name.
         owner: E-mail address of whom the records belong to. Empty: as before.
         community: Community that the records join, in letters a-z, digits and hyphens; made if new.

@@ -12,6 +12,9 @@ import pytest
 
 from pipeline.cli.console import Exit
 from pipeline.cli.main import headrace
+from pipeline.flows.ingest import ingest_collection
+from pipeline.ingest.sources.names import ARCHIVES
+from pipeline.ingest.sources.rows import SUFFIXES
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +36,13 @@ def test_the_readme_lists_every_setting_with_its_default_and_meaning() -> None:
     assert found, "the README has no table of settings"
     head = ["| Name | Default | Means |", "|---|---|---|"]
     assert found[1].splitlines() == [*head, *map(_setting_row, Settings.model_fields)]
+
+
+def test_whoever_names_a_source_is_told_of_every_kind() -> None:
+    """The form in Prefect, and the help of an inbox, name each suffix of an archive, a manifest and a list."""
+    form = str(ingest_collection.parameters.properties["source"]["description"])
+    for told in (form, headrace.commands["watch"].help or ""):
+        assert {one for one in {*ARCHIVES, *SUFFIXES} if one not in told} == set()
 
 
 def test_the_readme_lists_every_exit_code() -> None:
