@@ -117,7 +117,11 @@ class CatalogueCollector(Collector):
         yield up
         yield GaugeMetricFamily("headrace_records", "Published records", value=published)
         yield from self._effects(waiting)
-        yield GaugeMetricFamily("headrace_fixity_failed", "Files that are not what they were", value=failed)
+        yield GaugeMetricFamily(
+            "headrace_fixity_failed",
+            "Files that are not what they were, or that audits cannot read",
+            value=failed,
+        )
         now = self._services.now()
         yield GaugeMetricFamily(
             "headrace_fixity_age_seconds",

@@ -2,7 +2,8 @@
 
 What was not found right for the longest time comes first; before all others what no one process ever read as a whole
 (a file whose digests were gone on with), and what was found wrong the last time. A file is only called wrong when it
-was found so twice, some time apart: what a network or a store that stumbles gives is no alarm.
+was found so twice, some time apart: what a network or a store that stumbles gives is no alarm. What cannot be read is
+put off: the next audits try it behind what is due. When several could not, while others were read, it is failing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -35,6 +36,7 @@ _LATER = 10.0  # seconds from a look that went wrong to the next
 _WRONG_TWICE = 2
 _TRIES = 3  # times that a file cannot be read before it is put off
 _MOST_DOUBTFUL = 1000  # files that wait for another look
+_MOST_PUT_OFF = 500  # files of earlier audits that are tried again
 _LISTED = 10_000
 _AGENT = "headrace"
 
@@ -69,11 +71,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """A file that could not be read, and why."""
+    """A file that could not be read, and why; `place` is its key in the store, `audits` how many in a row could not,
+    with this one."""
 
     record_id: int
     key: str
     reason: str
+    place: str
+    audits: int
 
 
 @dataclass(slots=True)
@@ -111,7 +116,8 @@ def audit(
 
 
 def report(services: Services, audited: Audited, seconds: float) -> JsonObject:
-    """The audit as JSON. `failing` counts all files that are known to be wrong, also where it did not come to them."""
+    """The audit as JSON. `failing` counts all files that are known to be wrong or that several audits in a row
+    could not read, also where it did not come to them."""
     with services.catalogue.read() as tx:
         kept = fixity.holdings(tx)
     return {
@@ -125,9 +131,7 @@ def report(services: Services, audited: Audited, seconds: float) -> JsonObject:
         "failing": kept.failed,
         "differences": [_difference_json(services, one) for one in audited.differences],
         "differences_total": audited.differing,
-        "put_off": [
-            {"record": one.record_id, "path": one.key, "reason": one.reason} for one in audited.delayed
-        ],
+        "put_off": [_put_off_json(one) for one in audited.delayed],
         "put_off_total": audited.put_off,
         "holdings": {
             "files": kept.files,
@@ -135,6 +139,23 @@ def report(services: Services, audited: Audited, seconds: float) -> JsonObject:
             "oldest_check": codec.time_to_json(kept.oldest) if kept.oldest else None,
         },
         "seconds": round(seconds, 3),
+    }
+
+
+def _put_off_json(one: PutOff) -> JsonObject:
+    remedy = "Nothing, if the store was away for a while: the next audit reads it."
+    if one.audits >= fixity.UNREADABLE:
+        remedy = (
+            f"{one.audits} audits in a row could not read it, and read others: look at the disk and at its rights. "
+            f"Put the bytes back at {one.place} from a copy of the store, then audit again."
+        )
+    return {
+        "record": one.record_id,
+        "path": one.key,
+        "reason": one.reason,
+        "place": one.place,
+        "audits": one.audits,
+        "remedy": remedy,
     }
 
 
@@ -220,6 +241,8 @@ class _Audit:
         self._doubtful: list[_Look] = []
         self._sound: list[StoredFile] = []
         self._failed: list[tuple[StoredFile, _Seen]] = []
+        self._put_off: list[tuple[StoredFile, HeadraceError]] = []
+        self._any_sound = False
         self._committed = time.monotonic()
         self.audited = Audited()
 
@@ -233,6 +256,7 @@ class _Audit:
                 again, self._doubtful = self._doubtful, []
                 self._read(iter(again))
         self._commit()
+        self._patience.insist(self._note_put_off)
 
     def _begin(self) -> None:
         """See how much is due, and how much may be read."""
@@ -244,6 +268,9 @@ class _Audit:
                 midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
                 share = max(1, ceil(policy.share * fixity.holdings(tx).size))
                 bounds.append(share - fixity.audited_since(tx, midnight))
+            # Known already: one try, behind what is due, and no part of what may be read.
+            known = fixity.put_off(tx, limit=_MOST_PUT_OFF)
+        self._doubtful = [_Look(one, away=_TRIES - 1) for one in known]
         self._left = min(bounds, default=None)
 
     # ------------------------------------------------------------ reading
@@ -256,13 +283,14 @@ class _Audit:
             for one in page:
                 if len(self._doubtful) >= _MOST_DOUBTFUL:
                     return
-                self._after = one.position
                 if self._left is not None and self._left <= 0 and one.failed_at is None:
                     self.audited.used_up = True
                     if one.sound_at is None:
+                        self._after = one.position
                         continue  # behind it there may be others that are wrong
                     self._is_done = True
                     return
+                self._after = one.position
                 if self._left is not None:
                     self._left -= one.size
                 yield _Look(one)
@@ -306,20 +334,48 @@ class _Audit:
     # ------------------------------------------------------------ judging
 
     def _put_back(self, look: _Look, away: HeadraceError) -> None:
-        """To be looked at again; a file that cannot be read while others can is left to the next audit."""
+        """To be looked at again; a file that cannot be read while others can is left to the next audit. Patience is for
+        a store that is away, which the first look at any file tells."""
         look.away += 1
         if look.away < _TRIES:
             self._doubtful.append(look)
         else:
             self.audited.put_off += 1
-            if len(self.audited.delayed) < _LISTED:
-                self.audited.delayed.append(PutOff(look.file.record_id, look.file.key, away.message))
-        self._patience.endure(away)
+            self._put_off.append((look.file, away))
+            if not look.file.put_offs:
+                self._give_back(look.file.size)
+        if look.away == 1:
+            self._patience.endure(away)
+
+    def _give_back(self, size: int) -> None:
+        """What was not read takes no room from other files."""
+        if self._left is not None:
+            self._left += size
+            if self.audited.used_up and self._left > 0:
+                self._is_done = self.audited.used_up = False
+
+    def _note_put_off(self) -> None:
+        """Where nothing else was found right either, the store is to blame and not its files."""
+        files = [one for one, _ in self._put_off]
+        counted = 1 if self._any_sound else 0
+        with self._services.catalogue.write() as tx:
+            if self._any_sound:
+                fixity.note_put_off(tx, files, now=self._services.now())
+            self.audited.delayed = []
+            for one, error in self._put_off[:_LISTED]:
+                with suppress(Missing):  # given up meanwhile
+                    place = self._place(tx, one)
+                    delayed = PutOff(one.record_id, one.key, error.message, place, one.put_offs + counted)
+                    self.audited.delayed.append(delayed)
+
+    def _place(self, tx: Transaction, one: StoredFile) -> str:
+        return retrieval.place(self._services, records.holding(tx, one.record_id, one.key))
 
     def _judge(self, look: _Look, seen: _Seen) -> None:
         self._patience.moved()
         if seen.size == look.file.size and seen.digests == self._expected(look.file):
             self._sound.append(look.file)
+            self._any_sound = True
         else:
             look.wrong += 1
             if look.wrong < _WRONG_TWICE:
@@ -356,7 +412,7 @@ class _Audit:
         return Difference(
             record_id=one.record_id,
             key=one.key,
-            place=retrieval.place(self._services, records.holding(tx, one.record_id, one.key)),
+            place=self._place(tx, one),
             size=one.size,
             found_size=seen.size,
             expected=self._expected(one),

@@ -232,6 +232,9 @@ fixity = sa.Table(
     sa.Column("sound_at", Utc, nullable=False),
     # Since when they are not.
     sa.Column("failed_at", Utc),
+    # When an audit that could read others could not read them last, and in how many audits in a row.
+    sa.Column("put_off_at", Utc),
+    sa.Column("put_offs", sa.Integer, nullable=False, server_default="0"),
     # What the virus scanner said of them last, and when.
     sa.Column("scan_status", sa.Text, nullable=False),
     sa.Column("scanned_at", Utc, nullable=False),
@@ -239,6 +242,7 @@ fixity = sa.Table(
         ["record_id", "key"], ["record_file.record_id", "record_file.key"], ondelete="CASCADE"
     ),
     sa.Index("ix_fixity_sound_at", "sound_at", "record_id", "key"),
+    sa.Index("ix_fixity_put_off_at", "put_off_at", "record_id", "key"),
     sa.Index("ix_fixity_scan_status", "scan_status", "scanned_at", "record_id", "key"),
     _one_of("scan_status", ScanStatus),
 )

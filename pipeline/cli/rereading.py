@@ -53,8 +53,8 @@ def audit(share: str | None, max_bytes: int | None, days: int | None, as_json: b
 
     What was not checked for longest comes first; before it, what was wrong the last time, and large files whose intake
     was cut off. A file is called wrong when two looks, some time apart, found it so; one that cannot be read is put
-    off. Stopped, it goes on where it was. Exit code 3 when any file is known to be wrong, 4 when some could not be
-    read.
+    off. Stopped, it goes on where it was. Exit code 3 when any file is known to be wrong or could not be read in
+    three audits in a row, 4 when some could not be read.
 
     \b
     Examples:
@@ -93,7 +93,7 @@ def _show_audit(document: JsonObject) -> None:
     say(f"{document['files']:,} of {document['due_files']:,} files that were due were read{more}")
     kept = document["holdings"]
     if document["failing"]:
-        say(f"[bold red]{document['failing']:,} files are not what they were[/]")
+        say(f"[bold red]{document['failing']:,} files are not what they were, or cannot be read any more[/]")
     elif kept["oldest_check"]:
         say(
             f"[green]no file is known to be wrong:[/] {kept['files']:,} were found right since {kept['oldest_check']}"
@@ -169,3 +169,5 @@ def _show_rescan(document: JsonObject) -> None:
 def _show_put_off(document: JsonObject) -> None:
     for one in document["put_off"][:_SHOWN]:
         say(f"[yellow]put off[/] {escape(one['path'])} of record {one['record']}: {escape(one['reason'])}")
+        if remedy := one.get("remedy"):
+            say(f"  {escape(remedy)}")

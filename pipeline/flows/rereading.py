@@ -155,7 +155,7 @@ def _show_audit(document: JsonObject) -> None:
 def _audit_summary(document: JsonObject) -> str:
     kept = document["holdings"]
     verdict = (
-        f"{document['failing']:,} files are not what they were"
+        f"{document['failing']:,} files are not what they were, or cannot be read any more"
         if document["failing"]
         else "No file is known to be wrong"
     )

@@ -168,6 +168,34 @@ def test_a_file_that_cannot_be_read_is_put_off(instance: Instance) -> None:
     assert audited(instance, replace(ALL, older_than=timedelta(minutes=1)))["files"] == 1
 
 
+def test_what_cannot_be_read_keeps_nothing_else_from_being_read(instance: Instance) -> None:
+    """It costs none of what an audit may read, and waits behind what is due."""
+    away = Unavailable("the disk answers: Input/output error")
+    instance.clock.move(days=1)
+    some = replace(ALL, max_bytes=5000)
+    names = []
+    for _ in range(2):
+        report = audited(stumbling(instance, "a.csv", *[away] * 3), some)
+        assert ([one["path"] for one in report["put_off"]], report["failing"]) == (["a.csv"], 0)
+        names.append(report["files"])
+    assert all(names)
+
+
+def test_a_file_that_audits_cannot_read_counts_as_failing(instance: Instance) -> None:
+    """When that was so in three of them, and others were read well in each; until it is read."""
+    away = Unavailable("the disk answers: Input/output error")
+    failing = []
+    for _ in range(3):
+        report = audited(stumbling(instance, "log.txt", *[away] * 3))
+        failing.append(report["failing"])
+    assert failing == [0, 0, 1]
+    [one] = report["put_off"]
+    assert (one["audits"], one["place"] in one["remedy"]) == (3, True)
+    with instance.services.catalogue.read() as tx:
+        assert fixity.alarm(tx)[0] == 1
+    assert (audited(instance)["failing"], checks(instance, "fail")) == (0, [])
+
+
 def test_an_inventory_that_is_corrupt_is_told(instance: Instance) -> None:
     """Of a record whose preserving the catalogue has not noted yet, so that its inventory says where its files are. The
     others are checked; once it is put back the file is found there, and right."""
@@ -193,6 +221,7 @@ def test_a_file_that_the_store_refuses_does_not_end_the_audit(instance: Instance
     report = audited(stumbling(instance, "log.txt", *[refused] * 3))
     assert [(one["path"], one["reason"]) for one in report["put_off"]] == [("log.txt", refused.message)]
     assert report["files"] == KEPT - 1
+    instance.clock.move(minutes=1)
     with pytest.raises(Misconfigured, match="AccessDenied"):
         audit(stumbling(instance, "", *[refused] * 100).services, ALL, wait=no_time)
 
