@@ -88,7 +88,8 @@ class FileEntry:
     said beforehand. The two are never mixed: a declared digest was compared where an equal algorithm
     stands in `digests`. `content` is the path of the bytes in the content folder of the OCFL version that
     brought them, `holder` the record version (id) that did. `taken_at` is when its bytes were read into custody,
-    where that is known. The bytes of one that was `purged` are gone.
+    where that is known. The bytes of one that was `purged` are gone. `original_path` is that of the source, or a URL
+    without what may sign it.
     """
 
     key: str

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pipeline import codec
 from pipeline.catalogue import Transaction, communities
 from pipeline.catalogue.tables import concept, deposit, deposit_file, doi, event, purge, record, record_file
+from pipeline.display import without_secrets
 from pipeline.errors import Missing
 from pipeline.model import (
     Concept,
@@ -599,7 +600,8 @@ def _file(row: sa.Row[Any]) -> FileEntry:
         identification=codec.identification_from_json(row.identification),
         scan=codec.verdict_from_json(row.scan),
         mtime_ns=row.mtime_ns,
-        original_path=os.fsdecode(row.original_path),
+        # The whole URL is in its row, as it was read; nobody else needs what may sign it.
+        original_path=without_secrets(os.fsdecode(row.original_path)),
         taken_at=row.taken_at,
         purged=None if row.purge_id is None else Decision(row.decided_by, row.reason, row.decided_at),
     )

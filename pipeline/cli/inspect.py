@@ -14,6 +14,7 @@ from pipeline import codec, wiring
 from pipeline.catalogue import accessions, outbox, records
 from pipeline.catalogue.outbox import Parked
 from pipeline.cli.console import out, print_json, say, show_problems, table
+from pipeline.display import without_secrets
 from pipeline.ingest import report
 from pipeline.model import Dissemination, JsonObject
 from pipeline.ports import SearchRequest
@@ -59,7 +60,7 @@ def _show_all(services: Services, *, as_json: bool) -> None:
         {
             "accession": one.id,
             "collection": one.collection,
-            "source": one.source,
+            "source": without_secrets(one.source),
             "state": report.state_of(one, leased_until, now),
             "reason": one.reason,
             "started": codec.time_to_json(one.started),

@@ -20,6 +20,7 @@ from pipeline import codec, dispatch, publication, wiring
 from pipeline.beside import beside
 from pipeline.catalogue import accessions, leases, outbox
 from pipeline.catalogue.outbox import Waiting
+from pipeline.display import shown
 from pipeline.errors import Interrupted, Misconfigured, Unavailable
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress, human_size
@@ -49,11 +50,16 @@ _WAIT_FOR_EFFECTS = (
 )
 
 
+def _named_as_source() -> str:
+    """What a run is called by its source, which may be a signed URL."""
+    return shown(str(flow_run.parameters["source"]))
+
+
 @flow(
     name="ingest-collection",
     description="Take a collection into custody and publish its records, as `headrace ingest` does. Safe to cancel, to "
     "suspend and to run again: it goes on where it was, and does nothing where nothing is new.",
-    flow_run_name="{source}",
+    flow_run_name=_named_as_source,
     validate_parameters=False,
     persist_result=False,
 )

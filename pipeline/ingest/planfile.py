@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.codec import problem_from_json, to_text
-from pipeline.display import shown
+from pipeline.display import shown, without_secrets
 from pipeline.errors import Misconfigured
 from pipeline.ingest.manifest import (
     FILES,
@@ -88,6 +88,8 @@ class PlanFile:
 
 _RECORD, _FILE, _PROBLEM = "record", "file", "problem"
 _DECISION, _BASIS = pa.field("decision", pa.string()), pa.field("basis", pa.string())
+# The whole URL of a file of the web. `source_path` has it without its query: a plan is looked at, and handed on.
+_SIGNED = pa.field("signed_url", pa.binary())
 
 
 def _renamed(schema: pa.Schema, **names: str) -> pa.Schema:
@@ -97,7 +99,7 @@ def _renamed(schema: pa.Schema, **names: str) -> pa.Schema:
 # The tables of a survey, whose columns bear other names where one table is to hold them all.
 _COLUMNS: Mapping[str, pa.Schema] = {
     _RECORD: _renamed(RECORDS, key="record").append(_DECISION).append(_BASIS),
-    _FILE: _renamed(FILES, key="file", path="source_path", size="bytes").append(_DECISION),
+    _FILE: _renamed(FILES, key="file", path="source_path", size="bytes").append(_DECISION).append(_SIGNED),
     _PROBLEM: PROBLEMS,
 }
 _SURVEY: Mapping[str, pa.Schema] = {
@@ -131,7 +133,10 @@ class PlanWriter:
         self._rows[_RECORD].append(*record_row(record), record.decision, record.basis)
 
     def add_file(self, one: SurveyedFile, fate: FileFate) -> None:
-        self._rows[_FILE].append(*file_row(one.ordinal, one.file), fate.value)
+        file, signed = one.file, None
+        if (bare := without_secrets(file.path)) != file.path:
+            file, signed = replace(file, path=bare), os.fsencode(file.path)
+        self._rows[_FILE].append(*file_row(one.ordinal, file), fate.value, signed)
 
     def add_problem(self, problem: Problem) -> None:
         self._rows[_PROBLEM].append(*problem_row(problem))
@@ -280,8 +285,15 @@ def unpack(plan: PlanFile, folder: Path) -> None:
             names = [field.name for field in _COLUMNS[kind]][: len(schema)]
             with pq.ParquetWriter(folder / f"{kind}s.parquet", schema, compression="zstd") as writer:
                 for group in plan.groups[kind]:
-                    found = table.read_row_group(group, columns=names).select(names)
+                    found = table.read_row_group(group, columns=[*names, _SIGNED.name])
+                    found = (_with_whole_urls(found) if kind == _FILE else found).select(names)
                     if kind == _PROBLEM:
                         # Said again by whoever decides on the record, from the record itself.
                         found = found.filter(pc.not_equal(found["code"], EMBARGO_OVER))
                     writer.write_table(found.rename_columns(schema.names).cast(schema))
+
+
+def _with_whole_urls(table: pa.Table) -> pa.Table:
+    """Rows of files with their whole URLs for `source_path`."""
+    at = table.column_names.index("source_path")
+    return table.set_column(at, "source_path", pc.coalesce(table[_SIGNED.name], table["source_path"]))

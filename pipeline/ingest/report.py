@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline import codec
 from pipeline.catalogue import accessions, deposits, outbox, records
+from pipeline.display import without_secrets
 from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest, planfile
 from pipeline.ingest.decisions import LISTED, Plan
@@ -48,7 +49,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
     return {
         "accession": accession.id,
         "collection": accession.collection,
-        "source": accession.source,
+        "source": without_secrets(accession.source),
         "state": state_of(accession, leased_until, services.now()),
         "reason": accession.reason,
         "started": codec.time_to_json(accession.started),

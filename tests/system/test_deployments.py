@@ -67,6 +67,9 @@ class Pages:
     def state(self, run: str) -> str:
         return str(self._json("GET", f"/flow_runs/{run}")["state_name"])
 
+    def name(self, run: str) -> str:
+        return str(self._json("GET", f"/flow_runs/{run}")["name"])
+
     def run_count(self, run: str) -> int:
         return int(self._json("GET", f"/flow_runs/{run}")["run_count"])
 
@@ -276,7 +279,7 @@ def test_a_run_whose_process_ends_without_being_asked_in_the_pages_goes_on(
 
 def test_what_a_form_gives_is_checked(served: Served, tmp_path: Path) -> None:
     """As the command line checks it: a source that is none fails the run, in words and with a remedy; parameters of a
-    wrong type begin none."""
+    wrong type begin none. A run is not called by what signs the URL of its source."""
     pages = served.pages
     lost, relative = (
         pages.begin("ingest-collection", "ingest", source=source) for source in ("/nowhere/at/all", "tides")
@@ -284,6 +287,9 @@ def test_what_a_form_gives_is_checked(served: Served, tmp_path: Path) -> None:
     for run, words in ((lost, "/nowhere/at/all"), (relative, "not a whole path; begin with /")):
         wait_until(lambda run=run: pages.state(run) == "Failed", "a failure")  # type: ignore[misc]
         assert words in pages.message(run)
+    signed = pages.begin("ingest-collection", "ingest", source="http://127.0.0.1/list.csv?X-Amz-Signature=secret")
+    wait_until(lambda: pages.state(signed) == "Failed", "a failure")
+    assert (pages.name(signed), "secret" in pages.message(signed)) == ("http://127.0.0.1/list.csv", False)
     with pytest.raises(httpx.HTTPStatusError, match=r"409|422"):
         pages.begin("ingest-collection", "ingest", source=str(tmp_path), checksum="sometimes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import tempfile
@@ -23,6 +24,7 @@ from pipeline.ingest.planfile import open_plan
 from pipeline.model import JsonObject
 from tests.instance import Attempt, Instance, codes, open_instance, write_record
 from tests.random_collection import make_collection
+from tests.web_server import WebServer
 
 EMBARGOED = {"access_right": "embargoed", "embargo_date": "2026-03-20"}
 
@@ -101,6 +103,34 @@ def test_change_17_files_of_a_few_hundred_and_the_plan_shows_17(instance: Instan
     )
     assert len(planned.files("kept")) + len(planned.files("not-needed")) == 310 - 17
     assert {row["record"] for row in planned.rows("record") if row["decision"] == "version"} == versions
+
+
+def test_what_signs_a_url_is_kept_to_read_it_alone(tmp_path: Path, web_server: WebServer) -> None:
+    """A plan names files without it and is applied all the same; neither reports nor the storage root have it, and a
+    list that was signed anew brings nothing new."""
+    web_server.put("/tides/pier.csv", b"time,level\n")
+    url, source = f"{web_server.url}/tides/pier.csv", tmp_path / "list.jsonl"
+    metadata = json.loads((write_record(tmp_path / "pier", {}) / "record.json").read_text())
+
+    def sign(signature: str) -> None:
+        row = {"path": f"{url}?X-Amz-Signature={signature}", "metadata": metadata}
+        source.write_text(json.dumps(row) + "\n")
+
+    with open_instance(tmp_path / "home", private_addresses=True) as instance:
+        sign("secret-1")
+        planned = instance.plan(source)
+        [file] = planned.rows("file")
+        assert (file["source_path"], file["record"]) == (url.encode(), url)
+        document = instance.apply(planned.path)
+        assert document["records_total"] == 1
+        [record] = document["records"]
+        assert instance.files(record["id"]) == {"pier.csv": b"time,level\n"}
+        told = [json.dumps(document).encode()]
+        told += [path.read_bytes() for path in instance.root.rglob("*") if path.is_file()]
+        assert any(b"original_path" in each for each in told)
+        assert not any(b"secret" in each for each in told)
+        sign("secret-2")
+        assert instance.ingest(source)["unchanged"] == 1
 
 
 def test_duplicates_are_told_without_reading(instance: Instance, tmp_path: Path) -> None:

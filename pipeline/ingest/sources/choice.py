@@ -19,7 +19,6 @@ from pipeline.ingest.sources.names import (
     is_web,
     name_in,
     url_fault,
-    without_user,
 )
 from pipeline.ingest.sources.protocol import Tree
 from pipeline.ingest.sources.rows import SUFFIXES, manifest_form, require_rows
@@ -72,7 +71,7 @@ def _of_the_web(url: str, open_tree: OpenTree, default: JsonObject | None, colle
     """What the manifest at the URL lists. Its other paths are below the folder that it lies in."""
     fault = url_fault(url) or ("" if manifest_form(url) else "it does not end as a manifest does")
     if fault:
-        raise UnusableSource(f"{shown(without_user(url))} is no source: {fault}", remedy=_KINDS)
+        raise UnusableSource(f"{shown(url)} is no source: {fault}", remedy=_KINDS)
     parts = urlsplit(url)
     tree = open_tree(f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}")
     require_rows(tree, url)

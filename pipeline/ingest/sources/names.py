@@ -54,11 +54,6 @@ def url_fault(url: str) -> str:
     return ""
 
 
-def without_user(url: str) -> str:
-    """The URL fit to be shown, without user and password."""
-    return re.sub(r"(?<=://)[^/?#]*@", "***@", url)
-
-
 def name_in(url: str) -> str:
     """What a file of the web is called: the last segment of its URL's path, in the server's bytes."""
     return os.fsdecode(unquote_to_bytes(urlsplit(url).path.rpartition("/")[2]))

@@ -3,7 +3,8 @@
 Columns: `path` (relative to the manifest, or an http(s) URL), `record`, `md5`, `sha1`, `sha256`, `sha512`, `metadata`
 (an object, or its JSON text), and for URLs `key` (the file's name in its record; without it, the last segment of the
 URL's path); others are ignored. An absent, null or empty cell says nothing. Without `record`, a row is a record of its
-own with the row's path as key. A plain list has one URL a line; blank lines and those with `#` say nothing.
+own with the row's path as key, or its URL without query: rows whose URLs differ in nothing else are of one record. A
+plain list has one URL a line; blank lines and those with `#` say nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.codec import to_text
-from pipeline.display import shown
+from pipeline.display import shown, without_secrets
 from pipeline.errors import Rejected, UnusableSource
 from pipeline.ingest.sources.declared import digest_fault
 from pipeline.ingest.sources.documents import LIMIT, parsed
@@ -33,7 +34,6 @@ from pipeline.ingest.sources.names import (
     normal,
     path_fault,
     url_fault,
-    without_user,
 )
 
 if TYPE_CHECKING:
@@ -233,9 +233,10 @@ def row_from(cells: Cells) -> Row | RowFault:
 
 
 def _web_row(cells: Cells, record: str, url: str) -> Row | RowFault:
-    """A file of the web. Alone, its URL is its record's key."""
+    """A file of the web. Alone, its URL is its record's key: without the query, which may be a signature and another
+    one tomorrow."""
     if fault := url_fault(url) or key_fault(url):
-        return RowFault("unsafe-path", fault, "path", record, shown(without_user(url)))
+        return RowFault("unsafe-path", fault, "path", record, shown(url))
     given = cells.get("key")
     name = given if isinstance(given, str) and given else name_in(url)
     if fault := _path_fault(name):
@@ -244,7 +245,7 @@ def _web_row(cells: Cells, record: str, url: str) -> Row | RowFault:
     if not key or (fault := key_fault(key)):
         reason = fault or "the URL's path does not end with a name: give the file one in the column `key`"
         return RowFault("bad-name", reason, "key" if given else "path", record, shown(url))
-    return _with_contents(cells, Row(record or url, url, key, {}))
+    return _with_contents(cells, Row(record or without_secrets(url), url, key, {}))
 
 
 def _record(cell: object) -> str | RowFault:

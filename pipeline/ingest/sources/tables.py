@@ -19,7 +19,7 @@ from pipeline.display import shown
 from pipeline.errors import Rejected
 from pipeline.ingest.sources.documents import default_record, record_from, record_without
 from pipeline.ingest.sources.fates import refused, rejected, renamed
-from pipeline.ingest.sources.names import is_utf8
+from pipeline.ingest.sources.names import is_utf8, is_web
 from pipeline.ingest.sources.rows import Row, RowFault, read_rows, row_from
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
 from pipeline.scratch import scratch_database
@@ -78,7 +78,7 @@ class TableSource:
             else:
                 place, path, key, declared = row
                 if last and (key == last or key.startswith(f"{last}/")):
-                    yield _collision(record, place, key, last)
+                    yield _collision(record, place, key, last, is_of_web=is_web(os.fsdecode(path)))
                     continue
                 last = key
                 yield SourceFile(record, os.fsdecode(path), key, 0, None, json.loads(declared))
@@ -187,9 +187,12 @@ def _fault(record: str, place: str, path: str, column: str, code: str, reason: s
     )
 
 
-def _collision(record: str, place: str, key: str, other: str) -> Problem:
+def _collision(record: str, place: str, key: str, other: str, *, is_of_web: bool) -> Problem:
     reason = "is listed twice" if key == other else f"cannot lie below {other}, which is a file"
-    return rejected(record, key, "key-collision", f"{place}: {key} {reason}", "Leave one of the two rows.")
+    remedy = "Leave one of the two rows."
+    if is_of_web:
+        remedy += " Files whose URLs differ in the query only need a `record` or a `key` each."
+    return rejected(record, key, "key-collision", f"{place}: {key} {reason}", remedy)
 
 
 def _result(one: Iterable[Found] | Future[Sequence[Found]]) -> Iterable[Found]:

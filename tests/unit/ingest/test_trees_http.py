@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import wiring
+from pipeline.display import shown
 from pipeline.errors import Misconfigured, Rejected, SourceChanged, Unavailable
 from pipeline.ingest.sources import Tree, open_source
-from pipeline.ingest.sources.names import name_in, url_fault, without_user
+from pipeline.ingest.sources.names import name_in, url_fault
 from pipeline.ingest.sources.protocol import FileMissing, FileUnreadable
 from pipeline.ingest.sources.trees.addresses import address_fault
 from pipeline.ingest.sources.trees.http import HttpTree
@@ -23,7 +24,7 @@ from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.mixed import MixedTree
 from pipeline.ingest.sources.trees.web import REDIRECTS, AddressRefused, Web, retry_after
 from pipeline.settings import SourceLocation
-from tests.unit.ingest.surveying import DEFAULT, surveyed
+from tests.unit.ingest.surveying import DEFAULT, Survey, surveyed
 from tests.web_server import Manners, WebServer
 
 CONTENT = bytes(range(256)) * 1000
@@ -260,7 +261,7 @@ def test_an_address_in_ipv6_is_judged_as_itself(number: int) -> None:
 def test_urls_that_must_not_be_asked_for(url: str) -> None:
     """No server, a user or password, characters that no URL has."""
     assert url_fault(url)
-    assert "pw" not in without_user(url)
+    assert "pw" not in shown(url)
 
 
 @given(st.text())
@@ -271,8 +272,8 @@ def test_no_url_makes_us_stumble(rest: str) -> None:
 
 
 def test_a_list_of_urls(desk: Desk, tmp_path: Path) -> None:
-    """On this machine: each URL a record of its own, with the last segment of its path as the file's key; what is no
-    URL, or must not be asked for, is told without its password."""
+    """On this machine: each URL a record of its own, known by it without its query, with the last segment of its path
+    as the file's key; what is no URL, or must not be asked for, is told without its password."""
     desk.server.put("/x/größe b.csv", b"1")
     good = f"{desk.server.url}/x/gr%C3%B6%C3%9Fe%20b.csv?version=2"
     lines = ["# sea level", "", good, "a.csv", f"{desk.server.url}/x/", "http://u:secret@example.org/a"]
@@ -282,10 +283,50 @@ def test_a_list_of_urls(desk: Desk, tmp_path: Path) -> None:
     )
     seen = surveyed(source, tmp_path)
     assert source.collection == "urls"
-    assert seen.keys == {(good, "größe b.csv")}
-    assert seen.files[good, "größe b.csv"].stamp
+    record = good.removesuffix("?version=2")
+    assert seen.keys == {(record, "größe b.csv")}
+    assert seen.files[record, "größe b.csv"].stamp
+    assert seen.files[record, "größe b.csv"].path == good
     assert sorted(problem.code for problem in seen.problems) == ["bad-name", "bad-row", "unsafe-path"]
     assert not any("secret" in str(problem) for problem in seen.problems)
+
+
+def listing(desk: Desk, folder: Path, *urls: str, **others: str) -> Survey:
+    """What the survey of a list of URLs finds, each with these other cells."""
+    (folder / "list.jsonl").write_text("".join(json.dumps({"path": url, **others}) + "\n" for url in urls))
+    return surveyed(
+        open_source(str(folder / "list.jsonl"), desk.open_tree, default_metadata=DEFAULT, collection=None),
+        folder,
+    )
+
+
+def test_a_list_that_is_signed_anew_names_the_same_records(desk: Desk, tmp_path: Path) -> None:
+    """What signs a URL is no part of a record's key, and is kept for whoever reads the file."""
+    url = f"{desk.server.url}/data/a.bin"
+    first, again = (listing(desk, tmp_path, f"{url}?X-Amz-Signature={one}") for one in ("1", "2"))
+    assert first.keys == again.keys == {(url, "a.bin")}
+    assert again.files[url, "a.bin"].path == f"{url}?X-Amz-Signature=2"
+    assert not first.problems
+
+
+def test_urls_that_differ_in_the_query_only_collide(desk: Desk, tmp_path: Path) -> None:
+    """One of them is not silently taken for the other, and what is said does not tell the signature."""
+    url = f"{desk.server.url}/data/a.bin"
+    seen = listing(desk, tmp_path, f"{url}?id=secret-1", f"{url}?id=secret-2")
+    [problem] = seen.problems
+    assert (problem.code, problem.record) == ("key-collision", url)
+    assert "`record`" in problem.remedy
+    assert not listing(desk, tmp_path, f"{url}?id=1", record="one").problems
+
+
+def test_what_signs_a_url_is_not_told(desk: Desk, tmp_path: Path) -> None:
+    """Whatever is wrong with a file of the web, or with its row."""
+    good, gone = (f"{desk.server.url}/data/{name}?X-Amz-Signature=secret" for name in ("a.bin", "gone"))
+    seen = listing(desk, tmp_path, gone, f"{desk.server.url}/?secret", good, sha256="none")
+    seen_gone = listing(desk, tmp_path, gone)
+    assert {code for _, _, code in seen.rejections} == {"bad-digest", "bad-name"}
+    assert [code for _, _, code in seen_gone.rejections] == ["missing"]
+    assert not any("secret" in str(problem) for problem in [*seen.problems, *seen_gone.problems])
 
 
 def test_a_manifest_may_name_files_here_and_on_the_web(desk: Desk, tmp_path: Path) -> None:

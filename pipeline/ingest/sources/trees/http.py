@@ -20,7 +20,7 @@ import httpx
 
 from pipeline.display import shown
 from pipeline.errors import SourceChanged
-from pipeline.ingest.sources.names import escaped, is_web, path_fault, url_fault, without_user
+from pipeline.ingest.sources.names import escaped, is_web, path_fault, url_fault
 from pipeline.ingest.sources.protocol import Entry, NearTree, NotRegular
 from pipeline.ingest.sources.trees.addresses import address_fault
 from pipeline.ingest.sources.trees.remote import SETTLE, Broken, RemoteReader
@@ -127,7 +127,7 @@ class HttpTree(NearTree):
         fault = url_fault(path) if is_web(path) else path_fault(path)
         if fault:
             raise NotRegular(
-                f"{shown(without_user(path))}: {fault}",
+                f"{shown(path)}: {fault}",
                 remedy="Name a file of the web, or one below the list.",
             )
         if is_web(path):

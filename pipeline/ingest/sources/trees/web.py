@@ -22,7 +22,7 @@ import httpx
 
 from pipeline.display import shown
 from pipeline.errors import HeadraceError, Rejected, Unavailable
-from pipeline.ingest.sources.names import url_fault, without_user
+from pipeline.ingest.sources.names import url_fault
 from pipeline.ingest.sources.protocol import FileMissing, FileUnreadable
 
 Judge: TypeAlias = Callable[[str], str]
@@ -163,7 +163,7 @@ def _target(url: str, location: str) -> str:
         fault = "it is not encrypted any more"
     if fault:
         raise AddressRefused(
-            f"{_host(url)} redirects to {shown(without_user(target))}: {fault}",
+            f"{_host(url)} redirects to {shown(target)}: {fault}",
             remedy="Name the URL that the file is to be read from.",
         )
     return target
