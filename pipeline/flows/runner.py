@@ -10,7 +10,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
@@ -39,7 +39,7 @@ from pipeline.settings import Settings
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0  # seconds between two looks for runs
 _SLICE = 0.2  # seconds between two looks whether to stop
-_DEAF = timedelta(seconds=60)  # after which a run that was cancelled has no process that could heed it
+_DEAF = timedelta(seconds=60)  # that a process has, at least, to say itself that its cancelled run is over
 _TRIES = 5  # how often a run is begun whose process is killed each time
 _GRACE = 30.0  # seconds that runs have to end in order
 
@@ -82,6 +82,7 @@ class _Runner:
     watch: Guardian
     deployments: Mapping[UUID, Deployment] = field(default_factory=dict)
     under_way: list[_Under] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)  # ids of all runs that a process was started for
 
     def look(self) -> None:
         """Begin what is due, and say of what is over that it is. Raises `httpx.HTTPError`."""
@@ -135,6 +136,7 @@ class _Runner:
         )
         self.watch.watch(process.pid)
         self.under_way.append(_Under(deployment, process))
+        self.begun.add(run_id)
 
     def _counted(self) -> Counter[str]:
         return Counter(one.deployment.verb for one in self.under_way)
@@ -150,16 +152,22 @@ class _Runner:
         run_files.leave(self.settings.home, orphan.run_id)
 
     def _free_the_deaf(self, client: SyncPrefectClient) -> None:
-        """Runs that were cancelled while nobody worked on them, suspended ones say."""
+        """Runs that were cancelled while nobody worked on them, suspended ones say. What a command works on, here or on
+        another machine, is its own to end, however long that takes."""
         cancelling = FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=list(self.deployments)),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING])),
         )
         for run in client.read_flow_runs(flow_run_filter=cancelling):
             is_old = run.state is not None and datetime.now(UTC) - run.state.timestamp > _DEAF
-            if is_old and not run_files.is_under_way(self.settings.home, str(run.id)):
+            if is_old and self._has_nobody(client, run):
                 cancelled: State[None] = Cancelled(message="nobody worked on it")
                 client.set_flow_run_state(run.id, cancelled, force=True)
+
+    def _has_nobody(self, client: SyncPrefectClient, run: FlowRun) -> bool:
+        if run_files.is_under_way(self.settings.home, str(run.id)):
+            return False
+        return str(run.id) in self.begun or _waited(client.read_flow_run_states(run.id))
 
     def bury(self) -> None:
         """Take note of processes that are over."""
@@ -183,6 +191,17 @@ class _Runner:
         processes.signal_group(one.process, signal.SIGKILL)
         one.process.wait()
         self.watch.forget(one.process.pid)
+
+
+def _waited(states: Sequence[State[Any]]) -> bool:
+    """Whether a run whose states these were had no process that works when it was cancelled. One that had yet to begin
+    is not let begin any more."""
+    before = [state for state in states if not state.is_cancelling()]
+    last = max(before, key=lambda state: state.timestamp, default=None)
+    if last is None:
+        return False
+    is_suspended = last.is_paused() and bool(last.state_details.pause_reschedule)
+    return is_suspended or last.is_scheduled() or last.is_pending()
 
 
 def _after_a_kill(run: FlowRun, *, of_runner: bool) -> State[Any] | None:

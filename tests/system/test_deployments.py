@@ -287,7 +287,9 @@ def test_what_a_form_gives_is_checked(served: Served, tmp_path: Path) -> None:
     for run, words in ((lost, "/nowhere/at/all"), (relative, "not a whole path; begin with /")):
         wait_until(lambda run=run: pages.state(run) == "Failed", "a failure")  # type: ignore[misc]
         assert words in pages.message(run)
-    signed = pages.begin("ingest-collection", "ingest", source="http://127.0.0.1/list.csv?X-Amz-Signature=secret")
+    signed = pages.begin(
+        "ingest-collection", "ingest", source="http://127.0.0.1/list.csv?X-Amz-Signature=secret"
+    )
     wait_until(lambda: pages.state(signed) == "Failed", "a failure")
     assert (pages.name(signed), "secret" in pages.message(signed)) == ("http://127.0.0.1/list.csv", False)
     with pytest.raises(httpx.HTTPStatusError, match=r"409|422"):
