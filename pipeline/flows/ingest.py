@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -233,7 +233,8 @@ class _Ingest:
             with self._ending(run, planned.accession_id):
                 if order.retry:
                     self.patience.insist(partial(self._release_parked, planned.accession_id))
-                with self._keeping_lease(run, planned.accession_id):
+                keep_lease = partial(accession.keep_beside, self.services, run, planned.accession_id)
+                with beside("lease", keep_lease):
                     self._take_in_and_publish(run, planned, planned.accession_id, surveyed.location)
                 self.page.look()
                 self.page.heed_stop()  # in the moments since the last look
@@ -508,17 +509,6 @@ class _Ingest:
             yield
         finally:
             self.seconds[name] = round(time.monotonic() - started - (self.starting - starting), 3)
-
-    def _keeping_lease(self, run: Run, accession_id: str) -> AbstractContextManager[None]:
-        """A unit of a large file takes longer than the lease lasts, which is prolonged beside it."""
-
-        def keep(is_over: threading.Event) -> None:
-            while not is_over.wait(accession.LEASE.total_seconds() / 3):
-                # Where the lease was lost the run finds out at its next transaction.
-                with suppress(Unavailable):
-                    accession.keep(self.services, run, accession_id)
-
-        return beside("lease", keep)
 
     @contextmanager
     def _ending(self, run: Run, accession_id: str) -> Iterator[None]:
