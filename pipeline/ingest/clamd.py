@@ -52,6 +52,10 @@ _SILENCE_SECONDS = 30.0
 """For so long nobody else finds out that a machine does not answer at all."""
 _VERSION_SECONDS = 60.0
 """A version is as old as that at most. Signatures may be newer than we say, never older."""
+_PROVEN_SECONDS = 300.0
+"""That it tells what it skips was seen so long ago at most, when a file is begun and when its verdict is given. One
+started again with lower limits shows it by itself, one that does not tell of them never does; and a proof costs no more
+than a small file."""
 _OLD_DAYS = 7
 
 _LENGTH = struct.Struct("!I")
@@ -107,6 +111,7 @@ class ClamdScanner:
             )
         self._lock = threading.RLock()
         self._known: _Known | None = None
+        self._proven_at = 0.0
         self._version: _Version | None = None
         self._version_at = 0.0
         self._silent_until = 0.0
@@ -140,9 +145,11 @@ class ClamdScanner:
     def known(self) -> _Known:
         """Raises `Unavailable`, and `Misconfigured` where it cannot be believed."""
         with self._lock:
-            if self._known is None:
+            if self._known is None or time.monotonic() - self._proven_at > _PROVEN_SECONDS:
+                asked_at = time.monotonic()
                 self._require_honesty()
-                self._known = _Known(self._longest())
+                self._known = self._known or _Known(self._longest())
+                self._proven_at = asked_at
             return self._known
 
     def forget(self, known: _Known | None) -> None:
@@ -451,6 +458,7 @@ class ClamdSession:
             while self._asked:
                 self._settle()
             if not self._gave_up:
+                self._scanner.known()
                 self._version = self._scanner.version()
         except Unavailable as away:
             self._bear(away)

@@ -227,6 +227,26 @@ def test_one_that_is_started_again_with_lower_limits_is_asked_anew(tmp_path: Pat
         assert verdict(scanner, NOISE).method == "windows"
 
 
+def test_one_that_is_started_again_and_does_not_tell_what_it_skips_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No error tells of it, so it is asked again by time: before a file is begun, and before a verdict is given on one
+    that was begun with the clamd of before."""
+    monkeypatch.setattr("pipeline.ingest.clamd._PROVEN_SECONDS", 0.0)
+    port = free_port()
+    with running(clamd(tmp_path, port=port), tmp_path / "log") as url:
+        scanner = clamd_at(url)
+        assert verdict(scanner, b"x").status is ScanStatus.CLEAN
+        begun = scanner.begin(1)
+    with running(clamd(tmp_path, port=port, AlertExceedsMax="no"), tmp_path / "log"):
+        with closing(begun):
+            begun.feed(b"x")
+            with pytest.raises(Misconfigured, match="does not tell"):
+                begun.finish()
+        with pytest.raises(Misconfigured, match="does not tell"):
+            scanner.begin(1)
+
+
 @pytest.mark.parametrize("way", ["host", "socket"])
 def test_more_files_at_once_than_clamd_has_room_for_wait(tmp_path: Path, way: str) -> None:
     """Each gets its verdict; at a socket that has no room for those who wait, too."""
