@@ -13,6 +13,7 @@ from pipeline.catalogue import (
     accessions,
     communities,
     deposits,
+    dois,
     fixity,
     outbox,
     purges,
@@ -20,8 +21,8 @@ from pipeline.catalogue import (
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
+from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.purges import Refused
-from pipeline.catalogue.records import WantedDoi
 from pipeline.display import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
@@ -86,13 +87,13 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
         _, effects = step_record(record.state, RecordEvent.WITHDRAW)
         was_newest = records.newest_published(tx, record.concept_id) == record_id
         records.withdraw(tx, record_id, Tombstone(reason, note, by, now))
-        names = [one for one in records.dois_of(tx, [record.concept_id]) if one.record_id == record_id]
+        names = [one for one in dois.of_concepts(tx, [record.concept_id]) if one.record_id == record_id]
         hidden = [
             WantedDoi(one.name, one.concept_id, record_id, DoiState.REGISTERED)
             for one in names
             if not one.external
         ]
-        records.want_dois(tx, hidden)
+        dois.want(tx, hidden)
         event = Event(
             id=f"urn:uuid:{uuid.uuid4()}",
             type=EventType.DEACCESSION,
@@ -137,7 +138,7 @@ def _without_purged_bytes(tx: Transaction, chosen: Sequence[Deposit]) -> tuple[l
 def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
     """Hold new versions whose external DOI is a record's already, be it of the same work; the rest."""
     wanted = {one.id: _external_doi(one) for one in chosen if one.action is not DepositAction.REVISION}
-    taken = set(records.taken_dois(tx, [name for name in wanted.values() if name]))
+    taken = set(dois.taken(tx, [name for name in wanted.values() if name]))
     free: list[Deposit] = []
     for one in chosen:
         name = wanted.get(one.id, "")
@@ -281,7 +282,7 @@ def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None
             (concept_doi(services.repository, one.concept_id), None),
         ):
             wanted.append(WantedDoi(name.lower(), one.concept_id, record_id, DoiState.FINDABLE))
-    records.want_dois(tx, wanted)
+    dois.want(tx, wanted)
 
 
 def _join_communities(tx: Transaction, published: Sequence[Deposit], community: str) -> None:

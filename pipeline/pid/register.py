@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.access import as_of
-from pipeline.catalogue import records
+from pipeline.catalogue import dois, records
 from pipeline.errors import HeadraceError, Rejected, Unavailable
 from pipeline.feeds import crosswalks
 from pipeline.model import Dissemination, DoiState
@@ -18,7 +18,7 @@ def register(services: Services, record_ids: Sequence[int]) -> Mapping[int, Head
     with services.catalogue.read() as tx:
         shown = records.disseminate(tx, services.repository, record_ids)
         concept_ids = list({one.record.concept_id for one in shown.values()})
-        wanted = {one.name: one for one in records.dois_of(tx, concept_ids) if not one.external}
+        wanted = {one.name: one for one in dois.of_concepts(tx, concept_ids) if not one.external}
     requests: list[DoiRequest] = []
     wanting: dict[str, int] = {}
     today = services.now().date()
@@ -29,7 +29,7 @@ def register(services: Services, record_ids: Sequence[int]) -> Mapping[int, Head
     outcomes = services.registry.put_many(requests)
     seen = {one.doi.lower(): str(one.seen) for one in outcomes if one.seen is not None}
     with services.catalogue.write() as tx:
-        records.note_dois_seen(tx, seen, now=services.now())
+        dois.note_seen(tx, seen, now=services.now())
     return {wanting[one.doi.lower()]: _failure(one) for one in outcomes if one.seen is None}
 
 

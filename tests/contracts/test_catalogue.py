@@ -23,14 +23,15 @@ from pipeline.catalogue import (
     accessions,
     accounts,
     communities,
+    dois,
     identifiers,
     quarantine,
     records,
     tables,
 )
 from pipeline.catalogue.accessions import Stage
+from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.engine import alembic_config, open_catalogue
-from pipeline.catalogue.records import WantedDoi
 from pipeline.errors import Conflict, Misconfigured, Missing, Unavailable
 from pipeline.model import AccessionState, Outcome, Problem, QuarantineState
 from tests.contracts import rows
@@ -524,14 +525,14 @@ def test_a_doi_keeps_what_it_stands_for(catalogue: Catalogue) -> None:
     """Wanting it anew changes the wanted state alone; names are found in any case."""
     with catalogue.write() as tx:
         rows.add_record(tx, 1)
-        records.want_dois(tx, [WantedDoi("10.1/a", 1_000_001, 1, "findable")])
+        dois.want(tx, [WantedDoi("10.1/a", 1_000_001, 1, "findable")])
         of_work = WantedDoi("10.1/c", 1_000_001, None, "findable")
-        records.want_dois(tx, [WantedDoi("10.1/a", 77, 88, "registered"), of_work])
-        assert records.dois_of(tx, [1_000_001]) == [
+        dois.want(tx, [WantedDoi("10.1/a", 77, 88, "registered"), of_work])
+        assert dois.of_concepts(tx, [1_000_001]) == [
             WantedDoi("10.1/a", 1_000_001, 1, "registered"),
             of_work,
         ]
         assert (records.resolve_doi(tx, "10.1/A"), records.resolve_doi(tx, "10.1/C")) == (1, 1)
-        assert records.taken_dois(tx, ["10.1/a", "10.1/z"]) == {"10.1/a": 1_000_001}
+        assert dois.taken(tx, ["10.1/a", "10.1/z"]) == {"10.1/a": 1_000_001}
         with pytest.raises(Missing):
             records.resolve_doi(tx, "10.1/z")

@@ -1,0 +1,65 @@
+"""DOIs: what each stands for, the state that it shall be in, and the state that the registry said it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import doi
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDoi:
+    """A DOI, in lower case, and the state it shall be in; `record_id` None for a concept's."""
+
+    name: str
+    concept_id: int
+    record_id: int | None
+    wanted: str
+    external: bool = False
+
+
+def want(tx: Transaction, dois: Sequence[WantedDoi]) -> None:
+    """Note wanted states; a DOI known already keeps what it stands for."""
+    names = [one.name for one in dois]
+    there = set(tx.execute(sa.select(doi.c.name).where(doi.c.name.in_(names))).scalars())
+    new = [
+        {
+            "name": one.name,
+            "concept_id": one.concept_id,
+            "record_id": one.record_id,
+            "wanted": one.wanted,
+            "external": one.external,
+        }
+        for one in dois
+        if one.name not in there
+    ]
+    if new:
+        tx.execute(sa.insert(doi), new)
+    old = [{"b_name": one.name, "wanted": one.wanted} for one in dois if one.name in there]
+    if old:
+        tx.execute(sa.update(doi).where(doi.c.name == sa.bindparam("b_name")), old)
+
+
+def taken(tx: Transaction, names: Sequence[str]) -> dict[str, int]:
+    """DOIs that are known already → the concept they belong to."""
+    rows = tx.execute(sa.select(doi.c.name, doi.c.concept_id).where(doi.c.name.in_(names)))
+    return {row.name: row.concept_id for row in rows}
+
+
+def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> list[WantedDoi]:
+    rows = tx.execute(sa.select(doi).where(doi.c.concept_id.in_(concept_ids)).order_by(doi.c.name))
+    return [WantedDoi(row.name, row.concept_id, row.record_id, row.wanted, row.external) for row in rows]
+
+
+def note_seen(tx: Transaction, seen: Mapping[str, str], *, now: datetime) -> None:
+    """What the registry answered."""
+    if seen:
+        tx.execute(
+            sa.update(doi).where(doi.c.name == sa.bindparam("b_name")),
+            [{"b_name": name, "seen": state, "seen_at": now} for name, state in seen.items()],
+        )
