@@ -25,6 +25,7 @@ from pipeline.model import (
     JsonObject,
     PlannedFile,
     RecordState,
+    ScanStatus,
 )
 from pipeline.store import layout
 
@@ -220,7 +221,7 @@ def prune_files(tx: Transaction, deposit_ids: Sequence[int], *, run: str) -> Non
 
 def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
     """Planned files of planned deposits that the base version has with the same size, stamp and declared digests, and
-    that were not purged, need no reading: they are taken over with what is known of them."""
+    that were neither purged nor found infected, need no reading: they are taken over with what is known of them."""
     same = (
         sa.select(
             deposit_file.c.id,
@@ -244,6 +245,7 @@ def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit.c.state == DepositState.PLANNED,
             deposit_file.c.state == FileState.PLANNED,
             record_file.c.purge_id.is_(None),
+            record_file.c.scan["status"].as_string() != ScanStatus.INFECTED,
             deposit_file.c.stamp != "",
             deposit_file.c.size == record_file.c.size,
             deposit_file.c.stamp == record_file.c.stamp,

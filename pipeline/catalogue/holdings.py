@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.tables import deposit_file, record_file
-from pipeline.model import Digests, FileState
+from pipeline.model import Digests, FileState, ScanStatus
 
 FileOf: TypeAlias = tuple[int, str]
 """Id of the deposit or record that a file is of, and its key."""
@@ -35,11 +35,11 @@ def in_deposits(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldF
 
 
 def in_records(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldFile]:
-    """Those of the files that their record versions have, and that were not purged."""
+    """Those of the files that their record versions have, and that were neither purged nor found infected."""
     columns = record_file.c
     statement = sa.select(
         columns.record_id, columns.key, columns.size, columns.stamp, columns.declared
-    ).where(columns.purge_id.is_(None))
+    ).where(columns.purge_id.is_(None), columns.scan["status"].as_string() != ScanStatus.INFECTED)
     return _found(tx, statement, columns.record_id, columns.key, wanted)
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.catalogue import Catalogue, deposits, records
+from pipeline.catalogue import Catalogue, deposits, holdings, records, scans
 from pipeline.errors import Conflict
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import Concept, DepositAction, DepositState, FileState
+from pipeline.model import Concept, DepositAction, DepositState, FileState, ScanStatus, ScanVerdict
 from tests.contracts import rows
 from tests.contracts.rows import found, outcome
 
@@ -172,6 +172,21 @@ def test_files_of_the_version_before_need_no_reading(catalogue: Catalogue) -> No
             deposits.count_files(tx, [second])
     assert planned(catalogue) == ["size", "time", "new"]
     assert counters(catalogue, second) == (4, 5, 3, 0)
+
+
+def test_an_infected_file_of_the_version_before_is_read_again(catalogue: Catalogue) -> None:
+    """Its bytes are judged anew; a plan says so, too."""
+    infected = ScanVerdict(ScanStatus.INFECTED, "test", signature="Test.Found")
+    with catalogue.write() as tx:
+        first = rows.add_deposit(tx, 2)
+        rows.take_in(tx, first, {"good": "d1", "bad": "d2"})
+        rows.publish(tx, [first])
+        scans.give(tx, [("d2", infected)], now=rows.NOW)
+        second = rows.add_deposit(tx, 3, key="again", action="version", base_record_id=2)
+        deposits.find_files(tx, [found(second, "good"), found(second, "bad")], run="two")
+        deposits.carry_over(tx, [second])
+        assert set(holdings.in_records(tx, [(2, "good"), (2, "bad")])) == {(2, "good")}
+    assert planned(catalogue) == ["bad"]
 
 
 # ---------------------------------------------------------------- settling
