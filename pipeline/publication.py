@@ -11,6 +11,7 @@ from pipeline.access import purged_again
 from pipeline.catalogue import (
     Transaction,
     accessions,
+    clearance,
     communities,
     deposits,
     dois,
@@ -18,11 +19,13 @@ from pipeline.catalogue import (
     outbox,
     purges,
     records,
+    scans,
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.purges import Refused
+from pipeline.catalogue.scans import KnownInfected
 from pipeline.display import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
@@ -50,9 +53,9 @@ def publish_sealed(
 ) -> int:
     """Publish up to `BATCH` sealed deposits of an accession. How many are sealed no more. Without an `owner` new
     versions belong to whom their works belong to. With the scan gate `publish`, those with a file that no scanner
-    called clean stay sealed. Those with bytes that were purged from their work since they were read are held. Raises
-    `Interrupted` where the run `run_id` may not work on the accession any more; where no run is named, nobody else may
-    be at work on it."""
+    called clean stay sealed. Those with bytes that were purged from their work since they were read, or found infected
+    in a record that has them as well, are held. Raises `Interrupted` where the run `run_id` may not work on the
+    accession any more; where no run is named, nobody else may be at work on it."""
     now = services.now()
     with services.catalogue.write() as tx:
         if run_id:
@@ -60,7 +63,8 @@ def publish_sealed(
         must_be_clean = services.settings.scan_gate == "publish"
         chosen = deposits.sealed(tx, accession_id, BATCH, must_be_clean=must_be_clean)
         whole, refused = _without_purged_bytes(tx, chosen)
-        publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, whole))
+        clean = _without_infected(tx, whole, accession_id)
+        publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, clean))
         fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
         revised = [one for one in publishable if one.action is DepositAction.REVISION]
         _add_versions(tx, fresh, owner=owner, now=now)
@@ -133,6 +137,28 @@ def _without_purged_bytes(tx: Transaction, chosen: Sequence[Deposit]) -> tuple[l
         )
         accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, problem)])
     return [one for one in chosen if one.id not in held], refused
+
+
+def _without_infected(tx: Transaction, chosen: Sequence[Deposit], accession_id: str) -> list[Deposit]:
+    """Hold those with a file that is known to be infected by now, though it was not when it was read or carried over;
+    the rest."""
+    found = scans.known_infected(tx, [one.id for one in chosen])
+    clearance.hold_without(tx, found)
+    problems = [(one.deposit_id, _infected(one)) for one in found]
+    accessions.report(tx, accession_id, Stage.INTAKE, problems)
+    held = {one.deposit_id for one in found}
+    return [one for one in chosen if one.id not in held]
+
+
+def _infected(one: KnownInfected) -> Problem:
+    return Problem(
+        path=shown(one.path),
+        record=one.record,
+        outcome=Outcome.REJECTED,
+        code="infected",
+        reason=f"infected: {one.signature} was found in the same bytes, which record {one.held_by} has",
+        remedy="Take the file out of the source, or have it cleaned; then ingest again.",
+    )
 
 
 def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:

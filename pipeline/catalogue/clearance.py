@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction, deposits
+from pipeline.catalogue.scans import KnownInfected
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import DepositState, Digests, FileState, JsonObject
@@ -104,3 +107,16 @@ def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: Deposi
         sa.update(deposit).where(deposit.c.id == one.deposit_id).values(files_bad=deposit.c.files_bad + 1)
     )
     deposits.move(tx, deposits.by_id(tx, one.deposit_id), event)
+
+
+def hold_without(tx: Transaction, files: Sequence[KnownInfected]) -> None:
+    """The files are in custody no more, so that the next run reads and judges them anew; their deposits are held."""
+    tx.execute(
+        sa.update(deposit_file)
+        .where(deposit_file.c.id.in_([one.id for one in files]))
+        .values(state=FileState.REJECTED, content="", holder_id=None)
+    )
+    for deposit_id, number in Counter(one.deposit_id for one in files).items():
+        [found] = deposits.by_id(tx, deposit_id)
+        deposits.change(tx, deposit_id, files_bad=found.files_bad + number)
+        deposits.move(tx, [found], DepositEvent.HOLD)

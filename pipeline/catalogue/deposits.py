@@ -530,14 +530,15 @@ def differs_from_base(tx: Transaction, one: Deposit) -> bool:
 
 
 def sealed(tx: Transaction, accession_id: str, limit: int, *, must_be_clean: bool) -> list[Deposit]:
-    """Sealed deposits by id; with `must_be_clean` only those whose files were all scanned wholly, or
-    released by a person."""
+    """Sealed deposits by id; with `must_be_clean` without those that wait for a verdict on a file: all of the others'
+    were scanned wholly or released by a person, or one is infected."""
     statement = sa.select(deposit).where(
         deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
     )
     if must_be_clean:
-        unclean = sa.exists().where(deposit_file.c.deposit_id == deposit.c.id, is_unclean())
-        statement = statement.where(~unclean)
+        mine, status = deposit_file.c.deposit_id == deposit.c.id, deposit_file.c.scan["status"].as_string()
+        infected = sa.exists().where(mine, is_unclean(), status == ScanStatus.INFECTED)
+        statement = statement.where(sa.or_(~sa.exists().where(mine, is_unclean()), infected))
     return _select(tx, statement.order_by(deposit.c.id).limit(limit))
 
 

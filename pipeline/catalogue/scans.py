@@ -5,17 +5,19 @@ A verdict is on bytes, wherever in the archive they stand: it goes to every file
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline import codec
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.fixity import FIRST, Position
-from pipeline.catalogue.tables import fixity, record, record_file
-from pipeline.model import RecordState, ScanStatus, ScanVerdict
+from pipeline.catalogue.tables import deposit, deposit_file, fixity, record, record_file
+from pipeline.model import FileState, RecordState, ScanStatus, ScanVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,7 @@ class InfectedFile:
 
 def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
     """Files, by record, that are called infected though their records are published."""
-    digests = (
-        sa.select(record_file.c.root_digest)
-        .join(fixity, _is_of_file())
-        .where(fixity.c.scan_status == ScanStatus.INFECTED)
-    )
+    digests = _infected(record_file.c.root_digest)
     rows = tx.execute(
         sa.select(record_file.c.record_id, record_file.c.key, record_file.c.scan)
         .join(record, record.c.id == record_file.c.record_id)
@@ -133,3 +131,65 @@ def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
         .limit(limit)
     )
     return [InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownInfected:
+    """A file in custody of a record-to-be, whose bytes the record `held_by` has as well, where they were found infected
+    by now. `record` is the key of its own record in the collection."""
+
+    id: int
+    deposit_id: int
+    record: str
+    path: str
+    signature: str
+    held_by: int
+
+
+def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownInfected]:
+    """Files of deposits that are in custody and infected, as is known from records that have the same bytes, by id;
+    without those that a person answers for."""
+    signature = record_file.c.scan["signature"].as_string()
+    known = (
+        _infected(
+            record_file.c.root_digest,
+            sa.func.max(signature).label("signature"),
+            sa.func.min(record_file.c.record_id).label("held_by"),
+        )
+        .group_by(record_file.c.root_digest)
+        .subquery()
+    )
+    own, status = deposit_file.c.scan, deposit_file.c.scan["status"].as_string()
+    rows = tx.execute(
+        sa.select(
+            deposit_file.c.id,
+            deposit_file.c.deposit_id,
+            deposit.c.key.label("record"),
+            deposit_file.c.path,
+            sa.func.coalesce(known.c.signature, own["signature"].as_string()).label("signature"),
+            sa.func.coalesce(known.c.held_by, deposit_file.c.holder_id).label("held_by"),
+        )
+        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+        .outerjoin(known, known.c.root_digest == deposit_file.c.root_digest)
+        .where(
+            deposit_file.c.deposit_id.in_(deposit_ids),
+            deposit_file.c.state == FileState.IN_CUSTODY,
+            sa.or_(known.c.root_digest.is_not(None), status == ScanStatus.INFECTED),
+            sa.func.coalesce(status, "") != ScanStatus.RELEASED,
+        )
+        .order_by(deposit_file.c.id)
+    )
+    return [
+        KnownInfected(row.id, row.deposit_id, row.record, os.fsdecode(row.path), row.signature, row.held_by)
+        for row in rows
+    ]
+
+
+def _infected(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Columns of published files whose bytes are kept and infected."""
+    return (
+        sa.select(*columns)
+        .select_from(record_file)
+        .join(fixity, _is_of_file())
+        .where(fixity.c.scan_status == ScanStatus.INFECTED)
+    )

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
-from pipeline import rescanning, worker
+from pipeline import codec, rescanning, worker
 from pipeline.access import Withheld, withheld
 from pipeline.catalogue import accessions, deposits, quarantine, records, scans, tables
 from pipeline.cli.console import Exit
@@ -37,7 +37,7 @@ from pipeline.stocktaking import compare
 from tests.archive import Archive, GivenFile, open_archive
 from tests.command import Instance as Command
 from tests.contracts.scanners import clamd_at
-from tests.instance import open_instance, write_record
+from tests.instance import Instance, codes, open_instance, write_record
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 LATER = b"nobody-knew-of-this-when-it-was-published"
@@ -82,6 +82,12 @@ def verdict(archive: Archive, record: Record, key: str = "a.csv") -> ScanVerdict
 def checks(archive: Archive, record: Record) -> list[Event]:
     with archive.services.catalogue.read() as tx:
         return [one for one in records.events(tx, record.id) if one.type is EventType.VIRUS]
+
+
+def titled(instance: Instance, document: JsonObject) -> dict[str, int]:
+    """Title → id of each record of a report."""
+    ids = [one["id"] for one in document["records"]]
+    return {instance.record(id_).description.metadata["title"]: id_ for id_ in ids}
 
 
 def test_what_turns_out_infected_goes_out_of_service(archive: Archive) -> None:
@@ -221,6 +227,46 @@ def test_a_scanner_that_gives_up_ends_the_rescan(archive: Archive) -> None:
         rescanned(archive, scanner)  # type: ignore[arg-type]
     assert scanner.files < 20
     assert verdict(archive, record, "0.csv") == UNSCANNED
+
+
+@pytest.mark.parametrize("gate", ["none", "publish"])
+def test_what_is_found_while_a_run_has_the_same_bytes_holds_its_record(tmp_path: Path, gate: str) -> None:
+    """Be they carried over from the version before or read again under another name. What is cleaned is published."""
+    clean = replace(UNSCANNED, status=ScanStatus.CLEAN)
+    found = replace(UNSCANNED, status=ScanStatus.INFECTED, signature="Test.Found")
+    with open_instance(tmp_path / "home") as instance:
+        source = tmp_path / "survey"
+        for name in ("carried", "again", "other"):
+            write_record(source / name, {"a.csv": name.encode(), "b.csv": name.encode() + b" twice"})
+        ids = titled(instance, instance.ingest(source))
+        write_record(source / "carried", {"c.csv": b"3"})
+        (source / "again" / "a.csv").rename(source / "again" / "renamed.csv")
+        write_record(source / "other", {"c.csv": b"4"})
+        with instance.services.catalogue.write() as tx:
+            tx.execute(sa.update(tables.record_file).values(scan=codec.verdict_to_json(clean)))
+        attempt = instance.attempt(source)
+        attempt.take_in()
+        with instance.services.catalogue.write() as tx:
+            tx.execute(sa.update(tables.deposit_file).values(scan=codec.verdict_to_json(clean)))
+            digests = [records.holding(tx, ids[one], "a.csv").entry.digests for one in ("carried", "again")]
+            root = instance.services.root_digest
+            scans.give(tx, [(one[root], found) for one in digests], now=instance.clock())
+        gated = instance.services.settings.model_copy(update={"scan_gate": gate})
+        replace(
+            attempt, instance=Instance(replace(instance.services, settings=gated), instance.clock)
+        ).publish()
+        attempt.finish()
+        document = attempt.report()
+        assert list(titled(instance, document)) == ["other"]
+        assert sorted(codes(document)) == [
+            ("again", "again/renamed.csv", "infected"),
+            ("carried", "carried/a.csv", "infected"),
+        ]
+        assert list(compare(instance.services)) == []
+        for name in ("carried", "again"):
+            next((source / name).glob("*[ad].csv")).write_bytes(b"cleaned")
+        retried = instance.ingest(source)
+        assert sorted(titled(instance, retried)) == ["again", "carried"]
 
 
 def test_less_never_takes_the_place_of_more(archive: Archive, older_clamd: Scanner) -> None:
