@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.catalogue import Catalogue, deposits, holdings, records, scans
+from pipeline.catalogue import Catalogue, clearance, deposits, holdings, records, scans
 from pipeline.errors import Conflict
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import Concept, DepositAction, DepositState, FileState, ScanStatus, ScanVerdict
@@ -187,6 +187,24 @@ def test_an_infected_file_of_the_version_before_is_read_again(catalogue: Catalog
         deposits.carry_over(tx, [second])
         assert set(holdings.in_records(tx, [(2, "good"), (2, "bad")])) == {(2, "good")}
     assert planned(catalogue) == ["bad"]
+
+
+def test_bytes_that_were_found_infected_are_known_in_deposits_under_way(catalogue: Catalogue) -> None:
+    """Whatever record has them; a deposit that is held for one has to have it read again."""
+    infected = ScanVerdict(ScanStatus.INFECTED, "test", signature="Test.Found")
+    with catalogue.write() as tx:
+        first = rows.add_deposit(tx, 2)
+        rows.take_in(tx, first, {"good": "d1", "bad": "d2"})
+        rows.publish(tx, [first])
+        scans.give(tx, [("d2", infected)], now=rows.NOW)
+        second = rows.add_deposit(tx, 3, key="again")
+        rows.take_in(tx, second, {"same": "d1", "renamed": "d2"})
+        [known] = scans.known_infected(tx, [second])
+        assert (known.path, known.signature, known.held_by) == ("source/renamed", "Test.Found", 2)
+        clearance.hold_without(tx, [known])
+        held = rows.deposit_of(tx, second)
+        assert (held.state, held.files_bad) == (DepositState.HELD, 1)
+        assert scans.known_infected(tx, [second]) == []
 
 
 # ---------------------------------------------------------------- settling
