@@ -15,13 +15,13 @@ from pipeline.catalogue import accessions, clearance, deposits, quarantine, reco
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.clearance import WaitingFile
 from pipeline.catalogue.quarantine import QuarantinedFile
-from pipeline.errors import Conflict, HeadraceError, Missing
+from pipeline.errors import Conflict, HeadraceError, Interrupted, Missing
 from pipeline.ingest import accession
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import infected
 from pipeline.ingest.patience import Patience
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import DepositState, ScanStatus, ScanVerdict
+from pipeline.model import AccessionState, DepositState, ScanStatus, ScanVerdict
 from pipeline.rereading import reread
 from pipeline.services import Services
 from pipeline.store import layout
@@ -56,8 +56,8 @@ def clear(
     checkpoint: Callable[[], None],
 ) -> Cleared | None:
     """Scan what keeps the accession's records waiting, and publish those that need not wait any longer. `judge` has the
-    last word on the verdict on bytes with a digest. None where a run is at work on the accession: that one publishes by
-    itself. Raises `Interrupted` where the accession is cancelled meanwhile, and as `rescanning.rescan` does."""
+    last word on the verdict on bytes with a digest. None where a run is at work on the accession, which publishes by
+    itself, and where it is cancelled meanwhile. Raises as `rescanning.rescan` does."""
     with services.catalogue.read() as tx:
         found = accessions.get(tx, accession_id)
     run = Run(uuid.uuid4().hex, found.collection, found.source, IngestOptions(**found.options))
@@ -73,8 +73,15 @@ def clear(
         _end(services, run, accession_id)
     except BaseException as error:
         accession.stop(services, run, accession_id, error)
+        if isinstance(error, Interrupted) and _is_cancelled(services, accession_id):
+            return None
         raise
     return done
+
+
+def _is_cancelled(services: Services, accession_id: str) -> bool:
+    with services.catalogue.read() as tx:
+        return accessions.get(tx, accession_id).state is AccessionState.CANCELLED
 
 
 def _publish(services: Services, run: Run, accession_id: str) -> int:
@@ -159,9 +166,21 @@ class _Clearing:
             self._put_apart(one, verdict)
             self._done.put_apart.append((one, verdict.signature))
         else:
+            self._bring_back(one)
             with self._services.catalogue.write() as tx:
                 accession.hold_on(tx, self._services, self._run, self._accession_id)
                 clearance.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
+
+    def _bring_back(self, one: WaitingFile) -> None:
+        """An earlier try, cut off, may have put it apart for what it is not found to be any more."""
+        store = self._services.store
+        try:
+            store.size(one.place)
+        except Missing:
+            with suppress(
+                Missing
+            ):  # neither is there where the accession was cancelled just now, as the next step finds
+                store.move_many({self._apart(one): one.place})
 
     def _put_apart(self, one: WaitingFile, verdict: ScanVerdict) -> None:
         """Where nothing serves it; its record is held."""

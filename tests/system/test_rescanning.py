@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,10 @@ from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
 from pipeline import codec, rescanning, worker
 from pipeline.access import Withheld, withheld
-from pipeline.catalogue import accessions, deposits, quarantine, records, scans, tables
+from pipeline.catalogue import accessions, clearance, deposits, quarantine, records, scans, tables
 from pipeline.cli.console import Exit
-from pipeline.errors import Interrupted, Unavailable
+from pipeline.errors import Conflict, Interrupted, Unavailable
+from pipeline.ingest import accession
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.loopback import free_port
 from pipeline.model import (
@@ -31,9 +33,10 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
-from pipeline.ports import Scanner
+from pipeline.ports import Scanner, ScanResumption, ScanSession
 from pipeline.rescanning import RescanPolicy, rescan
 from pipeline.stocktaking import compare
+from pipeline.store import layout
 from tests.archive import Archive, GivenFile, open_archive
 from tests.command import Instance as Command
 from tests.contracts.scanners import clamd_at
@@ -166,6 +169,66 @@ def test_records_that_waited_are_published_or_held(tmp_path: Path, older_clamd: 
         instance.drain()
         assert list(compare(instance.services)) == []
         assert rescanning.report(services, rescan(services, NOW), 0)["quarantined"] == []
+
+
+def test_what_was_being_put_apart_comes_back_where_it_is_found_clean(
+    tmp_path: Path, older_clamd: Scanner
+) -> None:
+    """A rescan that was killed when the bytes had moved and nobody had noted it; the signature is withdrawn by the time
+    of the next."""
+    write_record(tmp_path / "survey" / "good", {"a.csv": b"1,2\n", "b.csv": b"3,4\n"})
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        try:
+            instance.ingest(tmp_path / "survey")
+        finally:
+            worker._scanner.cache_clear()
+        instance.clock.move(minutes=1)
+        with instance.services.catalogue.read() as tx:
+            [accession_id] = clearance.accessions_with_sealed(tx)
+            waiting = clearance.waiting_files(tx, accession_id, after=0, limit=10)
+        moved = waiting[0]
+        instance.services.store.move_many({moved.place: layout.quarantined(accession_id, moved.id)})
+        services = replace(instance.services, scanner=older_clamd)
+        report = rescanning.report(services, rescan(services, NOW), 0)
+        assert (report["published"], report["quarantined"]) == (1, [])
+        instance.drain()
+        assert list(compare(instance.services)) == []
+        with instance.services.catalogue.read() as tx:
+            [record_id] = records.ids(tx, limit=2)
+        assert instance.files(record_id) == {"a.csv": b"1,2\n", "b.csv": b"3,4\n"}
+
+
+def test_an_accession_that_is_cancelled_meanwhile_does_not_end_the_rescan(
+    tmp_path: Path, older_clamd: Scanner
+) -> None:
+    """What it kept waiting is given up; what waits in others is published all the same."""
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        try:
+            for name in ("one", "other"):
+                write_record(tmp_path / name / "good", {"a.csv": name.encode()})
+                instance.ingest(tmp_path / name)
+        finally:
+            worker._scanner.cache_clear()
+        instance.clock.move(minutes=1)
+        with instance.services.catalogue.read() as tx:
+            first, _ = clearance.accessions_with_sealed(tx)
+
+        class Cancelling:
+            gives_clean = True
+            signatures = older_clamd.signatures
+            describe = older_clamd.describe
+
+            def begin(self, size: int, resume: ScanResumption | None = None) -> ScanSession:
+                with suppress(Conflict):
+                    accession.cancel(instance.services, first)
+                return older_clamd.begin(size, resume)
+
+        services = replace(instance.services, scanner=Cancelling())
+        assert rescanning.report(services, rescan(services, NOW), 0)["published"] == 1
+        with instance.services.catalogue.read() as tx:
+            assert accessions.get(tx, first).state is AccessionState.CANCELLED
 
 
 class Named:
