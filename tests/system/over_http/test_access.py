@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.app import create_app
-from pipeline.catalogue import records
+from pipeline.catalogue import records, scans
 from pipeline.model import Access, FilesAccess, ScanStatus, ScanVerdict
-from tests.archive import BASE_URL, Archive, GivenFile, open_archive
+from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import Client
 
 CLEAN = ScanVerdict(ScanStatus.CLEAN, engine="clamd", method="stream")
@@ -128,16 +128,17 @@ def test_a_withdrawn_record_leaves_its_tombstone(archive: Archive, client: Clien
 
 def test_files_wait_for_their_scan(tmp_path: Path) -> None:
     """With the gate `serve` a file without a clean verdict gets 409, a clean one its bytes, an infected one 403."""
-    files = {
-        "unknown.txt": b"1",
-        "clean.txt": GivenFile(b"2", scan=CLEAN),
-        "bad.txt": GivenFile(b"3", scan=INFECTED),
-    }
+    files = {"unknown.txt": b"1", "clean.txt": b"2", "bad.txt": b"3"}
+    verdicts = {"clean.txt": CLEAN, "bad.txt": INFECTED}
     with open_archive(tmp_path / "home") as archive:
         # As with a scanner that says clean, which the embedded one never does: an instance of it has no such gate.
         settings = archive.services.settings.model_copy(update={"scan_gate": "serve"})
         client = Client(create_app(replace(archive.services, settings=settings)))
         record = archive.publish(files=files)
+        for key, verdict in verdicts.items():
+            with archive.services.catalogue.write() as tx:
+                digest = records.holding(tx, record.id, key).entry.digests[archive.services.root_digest]
+                scans.give(tx, [(digest, verdict)], now=archive.clock())
         answers = {key: client.get(f"/api/records/{record.id}/files/{key}/content") for key in files}
         page = client.get(f"/records/{record.id}").text
         assert client.get(f"/api/records/{record.id}/files-archive").status_code in (403, 409)
