@@ -69,6 +69,7 @@ class FaultProxy:
         self._injected: list[Injected] = []
         self.requests = 0
         self._lock = threading.Lock()
+        self._certain: list[tuple[str, str, Kind]] = []
 
     @property
     def injected(self) -> list[Injected]:
@@ -79,11 +80,20 @@ class FaultProxy:
         """How often each kind happened."""
         return Counter(one.kind for one in self.injected)
 
-    def draw(self, method: str) -> Kind | None:
+    def befall(self, method: str, query: str, kind: Kind) -> None:
+        """The next request of this method and this query meets a fault for certain."""
+        with self._lock:
+            self._certain.append((method, query, kind))
+
+    def draw(self, method: str, target: str) -> Kind | None:
         """What shall befall the next request. Kinds come as from a pack of cards, and one that did not truly happen
         (an answer without a body cannot be cut short) goes back below the others."""
         with self._lock:
             self.requests += 1
+            for one in self._certain:
+                if one[:2] == (method, urlsplit(target).query):
+                    self._certain.remove(one)
+                    return one[2]
             if self._random.random() >= self._rate:
                 return None
             meetable = [kind for kind in self._kinds if _can_meet(method, kind)]
@@ -185,7 +195,7 @@ class _Connection(socketserver.BaseRequestHandler):
         if head is None:
             return False
         method = head.start[0]
-        kind = self.server.plan.draw(method)
+        kind = self.server.plan.draw(method, head.start[1])
         if kind is Kind.RESET_BEFORE:
             self._injected(kind, head)
             stream.close()

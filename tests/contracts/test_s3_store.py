@@ -24,7 +24,7 @@ from pipeline.store.s3.wire import Target, Trailer
 from pipeline.store.transfer import MIB, PartPlan
 from tests.contracts.stores import SMALLEST_PART
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
-from tests.fault_proxy import fault_proxy
+from tests.fault_proxy import Kind, fault_proxy
 
 BODY = os.urandom(11 * MIB + 5)
 """Three parts of 5 MiB, the last one shorter."""
@@ -242,6 +242,28 @@ def test_what_an_object_takes_in_requests_is_known_beforehand(s3_location: Store
             upload.write(BODY[:size])
             upload.commit()
         assert proxy.requests - before == store.requests(size)
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_an_upload_that_nobody_heard_of_is_ended(s3_location: StoreLocation, is_copy: bool) -> None:
+    """S3 began it, and its answer got lost: the request is sent again, and begins another."""
+    with closing(opened(s3_location)) as store:
+        store.put_many({"source": BODY})
+        store.describe()
+        with (
+            fault_proxy(s3_location.s3_endpoint, 0, rate=0.0) as proxy,
+            closing(opened(replace(s3_location, s3_endpoint=proxy.url))) as behind,
+        ):
+            behind.describe()
+            proxy.befall("POST", "uploads", Kind.RESET_AFTER)
+            if is_copy:
+                behind.copy_many({"source": "target"})
+            else:
+                upload = behind.begin("target", len(BODY))
+                upload.write(BODY)
+                upload.commit()
+            assert [one.status for one in proxy.injected] == [200]
+        assert (content(store, "target"), list(store.open_uploads())) == (BODY, [])
 
 
 def test_a_small_object_is_sent_again(s3_location: StoreLocation, proxy: CuttingProxy) -> None:

@@ -175,7 +175,7 @@ def test_the_same_seed_draws_the_same_faults() -> None:
 
     def drawn(seed: int) -> list[Kind | None]:
         plan = FaultProxy(seed, 0.2, tuple(Kind))
-        return [plan.draw(method) for method in methods]
+        return [plan.draw(method, "/") for method in methods]
 
     assert drawn(3) == drawn(3)
     assert drawn(3) != drawn(4)

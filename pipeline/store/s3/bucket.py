@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
@@ -92,6 +93,11 @@ class Bucket:
     def key(self, name: str) -> str:
         """What the store calls the object of this name in the bucket."""
         return key_of(self._prefix, name)
+
+    def pages(self, operation: str, **parameters: str) -> Iterator[dict[str, Any]]:
+        """The answers of an operation that lists, until its list ends."""
+        with translated(f"list {parameters.get('Prefix') or parameters.get('Key')}"):
+            yield from self.client.get_paginator(operation).paginate(Bucket=self.name, **parameters)
 
     def abilities(self) -> Abilities:
         """Probed at the first call, by a few small writes. Raises `Unavailable` where that fails."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.errors import Conflict, Unavailable
 from pipeline.store.s3.bucket import Bucket
+from pipeline.store.s3.open_uploads import begin_upload, end_upload
 from pipeline.store.s3.refusals import translated
-from pipeline.store.s3.uploads import PARTS_AT_ONCE, end_upload
+from pipeline.store.s3.uploads import PARTS_AT_ONCE
 from pipeline.store.transfer import MIB, PartPlan, plan_parts
 
 _LEAST_PART = 512 * MIB
@@ -47,7 +48,7 @@ def _unchanged(source: str) -> Iterator[None]:
 
 def _copy_in_parts(bucket: Bucket, origin: dict[str, Any], plan: PartPlan) -> None:
     target = {"Bucket": bucket.name, "Key": origin["Key"]}
-    upload_id = bucket.client.create_multipart_upload(**target)["UploadId"]
+    upload_id = begin_upload(bucket, origin["Key"])
 
     def copy_part(number: int) -> dict[str, Any]:
         start = (number - 1) * plan.part_size

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pipeline.errors import Conflict, Missing
 from pipeline.model import PartLedger
@@ -20,8 +20,9 @@ from pipeline.store.s3 import reading
 from pipeline.store.s3.bucket import Bucket
 from pipeline.store.s3.buffers import Budget, BufferPool
 from pipeline.store.s3.copying import copy
+from pipeline.store.s3.open_uploads import begin_upload, end_upload, listed_uploads
 from pipeline.store.s3.refusals import refusal, translated
-from pipeline.store.s3.uploads import MultipartUpload, SingleUpload, end_upload
+from pipeline.store.s3.uploads import MultipartUpload, SingleUpload
 from pipeline.store.s3.wire import Target
 from pipeline.store.transfer import MIB, PartPlan, SeenPart, agreed, plan_parts
 
@@ -80,27 +81,17 @@ class S3Store:
         return upload
 
     def _seen_parts(self, name: str, upload_id: str) -> Iterator[SeenPart]:
-        for page in self._pages("list_parts", Key=name, UploadId=upload_id):
+        for page in self._bucket.pages("list_parts", Key=name, UploadId=upload_id):
             for part in page.get("Parts", ()):
                 yield SeenPart(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
 
     def _afresh(self, name: str, plan: PartPlan) -> MultipartUpload:
-        # Whoever else is writing under this name will fail to complete it.
-        for stale in self._uploads(name):
-            if stale["Key"] == name:
-                end_upload(self._bucket, name, stale["UploadId"])
         checksum = self._bucket.abilities().checksum
         kind = {"ChecksumAlgorithm": checksum.name, "ChecksumType": "FULL_OBJECT"} if checksum else {}
-        with translated(f"begin {name}"):
-            begun = self._bucket.client.create_multipart_upload(Bucket=self._bucket.name, Key=name, **kind)
-        return MultipartUpload(self._bucket, name, begun["UploadId"], plan, _PARTS)
-
-    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
-        for page in self._pages("list_multipart_uploads", Prefix=prefix):
-            yield from page.get("Uploads", ())
+        return MultipartUpload(self._bucket, name, begin_upload(self._bucket, name, **kind), plan, _PARTS)
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
-        for found in self._uploads(self._bucket.below(prefix)):
+        for found in listed_uploads(self._bucket, self._bucket.below(prefix)):
             yield OpenUpload(self._bucket.key(found["Key"]), found["UploadId"], found["Initiated"])
 
     def end_upload(self, upload: OpenUpload) -> None:
@@ -172,7 +163,7 @@ class S3Store:
         return self._below(prefix)
 
     def _below(self, prefix: str) -> Iterator[StoredObject]:
-        for page in self._pages("list_objects_v2", Prefix=self._bucket.below(prefix)):
+        for page in self._bucket.pages("list_objects_v2", Prefix=self._bucket.below(prefix)):
             for found in page.get("Contents", ()):
                 yield StoredObject(self._bucket.key(found["Key"]), found["Size"], found["LastModified"])
 
@@ -228,12 +219,6 @@ class S3Store:
     def close(self) -> None:
         self._pool.shutdown()
         self._bucket.close()
-
-    def _pages(self, operation: str, **parameters: str) -> Iterator[dict[str, Any]]:
-        with translated(f"list {parameters.get('Prefix') or parameters.get('Key')}"):
-            yield from self._bucket.client.get_paginator(operation).paginate(
-                Bucket=self._bucket.name, **parameters
-            )
 
     def _each(self, action: Callable[[Item], object], items: Iterable[Item]) -> None:
         """Several at once; when one fails, those that have not begun do not."""

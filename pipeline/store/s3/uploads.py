@@ -14,11 +14,12 @@ from urllib.parse import urlencode
 
 import xxhash
 
-from pipeline.errors import Conflict, HeadraceError, Missing, Rejected, Unavailable
+from pipeline.errors import HeadraceError, Missing, Rejected, Unavailable
 from pipeline.model import Part, PartLedger
 from pipeline.store.s3.bucket import Bucket
 from pipeline.store.s3.buffers import Budget, BufferPool, PartPipe
 from pipeline.store.s3.checksums import Checksum
+from pipeline.store.s3.open_uploads import end_upload
 from pipeline.store.s3.refusals import translated
 from pipeline.store.s3.wire import Answer, Target, Trailer
 from pipeline.store.transfer import MIB, PartPlan, before_checkpoint, behind_checkpoint, require_unchanged
@@ -274,15 +275,6 @@ def multipart_etag(parts: Sequence[Part]) -> str | None:
 def _told(part: Part, algorithm: Checksum | None) -> dict[str, object]:
     told = {"PartNumber": part.number, "ETag": part.etag}
     return {**told, algorithm.parameter: part.checksum} if algorithm and part.checksum else told
-
-
-def end_upload(bucket: Bucket, name: str, upload_id: str) -> None:
-    """Abort an upload; idempotent."""
-    try:
-        with translated(f"end the upload of {name}"):
-            bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=name, UploadId=upload_id)
-    except Conflict:
-        pass  # it has been ended
 
 
 def _require_size(expected: int, came: int) -> None:
