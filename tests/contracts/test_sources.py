@@ -1,5 +1,5 @@
 """Kinds of sources in every kind of tree: the same collection gives the same survey and the same bytes, and what is
-wrong has the same fate, wherever the files are."""
+wrong has the same fate, wherever the files are, and whether they are named or ripen in an inbox."""
 
 from __future__ import annotations
 
@@ -67,9 +67,8 @@ class Reader:
     folder: Path
 
     def open(self, place: Place, name: str = "", **options: object) -> Source:
-        locator = f"{place.top}/{name}" if name else place.top
         chosen = {"default_metadata": None, "collection": None, **options}
-        return open_source(locator, place.open_tree, **chosen)  # type: ignore[arg-type]
+        return open_source(place.locator(name), place.open_tree, **chosen)  # type: ignore[arg-type]
 
     def survey(self, source: Source) -> Survey:
         return surveyed(source, self.folder)

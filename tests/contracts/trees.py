@@ -1,9 +1,11 @@
-"""The trees of files that pass the contract suite of sources. A new one adds itself to `TREES`."""
+"""The trees of files that pass the contract suite of sources, and the inboxes in which they ripen. A new one adds
+itself to `TREES`."""
 
 from __future__ import annotations
 
 import io
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 import botocore.session
 import pytest
 
+from pipeline.ingest.inbox import Inbox, Outcome
 from pipeline.ingest.sources import Tree
 from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.http import HttpTree
@@ -46,6 +49,10 @@ class Place(Protocol):
 
     def open_tree(self, url: str) -> Tree: ...
 
+    def locator(self, name: str = "") -> str:
+        """What `headrace ingest` is given for the whole, or for the manifest `name` in it."""
+        return f"{self.top}/{name}" if name else self.top
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -56,7 +63,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class LocalPlace:
+class LocalPlace(Place):
     folder: Path
 
     @property
@@ -82,7 +89,7 @@ def _local(request: pytest.FixtureRequest) -> Place:
 
 
 @dataclass
-class ArchivePlace:
+class ArchivePlace(Place):
     """An archive of what was put, below one folder, made when it is asked for; `holder` is where it lies."""
 
     holder: Place
@@ -132,7 +139,7 @@ def _archive(
 
 
 @dataclass(frozen=True)
-class BucketPlace:
+class BucketPlace(Place):
     location: SourceLocation
     client: Any
 
@@ -178,7 +185,7 @@ def _bucket(request: pytest.FixtureRequest, server: str) -> Place:
 
 
 @dataclass(frozen=True)
-class WebPlace:
+class WebPlace(Place):
     server: WebServer
     tree: Tree
 
@@ -205,9 +212,66 @@ def _web(request: pytest.FixtureRequest, **manners: Any) -> Place:
     return WebPlace(server, tree)
 
 
+@dataclass
+class InboxPlace(Place):
+    """An entry of an inbox, where it is read from as it is handed over when somebody says that it is ripe. `inner`
+    lies in the inbox, or is the inbox itself, whose entry is a manifest then."""
+
+    inbox: Path
+    inner: Place
+    handed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def top(self) -> str:
+        return self._ripened(self.inner.top)
+
+    def locator(self, name: str = "") -> str:
+        return self._ripened(self.inner.locator(name))
+
+    def put(self, path: str, content: bytes) -> None:
+        self.inner.put(path, content)
+
+    def remove(self, path: str) -> None:
+        self.inner.remove(path)
+
+    def open_tree(self, url: str) -> Tree:
+        return self.inner.open_tree(url)
+
+    def _ripened(self, locator: str) -> str:
+        """What `headrace watch` would ingest now, or has ingested."""
+        name = str(Path(locator).relative_to(self.inbox))
+        if name == ".":
+            return locator
+        if name not in self.handed:
+            (self.inbox / f"{name}.done").touch()
+            memory = self.inbox.parent / "inbox.json"
+            # Without the marker nothing would be ripe in years.
+            looked = Inbox(self.inbox, ".done", float("inf"), memory, time.time).round(self._take)
+            assert [taken for taken, _ in looked] == [name]
+        return self.handed[name]
+
+    def _take(self, entry: Path) -> Outcome:
+        self.handed[entry.name] = str(entry)
+        return Outcome(is_final=True, document={})
+
+
+def _inbox(request: pytest.FixtureRequest, inner: Callable[[Path], Place]) -> Place:
+    inbox = request.getfixturevalue("tmp_path") / "inbox"
+    (inbox / "collection").mkdir(parents=True)
+    return InboxPlace(inbox, inner(inbox))
+
+
 _WHOLE = frozenset({FOLDERS})
 TREES: dict[str, Kind] = {
     "local": Kind(_local),
+    "inbox": Kind(
+        partial(_inbox, inner=lambda inbox: LocalPlace(inbox / "collection")), frozenset({FOLDERS, CHANGES})
+    ),
+    "inbox, tar.gz": Kind(
+        partial(_inbox, inner=lambda inbox: ArchivePlace(LocalPlace(inbox), ".tar.gz")), _WHOLE
+    ),
+    "inbox, zip": Kind(partial(_inbox, inner=lambda inbox: ArchivePlace(LocalPlace(inbox), ".zip")), _WHOLE),
+    "inbox, manifest": Kind(partial(_inbox, inner=LocalPlace), frozenset({CHANGES, MANIFESTS})),
     "tar": Kind(partial(_archive, kind=".tar", holder=_local), _WHOLE),
     "tar.gz": Kind(partial(_archive, kind=".tar.gz", holder=_local), _WHOLE),
     "zip": Kind(partial(_archive, kind=".zip", holder=_local), _WHOLE),

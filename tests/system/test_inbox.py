@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import tarfile
 from collections.abc import Callable
@@ -32,18 +33,27 @@ def bag_in_tar_gz(place: Path) -> Path:
 
 
 def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Path) -> None:
-    """A bag in an archive and a folder are published, an archive that is damaged is told of and keeps nobody waiting;
-    who watches ends when that is asked for, and another look takes nothing."""
+    """A bag in an archive, a folder, a ZIP of one and a manifest with its file beside it are published, all with their
+    own bytes; an archive that is damaged is told of and keeps nobody waiting; who watches ends when that is asked for,
+    and another look takes nothing."""
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     bag_in_tar_gz(tmp_path).rename(inbox / "bag.tar.gz")
     (inbox / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
     tides = "tides [red] 2026"  # what a terminal would take for markup
-    for name in ("bag.tar.gz", "cut.zip", tides):
+    contents = {f"of {name}".encode() for name in ("a folder", "a ZIP", "a manifest")}
+    write_record(inbox / tides / "pier", {"b.csv": b"of a folder"})
+    write_record(tmp_path / "packed" / "quay", {"c.dat": b"of a ZIP"})
+    shutil.make_archive(str(inbox / "packed"), "zip", tmp_path, "packed")
+    (inbox / "listed.dat").write_bytes(b"of a manifest")
+    described = json.loads((inbox / tides / "pier" / "record.json").read_bytes())
+    row = {"path": "listed.dat", "record": "one", "metadata": described}
+    (inbox / "list.jsonl").write_text(json.dumps(row) + "\n")
+    codes = {"bag.tar.gz": 0, "cut.zip": 2, tides: 0, "packed.zip": 0, "list.jsonl": 0}
+    for name in codes:
         (inbox / f"{name}.done").touch()
-    write_record(inbox / tides / "pier", {"b.csv": b"3,4"})
     instance = Instance(tmp_path / "home")
-    reports = {name: inbox / f"{name}.report.json" for name in ("bag.tar.gz", "cut.zip", tides)}
+    reports = {name: inbox / f"{name}.report.json" for name in codes}
 
     with instance.start("watch", str(inbox), "--every", "0.1", "--owner", "ida@example.org") as watching:
         for report in reports.values():
@@ -52,19 +62,19 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
         ended = watching.end()
     assert ended.code == 0, ended.err
     said = {name: json.loads(report.read_text()) for name, report in reports.items()}
-    assert {name: one["exit_code"] for name, one in said.items()} == {
-        "bag.tar.gz": 0,
-        "cut.zip": 2,
-        tides: 0,
-    }
+    assert {name: one["exit_code"] for name, one in said.items()} == codes
     bag = said["bag.tar.gz"]
     assert (bag["state"], bag["records_total"], bag["files"], bag["held"]) == ("completed", 1, 2, 0)
+    assert {said[name]["files"] for name in ("packed.zip", "list.jsonl", tides)} == {1}
+    payloads = [path for path in (tmp_path / "home" / "store").rglob("*") if "content" in path.parts]
+    stored = {hashlib.sha256(path.read_bytes()).digest() for path in payloads if path.is_file()}
+    assert stored >= {hashlib.sha256(content).digest() for content in contents}
     assert "truncated" in said["cut.zip"]["reason"]
     assert said["cut.zip"]["error"]["code"] == "unusable-source"
 
     again = instance.run("watch", str(inbox), "--once", "--json")
     assert (again.code, again.report["taken"]) == (0, []), again.err
-    assert len(again.report["waiting"]) == 3
+    assert len(again.report["waiting"]) == len(codes)
 
 
 def test_an_entry_is_not_to_blame_for_the_settings(tmp_path: Path) -> None:
