@@ -13,6 +13,7 @@ from pipeline.catalogue import (
     accessions,
     clearance,
     communities,
+    deposit_files,
     deposits,
     dois,
     fixity,
@@ -76,7 +77,7 @@ def publish_sealed(
         _report_duplicates(tx, fresh)
         _want_effects(tx, fresh, revised, accession_id, now=now)
         deposits.move(tx, publishable, DepositEvent.PUBLISH)
-        deposits.forget_files(tx, [one.id for one in publishable])
+        deposit_files.forget(tx, [one.id for one in publishable])
     for again in refused:
         # What a crash leaves of them is rejected all the same: a sweep takes it.
         services.store.delete(again.place)

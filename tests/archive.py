@@ -9,8 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline import codec, dispatch, publication, wiring
-from pipeline.catalogue import accessions, accounts, communities, deposits, identifiers, records
-from pipeline.catalogue.deposits import FoundFile
+from pipeline.catalogue import (
+    accessions,
+    accounts,
+    communities,
+    deposit_files,
+    deposits,
+    identifiers,
+    records,
+)
+from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     UNIDENTIFIED,
@@ -169,9 +177,9 @@ class Archive:
                 FoundFile(deposit_id, key, key, len(one.content), None, "", one.declared)
                 for key, one in given.items()
             ]
-            deposits.find_files(tx, found, run=accession_id)
-            planned = deposits.planned_files(tx, accession_id, below=1 << 40, after=0, limit=100_000)
-            deposits.settle_files(
+            deposit_files.note_found(tx, found, run=accession_id)
+            planned = deposit_files.planned(tx, accession_id, below=1 << 40, after=0, limit=100_000)
+            deposit_files.settle(
                 tx,
                 [_outcome(each.id, each.key, given[each.key], services.root_digest) for each in planned],
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from pipeline.catalogue import Transaction, deposits
+from pipeline.catalogue import Transaction, deposit_files, deposits
 from pipeline.catalogue.scans import KnownInfected
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
 from pipeline.lifecycle import DepositEvent
@@ -48,7 +48,7 @@ def waiting_files(tx: Transaction, accession_id: str, *, after: int, limit: int)
             deposit.c.state == DepositState.SEALED,
             deposit_file.c.holder_id.is_(None),
             deposit_file.c.id > after,
-            deposits.is_unclean(),
+            deposit_files.is_unclean(),
         )
         .order_by(deposit_file.c.id)
         .limit(limit)
@@ -86,7 +86,7 @@ def take_over_verdicts(tx: Transaction, accession_id: str) -> None:
         .where(
             deposit_file.c.deposit_id.in_(sealed_ids),
             deposit_file.c.holder_id.is_not(None),
-            deposits.is_unclean(),
+            deposit_files.is_unclean(),
         )
         .values(scan=sa.func.coalesce(verdict, deposit_file.c.scan))
     )

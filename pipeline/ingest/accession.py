@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposits, ledger, quarantine, records
+from pipeline.catalogue import Transaction, accessions, deposit_files, deposits, ledger, quarantine, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.ledger import Noted
@@ -110,7 +110,7 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
     deposit_of, now = {file.id: file.deposit_id for file in unit.files}, services.now()
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
-        settled = deposits.settle_files(tx, [one.outcome for one in reports], taken_at=now)
+        settled = deposit_files.settle(tx, [one.outcome for one in reports], taken_at=now)
         apart = _quarantined(unit, [one.outcome for one in reports if one.outcome.id in settled], now)
         quarantine.add(tx, apart)
         records.add_events(
@@ -238,7 +238,7 @@ def _judge(tx: Transaction, run: Run, one: Deposit) -> bool:
         return True
     base = records.get(tx, one.base_record_id or 0)
     records.refresh_times(tx, base.id, one.id, one.fingerprint)
-    deposits.forget_files(tx, [one.id])
+    deposit_files.forget(tx, [one.id])
     if codec.to_text(codec.description_to_json(base.description)) == codec.to_text(one.description):
         deposits.move(tx, [one], DepositEvent.FIND_UNCHANGED)
     else:
@@ -336,7 +336,7 @@ def _give_up(services: Services, some: Sequence[Deposit]) -> None:
     """In this order, for nobody misses bytes of files that are forgotten, and once no line is left the collection's
     next run may write to the same homes."""
     with services.catalogue.write() as tx:
-        deposits.forget_files(tx, [one.id for one in some])
+        deposit_files.forget(tx, [one.id for one in some])
     sweep(services, some)
     with services.catalogue.write() as tx:
         deposits.move(tx, some, DepositEvent.CANCEL)

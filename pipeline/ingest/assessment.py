@@ -132,7 +132,7 @@ class _Assessment:
         return self.plan, self.estimator.end(files=to_be_read[0], size=to_be_read[1])
 
     def _fates(self, batch: Sequence[SurveyedFile]) -> list[FileFate]:
-        """What becomes of each file, as `deposits.find_files` and `deposits.carry_over` will have it."""
+        """What becomes of each file, as `deposit_files.note_found` and `deposit_files.carry_over` will have it."""
         wanted = [one for one in batch if self.lines.wants[one.ordinal] and one.file.problem is None]
         of_pending = _of(wanted, self.lines.pending)
         of_base = [] if self.run.options.checksum else _of(wanted, self.lines.base)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposits, identifiers, records
+from pipeline.catalogue import Transaction, accessions, deposit_files, deposits, identifiers, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit, Known
 from pipeline.ingest.manifest import SurveyedRecord
@@ -64,7 +64,7 @@ def write_lines(
             refused += [(deposit_id, problem) for problem in refusals(surveyed)]
     accessions.retract(tx, accession_id, Stage.INTAKE, _renewed(decided))
     accessions.report(tx, accession_id, Stage.INTAKE, refused)
-    deposits.forget_files(tx, without_files)
+    deposit_files.forget(tx, without_files)
     deposits.give_up(tx, _reverted(decided))
     return written
 

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.catalogue import Transaction, accessions, communities, deposits
+from pipeline.catalogue import Transaction, accessions, communities, deposit_files, deposits
 from pipeline.catalogue.accessions import Stage
-from pipeline.catalogue.deposits import FoundFile, PublishedWork
+from pipeline.catalogue.deposit_files import FoundFile
+from pipeline.catalogue.deposits import PublishedWork
 from pipeline.errors import Conflict
 from pipeline.ingest import accession, manifest
 from pipeline.ingest.absence import absent_lines, absent_works, gone
@@ -133,7 +134,7 @@ def _make(work: _Writer, survey: Path, checkpoint: Callable[[], None]) -> Plan:
 def _end(tx: Transaction, *, accession_id: str, unchanged: int) -> tuple[int, int]:
     """The plan is made; (files, bytes) that are left to be read."""
     accessions.change(tx, accession_id, state=AccessionState.INGESTING, unchanged=unchanged)
-    return deposits.left_to_read(tx, accession_id)
+    return deposit_files.left_to_read(tx, accession_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ def _plan_files(
             for one in batch
             if deposit_of[one.ordinal] >= 0 and one.file.problem is None
         ]
-        work.write(partial(deposits.find_files, files=found, run=work.run.id))
+        work.write(partial(deposit_files.note_found, files=found, run=work.run.id))
         checkpoint()
     wanting = sorted({deposit_id for deposit_id in deposit_of if deposit_id >= 0})
     for some in batches(iter(wanting), BATCH):
@@ -268,10 +269,10 @@ def _plan_files(
 
 def _complete_files(run: Run, deposit_ids: Sequence[int], tx: Transaction) -> None:
     """All files of these deposits are found."""
-    deposits.prune_files(tx, deposit_ids, run=run.id)
+    deposit_files.prune(tx, deposit_ids, run=run.id)
     if not run.options.checksum:
-        deposits.carry_over(tx, deposit_ids)
-    deposits.count_files(tx, deposit_ids)
+        deposit_files.carry_over(tx, deposit_ids)
+    deposit_files.count(tx, deposit_ids)
 
 
 def _give_up_absent(work: _Writer, accession_id: str, met: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from pipeline.catalogue import deposits, purges, quarantine
+from pipeline.catalogue import deposit_files, purges, quarantine
 from pipeline.errors import OutOfSpace
 from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import AT_ONCE, Patience
@@ -115,7 +115,7 @@ def _large_files(services: Services, accession_id: str, patience: Patience) -> I
 
     def page() -> list[PlannedFile]:
         with services.catalogue.read() as tx:
-            return deposits.planned_large_files(tx, accession_id, at_least=_LARGE, after=after, limit=_PAGE)
+            return deposit_files.planned_large(tx, accession_id, at_least=_LARGE, after=after, limit=_PAGE)
 
     while some := patience.insist(page):
         yield from some
@@ -127,7 +127,7 @@ def _small_files(services: Services, accession_id: str, patience: Patience) -> I
 
     def page() -> list[PlannedFile]:
         with services.catalogue.read() as tx:
-            return deposits.planned_files(tx, accession_id, below=_LARGE, after=after, limit=_PAGE)
+            return deposit_files.planned(tx, accession_id, below=_LARGE, after=after, limit=_PAGE)
 
     while some := patience.insist(page):
         yield from some

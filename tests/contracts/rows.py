@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposits, fixity, records, tables
-from pipeline.catalogue.deposits import Deposit, FoundFile
+from pipeline.catalogue import Transaction, accessions, deposit_files, deposits, fixity, records, tables
+from pipeline.catalogue.deposit_files import FoundFile
+from pipeline.catalogue.deposits import Deposit
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     UNIDENTIFIED,
@@ -109,10 +110,10 @@ def outcome(id_: int, digest: str = "d1", *, state: FileState = FileState.IN_CUS
 
 def take_in(tx: Transaction, deposit_id: int, files: dict[str, str], **file: int) -> None:
     """Find files (key → digest) for a deposit and settle them as in custody."""
-    deposits.find_files(tx, [found(deposit_id, key, **file) for key in files], run="run")  # type: ignore[arg-type]
-    deposits.count_files(tx, [deposit_id])
-    planned = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
-    deposits.settle_files(
+    deposit_files.note_found(tx, [found(deposit_id, key, **file) for key in files], run="run")  # type: ignore[arg-type]
+    deposit_files.count(tx, [deposit_id])
+    planned = deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)
+    deposit_files.settle(
         tx, [outcome(one.id, files[one.key]) for one in planned if one.deposit_id == deposit_id]
     )
 
@@ -137,7 +138,7 @@ def publish(tx: Transaction, deposit_ids: Sequence[int], *, version: int = 1) ->
         records.measure(tx, [one.record_id])
         deposits.move(tx, [one], DepositEvent.SEAL)
         deposits.move(tx, [deposit_of(tx, id_)], DepositEvent.PUBLISH)
-        deposits.forget_files(tx, [id_])
+        deposit_files.forget(tx, [id_])
 
 
 def upload_of(tx: Transaction, file_id: int) -> OpenUpload:

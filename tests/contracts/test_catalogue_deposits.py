@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.catalogue import Catalogue, clearance, deposits, holdings, records, scans
+from pipeline.catalogue import Catalogue, clearance, deposit_files, deposits, holdings, records, scans
 from pipeline.errors import Conflict
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import Concept, DepositAction, DepositState, FileState, ScanStatus, ScanVerdict
@@ -24,7 +24,7 @@ def _accession(catalogue: Catalogue) -> None:
 def planned(catalogue: Catalogue) -> list[str]:
     """Keys of files that are to be read."""
     with catalogue.read() as tx:
-        return [one.key for one in deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)]
+        return [one.key for one in deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)]
 
 
 def counters(catalogue: Catalogue, deposit_id: int) -> tuple[int, int, int, int]:
@@ -87,15 +87,15 @@ def test_what_is_in_custody_and_unchanged_is_not_read_again(catalogue: Catalogue
             found(id_, "same", md5="1"), found(id_, "size"), found(id_, "time"), found(id_, "declared"),
             found(id_, "timeless", mtime_ns=None),
         ]  # fmt: skip
-        deposits.find_files(tx, before, run="one")
-        deposits.count_files(tx, [id_])
-        every = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
-        deposits.settle_files(tx, [outcome(one.id) for one in every])
+        deposit_files.note_found(tx, before, run="one")
+        deposit_files.count(tx, [id_])
+        every = deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)
+        deposit_files.settle(tx, [outcome(one.id) for one in every])
         after = [
             before[0], replace(before[1], size=2), replace(before[2], mtime_ns=6, stamp="6"),
             replace(before[3], declared={"md5": "1"}), before[4], found(id_, "new"),
         ]  # fmt: skip
-        deposits.find_files(tx, after, run="two")
+        deposit_files.note_found(tx, after, run="two")
     assert planned(catalogue) == ["size", "time", "declared", "timeless", "new"]
 
 
@@ -104,16 +104,16 @@ def test_a_rejected_file_that_is_found_again_is_read_again(catalogue: Catalogue)
     with catalogue.write() as tx:
         id_ = rows.add_deposit(tx)
         files = [found(id_, "rejected"), found(id_, "quarantined")]
-        deposits.find_files(tx, files, run="one")
-        deposits.count_files(tx, [id_])
-        bad = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
+        deposit_files.note_found(tx, files, run="one")
+        deposit_files.count(tx, [id_])
+        bad = deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)
         states = (FileState.REJECTED, FileState.QUARANTINED)
-        deposits.settle_files(
+        deposit_files.settle(
             tx, [outcome(one.id, state=state) for one, state in zip(bad, states, strict=True)]
         )
     assert planned(catalogue) == []
     with catalogue.write() as tx:
-        deposits.find_files(tx, files, run="two")
+        deposit_files.note_found(tx, files, run="two")
     assert planned(catalogue) == ["rejected", "quarantined"]
 
 
@@ -121,9 +121,9 @@ def test_files_that_are_gone_are_forgotten(catalogue: Catalogue) -> None:
     """Of the deposits that the run looked at."""
     with catalogue.write() as tx:
         one, other = rows.add_deposit(tx), rows.add_deposit(tx, 4, key="other")
-        deposits.find_files(tx, [found(one, "a"), found(one, "b"), found(other, "c")], run="one")
-        deposits.find_files(tx, [found(one, "a")], run="two")
-        deposits.prune_files(tx, [one], run="two")
+        deposit_files.note_found(tx, [found(one, "a"), found(one, "b"), found(other, "c")], run="one")
+        deposit_files.note_found(tx, [found(one, "a")], run="two")
+        deposit_files.prune(tx, [one], run="two")
     assert planned(catalogue) == ["a", "c"]
 
 
@@ -132,8 +132,8 @@ def test_a_path_that_is_no_text_comes_back_byte_for_byte(catalogue: Catalogue) -
     path = os.fsdecode(b"caf\xe9/\xff\n")
     with catalogue.write() as tx:
         id_ = rows.add_deposit(tx)
-        deposits.find_files(tx, [replace(found(id_, "key"), path=path)], run="one")
-        [file] = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=1)
+        deposit_files.note_found(tx, [replace(found(id_, "key"), path=path)], run="one")
+        [file] = deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=1)
     assert file.path == path
 
 
@@ -142,13 +142,15 @@ def test_large_files_come_first_and_every_file_once(catalogue: Catalogue) -> Non
     with catalogue.write() as tx:
         id_ = rows.add_deposit(tx)
         sizes = [5, 50, 7, 50, 60, 50, 1, 70]
-        deposits.find_files(tx, [found(id_, f"{at}", size=size) for at, size in enumerate(sizes)], run="r")
+        deposit_files.note_found(
+            tx, [found(id_, f"{at}", size=size) for at, size in enumerate(sizes)], run="r"
+        )
         large: list[int] = []
         after = None
-        while some := deposits.planned_large_files(tx, "a1", at_least=50, after=after, limit=2):
+        while some := deposit_files.planned_large(tx, "a1", at_least=50, after=after, limit=2):
             large += [one.size for one in some]
             after = (some[-1].size, some[-1].id)
-        small = [one.size for one in deposits.planned_files(tx, "a1", below=50, after=0, limit=100)]
+        small = [one.size for one in deposit_files.planned(tx, "a1", below=50, after=0, limit=100)]
     assert (large, small) == ([70, 60, 50, 50, 50], [5, 7, 1])
 
 
@@ -166,10 +168,10 @@ def test_files_of_the_version_before_need_no_reading(catalogue: Catalogue) -> No
             found(second, "same"), found(second, "size", size=2), found(second, "time", mtime_ns=6),
             found(second, "new"),
         ]  # fmt: skip
-        deposits.find_files(tx, files, run="two")
+        deposit_files.note_found(tx, files, run="two")
         for _ in range(2):
-            deposits.carry_over(tx, [second])
-            deposits.count_files(tx, [second])
+            deposit_files.carry_over(tx, [second])
+            deposit_files.count(tx, [second])
     assert planned(catalogue) == ["size", "time", "new"]
     assert counters(catalogue, second) == (4, 5, 3, 0)
 
@@ -183,8 +185,8 @@ def test_an_infected_file_of_the_version_before_is_read_again(catalogue: Catalog
         rows.publish(tx, [first])
         scans.give(tx, [("d2", infected)], now=rows.NOW)
         second = rows.add_deposit(tx, 3, key="again", action="version", base_record_id=2)
-        deposits.find_files(tx, [found(second, "good"), found(second, "bad")], run="two")
-        deposits.carry_over(tx, [second])
+        deposit_files.note_found(tx, [found(second, "good"), found(second, "bad")], run="two")
+        deposit_files.carry_over(tx, [second])
         assert set(holdings.in_records(tx, [(2, "good"), (2, "bad")])) == {(2, "good")}
     assert planned(catalogue) == ["bad"]
 
@@ -214,14 +216,14 @@ def test_settling_twice_counts_once(catalogue: Catalogue) -> None:
     """A unit may report twice; what it says the second time is not even written."""
     with catalogue.write() as tx:
         id_ = rows.add_deposit(tx)
-        deposits.find_files(tx, [found(id_, "a"), found(id_, "b"), found(id_, "c")], run="r")
-        deposits.count_files(tx, [id_])
-        a, b, _ = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
-        assert deposits.settle_files(tx, [outcome(a.id)]) == {a.id}
+        deposit_files.note_found(tx, [found(id_, "a"), found(id_, "b"), found(id_, "c")], run="r")
+        deposit_files.count(tx, [id_])
+        a, b, _ = deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)
+        assert deposit_files.settle(tx, [outcome(a.id)]) == {a.id}
         bad = [outcome(a.id, state=FileState.REJECTED), outcome(b.id, state=FileState.REJECTED)]
-        assert deposits.settle_files(tx, bad) == {b.id}
-        assert deposits.settle_files(tx, bad) == set()
-        assert deposits.settle_files(tx, []) == set()
+        assert deposit_files.settle(tx, bad) == {b.id}
+        assert deposit_files.settle(tx, bad) == set()
+        assert deposit_files.settle(tx, []) == set()
     assert counters(catalogue, id_) == (3, 3, 1, 1)
     assert planned(catalogue) == ["c"]
 
@@ -233,8 +235,8 @@ def test_a_deposit_is_complete_when_no_file_is_open(catalogue: Catalogue) -> Non
         early = rows.add_deposit(tx, 4, position=1)
         waiting = rows.add_deposit(tx, 6, position=0)
         rows.add_deposit(tx, 8, position=3, state="held")
-        deposits.find_files(tx, [found(waiting, "a")], run="r")
-        deposits.count_files(tx, [waiting])
+        deposit_files.note_found(tx, [found(waiting, "a")], run="r")
+        deposit_files.count(tx, [waiting])
         assert [one.id for one in deposits.complete(tx, "a1", 10)] == [early, late]
         assert [one.id for one in deposits.complete(tx, "a1", 1)] == [early]
 
@@ -255,11 +257,11 @@ def test_a_deposit_takes_the_files_of_the_one_it_supersedes(catalogue: Catalogue
     """With what became of them."""
     with catalogue.write() as tx:
         old = rows.add_deposit(tx, state="held")
-        deposits.find_files(tx, [found(old, "a")], run="r")
+        deposit_files.note_found(tx, [found(old, "a")], run="r")
         new = rows.add_deposit(tx, key="new")
         deposits.supersede(tx, rows.deposit_of(tx, old), new)
         assert rows.deposit_of(tx, old).state is DepositState.SUPERSEDED
-        [file] = deposits.planned_files(tx, "a1", below=10, after=0, limit=10)
+        [file] = deposit_files.planned(tx, "a1", below=10, after=0, limit=10)
         assert file.deposit_id == new
 
 
@@ -321,10 +323,10 @@ def test_rejected_files_become_nobodys(catalogue: Catalogue) -> None:
     with catalogue.write() as tx:
         id_ = rows.add_deposit(tx, 2)
         rows.take_in(tx, id_, {"good": "d1"})
-        deposits.find_files(tx, [found(id_, "bad")], run="run")
-        deposits.count_files(tx, [id_])
-        [bad] = deposits.planned_files(tx, "a1", below=10, after=0, limit=10)
-        deposits.settle_files(tx, [outcome(bad.id, state=FileState.REJECTED)])
+        deposit_files.note_found(tx, [found(id_, "bad")], run="run")
+        deposit_files.count(tx, [id_])
+        [bad] = deposit_files.planned(tx, "a1", below=10, after=0, limit=10)
+        deposit_files.settle(tx, [outcome(bad.id, state=FileState.REJECTED)])
         rows.publish(tx, [id_])
     assert set(held(catalogue, 2)) == {"good"}
 

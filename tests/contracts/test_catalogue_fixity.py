@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalogue import Catalogue, Transaction, deposits, fixity, tables
+from pipeline.catalogue import Catalogue, Transaction, deposit_files, fixity, tables
 from pipeline.catalogue.fixity import NEVER, Position, StoredFile
 from tests.contracts import rows
 
@@ -27,15 +27,15 @@ def add(tx: Transaction, record_id: int, files: dict[str, str], *, resumed: set[
     if record_id == 2:
         rows.add_accession(tx)
     deposit_id = rows.add_deposit(tx, record_id, concept_id=record_id + 1000)
-    deposits.find_files(tx, [rows.found(deposit_id, key, size=10) for key in files], run="run")
-    deposits.count_files(tx, [deposit_id])
-    planned = deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
+    deposit_files.note_found(tx, [rows.found(deposit_id, key, size=10) for key in files], run="run")
+    deposit_files.count(tx, [deposit_id])
+    planned = deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)
     outcomes = [
         replace(rows.outcome(one.id, files[one.key]), resumed=one.key in resumed)
         for one in planned
         if one.deposit_id == deposit_id
     ]
-    deposits.settle_files(tx, outcomes, taken_at=NOW)
+    deposit_files.settle(tx, outcomes, taken_at=NOW)
     rows.publish(tx, [deposit_id])
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalogue import Catalogue, Transaction, deposits, ledger
+from pipeline.catalogue import Catalogue, Transaction, deposit_files, deposits, ledger
 from pipeline.catalogue.ledger import Noted
 from pipeline.catalogue.tables import deposit, upload, upload_part
 from pipeline.lifecycle import DepositEvent
@@ -30,13 +30,13 @@ def _accession(catalogue: Catalogue) -> None:
 def plan(tx: Transaction, key: str = "large", record_id: int = 2, mtime_ns: int | None = 5) -> PlannedFile:
     """A large file that is to be read."""
     deposit_id = rows.add_deposit(tx, record_id)
-    deposits.find_files(tx, [found(deposit_id, key, size=SIZE, mtime_ns=mtime_ns)], run="one")
-    deposits.count_files(tx, [deposit_id])
+    deposit_files.note_found(tx, [found(deposit_id, key, size=SIZE, mtime_ns=mtime_ns)], run="one")
+    deposit_files.count(tx, [deposit_id])
     return next(one for one in planned(tx) if one.deposit_id == deposit_id)
 
 
 def planned(tx: Transaction) -> list[PlannedFile]:
-    return deposits.planned_files(tx, "a1", below=1 << 40, after=0, limit=100)
+    return deposit_files.planned(tx, "a1", below=1 << 40, after=0, limit=100)
 
 
 def part(number: int, xxh3: str = "x") -> Part:
@@ -146,29 +146,29 @@ def test_an_upload_under_way_is_no_leftover(catalogue: Catalogue) -> None:
         file = plan(tx)
         note(tx, file, told(part(1)))
         same = found(file.deposit_id, file.key, size=SIZE)
-        deposits.find_files(tx, [same], run="two")
+        deposit_files.note_found(tx, [same], run="two")
         assert ledger.leftovers(tx) == {}
 
 
 def settle(tx: Transaction, file: PlannedFile) -> None:
-    deposits.settle_files(tx, [outcome(file.id)])
+    deposit_files.settle(tx, [outcome(file.id)])
 
 
 def reject(tx: Transaction, file: PlannedFile) -> None:
-    deposits.settle_files(tx, [outcome(file.id, state=FileState.REJECTED)])
+    deposit_files.settle(tx, [outcome(file.id, state=FileState.REJECTED)])
 
 
 def find_changed(tx: Transaction, file: PlannedFile) -> None:
-    deposits.find_files(tx, [found(file.deposit_id, file.key, size=SIZE, mtime_ns=6)], run="two")
+    deposit_files.note_found(tx, [found(file.deposit_id, file.key, size=SIZE, mtime_ns=6)], run="two")
 
 
 def prune(tx: Transaction, file: PlannedFile) -> None:
-    deposits.prune_files(tx, [file.deposit_id], run="two")
+    deposit_files.prune(tx, [file.deposit_id], run="two")
 
 
 def cancel(tx: Transaction, file: PlannedFile) -> None:
     deposits.move(tx, [rows.deposit_of(tx, file.deposit_id)], DepositEvent.CANCEL)
-    deposits.forget_files(tx, [file.deposit_id])
+    deposit_files.forget(tx, [file.deposit_id])
 
 
 def hold(tx: Transaction, file: PlannedFile) -> None:
@@ -227,8 +227,8 @@ def test_ids_of_files_are_never_given_twice(catalogue: Catalogue) -> None:
     """Else a leftover could be taken for the upload of a later file."""
     with catalogue.write() as tx:
         first = plan(tx)
-        deposits.forget_files(tx, [first.deposit_id])
-        deposits.find_files(tx, [found(first.deposit_id, "large", size=SIZE)], run="two")
+        deposit_files.forget(tx, [first.deposit_id])
+        deposit_files.note_found(tx, [found(first.deposit_id, "large", size=SIZE)], run="two")
         [second] = planned(tx)
     assert second.id > first.id
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pipeline.catalogue import Catalogue, Transaction, accessions, deposits, ledger
-from pipeline.catalogue.deposits import FoundFile
+from pipeline.catalogue import Catalogue, Transaction, accessions, deposit_files, ledger
+from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.errors import Interrupted, OutOfSpace, Unavailable, WorkersKilled
 from pipeline.ingest import accession, units
 from pipeline.ingest.accession import IngestOptions, Run
@@ -80,7 +80,7 @@ class Desk:
 
     def left(self) -> int:
         with self.catalogue.read() as tx:
-            return deposits.left_to_read(tx, "a1")[0]
+            return deposit_files.left_to_read(tx, "a1")[0]
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ def desk(instance: Instance) -> Desk:
         deposit_id = rows.add_deposit(tx)
         sizes = {"large": LARGE, "a": 1, "b": 2, "c": 3}
         found = [FoundFile(deposit_id, key, key, size, 5, "5", {}) for key, size in sizes.items()]
-        deposits.find_files(tx, found, run="run")
-        deposits.count_files(tx, [deposit_id])
+        deposit_files.note_found(tx, found, run="run")
+        deposit_files.count(tx, [deposit_id])
     return Desk(services, catalogue)
 
 
@@ -132,7 +132,7 @@ def test_a_file_in_parts_goes_out_alone(desk: Desk) -> None:
     border = {"below": IN_PARTS_FROM - 1, "at": IN_PARTS_FROM}
     with desk.catalogue.write() as tx:
         found = [FoundFile(deposit_id, key, key, size, 5, "5", {}) for key, size in border.items()]
-        deposits.find_files(tx, found, run="run")
+        deposit_files.note_found(tx, found, run="run")
     out = [[file.key for file in unit.files] for unit in units.left(desk.services, TERMS)]
     assert out == [["large"], ["at"], ["a", "b", "c", "below"]]
 
@@ -263,7 +263,7 @@ def test_a_pack_that_workers_died_of_stays_apart(desk: Desk) -> None:
     assignments.put_back(pack, WorkersKilled("every worker died"))
     with desk.catalogue.write() as tx:
         found = [FoundFile(pack.files[0].deposit_id, key, key, 1, 5, "5", {}) for key in ("d", "e")]
-        deposits.find_files(tx, found, run="run")
+        deposit_files.note_found(tx, found, run="run")
     again = [[file.key for file in unit.files] for unit in assignments.hand_out()]
     assert again == [["large"], ["d", "e"], ["a"], ["b"], ["c"]]
 
@@ -407,7 +407,7 @@ def test_a_run_that_lost_its_accession_ends_no_upload(desk: Desk) -> None:
     with pytest.raises(Interrupted, match="took over"):
         accession.settle(desk.services, RUN, large, done(large))
     with desk.catalogue.write() as tx:
-        deposits.settle_files(tx, [outcome(large.files[0].id)])
+        deposit_files.settle(tx, [outcome(large.files[0].id)])
     with pytest.raises(Interrupted, match="took over"):
         accession.finish(desk.services, RUN, "a1")
     assert uploads(desk) == [begun]

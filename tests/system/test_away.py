@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(600)
 
 DONE, HELD, STOPPED = 0, 3, 4
 KEY = "archive-of-tests"
-AT_SETTLING = Fault("pipeline.catalogue.deposits:settle_files", signal=HOLD)
+AT_SETTLING = Fault("pipeline.catalogue.deposit_files:settle", signal=HOLD)
 
 
 @pytest.fixture

@@ -66,15 +66,15 @@ ROOT_SIDECAR = r"PosixPath\('\S+/root/[0-9a-f/]+/inventory\.json\.sha\d+'\)"
 IN_FLOW = [
     Point("survey", "nothing", Fault("pipeline.ingest.manifest:write_survey", after=True)),
     Point("plan", "no line", Fault("pipeline.catalogue.deposits:add", after=True)),
-    Point("plan", "lines without files", Fault("pipeline.catalogue.deposits:find_files")),
+    Point("plan", "lines without files", Fault("pipeline.catalogue.deposit_files:note_found")),
     Point(
         "plan",
         "a later accession's files",
-        Fault("pipeline.catalogue.deposits:carry_over", after=True),
+        Fault("pipeline.catalogue.deposit_files:carry_over", after=True),
         second=True,
     ),
     Point("intake", "files in the store only", Fault("pipeline.ingest.custody:take_unit", 2, after=True)),
-    Point("settle", "one unit in custody", Fault("pipeline.catalogue.deposits:settle_files", 2, after=True)),
+    Point("settle", "one unit in custody", Fault("pipeline.catalogue.deposit_files:settle", 2, after=True)),
     Point("seal", "all sealed", Fault("pipeline.ingest.accession:seal", after=True)),
     Point("seal", "none sealed", Fault("pipeline.catalogue.deposits:move", 5), second=True),
     Point("publish", "none published", Fault("pipeline.catalogue.outbox:want", after=True)),
@@ -254,7 +254,7 @@ def test_what_is_in_custody_is_not_read_again(
     has other bytes in them by now, of the same size and time."""
     source = tmp_path / "copy" / "tides"
     shutil.copytree(sources.first, source)
-    trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposits:settle_files", call=2))
+    trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposit_files:settle", call=2))
     assert ingest(instance, source, **trap.environment).code == -signal.SIGKILL
     large = source / "pier-03" / "recording.bin"
     times = large.stat()
@@ -292,7 +292,7 @@ def test_after_the_death_of_everything_the_same_command_goes_on(
     """`kill -9` of the flow, its workers and its own Prefect server at once, while files are taken in; `retry`
     ends as if undisturbed."""
     instance = Instance(home_with_prefect, {"HEADRACE_COMPUTE": "local:2"})
-    trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposits:settle_files", signal=HOLD))
+    trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposit_files:settle", signal=HOLD))
     with instance.start(*arguments(sources.first), env=trap.environment) as running:
         wait_until(lambda: trap.sprung() is not None, "the first unit")
         assert len(running.family()) >= 5, "flow, Prefect server, scheduler and two workers"
@@ -315,7 +315,7 @@ def test_a_signal_stops_in_order(
 ) -> None:
     """SIGTERM and Ctrl-C end a run with an exit code of their own, leave the accession stopped, and the same
     command again completes it."""
-    trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposits:settle_files", signal=number))
+    trap = Trap(tmp_path / "trap", Fault("pipeline.catalogue.deposit_files:settle", signal=number))
     stopped = ingest(instance, sources.first, **trap.environment)
     assert trap.sprung() is not None
     assert stopped.code == code, stopped.err

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from pipeline import stocktaking, upkeep
-from pipeline.catalogue import accessions, deposits, ledger
+from pipeline.catalogue import accessions, deposit_files, deposits, ledger
 from pipeline.catalogue.accessions import LEASE
 from pipeline.errors import Interrupted
 from pipeline.ingest import accession, units
@@ -249,7 +249,7 @@ class Ingests(RuleBasedStateMachine):
             found = [
                 one
                 for newest in accessions.everything(tx)
-                for one in deposits.planned_files(tx, newest[0].id, below=1 << 40, after=0, limit=100)
+                for one in deposit_files.planned(tx, newest[0].id, below=1 << 40, after=0, limit=100)
             ]
             return ledger.ledgers(tx, found)
 

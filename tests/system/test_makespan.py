@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalogue import accessions, deposits
-from pipeline.catalogue.deposits import FoundFile
+from pipeline.catalogue import accessions, deposit_files
+from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.assignments import Assignments
 from pipeline.ingest.custody import CustodyTerms, Unit
@@ -57,8 +57,8 @@ def planned(instance: Instance) -> Assignments:
         found = [
             FoundFile(deposit_id, f"{at}.dat", f"{at}.dat", size, 5, "5", {}) for at, size in enumerate(SIZES)
         ]
-        deposits.find_files(tx, found, run="run")
-        deposits.count_files(tx, [deposit_id])
+        deposit_files.note_found(tx, found, run="run")
+        deposit_files.count(tx, [deposit_id])
         accessions.lease(tx, "a1", owner="nobody", now=rows.NOW, length=accessions.LEASE)
     terms = CustodyTerms(
         "a1", SourceLocation("/source"), StoreLocation(""), ScannerLocation("eicar:"), "sha256", ("md5",)
