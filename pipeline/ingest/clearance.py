@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from pipeline import codec, publication
 from pipeline.beside import beside
@@ -103,6 +104,13 @@ def _end(services: Services, run: Run, accession_id: str) -> None:
         accession.finish(services, run, accession_id)
 
 
+class _Scanned(NamedTuple):
+    """A verdict on a file's bytes, and the key in the store where they were found."""
+
+    place: str
+    verdict: ScanVerdict
+
+
 class _Clearing:
     def __init__(
         self,
@@ -123,15 +131,15 @@ class _Clearing:
         with self._services.catalogue.write() as tx:
             clearance.take_over_verdicts(tx, self._accession_id)
         with closing(reread(self._files(), self._scan, checkpoint=checkpoint)) as found:
-            for one, verdict in found:
-                if isinstance(verdict, HeadraceError):
-                    self._done.put_off.append((one, verdict.message))
-                    self._patience.endure(verdict)
-                elif verdict is None:
+            for one, scanned in found:
+                if isinstance(scanned, HeadraceError):
+                    self._done.put_off.append((one, scanned.message))
+                    self._patience.endure(scanned)
+                elif scanned is None:
                     self._done.put_off.append((one, "its bytes are not in the store"))
                 else:
                     self._patience.moved()
-                    self._take(one, self._judge(one.digests[self._services.root_digest], verdict))
+                    self._take(one, scanned)
         return self._done
 
     def _files(self) -> Iterator[WaitingFile]:
@@ -147,7 +155,7 @@ class _Clearing:
     def _apart(self, one: WaitingFile) -> str:
         return layout.quarantined(self._accession_id, one.id)
 
-    def _scan(self, one: WaitingFile, go_on: Callable[[], None]) -> ScanVerdict | None:
+    def _scan(self, one: WaitingFile, go_on: Callable[[], None]) -> _Scanned | None:
         # It lies apart where an earlier try was cut off.
         for place in (one.place, self._apart(one)):
             with suppress(Missing):
@@ -156,31 +164,27 @@ class _Clearing:
                     for block in blocks:
                         go_on()
                         session.feed(block)
-                    return session.finish()
+                    return _Scanned(place, session.finish())
         return None
 
-    def _take(self, one: WaitingFile, verdict: ScanVerdict) -> None:
+    def _take(self, one: WaitingFile, scanned: _Scanned) -> None:
+        verdict = self._judge(one.digests[self._services.root_digest], scanned.verdict)
         self._done.files += 1
         self._done.size += one.size
         if verdict.status is ScanStatus.INFECTED:
             self._put_apart(one, verdict)
             self._done.put_apart.append((one, verdict.signature))
         else:
-            self._bring_back(one)
+            if scanned.place != one.place:
+                self._bring_back(one)
             with self._services.catalogue.write() as tx:
                 accession.hold_on(tx, self._services, self._run, self._accession_id)
                 clearance.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
 
     def _bring_back(self, one: WaitingFile) -> None:
-        """An earlier try, cut off, may have put it apart for what it is not found to be any more."""
-        store = self._services.store
-        try:
-            store.size(one.place)
-        except Missing:
-            with suppress(
-                Missing
-            ):  # neither is there where the accession was cancelled just now, as the next step finds
-                store.move_many({self._apart(one): one.place})
+        """An earlier try, cut off, put it apart for what it is not found to be any more."""
+        with suppress(Missing):  # the accession was cancelled just now, as the next step finds
+            self._services.store.move_many({self._apart(one): one.place})
 
     def _put_apart(self, one: WaitingFile, verdict: ScanVerdict) -> None:
         """Where nothing serves it; its record is held."""
