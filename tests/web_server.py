@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,8 +32,8 @@ class Manners:
 @dataclass
 class WebServer:
     """Files by their paths, decoded; `answers` are given instead of a file, each once, and then the file again. What
-    was asked is in `requests` (method, path, headers). Files in `holds` come slowly, and stop after so many
-    bytes until the event."""
+    was asked is in `requests` (method, path, headers), how many bytes of a file went out in `handed`. Files in `holds`
+    come slowly, and stop after so many bytes until the event."""
 
     url: str = ""
     manners: Manners = field(default_factory=Manners)
@@ -40,6 +41,7 @@ class WebServer:
     redirects: dict[str, str] = field(default_factory=dict)
     answers: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    handed: Counter[str] = field(default_factory=Counter)
     changes: int = 0
     holds: dict[str, tuple[int, threading.Event]] = field(default_factory=dict)
 
@@ -112,14 +114,18 @@ class _Request(BaseHTTPRequestHandler):
         if with_body:
             held, event = self.web.holds.get(urlsplit(self.path).path, (cut, None))
             for start in range(0, min(held, cut), _PIECE):
-                self.wfile.write(body[start : min(start + _PIECE, held, cut)])
+                self._hand(body[start : min(start + _PIECE, held, cut)])
                 if event is not None:
                     event.wait(_PACE)
             if event is not None:
                 event.wait(_LONGEST_HOLD)
-            self.wfile.write(body[held:cut])
+            self._hand(body[held:cut])
         if with_body and cut < len(body):
             self.close_connection = True
+
+    def _hand(self, piece: bytes) -> None:
+        self.wfile.write(piece)
+        self.web.handed[unquote(urlsplit(self.path).path)] += len(piece)
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
