@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.catalogue import Transaction
+from pipeline.catalogue import Transaction, holdings
 from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
-from pipeline.model import LET_THROUGH, DepositState, Digests, FileOutcome, FileState, PlannedFile, ScanStatus
+from pipeline.model import LET_THROUGH, DepositState, Digests, FileOutcome, FileState, PlannedFile
 from pipeline.store import layout
 
 
@@ -31,18 +31,14 @@ class FoundFile:
 
 
 def note_found(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None:
-    """Note the files that a run's survey found. One that is in custody already and has the same size, stamp and
-    declared digests stays there; every other is to be read."""
+    """Note the files that a run's survey found. One that is in custody already and is the same (`holdings`) stays
+    there; every other is to be read."""
     if not files:
         return
     statement = insert(tx, deposit_file)
     found = statement.excluded
-    is_same = sa.and_(
-        deposit_file.c.state == FileState.IN_CUSTODY,
-        deposit_file.c.size == found.size,
-        deposit_file.c.stamp != "",
-        deposit_file.c.stamp == found.stamp,
-        sa.cast(deposit_file.c.declared, sa.Text) == sa.cast(found.declared, sa.Text),
+    stays = sa.and_(
+        deposit_file.c.state == FileState.IN_CUSTODY, holdings.is_same(held=deposit_file.c, found=found)
     )
     columns = ("path", "size", "mtime_ns", "stamp", "declared", "run")
     tx.execute(
@@ -50,7 +46,7 @@ def note_found(tx: Transaction, files: Sequence[FoundFile], *, run: str) -> None
             index_elements=["deposit_id", "key"],
             set_={
                 **{name: found[name] for name in columns},
-                "state": sa.case((is_same, FileState.IN_CUSTODY.value), else_=FileState.PLANNED.value),
+                "state": sa.case((stays, FileState.IN_CUSTODY.value), else_=FileState.PLANNED.value),
             },
         ),
         [
@@ -79,8 +75,8 @@ def prune(tx: Transaction, deposit_ids: Sequence[int], *, run: str) -> None:
 
 
 def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
-    """Planned files of planned deposits that the base version has with the same size, stamp and declared digests, and
-    that were neither purged nor found infected, need no reading: they are taken over with what is known of them."""
+    """Planned files of planned deposits that are the same as the base version's (`holdings`) need no reading: they are
+    taken over with what is known of them."""
     same = (
         sa.select(
             deposit_file.c.id,
@@ -103,12 +99,8 @@ def carry_over(tx: Transaction, deposit_ids: Sequence[int]) -> None:
             deposit.c.id.in_(deposit_ids),
             deposit.c.state == DepositState.PLANNED,
             deposit_file.c.state == FileState.PLANNED,
-            record_file.c.purge_id.is_(None),
-            record_file.c.scan["status"].as_string() != ScanStatus.INFECTED,
-            deposit_file.c.stamp != "",
-            deposit_file.c.size == record_file.c.size,
-            deposit_file.c.stamp == record_file.c.stamp,
-            sa.cast(deposit_file.c.declared, sa.Text) == sa.cast(record_file.c.declared, sa.Text),
+            holdings.may_be_taken_over(),
+            holdings.is_same(held=record_file.c, found=deposit_file.c),
         )
         .cte("same")
     )

@@ -1,4 +1,8 @@
-"""What is in custody already, as far as a plan can compare files with it that nobody has read."""
+"""What is in custody already, as far as files can be compared with it that nobody has read.
+
+Whether a source's file is one that is in custody is asked in Python for a plan on paper, and in SQL for one that is
+carried out: both are said here, side by side.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.tables import deposit_file, record_file
-from pipeline.model import Digests, FileState, ScanStatus
+from pipeline.model import Digests, FileState, ScanStatus, SourceFile
 
 FileOf: TypeAlias = tuple[int, str]
 """Id of the deposit or record that a file is of, and its key."""
+
+Columns: TypeAlias = sa.ColumnCollection[str, Any]
 
 _LOOK_UPS = 5000  # in one query; SQLite takes 32,766 parameters, PostgreSQL 65,535
 
@@ -23,6 +29,33 @@ class HeldFile(NamedTuple):
     size: int
     stamp: str
     declared: Digests
+
+    def is_same(self, file: SourceFile) -> bool:
+        """Whether a source has it still: the size, stamp and declared digests are the same, and there is a stamp."""
+        return (
+            self.stamp != ""
+            and (self.size, self.stamp) == (file.size, file.stamp)
+            and dict(self.declared) == dict(file.declared)
+        )
+
+
+def is_same(held: Columns, found: Columns) -> sa.ColumnElement[bool]:
+    """`HeldFile.is_same`, of the columns of two files. Declared digests are to be written sorted by algorithm: as JSON
+    they are compared as text."""
+    return sa.and_(
+        held.stamp != "",
+        held.size == found.size,
+        held.stamp == found.stamp,
+        sa.cast(held.declared, sa.Text) == sa.cast(found.declared, sa.Text),
+    )
+
+
+def may_be_taken_over() -> sa.ColumnElement[bool]:
+    """Of a file of a record version: the next one may have its bytes, unread. They were neither purged nor found
+    infected."""
+    return sa.and_(
+        record_file.c.purge_id.is_(None), record_file.c.scan["status"].as_string() != ScanStatus.INFECTED
+    )
 
 
 def in_deposits(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldFile]:
@@ -35,11 +68,11 @@ def in_deposits(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldF
 
 
 def in_records(tx: Transaction, wanted: Iterable[FileOf]) -> dict[FileOf, HeldFile]:
-    """Those of the files that their record versions have, and that were neither purged nor found infected."""
+    """Those of the files that their record versions have, and that may be taken over into the next."""
     columns = record_file.c
     statement = sa.select(
         columns.record_id, columns.key, columns.size, columns.stamp, columns.declared
-    ).where(columns.purge_id.is_(None), columns.scan["status"].as_string() != ScanStatus.INFECTED)
+    ).where(may_be_taken_over())
     return _found(tx, statement, columns.record_id, columns.key, wanted)
 
 

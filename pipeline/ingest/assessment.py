@@ -23,7 +23,6 @@ from pipeline.ingest.manifest import SurveyedFile
 from pipeline.ingest.planfile import FileFate, PlanHeader, PlanWriter, write_plan
 from pipeline.ingest.planning import Step, basis, outcome
 from pipeline.ingest.survey import Surveyed
-from pipeline.model import SourceFile
 from pipeline.scratch import scratch_database
 from pipeline.services import Services
 
@@ -132,7 +131,7 @@ class _Assessment:
         return self.plan, self.estimator.end(files=to_be_read[0], size=to_be_read[1])
 
     def _fates(self, batch: Sequence[SurveyedFile]) -> list[FileFate]:
-        """What becomes of each file, as `deposit_files.note_found` and `deposit_files.carry_over` will have it."""
+        """What becomes of each file, as `deposit_files.note_found` and `carry_over` will have it."""
         wanted = [one for one in batch if self.lines.wants[one.ordinal] and one.file.problem is None]
         of_pending = _of(wanted, self.lines.pending)
         of_base = [] if self.run.options.checksum else _of(wanted, self.lines.base)
@@ -152,16 +151,8 @@ class _Assessment:
             pending.get((self.lines.pending[one.ordinal], one.file.key)),
             base.get((self.lines.base[one.ordinal], one.file.key)),
         )
-        return FileFate.KEPT if any(each and _is_same(one.file, each) for each in held) else FileFate.READ
+        return FileFate.KEPT if any(each and each.is_same(one.file) for each in held) else FileFate.READ
 
 
 def _of(files: Sequence[SurveyedFile], ids: Sequence[int]) -> list[FileOf]:
     return [(ids[one.ordinal], one.file.key) for one in files if ids[one.ordinal] != _NONE]
-
-
-def _is_same(file: SourceFile, held: HeldFile) -> bool:
-    return (
-        file.stamp != ""
-        and (file.size, file.stamp) == (held.size, held.stamp)
-        and dict(file.declared) == dict(held.declared)
-    )

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pipeline.catalogue import Catalogue, clearance, deposit_files, deposits, holdings, records, scans
+from pipeline.catalogue import (
+    Catalogue,
+    Transaction,
+    clearance,
+    deposit_files,
+    deposits,
+    holdings,
+    records,
+    scans,
+)
+from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.errors import Conflict
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import Concept, DepositAction, DepositState, FileState, ScanStatus, ScanVerdict
+from pipeline.model import (
+    Concept,
+    DepositAction,
+    DepositState,
+    FileState,
+    ScanStatus,
+    ScanVerdict,
+    SourceFile,
+)
 from tests.contracts import rows
 from tests.contracts.rows import found, outcome
 
@@ -207,6 +229,69 @@ def test_bytes_that_were_found_infected_are_known_in_deposits_under_way(catalogu
         held = rows.deposit_of(tx, second)
         assert (held.state, held.files_bad) == (DepositState.HELD, 1)
         assert scans.known_infected(tx, [second]) == []
+
+
+# ---------------------------------------------------------------- the same file
+
+SIGHTS = st.builds(
+    SourceFile,
+    record=st.just("record"),
+    path=st.just("path"),
+    key=st.just("key"),
+    size=st.sampled_from([0, 1 << 40]),
+    mtime_ns=st.none(),
+    stamp=st.sampled_from(["", "5", 'W/"5é"']),
+    declared=st.sampled_from(
+        [{}, {"md5": "1"}, {"md5": "1", "sha256": "2"}, {"sha256": "2", "md5": "1"}, {"sha256": "1"}]
+    ),
+)
+NUMBERS = itertools.count(10, 10)
+
+
+def note_found(tx: Transaction, deposit_id: int, files: Mapping[str, SourceFile]) -> None:
+    seen = [
+        FoundFile(deposit_id, key, key, one.size, one.mtime_ns, one.stamp, one.declared)
+        for key, one in files.items()
+    ]
+    deposit_files.note_found(tx, seen, run="run")
+    deposit_files.count(tx, [deposit_id])
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(SIGHTS, SIGHTS), min_size=10, max_size=30))
+def test_every_way_to_compare_files_means_the_same_by_the_same(
+    catalogue: Catalogue, sights: list[tuple[SourceFile, SourceFile]]
+) -> None:
+    """Which files of a deposit under way, and of the version before, a source has still: a plan on paper asks in
+    Python, one that is carried out in the database."""
+    before = {f"{at}": one for at, (one, _) in enumerate(sights)}
+    now = {f"{at}": one for at, (_, one) in enumerate(sights)}
+    number = next(NUMBERS)
+    with catalogue.write() as tx:
+        first, under_way = (
+            rows.add_deposit(tx, id_, key=f"{id_}", concept_id=id_ + 5) for id_ in (number, number + 1)
+        )
+        for deposit_id in (first, under_way):
+            note_found(tx, deposit_id, before)
+            planned = deposit_files.planned(tx, "a1", below=1 << 50, after=0, limit=100)
+            deposit_files.settle(tx, [outcome(one.id) for one in planned])
+        rows.publish(tx, [first])
+        second = rows.add_deposit(
+            tx, number + 2, key=f"{number} again", concept_id=number + 7, base_record_id=number
+        )
+        held = holdings.in_deposits(tx, [(under_way, key) for key in now])
+        of_base = holdings.in_records(tx, [(number, key) for key in now])
+        for deposit_id in (under_way, second):
+            note_found(tx, deposit_id, now)
+        deposit_files.carry_over(tx, [second])
+        kept = {*holdings.in_deposits(tx, [(id_, key) for id_ in (under_way, second) for key in now])}
+        deposit_files.forget(tx, [under_way, second])
+    assert kept == {
+        (id_, key)
+        for id_, files in ((under_way, held), (second, of_base))
+        for (_, key), one in files.items()
+        if one.is_same(now[key])
+    }
 
 
 # ---------------------------------------------------------------- settling
