@@ -3,13 +3,16 @@
 Each has a file in `home/run/flow-runs`, named as the run and locked (flock) as long as its process lives. A file that
 is not locked names a run whose process was killed: Prefect would go on showing it as running for ever. What the runner
 carries out has a word in its file.
+
+Files are made, judged and taken away in turn, under the lock of `home/run/flow-runs.turn`: nobody sees one that is not
+locked yet, or is taken away just now, and takes its process for a dead one.
 """
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,8 +25,10 @@ _RUNNERS = "runner"
 @contextmanager
 def under_way(home: Path, run_id: str) -> Iterator[None]:
     """This process works on the run for as long as the block lasts."""
-    with _open(home, run_id) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        with _turn(home):
+            file = stack.enter_context(_open(home, run_id))
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
@@ -32,18 +37,20 @@ def under_way(home: Path, run_id: str) -> Iterator[None]:
 
 def claim(home: Path, run_id: str) -> IO[str] | None:
     """The run's file, locked for a process that is about to be started and inherits it; None while another has it."""
-    file = _open(home, run_id)
-    if can_lock(file, fcntl.LOCK_EX):
-        file.write(_RUNNERS)
-        file.flush()
-        return file
+    with _turn(home):
+        file = _open(home, run_id)
+        if can_lock(file, fcntl.LOCK_EX):
+            file.write(_RUNNERS)
+            file.flush()
+            return file
     file.close()
     return None
 
 
 def leave(home: Path, run_id: str) -> None:
     """The run is over, or another's to judge."""
-    (_folder(home) / run_id).unlink(missing_ok=True)
+    with _turn(home):
+        (_folder(home) / run_id).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +62,37 @@ class Orphan:
 
 
 def orphaned(home: Path) -> list[Orphan]:
-    return [
-        Orphan(path.name, of_runner=path.stat().st_size > 0)
-        for path in _folder(home).glob("*")
-        if not _is_locked(path)
-    ]
+    with _turn(home):
+        return [
+            Orphan(path.name, of_runner=path.stat().st_size > 0)
+            for path in _folder(home).iterdir()
+            if not _is_locked(path)
+        ]
 
 
 def is_under_way(home: Path, run_id: str) -> bool:
     """Whether a process of this machine works on the run."""
-    return _is_locked(_folder(home) / run_id, missing=False)
+    with _turn(home), suppress(FileNotFoundError):
+        return _is_locked(_folder(home) / run_id)
+    return False
 
 
-def _is_locked(path: Path, *, missing: bool = True) -> bool:
-    # One that has just left did so in order.
-    with suppress(FileNotFoundError), path.open() as file:
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
         return not can_lock(file, fcntl.LOCK_SH)
-    return missing
+
+
+@contextmanager
+def _turn(home: Path) -> Iterator[None]:
+    """Wait until nobody else makes, judges or takes away files of runs, and keep others from it."""
+    folder = _folder(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.turn").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _open(home: Path, run_id: str) -> IO[str]:
-    _folder(home).mkdir(parents=True, exist_ok=True)
     return (_folder(home) / run_id).open("a")
 
 

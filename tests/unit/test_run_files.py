@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipeline.flows import run_files
 from pipeline.flows.run_files import Orphan
+from tests.command import wait_until
+from tests.faults import HOLD, Fault, Trap
 
+IN_THE_WINDOW = "pipeline.flows.run_files:_open"
+BEGIN = """
+import sys
+from pathlib import Path
+from pipeline.flows import run_files
+with run_files.under_way(Path(sys.argv[1]), "one"):
+    print("at work", flush=True)
+    sys.stdin.read()
+"""
 WORK = "import sys; print('at work', flush=True); sys.stdin.read()"
 
 
@@ -51,3 +66,40 @@ def test_a_run_whose_process_is_killed_is_an_orphan(tmp_path: Path) -> None:
     assert run_files.orphaned(tmp_path) == [Orphan("one", of_runner=True)]
     run_files.leave(tmp_path, "one")
     assert run_files.orphaned(tmp_path) == []
+
+
+@contextmanager
+def beginning(home: Path, trap: Trap) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that begins to work on a run, and steps into the trap."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **trap.environment},
+    ) as process:
+        try:
+            wait_until(lambda: trap.sprung() is not None, "the process in the window")
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_run_that_is_just_beginning_is_no_orphan(tmp_path: Path) -> None:
+    """Whoever looks when its file is there and not locked yet waits until it is."""
+    trap = Trap(tmp_path / "trap", Fault(IN_THE_WINDOW, after=True, signal=HOLD))
+    with beginning(tmp_path, trap) as process, ThreadPoolExecutor(1) as looking:
+        found = looking.submit(run_files.orphaned, tmp_path)
+        wait([found], timeout=0.2)  # one that does not wait has looked by then
+        trap.let_go()
+        assert found.result() == []
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"at work\n"
+        assert run_files.is_under_way(tmp_path, "one")
+
+
+def test_a_run_whose_process_is_killed_as_it_begins_is_an_orphan(tmp_path: Path) -> None:
+    """Its file is there and was never locked; nobody waits for the dead."""
+    trap = Trap(tmp_path / "trap", Fault(IN_THE_WINDOW, after=True))
+    with beginning(tmp_path, trap) as process:
+        assert process.wait() == -signal.SIGKILL
+        assert run_files.orphaned(tmp_path) == [Orphan("one", of_runner=False)]
