@@ -83,11 +83,13 @@ class _Version:
     database: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Known:
-    """What was seen of a running clamd: that it tells what it skips, and how many bytes it looks through at one go."""
+    """What was seen of a running clamd: that it tells what it skips, and that it looks through `window` bytes at one
+    go; `is_longest` where as many as the location allows were tried."""
 
     window: int
+    is_longest: bool = False
 
 
 class ClamdScanner:
@@ -126,7 +128,7 @@ class ClamdScanner:
         return self.version().database
 
     def describe(self) -> str:
-        known, version = self.known(), self.version()
+        known, version = self.known(self.location.window), self.version()
         signatures = f"signatures {version.database}" if version.database else "signatures of its own only"
         return f"{version.engine} at {self._where}, {signatures}{self._age(version)}; {known.window:,} bytes at one go"
 
@@ -142,15 +144,22 @@ class ClamdScanner:
 
     # ------------------------------------------------------------ what is known of it
 
-    def known(self) -> _Known:
-        """Raises `Unavailable`, and `Misconfigured` where it cannot be believed."""
+    def known(self, size: int = 0) -> _Known:
+        """With the longest window, where a file of `size` bytes has use for it. Raises `Unavailable`, and
+        `Misconfigured` where it cannot be believed."""
         with self._lock:
-            if self._known is None or time.monotonic() - self._proven_at > _PROVEN_SECONDS:
+            # Whatever breaks off meanwhile, nothing is known any more.
+            known, self._known = self._known, None
+            if known is None or time.monotonic() - self._proven_at > _PROVEN_SECONDS:
                 asked_at = time.monotonic()
                 self._require_honesty()
-                self._known = self._known or _Known(self._longest())
+                known = known or _Known(self._longest(LEAST_SCAN_WINDOW))
                 self._proven_at = asked_at
-            return self._known
+            # Looking through a long window takes clamd a second, of which a worker with small files has no use.
+            if known.window < min(size, self.location.window) and not known.is_longest:
+                known.window, known.is_longest = self._longest(self.location.window), True
+            self._known = known
+            return known
 
     def forget(self, known: _Known | None) -> None:
         """What was known is not so any more: it may have been started again with other limits."""
@@ -185,9 +194,8 @@ class ClamdScanner:
                     "start it again",
                 )
 
-    def _longest(self) -> int:
-        """How many bytes it looks through at one go."""
-        size = self.location.window
+    def _longest(self, size: int) -> int:
+        """How many bytes it looks through at one go, of `size` at most."""
         while not self._looks_through(size):
             if size == LEAST_SCAN_WINDOW:
                 raise Misconfigured(
@@ -199,11 +207,12 @@ class ClamdScanner:
         return size
 
     def _looks_through(self, size: int) -> bool:
-        zeros = memoryview(bytes(_CHUNK))
+        # Not zeros, which take it twice as long.
+        content = memoryview(b"\x01" * _CHUNK)
         with closing(_Stream(self, 0, size)) as stream:
             try:
                 for start in range(0, size, _CHUNK):
-                    stream.send(zeros[: size - start])
+                    stream.send(content[: size - start])
                 stream.end_sending()
                 return not stream.answer().limit
             except _TooLong:
@@ -386,7 +395,7 @@ class ClamdSession:
         if resume is not None:
             self._restore(resume.checkpoint)
         try:
-            self._known, self._version = self._scanner.known(), self._scanner.version()
+            self._known, self._version = self._scanner.known(self._size), self._scanner.version()
             self._window = self._known.window
             self._database = self._version.database if self._database is None else self._database
             if resume is not None and not self._gave_up:

@@ -185,6 +185,20 @@ def start_of(window: bytes) -> int:
     return int.from_bytes(window[:8], sys.byteorder) * 8
 
 
+def test_the_longest_window_is_learned_for_files_that_have_use_for_it() -> None:
+    """Once: a worker that meets only small files does not have clamd look through it."""
+    longest = 2 * WINDOW
+    with recording() as (url, streams):
+        scanner = clamd_at(url, window=longest)
+        for _ in range(2):
+            verdict(scanner, b"x" * WINDOW)
+        assert max(map(len, streams)) == WINDOW
+        for _ in range(2):
+            verdict(scanner, b"x" * (WINDOW + 1))
+        assert [len(one) for one in streams].count(longest) == 1
+        assert [len(one) for one in streams].count(WINDOW + 1) == 2
+
+
 # ---------------------------------------------------------------- limits
 
 
