@@ -152,12 +152,13 @@ def _without_infected(tx: Transaction, chosen: Sequence[Deposit], accession_id: 
 
 
 def _infected(one: KnownInfected) -> Problem:
+    where = "it" if one.held_by is None else f"the same bytes, which record {one.held_by} has"
     return Problem(
         path=shown(one.path),
         record=one.record,
         outcome=Outcome.REJECTED,
         code="infected",
-        reason=f"infected: {one.signature} was found in the same bytes, which record {one.held_by} has",
+        reason=f"infected: {one.signature} was found in {where}",
         remedy="Take the file out of the source, or have it cleaned; then ingest again.",
     )
 

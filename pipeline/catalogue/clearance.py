@@ -9,18 +9,20 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from pipeline import codec
 from pipeline.catalogue import Transaction, deposit_files, deposits
 from pipeline.catalogue.scans import KnownInfected
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import DepositState, Digests, FileState, JsonObject
+from pipeline.model import DepositState, Digests, FileState, JsonObject, ScanVerdict
 from pipeline.store import layout
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingFile:
-    """A file in custody that keeps its sealed record waiting, since no scanner went through all of it. `place` is its
-    key in the store, `record` its record's key in the collection."""
+    """A file in custody that keeps its sealed record waiting, since no scanner went through all of it, or found
+    something in it. `place` is its key in the store, `record` its record's key in the collection, `verdict` the one
+    that is noted, None where there is none."""
 
     id: int
     deposit_id: int
@@ -29,6 +31,7 @@ class WaitingFile:
     size: int
     digests: Digests
     place: str
+    verdict: ScanVerdict | None
 
 
 def accessions_with_sealed(tx: Transaction) -> list[str]:
@@ -62,6 +65,7 @@ def waiting_files(tx: Transaction, accession_id: str, *, after: int, limit: int)
             size=row.size,
             digests=row.digests,
             place=layout.place(row.home, row.key),
+            verdict=codec.verdict_from_json(row.scan) if row.scan else None,
         )
         for row in rows
     ]

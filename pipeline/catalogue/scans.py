@@ -135,20 +135,21 @@ def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
 
 @dataclass(frozen=True, slots=True)
 class KnownInfected:
-    """A file in custody of a record-to-be, whose bytes the record `held_by` has as well, where they were found infected
-    by now. `record` is the key of its own record in the collection."""
+    """A file in custody of a record-to-be that was found infected: by now in the record `held_by`, which has the same
+    bytes, or, where that is None, in its own bytes, by a rescan that was cut off before they were put apart. `record`
+    is the key of its own record in the collection."""
 
     id: int
     deposit_id: int
     record: str
     path: str
     signature: str
-    held_by: int
+    held_by: int | None
 
 
 def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownInfected]:
-    """Files of deposits that are in custody and infected, as is known from records that have the same bytes, by id;
-    without those that a person answers for."""
+    """Files of deposits that are in custody and infected, as is known from records that have the same bytes or from
+    their own verdict, by id; without those that a person answers for."""
     signature = record_file.c.scan["signature"].as_string()
     known = (
         _infected(

@@ -22,7 +22,7 @@ from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import infected
 from pipeline.ingest.patience import Patience
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import AccessionState, DepositState, ScanStatus, ScanVerdict
+from pipeline.model import LET_THROUGH, AccessionState, DepositState, ScanStatus, ScanVerdict
 from pipeline.rereading import reread
 from pipeline.services import Services
 from pipeline.store import layout
@@ -168,7 +168,7 @@ class _Clearing:
         return None
 
     def _take(self, one: WaitingFile, scanned: _Scanned) -> None:
-        verdict = self._judge(one.digests[self._services.root_digest], scanned.verdict)
+        verdict = self._judge(one.digests[self._services.root_digest], _more(one.verdict, scanned.verdict))
         self._done.files += 1
         self._done.size += one.size
         if verdict.status is ScanStatus.INFECTED:
@@ -177,9 +177,12 @@ class _Clearing:
         else:
             if scanned.place != one.place:
                 self._bring_back(one)
-            with self._services.catalogue.write() as tx:
-                accession.hold_on(tx, self._services, self._run, self._accession_id)
-                clearance.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
+            self._note(one, verdict)
+
+    def _note(self, one: WaitingFile, verdict: ScanVerdict) -> None:
+        with self._services.catalogue.write() as tx:
+            accession.hold_on(tx, self._services, self._run, self._accession_id)
+            clearance.note_verdict(tx, one.id, codec.verdict_to_json(verdict))
 
     def _bring_back(self, one: WaitingFile) -> None:
         """An earlier try, cut off, put it apart for what it is not found to be any more."""
@@ -189,6 +192,8 @@ class _Clearing:
     def _put_apart(self, one: WaitingFile, verdict: ScanVerdict) -> None:
         """Where nothing serves it; its record is held."""
         services = self._services
+        # Before its bytes move: where this is cut off, a record with an infected file is published under no gate.
+        self._note(one, verdict)
         with suppress(Missing):
             services.store.size(one.place)
             services.store.delete(self._apart(one))
@@ -213,3 +218,10 @@ class _Clearing:
             event = accession.event_of_quarantine(services, apart)
             records.add_events(tx, [event], accession_id=self._accession_id)
             accessions.report(tx, self._accession_id, Stage.INTAKE, [(one.deposit_id, problem)])
+
+
+def _more(before: ScanVerdict | None, now: ScanVerdict) -> ScanVerdict:
+    """The verdict that counts: what was found stands until a scanner goes through all of the file and finds nothing."""
+    if before is not None and before.status is ScanStatus.INFECTED and now.status not in LET_THROUGH:
+        return before
+    return now

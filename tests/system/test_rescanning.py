@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -33,7 +33,7 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
-from pipeline.ports import Scanner, ScanResumption, ScanSession
+from pipeline.ports import ObjectStore, Scanner, ScanResumption, ScanSession
 from pipeline.rescanning import RescanPolicy, rescan
 from pipeline.stocktaking import compare
 from pipeline.store import layout
@@ -41,6 +41,8 @@ from tests.archive import Archive, GivenFile, open_archive
 from tests.command import Instance as Command
 from tests.contracts.scanners import clamd_at
 from tests.instance import Instance, codes, open_instance, write_record
+from tests.recording_disk import PowerLoss
+from tests.stepping_store import SteppingStore
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 LATER = b"nobody-knew-of-this-when-it-was-published"
@@ -197,6 +199,54 @@ def test_what_was_being_put_apart_comes_back_where_it_is_found_clean(
         with instance.services.catalogue.read() as tx:
             [record_id] = records.ids(tx, limit=2)
         assert instance.files(record_id) == {"a.csv": b"1,2\n", "b.csv": b"3,4\n"}
+
+
+class CutAtMove(SteppingStore):
+    """The power goes when bytes are moved: before that, or when the store has done it and nobody else knows."""
+
+    def __init__(self, store: ObjectStore, *, moves: bool) -> None:
+        super().__init__(store, lambda _: None)
+        self._moves = moves
+
+    def move_many(self, moves: Mapping[str, str]) -> None:
+        if self._moves:
+            super().move_many(moves)
+        raise PowerLoss
+
+
+@pytest.mark.parametrize("goes_on", ["ingest", "rescan", "a lesser scanner"])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_record_is_not_published_without_what_was_being_put_apart(
+    tmp_path: Path, older_clamd: Scanner, goes_on: str, *, moves: bool
+) -> None:
+    """A rescan is cut off before or after the infected bytes moved. Though there is no scan gate by then, neither a run
+    nor another rescan publishes the record, with the file or without it; the rescan finishes what was begun. A good one
+    is published by both."""
+    write_record(tmp_path / "survey" / "bad", {"a.csv": b"1,2\n", "b.com": b"harmless, but " + CANARY})
+    write_record(tmp_path / "survey" / "good", {"a.csv": b"3,4\n"})
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        try:
+            accession_id = instance.ingest(tmp_path / "survey")["accession"]
+        finally:
+            worker._scanner.cache_clear()
+        store = CutAtMove(instance.services.store, moves=moves)
+        with pytest.raises(PowerLoss):
+            rescan(replace(instance.services, scanner=older_clamd, store=store), NOW)  # type: ignore[arg-type]
+    with open_instance(tmp_path / "home", scan_gate="none") as instance:
+        instance.clock.move(hours=1)
+        if goes_on == "ingest":
+            document = instance.ingest(tmp_path / "survey")
+            assert (document["records_total"], document["held"]) == (1, 1)
+            assert [one["code"] for one in document["problems"] if one["outcome"] != "warned"] == ["infected"]
+        else:
+            scanner = older_clamd if goes_on == "rescan" else instance.services.scanner
+            services = replace(instance.services, scanner=scanner)
+            report = rescanning.report(services, rescan(services, NOW), 0)
+            assert (report["published"], len(report["quarantined"])) == (1, 1)
+        with instance.services.catalogue.read() as tx:
+            tally = deposits.tally(tx, accession_id)
+        assert tally == {DepositState.PUBLISHED: 1, DepositState.HELD: 1}
 
 
 def test_an_accession_that_is_cancelled_meanwhile_does_not_end_the_rescan(
