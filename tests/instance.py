@@ -215,6 +215,10 @@ class Instance:
                 for name, table in tables.metadata.tables.items()
             }
 
+    def state(self) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
+        """All that a run may have written."""
+        return self.stored(), self.row_counts()
+
     def stored(self) -> dict[str, tuple[int, int]]:
         """(size, modification time) of every file in the store, by path."""
         return {

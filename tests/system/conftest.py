@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.flows.server import standing_server
 from tests.instance import Instance, open_instance
+from tests.ocfl_root import problems
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def home_with_prefect(tmp_path: Path, prefect_files: Path) -> Path:
 
 @pytest.fixture
 def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    """An instance that has nothing yet, on each kind of database in turn."""
+    """An instance that has nothing yet, on each kind of database in turn. Its root is valid when the test ends."""
     with open_instance(tmp_path / "home", database=database_url) as opened:
         yield opened
+        assert problems(opened.root) == []

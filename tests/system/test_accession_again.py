@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +17,8 @@ from pipeline.catalogue import communities, deposits, records, tables
 from pipeline.errors import Interrupted, Misconfigured
 from pipeline.ingest import accession, report
 from tests.instance import Instance, codes, open_instance, write_record
-from tests.ocfl_root import problems
 
 EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
-
-
-@pytest.fixture
-def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
-    """An instance, whose storage root is valid when the test ends."""
-    with open_instance(tmp_path / "home", database=database_url) as opened:
-        yield opened
-        assert problems(opened.root) == []
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ from tests.web_server import WebServer
 EMBARGOED = {"access_right": "embargoed", "embargo_date": "2026-03-20"}
 
 
-def state(instance: Instance) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
-    """All that a run may have written."""
-    return instance.stored(), instance.row_counts()
-
-
 def write(path: Path, content: bytes) -> None:
     """Give a file other bytes, and another time."""
     before = path.stat().st_mtime_ns if path.exists() else 0
@@ -90,9 +85,9 @@ def test_change_17_files_of_a_few_hundred_and_the_plan_shows_17(instance: Instan
     changed = random.Random(5).sample(sorted(collection.folder.rglob("*.bin")), 17)
     for path in changed:
         write(path, b"changed")
-    before = state(instance)
+    before = instance.state()
     planned = instance.plan(collection.folder)
-    assert state(instance) == before
+    assert instance.state() == before
     wanted = {(path.parent.name, path.name) for path in changed}
     versions = {record for record, _ in wanted}
     assert planned.files("read") == wanted
@@ -314,9 +309,9 @@ def test_an_application_does_what_the_plan_says(instance: Instance, source: Path
     done = sorted((key(instance, one["id"]), one["version"]) for one in document["records"])
     assert done == [("buoy", 1), ("harbour", 2), ("lighthouse", 1)]
     assert (document["unchanged"], document["held"]) == (1, 2)
-    before = state(instance)
+    before = instance.state()
     again = instance.apply(planned.path)
-    assert state(instance) == before
+    assert instance.state() == before
     assert (again["accession"], again["records"], again["held"]) == (None, [], 2)
 
 
@@ -327,9 +322,9 @@ def test_a_second_application_with_checksum_writes_nothing(instance: Instance, s
     assert planned.document["files_to_ingest"] == 5
     first = instance.apply(planned.path)
     assert (first["bytes_read"], first["records"]) == (planned.document["bytes_to_ingest"], [])
-    before = state(instance)
+    before = instance.state()
     assert instance.apply(planned.path)["accession"] is None
-    assert state(instance) == before
+    assert instance.state() == before
 
 
 def test_what_changed_since_the_plan_is_rejected_as_changed(instance: Instance, source: Path) -> None:
@@ -359,9 +354,9 @@ def test_a_record_that_was_published_otherwise_since_is_left_out(instance: Insta
     assert (outdated["record"], outdated["outcome"]) == ("pier", "rejected")
     assert "Plan the source again" in outdated["remedy"]
     assert not any(one["code"] == "gone" for one in document["problems"])
-    before = state(instance)
+    before = instance.state()
     again = instance.apply(planned.path)
-    assert state(instance) == before
+    assert instance.state() == before
     assert [one["code"] for one in again["problems"]].count("plan-outdated") == 1
     assert again["unchanged"] == 2
 
@@ -404,11 +399,11 @@ def test_an_unfinished_accession_of_another_kind_is_not_taken_over(instance: Ins
     planned = instance.plan(source)
     attempt = instance.attempt(source)
     accession.stop(instance.services, attempt.run, attempt.accession_id, Interrupted("enough"))
-    before = state(instance)
+    before = instance.state()
     with pytest.raises(Conflict, match="not of this plan") as refused:
         instance.apply(planned.path)
     assert attempt.accession_id in refused.value.remedy
-    assert state(instance) == before
+    assert instance.state() == before
 
 
 # ---------------------------------------------------------------- files that are no plans, or not ours
