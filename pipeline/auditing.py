@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -26,12 +26,11 @@ from pipeline.errors import Corrupt, HeadraceError, Missing
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import Digests, Event, EventType, JsonObject
-from pipeline.rereading import reread
+from pipeline.rereading import Allowance, reread_all
 from pipeline.services import Services
 
 _PAGE = 500
 _BATCH = 500  # files: of that many at most an interruption forgets that they were read
-_COMMIT_EVERY = 5.0  # seconds
 _LATER = 10.0  # seconds from a look that went wrong to the next
 _WRONG_TWICE = 2
 _TRIES = 3  # times that a file cannot be read before it is put off
@@ -236,14 +235,13 @@ class _Audit:
         self._checkpoint = checkpoint
         self._before = services.now() - policy.older_than
         self._after = FIRST
-        self._left: int | None = None
+        self._allowance = Allowance(None)
         self._is_done = False
         self._doubtful: list[_Look] = []
         self._sound: list[StoredFile] = []
         self._failed: list[tuple[StoredFile, _Seen]] = []
         self._put_off: list[tuple[StoredFile, HeadraceError]] = []
         self._any_sound = False
-        self._committed = time.monotonic()
         self.audited = Audited()
 
     def run(self) -> None:
@@ -251,11 +249,9 @@ class _Audit:
         while self._doubtful or not self._is_done:
             self._read(self._due())
             if self._doubtful:
-                self._commit()
                 self._wait(_LATER)
                 again, self._doubtful = self._doubtful, []
                 self._read(iter(again))
-        self._commit()
         self._patience.insist(self._note_put_off)
 
     def _begin(self) -> None:
@@ -271,7 +267,7 @@ class _Audit:
             # Known already: one try, behind what is due, and no part of what may be read.
             known = fixity.put_off(tx, limit=_MOST_PUT_OFF)
         self._doubtful = [_Look(one, away=_TRIES - 1) for one in known]
-        self._left = min(bounds, default=None)
+        self._allowance = Allowance(min(bounds, default=None))
 
     # ------------------------------------------------------------ reading
 
@@ -283,7 +279,7 @@ class _Audit:
             for one in page:
                 if len(self._doubtful) >= _MOST_DOUBTFUL:
                     return
-                if self._left is not None and self._left <= 0 and one.failed_at is None:
+                if self._allowance.is_used_up and one.failed_at is None:
                     self.audited.used_up = True
                     if one.sound_at is None:
                         self._after = one.position
@@ -291,8 +287,7 @@ class _Audit:
                     self._is_done = True
                     return
                 self._after = one.position
-                if self._left is not None:
-                    self._left -= one.size
+                self._allowance.take(one.size)
                 yield _Look(one)
 
     def _page(self) -> list[StoredFile]:
@@ -301,14 +296,7 @@ class _Audit:
 
     def _read(self, looks: Iterator[_Look]) -> None:
         checkpoint = partial(self._checkpoint, self.audited)
-        with closing(reread(looks, self._look, checkpoint=checkpoint)) as found:
-            for look, seen in found:
-                if isinstance(seen, HeadraceError):
-                    self._put_back(look, seen)
-                else:
-                    self._judge(look, seen)
-                if len(self._sound) >= _BATCH or time.monotonic() - self._committed >= _COMMIT_EVERY:
-                    self._commit()
+        reread_all(looks, self._look, self._take, self._commit, batch=_BATCH, checkpoint=checkpoint)
 
     def _look(self, look: _Look, go_on: Callable[[], None]) -> _Seen:
         one = look.file
@@ -333,6 +321,12 @@ class _Audit:
 
     # ------------------------------------------------------------ judging
 
+    def _take(self, look: _Look, seen: _Seen | HeadraceError) -> None:
+        if isinstance(seen, HeadraceError):
+            self._put_back(look, seen)
+        else:
+            self._judge(look, seen)
+
     def _put_back(self, look: _Look, away: HeadraceError) -> None:
         """To be looked at again; a file that cannot be read while others can is left to the next audit. Patience is for
         a store that is away, which the first look at any file tells."""
@@ -349,10 +343,9 @@ class _Audit:
 
     def _give_back(self, size: int) -> None:
         """What was not read takes no room from other files."""
-        if self._left is not None:
-            self._left += size
-            if self.audited.used_up and self._left > 0:
-                self._is_done = self.audited.used_up = False
+        self._allowance.give_back(size)
+        if self.audited.used_up and not self._allowance.is_used_up:
+            self._is_done = self.audited.used_up = False
 
     def _note_put_off(self) -> None:
         """Where nothing else was found right either, the store is to blame and not its files."""
@@ -393,7 +386,6 @@ class _Audit:
             self.audited.differing += len(differences)
             self.audited.differences += differences[: _LISTED - len(self.audited.differences)]
         self._sound, self._failed = [], []
-        self._committed = time.monotonic()
 
     def _write(self, sound: list[StoredFile], failed: list[tuple[StoredFile, _Seen]]) -> list[Difference]:
         now = self._services.now()

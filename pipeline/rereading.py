@@ -7,8 +7,10 @@ days is 130 MB a second, which a few threads digest. So there is no protocol to 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import TypeVar
 
 from pipeline.errors import HeadraceError, Interrupted
@@ -18,6 +20,7 @@ R = TypeVar("R")
 
 _AT_ONCE = 4
 _POLL = 0.5  # seconds between two checkpoints
+_COMMIT_EVERY = 5.0  # seconds
 
 
 def reread(
@@ -55,3 +58,46 @@ def reread(
                     yield under_way.pop(one), answer
         finally:
             is_over.set()
+
+
+def reread_all(
+    files: Iterator[F],
+    look: Callable[[F, Callable[[], None]], R],
+    take: Callable[[F, R | HeadraceError], None],
+    commit: Callable[[], None],
+    *,
+    batch: int,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> None:
+    """Let `take` have what `reread` gives of each file. What was taken is to be kept by `commit`, which is called every
+    few seconds, after `batch` files at most, and at the end: that much an interruption forgets."""
+    taken, committed = 0, time.monotonic()
+    with closing(reread(files, look, checkpoint=checkpoint)) as found:
+        for one, answer in found:
+            take(one, answer)
+            taken += 1
+            if taken >= batch or time.monotonic() - committed >= _COMMIT_EVERY:
+                commit()
+                taken, committed = 0, time.monotonic()
+    commit()
+
+
+class Allowance:
+    """How many bytes may be read; None: no bound. The last file may go beyond it, else one larger than it would never
+    be read."""
+
+    def __init__(self, size: int | None) -> None:
+        self._left = size
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._left is not None and self._left <= 0
+
+    def take(self, size: int) -> None:
+        """A file of that size is going to be read."""
+        if self._left is not None:
+            self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """It could not be, and takes no room from others."""
+        self.take(-size)

@@ -10,7 +10,6 @@ served to nobody from that moment on, and its record is withdrawn.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,12 +28,11 @@ from pipeline.ingest import clearance
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
 from pipeline.publication import withdraw
-from pipeline.rereading import reread
+from pipeline.rereading import Allowance, reread_all
 from pipeline.services import Services
 
 _PAGE = 500
 _BATCH = 100  # files: of that many at most an interruption forgets that they were scanned
-_COMMIT_EVERY = 5.0  # seconds
 _LISTED = 10_000
 _AGENT = "headrace"
 _REASON = "infected"
@@ -160,7 +158,7 @@ class _Rescan:
         self._services = services
         self._patience = patience
         self._checkpoint = checkpoint
-        self._left = policy.max_bytes or None
+        self._allowance = Allowance(policy.max_bytes or None)
         began = services.now()
         self._due_before = (
             (_NOT_WHOLE, began),
@@ -170,7 +168,6 @@ class _Rescan:
         self._signatures = ""
         self._released: set[tuple[str, str]] = set()
         self._given: list[tuple[ScannedFile, ScanVerdict]] = []
-        self._committed = time.monotonic()
         self.rescanned = Rescanned()
 
     def run(self) -> None:
@@ -178,12 +175,7 @@ class _Rescan:
         self._withdraw_infected()
         self._clear_waiting()
         checkpoint = partial(self._checkpoint, self.rescanned)
-        with closing(reread(self._due(), self._scan, checkpoint=checkpoint)) as found:
-            for one, verdict in found:
-                self._take(one, verdict)
-                if len(self._given) >= _BATCH or time.monotonic() - self._committed >= _COMMIT_EVERY:
-                    self._commit()
-        self._commit()
+        reread_all(self._due(), self._scan, self._take, self._commit, batch=_BATCH, checkpoint=checkpoint)
 
     def _begin(self) -> str:
         """See how much is due; the version of the signatures that there are now."""
@@ -235,11 +227,10 @@ class _Rescan:
                 for one in page:
                     if self._is_known(one):
                         continue
-                    if self._left is not None and self._left <= 0:
+                    if self._allowance.is_used_up:
                         self.rescanned.used_up = True
                         return
-                    if self._left is not None:
-                        self._left -= one.size
+                    self._allowance.take(one.size)
                     yield one
 
     def _is_known(self, one: ScannedFile) -> bool:
@@ -305,7 +296,6 @@ class _Rescan:
             self._given = []
             if found:
                 self._withdraw_infected()
-        self._committed = time.monotonic()
 
     def _write(self, given: list[tuple[ScannedFile, ScanVerdict]]) -> None:
         now = self._services.now()
