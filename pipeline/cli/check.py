@@ -12,7 +12,7 @@ import click
 
 from pipeline import wiring
 from pipeline.catalogue import outbox, records
-from pipeline.cli.console import Exit, out, print_json, say, table
+from pipeline.cli.console import Exit, json_option, out, print_json, say, table
 from pipeline.cli.upkeep import check_storage
 from pipeline.compute.slurm import describe_partitions, parse_slurm
 from pipeline.compute.standing import standing_address
@@ -35,7 +35,7 @@ class Finding:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 @click.option(
     "--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning."
 )

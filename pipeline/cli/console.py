@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
+import click
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -32,6 +33,10 @@ class Exit(IntEnum):
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False, soft_wrap=True)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+"""For commands whose results scripts read, too."""
 
 
 def print_json(document: JsonObject) -> None:

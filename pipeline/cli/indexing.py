@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline import wiring
-from pipeline.cli.console import Exit, print_json, say
+from pipeline.cli.console import Exit, json_option, print_json, say
 from pipeline.index.indexer import rebuild as rebuild_index
 from pipeline.settings import load_settings
 
@@ -16,7 +16,7 @@ def index() -> None:
 
 
 @index.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 @click.pass_context
 def rebuild(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
     """Make the index anew from the catalogue; the old one answers until then.

@@ -18,6 +18,7 @@ from pipeline.cli.console import (
     Exit,
     err,
     fail,
+    json_option,
     print_json,
     say,
     show_problems,
@@ -42,7 +43,7 @@ def _json(command: Callable[..., None]) -> Callable[..., None]:
         except HeadraceError as error:
             fail(error, as_json=as_json)
 
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(telling)
+    return json_option(telling)
 
 
 _REPORT = click.option(

@@ -13,7 +13,7 @@ from rich.markup import escape
 from pipeline import codec, wiring
 from pipeline.catalogue import accessions, outbox, records
 from pipeline.catalogue.outbox import Parked
-from pipeline.cli.console import out, print_json, say, show_problems, table
+from pipeline.cli.console import json_option, out, print_json, say, show_problems, table
 from pipeline.display import without_secrets
 from pipeline.ingest import report
 from pipeline.model import Dissemination, JsonObject
@@ -24,7 +24,7 @@ from pipeline.settings import load_settings
 
 @click.command()
 @click.argument("accession_id", metavar="[ACCESSION]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 @click.option("--json-lines", is_flag=True, help="Stream every problem of ACCESSION, one JSON object a line.")
 def status(accession_id: str | None, as_json: bool, json_lines: bool) -> None:  # noqa: FBT001
     """Show all accessions, or one with its records and problems.
@@ -136,7 +136,7 @@ def _show_one(services: Services, accession_id: str, *, as_json: bool) -> None:
 @click.option("--size", type=click.IntRange(1, 1000), default=25, show_default=True)
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--all-versions", is_flag=True, help="Older versions too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 def search(query: str, sort: str, size: int, page: int, all_versions: bool, as_json: bool) -> None:  # noqa: FBT001
     """Find records, in the query language of the search page.
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from pipeline import codec, purging, wiring
 from pipeline.catalogue import records
 from pipeline.catalogue.purges import Copy
-from pipeline.cli.console import operator, out, print_json, require_reason, say, table
+from pipeline.cli.console import json_option, operator, out, print_json, require_reason, say, table
 from pipeline.model import JsonObject
 from pipeline.purging import LISTED, Purged
 from pipeline.services import Services
@@ -26,7 +26,7 @@ _SHOWN = 50
     "--reason", required=True, help="Why. Without --file the record's tombstone shows it to everybody."
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 def purge(record_id: int, key: str, reason: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
     """Delete the bytes of RECORD for good, from every version of its work, and withdraw it.
 

@@ -12,7 +12,7 @@ from pipeline import codec, wiring
 from pipeline import quarantine as decisions
 from pipeline.catalogue import quarantine as catalogue
 from pipeline.catalogue.quarantine import QuarantinedFile
-from pipeline.cli.console import operator, out, print_json, require_reason, say, table
+from pipeline.cli.console import json_option, operator, out, print_json, require_reason, say, table
 from pipeline.display import shown
 from pipeline.model import JsonObject, QuarantineState
 from pipeline.settings import load_settings
@@ -27,7 +27,6 @@ _COLOURS = {
     QuarantineState.DESTROYED: "dim",
 }
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _ID = click.argument("id_", metavar="ID", type=int)
 _REASON = click.option("--reason", required=True, help="Why; it is kept with your name and the time.")
 
@@ -39,7 +38,7 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @click.option("--all", "everything", is_flag=True, help="What was released or destroyed, too.")
-@_JSON
+@json_option
 def list_(everything: bool, as_json: bool) -> None:  # noqa: FBT001
     """Show what lies in quarantine.
 
@@ -89,7 +88,7 @@ def _show(items: list[QuarantinedFile], total: int, *, everything: bool) -> None
 @quarantine.command()
 @_ID
 @_REASON
-@_JSON
+@json_option
 def release(id_: int, reason: str, as_json: bool) -> None:  # noqa: FBT001
     """Give the file ID back to its record: the alarm was false.
 
@@ -110,7 +109,7 @@ def release(id_: int, reason: str, as_json: bool) -> None:  # noqa: FBT001
 @_ID
 @_REASON
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_JSON
+@json_option
 def destroy(id_: int, reason: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
     """Delete the bytes of the file ID for good. What is known of it stays.
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.markup import escape
 
-from pipeline.cli.console import Exit, out, print_json, say, table
-from pipeline.cli.running import running
+from pipeline.cli.console import Exit, json_option, out, print_json, say, table
+from pipeline.cli.running import Ended, running
 from pipeline.model import JsonObject
 from pipeline.settings import load_settings
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 _SHOWN = 50
 
@@ -30,24 +33,28 @@ class _Share(click.ParamType[str]):
         return str(share)
 
 
+def _max_bytes(*, default: str) -> Callable[[C], C]:
+    return click.option(
+        "--bytes",
+        "max_bytes",
+        type=click.IntRange(min=0),
+        help=f"How many bytes now at most; default {default}.",
+    )
+
+
+def _older_than(what: str, *, default: str) -> Callable[[C], C]:
+    return click.option(
+        "--older-than", "days", type=click.IntRange(min=0), metavar="DAYS", help=f"{what}; default {default}."
+    )
+
+
 @click.command()
 @click.option(
     "--share", type=_Share(), help="Of all bytes, how many a day at most; default HEADRACE_AUDIT_SHARE."
 )
-@click.option(
-    "--bytes",
-    "max_bytes",
-    type=click.IntRange(min=0),
-    help="How many bytes now at most; default HEADRACE_AUDIT_BYTES.",
-)
-@click.option(
-    "--older-than",
-    "days",
-    type=click.IntRange(min=0),
-    metavar="DAYS",
-    help="Days since a file's last check; default HEADRACE_AUDIT_AFTER_DAYS.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@_max_bytes(default="HEADRACE_AUDIT_BYTES")
+@_older_than("Days since a file's last check", default="HEADRACE_AUDIT_AFTER_DAYS")
+@json_option
 def audit(share: str | None, max_bytes: int | None, days: int | None, as_json: bool) -> None:  # noqa: FBT001
     """Read files in custody again and compare their digests with what is recorded.
 
@@ -66,11 +73,7 @@ def audit(share: str | None, max_bytes: int | None, days: int | None, as_json: b
     with running(
         settings, _audit_flow, share=share or "", older_than_days=days, max_bytes=max_bytes
     ) as ended:
-        document = ended.document(so_far=(lambda: {"state": "stopped"}) if as_json else None)
-        if as_json:
-            print_json(document)
-        else:
-            _show_audit(document)
+        document = _told(ended, _show_audit, as_json=as_json)
         if document["failing"]:
             sys.exit(Exit.PROBLEMS)
         sys.exit(Exit.STOPPED if document["put_off_total"] else Exit.DONE)
@@ -102,20 +105,9 @@ def _show_audit(document: JsonObject) -> None:
 
 
 @click.command()
-@click.option(
-    "--bytes",
-    "max_bytes",
-    type=click.IntRange(min=0),
-    help="How many bytes now at most; default HEADRACE_RESCAN_BYTES.",
-)
-@click.option(
-    "--older-than",
-    "days",
-    type=click.IntRange(min=0),
-    metavar="DAYS",
-    help="Days since a clean file was scanned; default HEADRACE_RESCAN_AFTER_DAYS.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@_max_bytes(default="HEADRACE_RESCAN_BYTES")
+@_older_than("Days since a clean file was scanned", default="HEADRACE_RESCAN_AFTER_DAYS")
+@json_option
 def rescan(max_bytes: int | None, days: int | None, as_json: bool) -> None:  # noqa: FBT001
     """Scan files in custody for viruses again.
 
@@ -132,11 +124,7 @@ def rescan(max_bytes: int | None, days: int | None, as_json: bool) -> None:  # n
     """
     settings = load_settings()
     with running(settings, _rescan_flow, older_than_days=days, max_bytes=max_bytes) as ended:
-        document = ended.document(so_far=(lambda: {"state": "stopped"}) if as_json else None)
-        if as_json:
-            print_json(document)
-        else:
-            _show_rescan(document)
+        document = _told(ended, _show_rescan, as_json=as_json)
         if document["infected"] or document["quarantined"]:
             sys.exit(Exit.PROBLEMS)
         sys.exit(Exit.STOPPED if document["put_off_total"] else Exit.DONE)
@@ -164,6 +152,15 @@ def _show_rescan(document: JsonObject) -> None:
     if document["withdrawn"]:
         say(f"[bold red]{len(document['withdrawn']):,} records were withdrawn[/]")
     say(f"  the run: {document['ui']}")
+
+
+def _told(ended: Ended, show: Callable[[JsonObject], None], *, as_json: bool) -> JsonObject:
+    document = ended.document(so_far=(lambda: {"state": "stopped"}) if as_json else None)
+    if as_json:
+        print_json(document)
+    else:
+        show(document)
+    return document
 
 
 def _show_put_off(document: JsonObject) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 
 from pipeline import codec, wiring
-from pipeline.cli.console import Exit, out, print_json, say, table
+from pipeline.cli.console import Exit, json_option, out, print_json, say, table
 from pipeline.model import JsonObject
 from pipeline.settings import Settings, load_settings
 from pipeline.stocktaking import StorageFinding, compare
@@ -54,7 +54,7 @@ def check_storage(settings: Settings, *, as_json: bool) -> Exit:
     "--days", type=click.IntRange(min=0), help="Age from which on; default HEADRACE_SWEEP_AFTER_DAYS."
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would go, and take nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@json_option
 def sweep(days: int | None, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
     """Take away what runs that died have left and nothing refers to: uploads that nobody will go on with, staged
     bytes, temporary folders. What is held, under way, published or in quarantine stays, however old it is.
