@@ -45,7 +45,7 @@ _NOT_WHOLE = (*_NOT_SCANNED, ScanStatus.STALE)
 class RescanPolicy:
     """What is scanned again: whatever no scanner went through with signatures of one version, unless that was tried
     with the same as now no longer than `older_than` ago; and what was scanned longer ago, with other signatures. No
-    more than `max_bytes` (0: no bound), of which the last file may go beyond."""
+    more than `max_bytes` (0: no bound), of which the last file may go beyond; what cannot be read is no part of it."""
 
     older_than: timedelta
     max_bytes: int = 0
@@ -167,6 +167,7 @@ class _Rescan:
         self._recent = began - policy.older_than
         self._signatures = ""
         self._released: set[tuple[str, str]] = set()
+        self._next: ScannedFile | None = None
         self._given: list[tuple[ScannedFile, ScanVerdict]] = []
         self.rescanned = Rescanned()
 
@@ -174,8 +175,13 @@ class _Rescan:
         self._signatures = self._patience.insist(self._begin)
         self._withdraw_infected()
         self._clear_waiting()
-        checkpoint = partial(self._checkpoint, self.rescanned)
-        reread_all(self._due(), self._scan, self._take, self._commit, batch=_BATCH, checkpoint=checkpoint)
+        checkpoint, due = partial(self._checkpoint, self.rescanned), self._due()
+        is_done = False
+        while not is_done:
+            files = self._allowed(due)
+            reread_all(files, self._scan, self._take, self._commit, batch=_BATCH, checkpoint=checkpoint)
+            is_done = self._next is None or self._allowance.is_used_up
+        self.rescanned.used_up = self._next is not None
 
     def _begin(self) -> str:
         """See how much is due; the version of the signatures that there are now."""
@@ -225,13 +231,17 @@ class _Rescan:
             while page := self._patience.insist(partial(self._page, kinds, before, after)):
                 after = page[-1].position
                 for one in page:
-                    if self._is_known(one):
-                        continue
-                    if self._allowance.is_used_up:
-                        self.rescanned.used_up = True
-                        return
-                    self._allowance.take(one.size)
-                    yield one
+                    if not self._is_known(one):
+                        yield one
+
+    def _allowed(self, due: Iterator[ScannedFile]) -> Iterator[ScannedFile]:
+        """Those that the bound allows; `_next` is the first that it does not, which others may give room to."""
+        while (one := self._next or next(due, None)) is not None:
+            self._next = one if self._allowance.is_used_up else None
+            if self._next is not None:
+                return
+            self._allowance.take(one.size)
+            yield one
 
     def _is_known(self, one: ScannedFile) -> bool:
         """Whether these signatures would say the same again. What no scanner can go through is tried now and then: its
@@ -259,6 +269,8 @@ class _Rescan:
     # ------------------------------------------------------------ judging
 
     def _take(self, one: ScannedFile, verdict: ScanVerdict | HeadraceError | None) -> None:
+        if verdict is None or isinstance(verdict, HeadraceError):
+            self._allowance.give_back(one.size)
         if isinstance(verdict, HeadraceError):
             self._put_off(PutOff(one.record_id, one.key, verdict.message))
             if not isinstance(verdict, Corrupt):

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
-from pipeline import codec, rescanning, worker
+from pipeline import codec, rescanning, retrieval, worker
 from pipeline.access import Withheld, withheld
 from pipeline.catalogue import accessions, clearance, deposits, quarantine, records, scans, tables
 from pipeline.cli.console import Exit
@@ -328,6 +328,23 @@ def test_files_that_no_scanner_can_go_through_leave_room_for_others(archive: Arc
     assert [one["path"] for one in report["put_off"]] == ["a.csv"]
     archive.clock.move(days=31)
     assert rescanned(archive, Named("7"), bounded)["verdicts"] == {"unscanned": 1}  # type: ignore[arg-type]
+
+
+def test_files_that_cannot_be_read_leave_room_for_others(archive: Archive) -> None:
+    """A bounded rescan comes to what is due behind bytes that are not there, in each run, and says what it left."""
+    gone = archive.publish(files={"gone.csv": GivenFile(b"1,2\n", scan=UNSCANNED)})
+    archive.clock.move(minutes=1)
+    archive.publish(files={f"{index}.csv": GivenFile(b"%d" % index, scan=UNSCANNED) for index in range(3)})
+    archive.clock.move(minutes=1)
+    with archive.services.catalogue.read() as tx:
+        place = retrieval.place(archive.services, records.holding(tx, gone.id, "gone.csv"))
+    archive.services.store.delete(place)
+    bounded = replace(MONTH, max_bytes=1)
+    reports = [rescanned(archive, Named("7"), bounded) for _ in range(4)]  # type: ignore[arg-type]
+    assert [one["path"] for report in reports for one in report["put_off"]] == ["gone.csv"] * 4
+    assert [(one["files"], one["used_up"]) for one in reports] == [
+        (1, True), (1, True), (1, False), (0, False)
+    ]  # fmt: skip
 
 
 def test_a_scanner_that_gives_up_ends_the_rescan(archive: Archive) -> None:
