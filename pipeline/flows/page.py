@@ -32,6 +32,7 @@ from prefect.artifacts import (
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Crashed
@@ -198,19 +199,23 @@ class RunPage:
         with api.asking() as failure, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: _TRIES_AGAIN}):
             while not self._over.is_set():
                 self._wake.clear()
-                if failure() is None:
+                if failure() is None and self._catch_up(failure):
                     self._is_away = False
-                    self._catch_up()
-                else:
+                elif (
+                    not self._over.is_set()
+                ):  # else the server may have been stopped, nobody needs it any more
                     self._note_away()
                 self._wake.wait(_EVERY)
 
-    def _catch_up(self) -> None:
-        with suppress(Exception):
-            self._exchange()
+    def _catch_up(self, failure: Callable[[], Exception | None]) -> bool:
+        """Do what there is to do. False where Prefect went away meanwhile: what it could not be told is told again."""
+        if not _is_done(self._exchange, failure):
+            return False
         while self._to_do:
-            with suppress(Exception):
-                self._to_do.popleft()()
+            if not _is_done(self._to_do[0], failure):
+                return False
+            self._to_do.popleft()
+        return True
 
     def _exchange(self) -> None:
         if self._run_id:
@@ -238,20 +243,25 @@ class RunPage:
             self._problem_table.show(_rows(progress.problems))
 
     def _note_away(self) -> None:
-        if not self._is_away:
-            _LOG.warning("the Prefect server does not answer; the work goes on")
-        self._is_away = True
+        self._say_away()
         with suppress(Exception):
             self._on_away()
 
+    def _say_away(self) -> None:
+        if not self._is_away:
+            _LOG.warning("the Prefect server does not answer; the work goes on")
+        self._is_away = True
+
     def wait(self, seconds: float, should_stop: Callable[[], bool]) -> None:
-        """Wait until Prefect answers and was told everything, `seconds` at most: it is about to be told how the run
-        ended."""
+        """Wait until Prefect answers and was told everything, `seconds` at most, after which it is said that it does
+        not: it is about to be told how the run ended."""
         told = threading.Event()
         self._have_done(told.set)
         deadline = time.monotonic() + seconds
-        while not told.wait(_POLL) and not should_stop() and time.monotonic() < deadline:
-            pass
+        while not told.wait(_POLL) and not should_stop():
+            if time.monotonic() >= deadline:
+                self._say_away()  # the thread may be waiting for an answer still
+                return
 
     def show(self, action: Callable[[], object]) -> None:
         """Have artifacts made when Prefect answers."""
@@ -281,6 +291,15 @@ class RunPage:
             self._have_done(partial(_bury, UUID(run_id)))
 
 
+def _is_done(action: Callable[[], object], failure: Callable[[], Exception | None]) -> bool:
+    """Whether that is settled: an action that fails while Prefect answers would fail again."""
+    try:
+        action()
+    except Exception:
+        return failure() is None
+    return True
+
+
 def _bury(run_id: UUID) -> None:
     try:
         with get_client(sync_client=True) as client:
@@ -293,7 +312,7 @@ def _bury(run_id: UUID) -> None:
                     else Crashed(message="its process was killed")
                 )
                 client.set_flow_run_state(run_id, over, force=True)
-    except Exception:
+    except ObjectNotFound:
         get_run_logger().info("the run before this one is not known to this Prefect server")
 
 

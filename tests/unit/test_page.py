@@ -25,8 +25,10 @@ from prefect.states import (
 from pipeline.flows.page import Asked, RunPage, asked
 from pipeline.flows.progress import Progress
 from pipeline.loopback import LOOPBACK, http_url
+from tests.web_server import WebServer
 
 PATIENCE = 60.0
+AWAY = "the Prefect server does not answer; the work goes on"
 
 
 class _Stuck(ThreadingHTTPServer):
@@ -83,6 +85,66 @@ def test_a_page_that_is_stuck_keeps_nobody(stuck: _Stuck) -> None:
         stuck.let_go.set()
         page.wait(PATIENCE, lambda: False)
     assert any(second in path for path in stuck.paths)
+
+
+@pytest.fixture
+def brief(web_server: WebServer) -> Iterator[WebServer]:
+    """A server that says that it is well as long as it has the file that says so."""
+    web_server.put("/api/health", b"true")
+    with temporary_settings({PREFECT_API_URL: f"{web_server.url}/api"}):
+        yield web_server
+
+
+def test_what_prefect_could_not_be_told_is_told_when_it_is_back(
+    brief: WebServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that dies of a call, and answers again when somebody has started it: that is said and seen to, the run
+    waits, and the call is made once more."""
+    calls = 0
+
+    def call() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            brief.remove("/api/health")
+            raise ConnectionResetError
+
+    with RunPage(None, lambda: brief.put("/api/health", b"true")) as page:
+        page.show(call)
+        page.wait(PATIENCE, lambda: False)
+        assert calls == 2
+    assert caplog.messages.count(AWAY) == 1
+
+
+def test_what_prefect_refuses_keeps_nothing_else_from_it(
+    brief: WebServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call that fails while the server answers is not made again."""
+    calls: list[str] = []
+
+    def refused() -> None:
+        calls.append("refused")
+        raise ValueError
+
+    with RunPage(None, lambda: None) as page:
+        page.show(refused)
+        page.show(lambda: calls.append("taken"))
+        page.wait(PATIENCE, lambda: False)
+    assert calls == ["refused", "taken"]
+    assert AWAY not in caplog.messages
+
+
+def test_a_server_that_does_not_answer_to_the_end_is_told(
+    stuck: _Stuck, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the page is still waiting for its answer when the run's patience is over."""
+    with RunPage(None, lambda: None) as page:
+        page.bury(str(uuid.uuid4()))
+        assert stuck.asked.wait(PATIENCE)
+        page.wait(0.0, lambda: False)
+        assert caplog.messages.count(AWAY) == 1
+        stuck.let_go.set()
+        page.wait(PATIENCE, lambda: False)
 
 
 @pytest.mark.parametrize(
