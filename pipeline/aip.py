@@ -11,6 +11,7 @@ from pipeline import codec
 from pipeline.catalogue.records import Holding
 from pipeline.feeds import crosswalks
 from pipeline.model import (
+    AGENT,
     Concept,
     Dissemination,
     Event,
@@ -130,7 +131,7 @@ def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonO
 
     compared = sorted(set(entry.declared) & set(entry.digests))
     found = [
-        event(EventType.DIGEST, "headrace", "success", {"digests": dict(sorted(entry.digests.items()))}),
+        event(EventType.DIGEST, AGENT, "success", {"digests": dict(sorted(entry.digests.items()))}),
         event(
             EventType.IDENTIFICATION,
             entry.identification.tool or "siegfried",
@@ -152,7 +153,7 @@ def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonO
         ),
     ]
     if compared:
-        found.append(event(EventType.FIXITY, "headrace", "pass", {"declared": compared}))
+        found.append(event(EventType.FIXITY, AGENT, "pass", {"declared": compared}))
     return found
 
 

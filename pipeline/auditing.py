@@ -25,7 +25,7 @@ from pipeline.display import shown
 from pipeline.errors import Corrupt, HeadraceError, Missing
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.patience import AT_ONCE, Patience
-from pipeline.model import Digests, Event, EventType, JsonObject
+from pipeline.model import AGENT, Digests, Event, EventType, JsonObject
 from pipeline.rereading import Allowance, reread_all
 from pipeline.services import Services
 
@@ -37,7 +37,6 @@ _TRIES = 3  # times that a file cannot be read before it is put off
 _MOST_DOUBTFUL = 1000  # files that wait for another look
 _MOST_PUT_OFF = 500  # files of earlier audits that are tried again
 _LISTED = 10_000
-_AGENT = "headrace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +445,7 @@ def _event(
         id=f"urn:uuid:{uuid.uuid4()}",
         type=EventType.FIXITY,
         at=now,
-        agent=_AGENT,
+        agent=AGENT,
         outcome=outcome,
         record_id=record_id,
         objects=objects,

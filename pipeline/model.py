@@ -223,6 +223,10 @@ class EventType(StrEnum):
     DEACCESSION = "deaccession"
 
 
+AGENT = "headrace"
+"""Who does what no person decides, in events and tombstones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A PREMIS 3 event. `objects` are `<algorithm>:<hex>` of files, or record ids."""

@@ -30,6 +30,7 @@ from pipeline.catalogue.scans import KnownInfected
 from pipeline.display import shown
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
+    AGENT,
     DepositAction,
     DoiState,
     EffectKind,
@@ -46,7 +47,6 @@ from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.services import Services, lease_owner
 
 BATCH = 500
-_AGENT = "headrace"
 
 
 def publish_sealed(
@@ -359,7 +359,7 @@ def _event(one: Deposit, now: datetime) -> Event:
         id=f"urn:uuid:{uuid.uuid4()}",
         type=EventType.METADATA if is_revision else EventType.INGESTION,
         at=now,
-        agent=_AGENT,
+        agent=AGENT,
         outcome="success",
         record_id=one.record_id,
         detail={"accession": one.accession_id, "record": one.key},

@@ -26,7 +26,7 @@ from pipeline.display import shown
 from pipeline.errors import Conflict, Corrupt, HeadraceError, Missing
 from pipeline.ingest import clearance
 from pipeline.ingest.patience import AT_ONCE, Patience
-from pipeline.model import LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
+from pipeline.model import AGENT, LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
 from pipeline.publication import withdraw
 from pipeline.rereading import Allowance, reread_all
 from pipeline.services import Services
@@ -34,7 +34,6 @@ from pipeline.services import Services
 _PAGE = 500
 _BATCH = 100  # files: of that many at most an interruption forgets that they were scanned
 _LISTED = 10_000
-_AGENT = "headrace"
 _REASON = "infected"
 
 _NOT_SCANNED = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL)
@@ -347,7 +346,7 @@ class _Rescan:
             return scans.infected_in_service(tx, limit=_PAGE)
 
     def _withdraw(self, record_id: int, note: str) -> None:
-        withdraw(self._services, record_id, reason=_REASON, note=note, by=_AGENT)
+        withdraw(self._services, record_id, reason=_REASON, note=note, by=AGENT)
 
 
 def _is_found(verdict: ScanVerdict) -> bool:

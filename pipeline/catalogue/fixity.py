@@ -66,6 +66,11 @@ class Holdings:
     failed: int
 
 
+def is_of_file() -> sa.ColumnElement[bool]:
+    """Joins what is known of stored bytes to the file that brought them."""
+    return sa.and_(record_file.c.record_id == fixity.c.record_id, record_file.c.key == fixity.c.key)
+
+
 def begin(tx: Transaction, deposit_ids: Sequence[int]) -> None:
     """Take note of the bytes that records just published brought, while the files of their deposits are still there."""
     sound_at = sa.case(
@@ -120,7 +125,7 @@ def _files(
         sa.select(fixity, record_file.c.digests)
         .join(
             record_file,
-            sa.and_(record_file.c.record_id == fixity.c.record_id, record_file.c.key == fixity.c.key),
+            is_of_file(),
         )
         .where(which)
         .order_by(*order)
@@ -220,7 +225,7 @@ def audited_since(tx: Transaction, since: datetime) -> int:
         sa.select(sa.func.coalesce(sa.func.sum(fixity.c.size), 0))
         .join(
             record_file,
-            sa.and_(record_file.c.record_id == fixity.c.record_id, record_file.c.key == fixity.c.key),
+            is_of_file(),
         )
         .where(fixity.c.sound_at >= since, taken_at < sa.literal(since, fixity.c.sound_at.type))
     )

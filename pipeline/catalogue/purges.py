@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.deposits import PENDING
+from pipeline.catalogue.fixity import is_of_file
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, purge, record, record_file
 from pipeline.model import Decision, FileState, PurgeState
 from pipeline.store import layout
@@ -86,11 +87,7 @@ def extend(tx: Transaction, one: Purge, content: Collection[str]) -> Purge:
         .values(purge_id=one.id)
     )
     # No audit is to miss them.
-    taken = sa.exists().where(
-        record_file.c.record_id == fixity.c.record_id,
-        record_file.c.key == fixity.c.key,
-        record_file.c.purge_id == one.id,
-    )
+    taken = sa.exists().where(is_of_file(), record_file.c.purge_id == one.id)
     tx.execute(sa.delete(fixity).where(fixity.c.record_id.in_(versions), taken))
     known = sorted({*one.content, *content})
     tx.execute(sa.update(purge).where(purge.c.id == one.id).values(content=known))

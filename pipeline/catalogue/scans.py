@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pipeline import codec
 from pipeline.catalogue import Transaction
-from pipeline.catalogue.fixity import FIRST, Position
+from pipeline.catalogue.fixity import FIRST, Position, is_of_file
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, record, record_file
 from pipeline.model import FileState, RecordState, ScanStatus, ScanVerdict
 
@@ -50,7 +50,7 @@ def due(
     bounds = (sa.literal(value, column.type) for value, column in zip(after, columns, strict=True))
     rows = tx.execute(
         sa.select(fixity, record_file.c.root_digest, record_file.c.scan)
-        .join(record_file, _is_of_file())
+        .join(record_file, is_of_file())
         .where(_is_due(statuses, before), sa.tuple_(*columns) > sa.tuple_(*bounds))
         .order_by(*columns)
         .limit(limit)
@@ -79,10 +79,6 @@ def _is_due(statuses: Collection[ScanStatus], before: datetime) -> sa.ColumnElem
     return sa.and_(fixity.c.scan_status.in_(statuses), fixity.c.scanned_at < before)
 
 
-def _is_of_file() -> sa.ColumnElement[bool]:
-    return sa.and_(record_file.c.record_id == fixity.c.record_id, record_file.c.key == fixity.c.key)
-
-
 def give(tx: Transaction, verdicts: Sequence[tuple[str, ScanVerdict]], *, now: datetime) -> None:
     """Bytes, by their digest, have these verdicts now; where a person answers for them that stays."""
     for digest, verdict in verdicts:
@@ -90,7 +86,7 @@ def give(tx: Transaction, verdicts: Sequence[tuple[str, ScanVerdict]], *, now: d
             record_file.c.root_digest == digest,
             record_file.c.scan["status"].as_string() != ScanStatus.RELEASED,
         )
-        kept = sa.exists().where(_is_of_file(), is_ours)
+        kept = sa.exists().where(is_of_file(), is_ours)
         tx.execute(sa.update(fixity).where(kept).values(scan_status=verdict.status, scanned_at=now))
         tx.execute(sa.update(record_file).where(is_ours).values(scan=codec.verdict_to_json(verdict)))
 
@@ -191,6 +187,6 @@ def _infected(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return (
         sa.select(*columns)
         .select_from(record_file)
-        .join(fixity, _is_of_file())
+        .join(fixity, is_of_file())
         .where(fixity.c.scan_status == ScanStatus.INFECTED)
     )

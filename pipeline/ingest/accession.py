@@ -28,6 +28,7 @@ from pipeline.ingest.absence import no_files
 from pipeline.ingest.custody import FileReport, Unit
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
+    AGENT,
     AccessionState,
     DepositAction,
     DepositState,
@@ -173,7 +174,7 @@ def event_of_quarantine(services: Services, one: QuarantinedFile) -> Event:
         id=f"urn:uuid:{uuid.uuid4()}",
         type=EventType.QUARANTINE,
         at=one.at,
-        agent="headrace",
+        agent=AGENT,
         outcome="success",
         objects=(f"{services.root_digest}:{one.digests[services.root_digest]}",),
         detail={"record": one.record, "path": shown(one.path), "signature": one.signature},
