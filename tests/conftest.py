@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import signal
 import threading
@@ -9,6 +11,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -26,17 +29,40 @@ from pipeline.settings import StoreLocation
 from tests.web_server import WebServer, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Generator, Iterator
 
 # Whoever runs the tests in the background may have had these ignored, which every child would inherit.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
+_HERE = Path(__file__).parent
 _GRACE_SECONDS = 2.0
 _LASTING_THREADS = ("Dask-", "TCP-Executor")
 """How the names begin of threads that `distributed` keeps for the whole process on purpose."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that is marked `alone` has the machine to itself, in however many processes the others run."""
+    is_alone = item.get_closest_marker("alone") is not None
+    with (
+        _locked(_HERE) as turnstile,
+        _locked(_HERE / "conftest.py", fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH),
+    ):
+        # Whoever waits to be alone holds up those who come later.
+        fcntl.flock(turnstile, fcntl.LOCK_UN)
+        return (yield)
+
+
+@contextmanager
+def _locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @pytest.fixture(scope="session")

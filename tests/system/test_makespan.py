@@ -21,6 +21,8 @@ from tests.contracts import rows
 from tests.contracts.computes import open_compute
 from tests.instance import Instance, open_instance
 
+pytestmark = pytest.mark.alone
+
 WORKERS = 2
 RATE = 100_000_000
 """Bytes a second that a worker reads in this test, where it sleeps instead."""

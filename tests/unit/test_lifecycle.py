@@ -126,7 +126,7 @@ def test_effects_are_wanted_in_the_order_in_which_they_are_brought_about() -> No
     assert effects == (EffectKind.PRESERVE, EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE)
 
 
-@pytest.mark.parametrize("event", set(RecordEvent) - {RecordEvent.GAIN_VERSION, RecordEvent.PURGE})
+@pytest.mark.parametrize("event", sorted(set(RecordEvent) - {RecordEvent.GAIN_VERSION, RecordEvent.PURGE}))
 def test_nothing_is_done_to_a_withdrawn_record(event: RecordEvent) -> None:
     """Its description is not changed, it is not withdrawn again; a newer version of its work may come, and its bytes
     may be purged, of which only its object tells."""
