@@ -278,20 +278,26 @@ def against_clamdscan(bench: Bench) -> Iterator[Figure]:
 
 
 def _against_shell(
-    bench: Bench, name: str, goal: float, more: Mapping[str, list[str]], how: str, **settings: str
+    bench: Bench, name: str, goal: float, scans: Mapping[str, list[str]], how: str, **settings: str
 ) -> Figure:
-    """Both in turn, several rounds: the median of the quotients."""
+    """Both in turn, several rounds: the median of the quotients. Of `scans`, which do the same, the first counts; what
+    the quotient would be with another is told."""
     source, quotients, said = bench.mixed(), list[float](), dict[str, str]()
     for number in range(bench.sizes.rounds):
         target, home = bench.new("copied"), bench.new("home")
-        commands = {**shell.commands(source, target), **more}
-        theirs = shell.one_after_the_other(source, commands, bench.folder / "shell.log")
+        log = bench.folder / "shell.log"
+        theirs = shell.one_after_the_other(source, shell.commands(source, target), log)
+        scanned = shell.one_after_the_other(source, scans, log)
         _remove_large(target)
         os.sync()
         ours = bench.ingest(source, home=home, HEADRACE_DIGESTS="md5", **settings)["total"]
         _remove_large(home)
-        quotients.append(sum(theirs.values()) / ours)
-        said[f"round {number + 1}"] = f"{_seconds(theirs)}, ingest {ours:.1f} s"
+        rest = sum(theirs.values())
+        ratios = {scan: (rest + seconds) / ours for scan, seconds in scanned.items()} or {"": rest / ours}
+        counted, *others = ratios.items()
+        quotients.append(counted[1])
+        told = "".join(f"; with {scan} {ratio:.2f}" for scan, ratio in others)
+        said[f"round {number + 1}"] = f"{_seconds({**theirs, **scanned})}, ingest {ours:.1f} s{told}"
     return Figure(
         name,
         statistics.median(quotients),

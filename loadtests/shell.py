@@ -36,13 +36,16 @@ def commands(source: Path, target: Path) -> Mapping[str, list[str]]:
 
 
 def scanning(source: Path, configuration: Path) -> Mapping[str, list[str]]:
-    """What scans the same files with the clamd of this configuration, which is handed them open, several at a time.
-    Raises `SystemExit` where it is not installed."""
+    """What scans the same files with the clamd of this configuration, which is handed them open: one after the other,
+    and several at a time. Raises `SystemExit` where it is not installed."""
     clamdscan = shutil.which("clamdscan")
     if clamdscan is None:
         raise SystemExit("clamdscan is not installed: `apt-get install clamdscan`")
-    options = [f"--config-file={configuration}", "--fdpass", "--multiscan", "--infected"]
-    return {"clamdscan": [clamdscan, *options, str(source)]}
+    command = [clamdscan, f"--config-file={configuration}", "--fdpass", "--infected"]
+    return {
+        "clamdscan": [*command, str(source)],
+        "clamdscan --multiscan": [*command, "--multiscan", str(source)],
+    }
 
 
 def one_after_the_other(source: Path, wanted: Mapping[str, Sequence[str]], log: Path) -> dict[str, float]:
