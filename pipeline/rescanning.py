@@ -3,9 +3,11 @@
 First what keeps records waiting to be published (`ingest/clearance.py`). Of published files, those that no scanner
 went through as a whole (`unscanned`, `partial`) or only with signatures that had been replaced (`stale`), unless that
 was tried with the signatures of now not long ago; then those
-that were scanned wholly but some time ago, with other signatures than there are now. New verdicts take
-the place of old ones, for all files with the same bytes; less never takes the place of more. What turns out infected is
-served to nobody from that moment on, and its record is withdrawn.
+that were scanned wholly but some time ago, with other signatures than there are now, infected ones among them: an alarm
+may have been false. New verdicts take the place of old ones, for all files with the same bytes; less never takes the
+place of more. What turns out infected is served to nobody from that moment on, and its record is withdrawn. What was
+infected and is found clean may be published again, wherever it comes from; whether the withdrawn record should have
+been is a person's matter.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ _REASON = "infected"
 
 _NOT_SCANNED = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL)
 _NOT_WHOLE = (*_NOT_SCANNED, ScanStatus.STALE)
+_WHOLE = (ScanStatus.CLEAN, ScanStatus.INFECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class QuarantinedNow:
 class Rescanned:
     """What a rescan did so far: `verdicts` by kind. Of infected files and of what was put off the first 10,000 are
     listed; `withdrawn` are the records that went out of service, `published` those that had waited for a verdict, and
-    `quarantined` files, by their record's key in the collection, that keep theirs from it."""
+    `quarantined` files, by their record's key in the collection, that keep theirs from it. `lifted` are files that had
+    been called infected, with what was said to be in them, and are let through now."""
 
     due_files: int = 0
     due_bytes: int = 0
@@ -82,6 +86,7 @@ class Rescanned:
     put_off: int = 0
     verdicts: Counter[ScanStatus] = field(default_factory=Counter)
     infected: list[InfectedFile] = field(default_factory=list)
+    lifted: list[InfectedFile] = field(default_factory=list)
     withdrawn: list[int] = field(default_factory=list)
     delayed: list[PutOff] = field(default_factory=list)
     published: int = 0
@@ -127,6 +132,16 @@ def report(services: Services, rescanned: Rescanned, seconds: float) -> JsonObje
             }
             for one in rescanned.infected
         ],
+        "lifted": [
+            {
+                "record": one.record_id,
+                "url": f"{address}/{one.record_id}",
+                "path": one.key,
+                "signature": one.signature,
+                "remedy": "Its record stays withdrawn. Ingest its source again: these bytes are held no more.",
+            }
+            for one in rescanned.lifted
+        ],
         "withdrawn": rescanned.withdrawn,
         "published": rescanned.published,
         "quarantined": [
@@ -161,7 +176,7 @@ class _Rescan:
         began = services.now()
         self._due_before = (
             (_NOT_WHOLE, began),
-            ((ScanStatus.CLEAN,), began - policy.older_than),
+            (_WHOLE, began - policy.older_than),
         )
         self._recent = began - policy.older_than
         self._signatures = ""
@@ -287,13 +302,15 @@ class _Rescan:
             reason = verdict.reason or "the scanner did not go through all of it"
             self._put_off(PutOff(one.record_id, one.key, reason))
         else:
-            verdict = self._judged(one.digest, verdict)
+            verdict = self._judged(one.digest, clearance.that_counts(one.verdict, verdict))
             self._given.append((one, verdict))
             self.rescanned.files += 1
             self.rescanned.size += one.size
             self.rescanned.verdicts[verdict.status] += 1
             if _is_found(verdict):
                 self._commit()
+            elif _is_found(one.verdict) and len(self.rescanned.lifted) < _LISTED:
+                self.rescanned.lifted.append(InfectedFile(one.record_id, one.key, one.verdict.signature))
 
     def _put_off(self, one: PutOff) -> None:
         self.rescanned.put_off += 1

@@ -112,7 +112,7 @@ def rescan(max_bytes: int | None, days: int | None, as_json: bool) -> None:  # n
     """Scan files in custody for viruses again.
 
     First those that keep records waiting to be published (HEADRACE_SCAN_GATE), then those that no scanner went through
-    as a whole, then clean ones that were scanned some time ago with other
+    as a whole, then clean and infected ones that were scanned some time ago with other
     signatures than there are now. A file that turns out infected is served to nobody from then on, and its record is
     withdrawn. Stopped, it goes on where it was. Exit code 3 when something was found, 4 when some files could not be
     scanned.
@@ -149,6 +149,10 @@ def _show_rescan(document: JsonObject) -> None:
     )
     if document["published"]:
         say(f"[green]{document['published']:,} records that had waited were published[/]")
+    for one in document["lifted"][:_SHOWN]:
+        say(
+            f"[green]not infected:[/] {escape(one['path'])} of record {one['record']}. {escape(one['remedy'])}"
+        )
     if document["withdrawn"]:
         say(f"[bold red]{len(document['withdrawn']):,} records were withdrawn[/]")
     say(f"  the run: {document['ui']}")

@@ -200,6 +200,7 @@ def _show_rescan(document: JsonObject) -> None:
     for key, description in (
         ("infected", "Infected files; their records are withdrawn"),
         ("quarantined", "Infected files of records that waited; these are held"),
+        ("lifted", "Files that had been called infected, and are clean; their records stay withdrawn"),
         ("put_off", "Files that could not be scanned"),
     ):
         if document[key]:

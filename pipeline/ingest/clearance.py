@@ -104,6 +104,15 @@ def _end(services: Services, run: Run, accession_id: str) -> None:
         accession.finish(services, run, accession_id)
 
 
+def that_counts(before: ScanVerdict | None, now: ScanVerdict) -> ScanVerdict:
+    """Of two verdicts on the same bytes: what was found stands until a scanner finds it again, or goes through all of
+    them and finds nothing."""
+    is_less = now.status not in LET_THROUGH and now.status is not ScanStatus.INFECTED
+    if before is not None and before.status is ScanStatus.INFECTED and is_less:
+        return before
+    return now
+
+
 class _Scanned(NamedTuple):
     """A verdict on a file's bytes, and the key in the store where they were found."""
 
@@ -168,7 +177,9 @@ class _Clearing:
         return None
 
     def _take(self, one: WaitingFile, scanned: _Scanned) -> None:
-        verdict = self._judge(one.digests[self._services.root_digest], _more(one.verdict, scanned.verdict))
+        verdict = self._judge(
+            one.digests[self._services.root_digest], that_counts(one.verdict, scanned.verdict)
+        )
         self._done.files += 1
         self._done.size += one.size
         if verdict.status is ScanStatus.INFECTED:
@@ -218,10 +229,3 @@ class _Clearing:
             event = accession.event_of_quarantine(services, apart)
             records.add_events(tx, [event], accession_id=self._accession_id)
             accessions.report(tx, self._accession_id, Stage.INTAKE, [(one.deposit_id, problem)])
-
-
-def _more(before: ScanVerdict | None, now: ScanVerdict) -> ScanVerdict:
-    """The verdict that counts: what was found stands until a scanner goes through all of the file and finds nothing."""
-    if before is not None and before.status is ScanStatus.INFECTED and now.status not in LET_THROUGH:
-        return before
-    return now

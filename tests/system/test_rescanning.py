@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
-from pipeline import codec, rescanning, retrieval, worker
+from pipeline import codec, purging, rescanning, retrieval, worker
 from pipeline.access import Withheld, withheld
 from pipeline.catalogue import accessions, clearance, deposits, quarantine, records, scans, tables
 from pipeline.cli.console import Exit
-from pipeline.errors import Conflict, Interrupted, Unavailable
+from pipeline.errors import Conflict, Interrupted, Missing, Unavailable
 from pipeline.ingest import accession
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.loopback import free_port
@@ -131,6 +131,28 @@ def test_newer_signatures_find_what_older_ones_did_not(
     assert {archive.record(id_).state for id_ in (one.id, other.id)} == {RecordState.WITHDRAWN}
     assert verdict(archive, other, "c.csv").signature.startswith("Test.Later")
     assert verdict(archive, one, "b.csv").status is ScanStatus.CLEAN
+
+
+def test_a_false_alarm_keeps_no_bytes_out_for_ever(
+    archive: Archive, older_clamd: Scanner, newer_clamd: Scanner
+) -> None:
+    """Once the signature is withdrawn and a scanner went through all of them the same bytes are published; one that
+    cannot says nothing. The record stays withdrawn, and purged bytes are left alone."""
+    bad, purged = (archive.publish(files={"a.csv": LATER}) for _ in range(2))
+    assert set(rescanned(archive, newer_clamd)["withdrawn"]) == {bad.id, purged.id}
+    purging.purge(archive.services, purged.id, reason="infected", by="ida")
+    assert rescanned(archive, older_clamd, MONTH)["lifted"] == []
+    archive.clock.move(days=31)
+    assert rescanned(archive, EicarScanner(), MONTH)["lifted"] == []
+    with pytest.raises(Missing):  # it is held
+        archive.publish(files={"b.csv": LATER})
+    report = rescanned(archive, older_clamd)
+    assert [(one["record"], one["path"]) for one in report["lifted"]] == [(bad.id, "a.csv")]
+    assert (report["verdicts"], report["put_off"]) == ({"clean": 1}, [])
+    [event] = [one for one in checks(archive, bad) if one.outcome == "pass"]
+    assert event.detail["before"] == "infected"
+    assert archive.record(bad.id).state is RecordState.WITHDRAWN
+    assert archive.publish(files={"c.csv": LATER}).state is RecordState.PUBLISHED
 
 
 def test_what_waits_for_its_scan_is_served_after_it(archive: Archive, older_clamd: Scanner) -> None:
