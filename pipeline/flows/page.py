@@ -17,10 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
+import httpx
 from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
@@ -46,6 +48,7 @@ _LOG = logging.getLogger(__name__)
 _EVERY = 2.0  # seconds between two looks
 _POLL = 0.2
 _TRIES_AGAIN = 2  # with 2 and 4 s between them, as Prefect's client does
+_TOO_MUCH = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # of a server that has much to do
 # They tell of every single message that they could not deliver.
 _NOISY = ("prefect.events.clients", "EventsWorker", "websockets.client")
 
@@ -138,6 +141,9 @@ class RunPage:
         self._over = threading.Event()
         self._wake = threading.Event()
         self._to_do: deque[Callable[[], object]] = deque()
+        # One after the other, so that what Prefect refuses of them keeps nothing else from it.
+        self._exchange = (self._see, self._show_progress, self._show_problems, self._show_stages)
+        self._refused: set[tuple[Callable[[], object], type[Exception]]] = set()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._keep,), name="page", daemon=True)
 
@@ -185,8 +191,8 @@ class RunPage:
     def look(self) -> None:
         """Bring the page up to date and see what was asked of the run, where Prefect answers within seconds."""
         looked = threading.Event()
-        self._have_done(self._exchange)
-        self._have_done(looked.set)
+        for action in (*self._exchange, looked.set):
+            self._have_done(action)
         looked.wait(_EVERY)
 
     def _have_done(self, action: Callable[[], object]) -> None:
@@ -208,22 +214,35 @@ class RunPage:
                 self._wake.wait(_EVERY)
 
     def _catch_up(self, failure: Callable[[], Exception | None]) -> bool:
-        """Do what there is to do. False where Prefect went away meanwhile: what it could not be told is told again."""
-        if not _is_done(self._exchange, failure):
-            return False
+        """Do what there is to do. False where Prefect went away meanwhile, or has too much to do: what it could not be
+        told is told again."""
+        for action in self._exchange:
+            if not self._is_settled(action, failure):
+                return False
         while self._to_do:
-            if not _is_done(self._to_do[0], failure):
+            if not self._is_settled(self._to_do[0], failure):
                 return False
             self._to_do.popleft()
         return True
 
-    def _exchange(self) -> None:
+    def _is_settled(self, action: Callable[[], object], failure: Callable[[], Exception | None]) -> bool:
+        """Whether that is done, or would fail again, which is said once: `failure` alone cannot tell, for a server that
+        is well by now may have been away, and one that is well may refuse a call under load."""
+        try:
+            action()
+        except Exception as error:
+            if _passes(error) or failure() is not None:
+                return False
+            case = (action, type(error))
+            if case not in self._refused and not self._over.is_set():
+                self._refused.add(case)
+                _LOG.exception("Prefect cannot be told something, and does without; the work goes on")
+        return True
+
+    def _see(self) -> None:
         if self._run_id:
             with get_client(sync_client=True) as client:
                 self._note_state(client.read_flow_run(UUID(self._run_id)).state)
-        if self._progress is not None:
-            self._show(self._progress)
-        self._stage_table.show([line.row() for line in self._stages])
 
     def _note_state(self, state: State[Any] | None) -> None:
         # Who was told to stop is stopping, whatever the state is by now.
@@ -232,15 +251,22 @@ class RunPage:
         if self._asked is Asked.LEAVE:
             self._left_in = self._left_in or state
 
-    def _show(self, progress: Progress) -> None:
-        progress.note_asked(self._asked, is_paused=self.is_paused)
-        percent, line = progress.percent(), progress.line()
+    def _show_progress(self) -> None:
+        if self._progress is None:
+            return
+        self._progress.note_asked(self._asked, is_paused=self.is_paused)
+        percent, line = self._progress.percent(), self._progress.line()
         if self._artifact is None:
             self._artifact = create_progress_artifact(percent, key="progress", description=line)  # type: ignore[assignment]
         else:
             update_progress_artifact(self._artifact, percent, line)
-        if not self._is_reported:
-            self._problem_table.show(_rows(progress.problems))
+
+    def _show_problems(self) -> None:
+        if self._progress is not None and not self._is_reported:
+            self._problem_table.show(_rows(self._progress.problems))
+
+    def _show_stages(self) -> None:
+        self._stage_table.show([line.row() for line in self._stages])
 
     def _note_away(self) -> None:
         self._say_away()
@@ -269,19 +295,17 @@ class RunPage:
 
     def report(self, document: JsonObject, base_url: str) -> None:
         """Show what the run did, when Prefect answers."""
-        self._have_done(partial(self._report, document, base_url))
-
-    def _report(self, document: JsonObject, base_url: str) -> None:
-        create_markdown_artifact(_summary(document, base_url), key="summary", description="What this run did")
-        bad: list[JsonObject] = []
-        warned: list[JsonObject] = []
-        for one in document["problems"]:
-            (warned if one["outcome"] == Outcome.WARNED else bad).append(one)
         self._is_reported = True
-        self._problem_table.show(_rows(bad))
-        _Table("warnings", "What is worth a look, and holds nothing back").show(_rows(warned))
-        for one in document["records"][:3]:
-            create_link_artifact(one["url"], link_text=one["doi"], key=f"record-{one['id']}")
+        # Each by itself: what was told is not told again with what could not be.
+        self._have_done(partial(_show_summary, document, base_url))
+        self._have_done(partial(self._show_kept_back, document))
+        self._have_done(partial(_show_warnings, document))
+        self._have_done(partial(_link_records, document))
+
+    def _show_kept_back(self, document: JsonObject) -> None:
+        self._problem_table.show(
+            _rows([one for one in document["problems"] if one["outcome"] != Outcome.WARNED])
+        )
 
     def bury(self, run_id: str) -> None:
         """A run that was killed, or waits to be resumed, cannot say that it is over: say it for it, now that its
@@ -291,13 +315,11 @@ class RunPage:
             self._have_done(partial(_bury, UUID(run_id)))
 
 
-def _is_done(action: Callable[[], object], failure: Callable[[], Exception | None]) -> bool:
-    """Whether that is settled: an action that fails while Prefect answers would fail again."""
-    try:
-        action()
-    except Exception:
-        return failure() is None
-    return True
+def _passes(error: Exception) -> bool:
+    """Whether a call that failed so may succeed when it is made again."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error or error.response.status_code in _TOO_MUCH
+    return isinstance(error, httpx.TransportError)
 
 
 def _bury(run_id: UUID) -> None:
@@ -314,6 +336,20 @@ def _bury(run_id: UUID) -> None:
                 client.set_flow_run_state(run_id, over, force=True)
     except ObjectNotFound:
         get_run_logger().info("the run before this one is not known to this Prefect server")
+
+
+def _show_summary(document: JsonObject, base_url: str) -> None:
+    create_markdown_artifact(_summary(document, base_url), key="summary", description="What this run did")
+
+
+def _show_warnings(document: JsonObject) -> None:
+    warned = [one for one in document["problems"] if one["outcome"] == Outcome.WARNED]
+    _Table("warnings", "What is worth a look, and holds nothing back").show(_rows(warned))
+
+
+def _link_records(document: JsonObject) -> None:
+    for one in document["records"][:3]:
+        create_link_artifact(one["url"], link_text=one["doi"], key=f"record-{one['id']}")
 
 
 def _rows(problems: Sequence[JsonObject]) -> list[JsonObject]:

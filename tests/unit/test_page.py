@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED, temporary_settings
 from prefect.states import (
@@ -29,10 +32,11 @@ from tests.web_server import WebServer
 
 PATIENCE = 60.0
 AWAY = "the Prefect server does not answer; the work goes on"
+REFUSED = "Prefect cannot be told something, and does without; the work goes on"
 
 
 class _Stuck(ThreadingHTTPServer):
-    """Says that it is well, and lets everything else wait."""
+    """Says that it is well, lets everything else wait, and knows of nothing then."""
 
     daemon_threads = True
 
@@ -41,6 +45,7 @@ class _Stuck(ThreadingHTTPServer):
         self.let_go = threading.Event()
         self.asked = threading.Event()
         self.paths: list[str] = []
+        self.artifacts: list[str] = []  # keys of those that it was to make
 
 
 class _Asked(BaseHTTPRequestHandler):
@@ -54,6 +59,10 @@ class _Asked(BaseHTTPRequestHandler):
         self.send_response(200 if self.path.endswith("/health") else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def do_POST(self) -> None:
+        self.server.artifacts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["key"])
+        self.do_GET()
 
     def log_message(self, *_: object) -> None: ...
 
@@ -116,10 +125,54 @@ def test_what_prefect_could_not_be_told_is_told_when_it_is_back(
     assert caplog.messages.count(AWAY) == 1
 
 
+def answered() -> None:
+    with get_client(sync_client=True) as client:
+        client.api_version()
+
+
+def cut_off() -> None:
+    raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+
+def late() -> None:
+    raise httpx.ReadTimeout("timed out")
+
+
+@pytest.mark.parametrize(
+    ("status", "failing"),
+    [(500, answered), (503, answered), (429, answered), (0, cut_off), (0, late)],
+    ids=["500", "503", "429", "cut-off", "late"],
+)
+def test_what_prefect_fails_to_hear_while_it_is_well_is_told_again(
+    status: int, failing: Callable[[], None], brief: WebServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that has too much to do, or has only just come back, says that it is well and fails a call: nothing is lost,
+    and what comes after waits its turn."""
+    brief.put("/api/admin/version", b'"3.0.0"')
+    if status:
+        # As often as Prefect's own client asks.
+        asked_each = 1 if status == 500 else 3
+        brief.answers["/api/admin/version"] = [(status, {"Retry-After": "0.01"})] * asked_each
+    told: list[str] = []
+    tries = iter([failing])
+
+    def call() -> None:
+        next(tries, answered)()
+        told.append("it")
+
+    with RunPage(None, lambda: None) as page:
+        page.show(call)
+        page.show(lambda: told.append("what comes after"))
+        page.wait(PATIENCE, lambda: False)
+    assert told == ["it", "what comes after"]
+    assert caplog.messages.count(AWAY) == 1
+    assert REFUSED not in caplog.messages
+
+
 def test_what_prefect_refuses_keeps_nothing_else_from_it(
     brief: WebServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A call that fails while the server answers is not made again."""
+    """A call that would fail again is not made again, and is told with its trace."""
     calls: list[str] = []
 
     def refused() -> None:
@@ -131,6 +184,27 @@ def test_what_prefect_refuses_keeps_nothing_else_from_it(
         page.show(lambda: calls.append("taken"))
         page.wait(PATIENCE, lambda: False)
     assert calls == ["refused", "taken"]
+    assert AWAY not in caplog.messages
+    [record] = [one for one in caplog.records if one.message == REFUSED]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ValueError
+
+
+@pytest.mark.filterwarnings("ignore:Artifact creation outside:FutureWarning")  # of no flow run
+def test_what_prefect_refuses_at_every_look_is_said_once(
+    stuck: _Stuck, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a server that makes no artifacts: each is asked for again, but told of once, and keeps no other from being
+    asked for."""
+    stuck.let_go.set()
+    with RunPage(Progress(), lambda: None) as page:
+        page.begin_stage("survey", lambda: "")
+        page.look()
+        page.look()
+        page.wait(PATIENCE, lambda: False)
+    assert stuck.artifacts.count("progress") > 1
+    assert stuck.artifacts.count("stages") > 1
+    assert caplog.messages.count(REFUSED) == 2
     assert AWAY not in caplog.messages
 
 
