@@ -188,7 +188,7 @@ class _Rescan:
     def run(self) -> None:
         self._signatures = self._patience.insist(self._begin)
         self._withdraw_infected()
-        self._clear_waiting()
+        self._clear_waiting(scans=True)
         checkpoint, due = partial(self._checkpoint, self.rescanned), self._due()
         is_done = False
         while not is_done:
@@ -196,6 +196,9 @@ class _Rescan:
             reread_all(files, self._scan, self._take, self._commit, batch=_BATCH, checkpoint=checkpoint)
             is_done = self._next is None or self._allowance.is_used_up
         self.rescanned.used_up = self._next is not None
+        if self.rescanned.verdicts:
+            # New versions wait for verdicts on files that they carry over: these were given only now.
+            self._clear_waiting(scans=False)
 
     def _begin(self) -> str:
         """See how much is due; the version of the signatures that there are now."""
@@ -211,7 +214,7 @@ class _Rescan:
         self.rescanned.due_bytes = sum(size for _, size in extents)
         return self._services.scanner.signatures()
 
-    def _clear_waiting(self) -> None:
+    def _clear_waiting(self, *, scans: bool) -> None:
         """Records that wait for a verdict: whatever bounds there are, for somebody waits for them."""
         done = self.rescanned
         for accession_id in self._patience.insist(partial(clearance.waiting, self._services)):
@@ -221,6 +224,7 @@ class _Rescan:
                 self._judged,
                 patience=self._patience,
                 checkpoint=partial(self._checkpoint, done),
+                scans=scans,
             )
             if cleared is not None:
                 done.files += cleared.files

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, deposit_files, deposits
+from pipeline.catalogue import Transaction, accessions, deposit_files, deposits
 from pipeline.catalogue.scans import KnownInfected
-from pipeline.catalogue.tables import deposit, deposit_file, record_file
+from pipeline.catalogue.tables import accession, deposit, deposit_file, record_file
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import DepositState, Digests, FileState, JsonObject, ScanVerdict
+from pipeline.model import AccessionState, DepositState, Digests, FileState, JsonObject, ScanVerdict
 from pipeline.store import layout
+
+_WAIT = (
+    "records wait for a virus verdict"  # what an accession is stopped for says so, to people and to a rescan
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,18 @@ class WaitingFile:
     verdict: ScanVerdict | None
 
 
-def accessions_with_sealed(tx: Transaction) -> list[str]:
-    """Ids of accessions that have sealed deposits."""
-    found = sa.select(deposit.c.accession_id).where(deposit.c.state == DepositState.SEALED).distinct()
-    return sorted(filter(None, tx.execute(found).scalars()))
+def keep_waiting(tx: Transaction, accession_id: str, number: int) -> None:
+    """The accession is stopped, for so many of its records wait for a verdict, and for nothing else."""
+    accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=f"{number} {_WAIT}")
+
+
+def waiting_accessions(tx: Transaction) -> list[str]:
+    """Ids of accessions that are kept waiting; not of those that were stopped, or killed, before they came to that:
+    their sealed deposits are for the next run."""
+    found = sa.select(accession.c.id).where(
+        accession.c.state == AccessionState.STOPPED, accession.c.reason.endswith(_WAIT)
+    )
+    return list(tx.execute(found.order_by(accession.c.id)).scalars())
 
 
 def waiting_files(tx: Transaction, accession_id: str, *, after: int, limit: int) -> list[WaitingFile]:

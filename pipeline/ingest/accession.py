@@ -17,7 +17,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposit_files, deposits, ledger, quarantine, records
+from pipeline.catalogue import (
+    Transaction,
+    accessions,
+    clearance,
+    deposit_files,
+    deposits,
+    ledger,
+    quarantine,
+    records,
+)
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.ledger import Noted
@@ -291,8 +300,7 @@ def finish(services: Services, run: Run, accession_id: str) -> None:
                 f"{number} records are not in custody yet", remedy="run the same command again to go on"
             )
         if waiting := tally.get(DepositState.SEALED):
-            reason = f"{waiting} records wait for a virus verdict"
-            accessions.change(tx, accession_id, state=AccessionState.STOPPED, reason=reason)
+            clearance.keep_waiting(tx, accession_id, waiting)
         else:
             ended = services.now()
             accessions.change(tx, accession_id, state=AccessionState.COMPLETED, finished=ended, reason="")

@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 from pipeline import codec, publication
 from pipeline.beside import beside
-from pipeline.catalogue import accessions, clearance, deposits, quarantine, records
+from pipeline.catalogue import accessions, clearance, quarantine, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.clearance import WaitingFile
 from pipeline.catalogue.quarantine import QuarantinedFile
-from pipeline.errors import Conflict, HeadraceError, Interrupted, Missing
+from pipeline.errors import Conflict, HeadraceError, Interrupted, Missing, Unavailable
 from pipeline.ingest import accession
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import infected
 from pipeline.ingest.patience import Patience
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import LET_THROUGH, AccessionState, DepositState, ScanStatus, ScanVerdict
+from pipeline.model import LET_THROUGH, AccessionState, ScanStatus, ScanVerdict
 from pipeline.rereading import reread
 from pipeline.services import Services
 from pipeline.store import layout
@@ -43,9 +43,9 @@ class Cleared:
 
 
 def waiting(services: Services) -> list[str]:
-    """Accessions with records that wait for a verdict."""
+    """Accessions with records that wait for a verdict, and for nothing else."""
     with services.catalogue.read() as tx:
-        return clearance.accessions_with_sealed(tx)
+        return clearance.waiting_accessions(tx)
 
 
 def clear(
@@ -55,25 +55,32 @@ def clear(
     *,
     patience: Patience,
     checkpoint: Callable[[], None],
+    scans: bool = True,
 ) -> Cleared | None:
     """Scan what keeps the accession's records waiting, and publish those that need not wait any longer. `judge` has the
-    last word on the verdict on bytes with a digest. None where a run is at work on the accession, which publishes by
-    itself, and where it is cancelled meanwhile. Raises as `rescanning.rescan` does."""
+    last word on the verdict on bytes with a digest. Unless it `scans`, only the verdicts count that published records
+    have on files carried over by now. None where a run was or is at work on the accession, which publishes by itself,
+    and where it is cancelled meanwhile. Raises as `rescanning.rescan` does."""
     with services.catalogue.read() as tx:
         found = accessions.get(tx, accession_id)
     run = Run(uuid.uuid4().hex, found.collection, found.source, IngestOptions(**found.options))
     try:
         with services.catalogue.write() as tx:
             accession.lease(tx, services, run, accession_id)
+            if accession_id not in clearance.waiting_accessions(tx):
+                raise Conflict(f"a run was at work on accession {accession_id} meanwhile")
     except Conflict:
         return None
     try:
         with beside("lease", partial(accession.keep_beside, services, run, accession_id)):
-            done = _Clearing(services, run, accession_id, judge, patience).clear(checkpoint)
+            clearing = _Clearing(services, run, accession_id, judge, patience)
+            done = clearing.clear(checkpoint, scans=scans)
             done.published = _publish(services, run, accession_id)
-        _end(services, run, accession_id)
+        accession.finish(services, run, accession_id)
     except BaseException as error:
-        accession.stop(services, run, accession_id, error)
+        # It waits as before; where the catalogue is away the lease ends by time.
+        with suppress(Unavailable):
+            accession.give_up_lease(services, run, accession_id)
         if isinstance(error, Interrupted) and _is_cancelled(services, accession_id):
             return None
         raise
@@ -92,16 +99,6 @@ def _publish(services: Services, run: Run, accession_id: str) -> int:
     ):
         number += published
     return number
-
-
-def _end(services: Services, run: Run, accession_id: str) -> None:
-    """The accession is finished, unless files of it were still to be read before this."""
-    with services.catalogue.read() as tx:
-        is_under_way = bool(deposits.tally(tx, accession_id).get(DepositState.PLANNED))
-    if is_under_way:
-        accession.give_up_lease(services, run, accession_id)
-    else:
-        accession.finish(services, run, accession_id)
 
 
 def that_counts(before: ScanVerdict | None, now: ScanVerdict) -> ScanVerdict:
@@ -136,9 +133,14 @@ class _Clearing:
         self._patience = patience
         self._done = Cleared(0, 0, 0, [], [])
 
-    def clear(self, checkpoint: Callable[[], None]) -> Cleared:
+    def clear(self, checkpoint: Callable[[], None], *, scans: bool) -> Cleared:
         with self._services.catalogue.write() as tx:
             clearance.take_over_verdicts(tx, self._accession_id)
+        if scans:
+            self._scan_all(checkpoint)
+        return self._done
+
+    def _scan_all(self, checkpoint: Callable[[], None]) -> None:
         with closing(reread(self._files(), self._scan, checkpoint=checkpoint)) as found:
             for one, scanned in found:
                 if isinstance(scanned, HeadraceError):
@@ -149,7 +151,6 @@ class _Clearing:
                 else:
                     self._patience.moved()
                     self._take(one, scanned)
-        return self._done
 
     def _files(self) -> Iterator[WaitingFile]:
         after = 0

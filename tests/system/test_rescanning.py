@@ -195,6 +195,41 @@ def test_records_that_waited_are_published_or_held(tmp_path: Path, older_clamd: 
         assert rescanning.report(services, rescan(services, NOW), 0)["quarantined"] == []
 
 
+def test_what_an_operator_stopped_is_not_published_by_a_rescan(tmp_path: Path, older_clamd: Scanner) -> None:
+    """Records that were sealed by then wait for no verdict: they are for the next run, or for a cancellation."""
+    write_record(tmp_path / "survey" / "good", {"a.csv": b"1,2\n"})
+    with open_instance(tmp_path / "home") as instance:
+        attempt = instance.attempt(tmp_path / "survey")
+        attempt.take_in()
+        accession.seal(instance.services, attempt.run, attempt.accession_id)
+        accession.stop(instance.services, attempt.run, attempt.accession_id, Interrupted("cancelled"))
+        services = replace(instance.services, scanner=older_clamd)
+        assert rescanning.report(services, rescan(services, NOW), 0)["published"] == 0
+        assert accession.cancel(instance.services, attempt.accession_id) == 1
+
+
+def test_a_new_version_waits_no_longer_than_for_what_it_carries_over(
+    tmp_path: Path, older_clamd: Scanner
+) -> None:
+    """The rescan that finds the file of the version before clean publishes the new one."""
+    source = tmp_path / "survey"
+    write_record(source / "good", {"a.csv": b"1,2\n"})
+    with open_instance(tmp_path / "home") as instance:
+        instance.ingest(source)
+    write_record(source / "good", {"b.csv": b"3,4\n"})
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        instance.clock.move(minutes=1)
+        try:
+            assert instance.ingest(source)["records_total"] == 0
+        finally:
+            worker._scanner.cache_clear()
+        instance.clock.move(minutes=1)
+        services = replace(instance.services, scanner=older_clamd)
+        report = rescanning.report(services, rescan(services, NOW), 0)
+        assert (report["published"], report["verdicts"], report["put_off"]) == (1, {"clean": 1}, [])
+
+
 def test_what_was_being_put_apart_comes_back_where_it_is_found_clean(
     tmp_path: Path, older_clamd: Scanner
 ) -> None:
@@ -209,7 +244,7 @@ def test_what_was_being_put_apart_comes_back_where_it_is_found_clean(
             worker._scanner.cache_clear()
         instance.clock.move(minutes=1)
         with instance.services.catalogue.read() as tx:
-            [accession_id] = clearance.accessions_with_sealed(tx)
+            [accession_id] = clearance.waiting_accessions(tx)
             waiting = clearance.waiting_files(tx, accession_id, after=0, limit=10)
         moved = waiting[0]
         instance.services.store.move_many({moved.place: layout.quarantined(accession_id, moved.id)})
@@ -285,7 +320,7 @@ def test_an_accession_that_is_cancelled_meanwhile_does_not_end_the_rescan(
             worker._scanner.cache_clear()
         instance.clock.move(minutes=1)
         with instance.services.catalogue.read() as tx:
-            first, _ = clearance.accessions_with_sealed(tx)
+            first, _ = clearance.waiting_accessions(tx)
 
         class Cancelling:
             gives_clean = True
