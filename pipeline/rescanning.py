@@ -38,8 +38,7 @@ _BATCH = 100  # files: of that many at most an interruption forgets that they we
 _LISTED = 10_000
 _REASON = "infected"
 
-_NOT_SCANNED = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL)
-_NOT_WHOLE = (*_NOT_SCANNED, ScanStatus.STALE)
+_NOT_WHOLE = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL, ScanStatus.STALE)
 _WHOLE = (ScanStatus.CLEAN, ScanStatus.INFECTED)
 
 
@@ -295,9 +294,8 @@ class _Rescan:
                 self._patience.endure(verdict)
             return
         self._patience.moved()
-        if verdict is not None and verdict.status in _NOT_SCANNED and self._services.scanner.gives_clean:
-            # One that is away may let files pass instead of saying so. While it is there is nothing to read for.
-            self._patience.insist(self._services.scanner.signatures)
+        if verdict is not None:
+            clearance.see_scanner(self._services, verdict, self._patience)
         if verdict is None:
             self._put_off(PutOff(one.record_id, one.key, "its bytes are not in the store: headrace audit"))
         elif (

@@ -112,17 +112,21 @@ def note_verdict(tx: Transaction, file_id: int, scan: JsonObject) -> None:
     tx.execute(sa.update(deposit_file).where(deposit_file.c.id == file_id).values(scan=scan))
 
 
-def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: DepositEvent) -> None:
-    """The file is in custody no more, and its deposit takes the step `event`."""
-    tx.execute(
+def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: DepositEvent) -> bool:
+    """The file is in custody no more, and its deposit takes the step `event`. Whether it was in custody until now: done
+    again, this changes nothing."""
+    moved = tx.execute(
         sa.update(deposit_file)
-        .where(deposit_file.c.id == one.id)
+        .where(deposit_file.c.id == one.id, deposit_file.c.state == FileState.IN_CUSTODY)
         .values(state=FileState.QUARANTINED, content="", scan=scan)
     )
+    if moved.rowcount == 0:
+        return False
     tx.execute(
         sa.update(deposit).where(deposit.c.id == one.deposit_id).values(files_bad=deposit.c.files_bad + 1)
     )
     deposits.move(tx, deposits.by_id(tx, one.deposit_id), event)
+    return True
 
 
 def hold_without(tx: Transaction, files: Sequence[KnownInfected]) -> None:

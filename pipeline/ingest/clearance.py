@@ -22,7 +22,7 @@ from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.ingest.custody import infected
 from pipeline.ingest.patience import Patience
 from pipeline.lifecycle import DepositEvent
-from pipeline.model import LET_THROUGH, AccessionState, ScanStatus, ScanVerdict
+from pipeline.model import LET_THROUGH, Accession, AccessionState, ScanStatus, ScanVerdict
 from pipeline.rereading import reread
 from pipeline.services import Services
 from pipeline.store import layout
@@ -61,44 +61,63 @@ def clear(
     last word on the verdict on bytes with a digest. Unless it `scans`, only the verdicts count that published records
     have on files carried over by now. None where a run was or is at work on the accession, which publishes by itself,
     and where it is cancelled meanwhile. Raises as `rescanning.rescan` does."""
-    with services.catalogue.read() as tx:
-        found = accessions.get(tx, accession_id)
+    found = patience.insist(partial(_accession, services, accession_id))
     run = Run(uuid.uuid4().hex, found.collection, found.source, IngestOptions(**found.options))
     try:
-        with services.catalogue.write() as tx:
-            accession.lease(tx, services, run, accession_id)
-            if accession_id not in clearance.waiting_accessions(tx):
-                raise Conflict(f"a run was at work on accession {accession_id} meanwhile")
+        patience.insist(partial(_lease, services, run, accession_id))
     except Conflict:
         return None
     try:
         with beside("lease", partial(accession.keep_beside, services, run, accession_id)):
             clearing = _Clearing(services, run, accession_id, judge, patience)
             done = clearing.clear(checkpoint, scans=scans)
-            done.published = _publish(services, run, accession_id)
-        accession.finish(services, run, accession_id)
+            done.published = _publish(services, run, accession_id, patience)
+        patience.insist(partial(accession.finish, services, run, accession_id))
     except BaseException as error:
         # It waits as before; where the catalogue is away the lease ends by time.
         with suppress(Unavailable):
             accession.give_up_lease(services, run, accession_id)
-        if isinstance(error, Interrupted) and _is_cancelled(services, accession_id):
-            return None
+        if isinstance(error, Interrupted):
+            found = patience.insist(partial(_accession, services, accession_id))
+            if found.state is AccessionState.CANCELLED:
+                return None
         raise
     return done
 
 
-def _is_cancelled(services: Services, accession_id: str) -> bool:
+def _accession(services: Services, accession_id: str) -> Accession:
     with services.catalogue.read() as tx:
-        return accessions.get(tx, accession_id).state is AccessionState.CANCELLED
+        return accessions.get(tx, accession_id)
 
 
-def _publish(services: Services, run: Run, accession_id: str) -> int:
-    options, number = run.options, 0
-    while published := publication.publish_sealed(
-        services, accession_id, run_id=run.id, owner=options.owner, community=options.community
-    ):
+def _lease(services: Services, run: Run, accession_id: str) -> None:
+    with services.catalogue.write() as tx:
+        accession.lease(tx, services, run, accession_id)
+        if accession_id not in clearance.waiting_accessions(tx):
+            raise Conflict(f"a run was at work on accession {accession_id} meanwhile")
+
+
+def _publish(services: Services, run: Run, accession_id: str, patience: Patience) -> int:
+    publish = partial(
+        publication.publish_sealed,
+        services,
+        accession_id,
+        run_id=run.id,
+        owner=run.options.owner,
+        community=run.options.community,
+    )
+    number = 0
+    while published := patience.insist(publish):
         number += published
     return number
+
+
+def see_scanner(services: Services, verdict: ScanVerdict, patience: Patience) -> None:
+    """Where a verdict says little, ask whether the scanner is there: one that is away may let files pass instead of
+    saying so, and while it is there is nothing to read for. Raises `Unavailable` where it stays away for longer than
+    `patience` lasts."""
+    if verdict.status in (ScanStatus.UNSCANNED, ScanStatus.PARTIAL) and services.scanner.gives_clean:
+        patience.insist(services.scanner.signatures)
 
 
 def that_counts(before: ScanVerdict | None, now: ScanVerdict) -> ScanVerdict:
@@ -134,11 +153,14 @@ class _Clearing:
         self._done = Cleared(0, 0, 0, [], [])
 
     def clear(self, checkpoint: Callable[[], None], *, scans: bool) -> Cleared:
-        with self._services.catalogue.write() as tx:
-            clearance.take_over_verdicts(tx, self._accession_id)
+        self._patience.insist(self._take_over)
         if scans:
             self._scan_all(checkpoint)
         return self._done
+
+    def _take_over(self) -> None:
+        with self._services.catalogue.write() as tx:
+            clearance.take_over_verdicts(tx, self._accession_id)
 
     def _scan_all(self, checkpoint: Callable[[], None]) -> None:
         with closing(reread(self._files(), self._scan, checkpoint=checkpoint)) as found:
@@ -150,6 +172,7 @@ class _Clearing:
                     self._done.put_off.append((one, "its bytes are not in the store"))
                 else:
                     self._patience.moved()
+                    see_scanner(self._services, scanned.verdict, self._patience)
                     self._take(one, scanned)
 
     def _files(self) -> Iterator[WaitingFile]:
@@ -188,8 +211,8 @@ class _Clearing:
             self._done.put_apart.append((one, verdict.signature))
         else:
             if scanned.place != one.place:
-                self._bring_back(one)
-            self._note(one, verdict)
+                self._patience.insist(partial(self._bring_back, one))
+            self._patience.insist(partial(self._note, one, verdict))
 
     def _note(self, one: WaitingFile, verdict: ScanVerdict) -> None:
         with self._services.catalogue.write() as tx:
@@ -203,13 +226,19 @@ class _Clearing:
 
     def _put_apart(self, one: WaitingFile, verdict: ScanVerdict) -> None:
         """Where nothing serves it; its record is held."""
-        services = self._services
         # Before its bytes move: where this is cut off, a record with an infected file is published under no gate.
-        self._note(one, verdict)
+        self._patience.insist(partial(self._note, one, verdict))
+        self._patience.insist(partial(self._move_apart, one))
+        self._patience.insist(partial(self._hold, one, verdict))
+
+    def _move_apart(self, one: WaitingFile) -> None:
         with suppress(Missing):
-            services.store.size(one.place)
-            services.store.delete(self._apart(one))
-            services.store.move_many({one.place: self._apart(one)})
+            self._services.store.size(one.place)
+            self._services.store.delete(self._apart(one))
+            self._services.store.move_many({one.place: self._apart(one)})
+
+    def _hold(self, one: WaitingFile, verdict: ScanVerdict) -> None:
+        services = self._services
         apart = QuarantinedFile(
             accession_id=self._accession_id,
             deposit_id=one.deposit_id,
@@ -225,7 +254,8 @@ class _Clearing:
         problem = infected(one.path, one.record, verdict.signature)
         with services.catalogue.write() as tx:
             accession.hold_on(tx, services, self._run, self._accession_id)
-            clearance.put_apart(tx, one, codec.verdict_to_json(verdict), DepositEvent.HOLD)
+            if not clearance.put_apart(tx, one, codec.verdict_to_json(verdict), DepositEvent.HOLD):
+                return
             quarantine.add(tx, [apart])
             event = accession.event_of_quarantine(services, apart)
             records.add_events(tx, [event], accession_id=self._accession_id)

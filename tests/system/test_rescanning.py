@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,11 +18,22 @@ from infra.local.clamd import CANARY, clamd
 from infra.local.service import running
 from pipeline import codec, purging, rescanning, retrieval, worker
 from pipeline.access import Withheld, withheld
-from pipeline.catalogue import accessions, clearance, deposits, quarantine, records, scans, tables
+from pipeline.catalogue import (
+    Catalogue,
+    Transaction,
+    accessions,
+    clearance,
+    deposits,
+    quarantine,
+    records,
+    scans,
+    tables,
+)
 from pipeline.cli.console import Exit
 from pipeline.errors import Conflict, Interrupted, Missing, Unavailable
 from pipeline.ingest import accession
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.ingest.patience import Patience
 from pipeline.loopback import free_port
 from pipeline.model import (
     AccessionState,
@@ -256,6 +269,71 @@ def test_what_was_being_put_apart_comes_back_where_it_is_found_clean(
         with instance.services.catalogue.read() as tx:
             [record_id] = records.ids(tx, limit=2)
         assert instance.files(record_id) == {"a.csv": b"1,2\n", "b.csv": b"3,4\n"}
+
+
+class Forgetful:
+    """A catalogue that is away, once for each function that writes to it, when it has committed and not said so."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: set[str] = set()
+        self.read = catalogue.read
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        caller = sys._getframe(1).f_code.co_qualname
+        is_known = caller in self._known
+        self._known.add(caller)
+        return self._catalogue.write() if is_known else self._write()
+
+    @contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        with self._catalogue.write() as tx:
+            yield tx
+        raise Unavailable("the catalogue is away")
+
+
+def test_a_catalogue_that_comes_back_in_time_costs_nothing(tmp_path: Path, older_clamd: Scanner) -> None:
+    """Whatever transaction was committed without an answer while records were freed: it counts once."""
+    write_record(tmp_path / "survey" / "good", {"a.csv": b"1,2\n"})
+    write_record(tmp_path / "survey" / "bad", {"a.csv": b"1,2\n", "b.com": b"harmless, but " + CANARY})
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        try:
+            accession_id = instance.ingest(tmp_path / "survey")["accession"]
+        finally:
+            worker._scanner.cache_clear()
+        instance.clock.move(minutes=1)
+        forgetful: Any = Forgetful(instance.services.catalogue)
+        services = replace(instance.services, scanner=older_clamd, catalogue=forgetful)
+        report = rescanning.report(services, rescan(services, NOW, patience=Patience(60, lambda _: None)), 0)
+        assert [one["path"] for one in report["quarantined"]] == ["bad/b.com"]
+        with instance.services.catalogue.read() as tx:
+            assert deposits.tally(tx, accession_id) == {DepositState.PUBLISHED: 1, DepositState.HELD: 1}
+            [held] = deposits.in_state(tx, accession_id, DepositState.HELD, limit=2)
+            told = [one.type for one in records.events_of_accession(tx, accession_id, limit=9)]
+        assert (held.files_bad, told.count(EventType.QUARANTINE)) == (1, 1)
+
+
+def test_a_scanner_that_gives_up_takes_nothing_from_records_that_wait(tmp_path: Path) -> None:
+    """Though it would let every file pass: what was scanned in part stays so, with its ranges, and the rescan ends."""
+    partial = ScanVerdict(ScanStatus.PARTIAL, "named", method="windows", scanned=((0, 2),))
+    write_record(tmp_path / "survey" / "good", {"a.csv": b"1,2\n"})
+    nowhere = f"clamd://127.0.0.1:{free_port()}"
+    with open_instance(tmp_path / "home", scanner=nowhere, scanner_away="go-on") as instance:
+        try:
+            accession_id = instance.ingest(tmp_path / "survey")["accession"]
+        finally:
+            worker._scanner.cache_clear()
+        instance.clock.move(minutes=1)
+        with instance.services.catalogue.write() as tx:
+            tx.execute(sa.update(tables.deposit_file).values(scan=codec.verdict_to_json(partial)))
+        scanner: Any = Named("7", asked=1)
+        with pytest.raises(Unavailable, match="the scanner is away"):
+            rescan(replace(instance.services, scanner=scanner), NOW)
+        with instance.services.catalogue.read() as tx:
+            [waiting] = clearance.waiting_files(tx, accession_id, after=0, limit=9)
+            assert clearance.waiting_accessions(tx) == [accession_id]
+        assert waiting.verdict == partial
 
 
 class CutAtMove(SteppingStore):
