@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import timedelta
+
+from pipeline.errors import Conflict, Unavailable
 
 
 @contextmanager
@@ -20,3 +23,16 @@ def beside(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]
     finally:
         is_over.set()
         thread.join()
+
+
+def renewing(every: timedelta, *renewals: Callable[[], None]) -> AbstractContextManager[None]:
+    """Renew leases for as long as the block lasts, which may read or copy for hours without a transaction. One that
+    cannot be renewed now, or was lost, the block finds out about at its next transaction."""
+
+    def renew(is_over: threading.Event) -> None:
+        while not is_over.wait(every.total_seconds()):
+            for one in renewals:
+                with suppress(Unavailable, Conflict):
+                    one()
+
+    return beside("renew leases", renew)

@@ -10,18 +10,16 @@ that was withdrawn before it was written gets two versions, so that no tombstone
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from pipeline import aip
 from pipeline.aip import Package
-from pipeline.beside import beside
+from pipeline.beside import renewing
 from pipeline.catalogue import Transaction, records, works
 from pipeline.catalogue.records import Holding
 from pipeline.catalogue.works import Size
@@ -33,7 +31,7 @@ from pipeline.store.commit import Commit, Overtaken
 
 _AT_ONCE = 16
 _LEASE = timedelta(minutes=5)
-_MINUTE = 60.0
+_MINUTE = timedelta(minutes=1)
 _FILES_AT_ONCE = 20_000
 _FIXITY = ("md5", "sha1", "sha256", "sha512")
 
@@ -79,7 +77,7 @@ def _preserve_leased(
     while queues:
         chosen = _round([waiting[0] for waiting in queues.values()])
         packages = _collect(services, [one.record_id for one in chosen])
-        with _every_minute(keep_lease, on_round):
+        with renewing(_MINUTE, keep_lease, on_round):
             errors = _preserve_round(services, packages, keep_lease)
         for package in packages:
             id_, waiting = package.record.id, queues[package.record.concept_id]
@@ -93,19 +91,6 @@ def _preserve_leased(
                 del queues[package.record.concept_id]
         on_round()
     return failed
-
-
-def _every_minute(*renewals: Callable[[], None]) -> AbstractContextManager[None]:
-    """Renew leases while a round goes on, for the store may be copying for hours. One that cannot be renewed now is
-    found lost before the round's next step."""
-
-    def renew(is_over: threading.Event) -> None:
-        while not is_over.wait(_MINUTE):
-            for one in renewals:
-                with suppress(Unavailable):
-                    one()
-
-    return beside("renew leases", renew)
 
 
 def _round(waiting: Sequence[Size]) -> list[Size]:

@@ -10,9 +10,10 @@ No run may be at work on the file's accession: it might read the file anew and p
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipeline.beside import renewing
 from pipeline.catalogue import Transaction, accessions, quarantine, records
 from pipeline.catalogue.quarantine import QuarantinedFile, Waiting
 from pipeline.display import shown
@@ -28,7 +29,7 @@ def release(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
     are not put apart for the same signature again. One that was released before stays as it is. Raises `Missing`;
     `Conflict` where no record waits for the file, it was destroyed, or a run is at work; `Corrupt` where its bytes are
     gone."""
-    with _alone(services, id_):
+    with _alone(services, id_) as hold_on:
         with services.catalogue.write() as tx:
             found = quarantine.get(tx, id_)
             if found.state is QuarantineState.RELEASED:
@@ -38,6 +39,7 @@ def release(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
             to = _waiting(tx, found)
         _bring_back(services.store, found, to)
         with services.catalogue.write() as tx:
+            hold_on(tx)
             if _waiting(tx, found) != to:
                 raise _not_wanted(found)
             done = quarantine.complete(tx, id_, QuarantineEvent.RETURN)
@@ -58,7 +60,7 @@ def release(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
 def destroy(services: Services, id_: int, *, reason: str, by: str) -> QuarantinedFile:
     """The bytes go, what is known of them stays. One that was destroyed before stays as it is. Raises `Missing`;
     `Conflict` where the file was released, or a run is at work."""
-    with _alone(services, id_):
+    with _alone(services, id_) as hold_on:
         with services.catalogue.write() as tx:
             found = quarantine.get(tx, id_)
             if found.state is QuarantineState.DESTROYED:
@@ -72,6 +74,7 @@ def destroy(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
             quarantine.decide(tx, found, QuarantineEvent.DESTROY, decision)
         services.store.delete(found.key)
         with services.catalogue.write() as tx:
+            hold_on(tx)
             done = quarantine.complete(tx, id_, QuarantineEvent.DELETE)
             event = _event(services, done, EventType.DELETION)
             records.add_events(tx, [event], accession_id=found.accession_id)
@@ -79,17 +82,28 @@ def destroy(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
 
 
 @contextmanager
-def _alone(services: Services, id_: int) -> Iterator[None]:
-    """No run works on the file's accession, nor on what has taken over its records. Raises `Missing`, `Conflict`."""
-    owner, now = lease_owner(services), services.now()
+def _alone(services: Services, id_: int) -> Iterator[Callable[[Transaction], None]]:
+    """No run works on the file's accession, nor on what has taken over its records, however long the store takes. What
+    is yielded makes sure of that for a transaction: it raises `Conflict` where the right to it was lost. Raises
+    `Missing`, `Conflict`."""
+    owner = lease_owner(services)
+
+    def hold_on(tx: Transaction) -> None:
+        for accession_id in sorted(ids):
+            accessions.lease(tx, accession_id, owner=owner, now=services.now(), length=accessions.LEASE)
+
+    def renew() -> None:
+        with services.catalogue.write() as tx:
+            hold_on(tx)
+
     with services.catalogue.write() as tx:
         of_file = accessions.get(tx, quarantine.get(tx, id_).accession_id)
         unfinished = accessions.unfinished(tx, of_file.collection)
         ids = {of_file.id, *([unfinished.id] if unfinished else [])}
-        for accession_id in sorted(ids):
-            accessions.lease(tx, accession_id, owner=owner, now=now, length=accessions.LEASE)
+        hold_on(tx)
     try:
-        yield
+        with renewing(accessions.RENEWAL, renew):
+            yield hold_on
     finally:
         with services.catalogue.write() as tx:
             for accession_id in ids:

@@ -16,6 +16,8 @@ from pipeline.errors import Conflict, Interrupted, Missing
 from pipeline.model import Accession, AccessionState, DepositState, JsonObject, Outcome, Problem
 
 LEASE = timedelta(seconds=30)
+RENEWAL = LEASE / 3
+"""Of the lease, by who holds it and works for longer."""
 _BATCH = 500
 UNFINISHED = (AccessionState.SURVEYING, AccessionState.INGESTING, AccessionState.STOPPED)
 """Of an accession that was begun and has not ended."""

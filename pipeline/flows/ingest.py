@@ -233,8 +233,7 @@ class _Ingest:
             with self._ending(run, planned.accession_id):
                 if order.retry:
                     self.patience.insist(partial(self._release_parked, planned.accession_id))
-                keep_lease = partial(accession.keep_beside, self.services, run, planned.accession_id)
-                with beside("lease", keep_lease):
+                with accession.keeping(self.services, run, planned.accession_id):
                     self._take_in_and_publish(run, planned, planned.accession_id, surveyed.location)
                 self.page.look()
                 self.page.heed_stop()  # in the moments since the last look

@@ -9,14 +9,15 @@ found anew. The flow calls them in this order; `retry` and `cancel` come from th
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from pipeline import codec
+from pipeline.beside import renewing
 from pipeline.catalogue import (
     Transaction,
     accessions,
@@ -206,12 +207,9 @@ def keep(services: Services, run: Run, accession_id: str) -> None:
         hold_on(tx, services, run, accession_id)
 
 
-def keep_beside(services: Services, run: Run, accession_id: str, is_over: threading.Event) -> None:
-    """`keep`, again and again until `is_over`: a large file takes longer than the lease lasts."""
-    while not is_over.wait(LEASE.total_seconds() / 3):
-        # Where the lease was lost the run finds out at its next transaction.
-        with suppress(Unavailable):
-            keep(services, run, accession_id)
+def keeping(services: Services, run: Run, accession_id: str) -> AbstractContextManager[None]:
+    """`keep`, again and again for as long as the block lasts: a large file takes longer than the lease does."""
+    return renewing(accessions.RENEWAL, partial(keep, services, run, accession_id))
 
 
 def give_up_lease(services: Services, run: Run, accession_id: str) -> None:

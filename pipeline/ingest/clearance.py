@@ -11,7 +11,6 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline import codec, publication
-from pipeline.beside import beside
 from pipeline.catalogue import accessions, clearance, quarantine, records
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.clearance import WaitingFile
@@ -68,7 +67,7 @@ def clear(
     except Conflict:
         return None
     try:
-        with beside("lease", partial(accession.keep_beside, services, run, accession_id)):
+        with accession.keeping(services, run, accession_id):
             clearing = _Clearing(services, run, accession_id, judge, patience)
             done = clearing.clear(checkpoint, scans=scans)
             done.published = _publish(services, run, accession_id, patience)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -279,7 +280,7 @@ def test_the_lease_is_kept_however_long_a_step_takes(
     archive: Unpreserved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy of terabytes takes hours: all the while nobody else may write to the object."""
-    monkeypatch.setattr(preservation, "_MINUTE", 0.005)
+    monkeypatch.setattr(preservation, "_MINUTE", timedelta(milliseconds=5))
     record = archive.publish(files=FILES, was_held=True)
     renewals: list[None] = []
     refused = []

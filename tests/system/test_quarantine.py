@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline import quarantine
 from pipeline.access import withheld
+from pipeline.catalogue import accessions, records
 from pipeline.catalogue import quarantine as catalogue
-from pipeline.catalogue import records
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.errors import Conflict, Corrupt, Missing
 from pipeline.ingest import accession, report
@@ -24,7 +25,8 @@ from pipeline.model import Event, EventType, JsonObject, QuarantineState, ScanSt
 from pipeline.services import Services
 from pipeline.settings import StoreLocation
 from pipeline.stocktaking import compare
-from tests.instance import Instance, codes, open_instance, write_record
+from tests.command import wait_until
+from tests.instance import Attempt, Instance, codes, open_instance, write_record
 from tests.recording_disk import PowerLoss
 from tests.stepping_store import with_store
 
@@ -254,6 +256,59 @@ def test_nothing_is_decided_while_a_run_is_at_work(
     embedded.ingest(source, retry=number)
     for one in apart(embedded):
         quarantine.destroy(with_store(embedded.services, ingest), one.id, **WHY)
+
+
+@pytest.mark.parametrize("do", [quarantine.release, quarantine.destroy])
+def test_nothing_begins_however_long_the_store_takes(
+    embedded: Instance, source: Path, monkeypatch: pytest.MonkeyPatch, do: Callable[..., QuarantinedFile]
+) -> None:
+    """The right to decide alone is prolonged while a large file moves: a run is told to wait, and goes on after it."""
+    number = embedded.ingest(source)["accession"]
+    monkeypatch.setattr(accessions, "RENEWAL", timedelta(milliseconds=10))
+
+    def ingest(_done: int) -> None:
+        embedded.clock.move(seconds=accessions.LEASE.total_seconds() + 1)
+        wait_until(lambda: leased_until(embedded, number) > embedded.clock(), "a lease that was prolonged")
+        with pytest.raises(Conflict, match="being worked on"):
+            embedded.attempt(source, retry=number)
+
+    do(with_store(embedded.services, ingest), the_one(embedded).id, **WHY)
+    assert embedded.ingest(source, retry=number)["held"] == (do is quarantine.destroy)
+    assert is_in_order(embedded)
+
+
+def leased_until(instance: Instance, accession_id: str) -> datetime:
+    """When the lease that somebody has on the accession ends."""
+    with instance.services.catalogue.read() as tx:
+        until = accessions.leased_until(tx, accession_id)
+    assert until is not None
+    return until
+
+
+@pytest.mark.parametrize("do", [quarantine.release, quarantine.destroy])
+def test_a_decision_that_was_overtaken_by_a_run_changes_nothing(
+    embedded: Instance, source: Path, do: Callable[..., QuarantinedFile]
+) -> None:
+    """One that slept for longer than its lease hears that a run is at work. The run puts the file apart anew, where it
+    can be decided of again."""
+    number = embedded.ingest(source)["accession"]
+    attempts: list[Attempt] = []
+
+    def sleep(_done: int) -> None:
+        if not attempts:
+            embedded.clock.move(seconds=accessions.LEASE.total_seconds() + 1)
+            attempts.append(embedded.attempt(source, retry=number))
+
+    with pytest.raises(Conflict, match="being worked on"):
+        do(with_store(embedded.services, sleep), the_one(embedded).id, **WHY)
+    [attempt] = attempts
+    attempt.take_in()
+    attempt.publish()
+    attempt.finish()
+    assert the_one(embedded).state is QuarantineState.QUARANTINED
+    assert is_in_order(embedded)
+    release(embedded, the_one(embedded).id)
+    assert embedded.ingest(source, retry=number)["held"] == 0
 
 
 def test_a_file_that_never_was_is_missing(embedded: Instance) -> None:
