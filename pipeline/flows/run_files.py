@@ -5,12 +5,14 @@ is not locked names a run whose process was killed: Prefect would go on showing 
 carries out has a word in its file.
 
 Files are made, judged and taken away in turn, under the lock of `home/run/flow-runs.turn`: nobody sees one that is not
-locked yet, or is taken away just now, and takes its process for a dead one.
+locked yet, or is taken away just now, and takes its process for a dead one. What became of a run whose process was
+killed takes longer to say: who says it has the file locked until then, and no other says it, too, or begins the run.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -61,13 +63,37 @@ class Orphan:
     of_runner: bool
 
 
-def orphaned(home: Path) -> list[Orphan]:
+def orphaned(home: Path) -> list[str]:
+    """The ids of runs whose process died without a farewell, as far as nobody concludes them yet."""
     with _turn(home):
-        return [
-            Orphan(path.name, of_runner=path.stat().st_size > 0)
-            for path in _folder(home).iterdir()
-            if not _is_locked(path)
-        ]
+        return [path.name for path in _folder(home).iterdir() if not _is_locked(path)]
+
+
+@contextmanager
+def concluding(home: Path, run_id: str) -> Iterator[Orphan | None]:
+    """Say what became of a run that was orphaned when somebody looked: it is nobody else's for as long as the block
+    lasts, and is left then, unless an error ends the block. None where there is nothing to say any more: another
+    concludes it or has done so, or a process works on it anew."""
+    with _turn(home):
+        file = _locked(home, run_id)
+    if file is None:
+        yield None
+        return
+    with file:
+        yield Orphan(run_id, of_runner=os.fstat(file.fileno()).st_size > 0)
+        leave(home, run_id)
+
+
+def _locked(home: Path, run_id: str) -> IO[str] | None:
+    """The run's file, locked; None where another has it, or there is none."""
+    try:
+        file = (_folder(home) / run_id).open()
+    except FileNotFoundError:
+        return None
+    if can_lock(file, fcntl.LOCK_EX):
+        return file
+    file.close()
+    return None
 
 
 def is_under_way(home: Path, run_id: str) -> bool:

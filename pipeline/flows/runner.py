@@ -89,8 +89,10 @@ class _Runner:
         with get_client(sync_client=True) as client:
             if not self.deployments:
                 self.deployments = register(client, self.settings.repository_id)
-            for orphan in run_files.orphaned(self.settings.home):
-                self._conclude(client, orphan)
+            for run_id in run_files.orphaned(self.settings.home):
+                with run_files.concluding(self.settings.home, run_id) as orphan:
+                    if orphan is not None:
+                        _conclude(client, orphan)
             self._free_the_deaf(client)
             for run in self._due(client):
                 self._begin(client, run)
@@ -141,16 +143,6 @@ class _Runner:
     def _counted(self) -> Counter[str]:
         return Counter(one.deployment.verb for one in self.under_way)
 
-    def _conclude(self, client: SyncPrefectClient, orphan: Orphan) -> None:
-        """The process of a run was killed."""
-        try:
-            run = client.read_flow_run(UUID(orphan.run_id))
-        except ObjectNotFound:
-            run = None
-        if run is not None and (state := _after_a_kill(run, of_runner=orphan.of_runner)) is not None:
-            client.set_flow_run_state(run.id, state, force=True)
-        run_files.leave(self.settings.home, orphan.run_id)
-
     def _free_the_deaf(self, client: SyncPrefectClient) -> None:
         """Runs that were cancelled while nobody worked on them, suspended ones say. What a command works on, here or on
         another machine, is its own to end, however long that takes."""
@@ -191,6 +183,16 @@ class _Runner:
         processes.signal_group(one.process, signal.SIGKILL)
         one.process.wait()
         self.watch.forget(one.process.pid)
+
+
+def _conclude(client: SyncPrefectClient, orphan: Orphan) -> None:
+    """The process of a run was killed."""
+    try:
+        run = client.read_flow_run(UUID(orphan.run_id))
+    except ObjectNotFound:
+        return
+    if (state := _after_a_kill(run, of_runner=orphan.of_runner)) is not None:
+        client.set_flow_run_state(run.id, state, force=True)
 
 
 def _waited(states: Sequence[State[Any]]) -> bool:

@@ -63,9 +63,44 @@ def test_a_run_whose_process_is_killed_is_an_orphan(tmp_path: Path) -> None:
         process.stdout.readline()
         assert run_files.is_under_way(tmp_path, "one")
         process.send_signal(signal.SIGKILL)
-    assert run_files.orphaned(tmp_path) == [Orphan("one", of_runner=True)]
-    run_files.leave(tmp_path, "one")
+    assert run_files.orphaned(tmp_path) == ["one"]
+    with run_files.concluding(tmp_path, "one") as orphan:
+        assert orphan == Orphan("one", of_runner=True)
     assert run_files.orphaned(tmp_path) == []
+
+
+def orphan_of_the_runner(home: Path) -> None:
+    file = run_files.claim(home, "one")
+    assert file is not None
+    file.close()
+
+
+def test_an_orphan_is_concluded_by_one(tmp_path: Path) -> None:
+    """While it is, nobody else takes it for an orphan, or for free; who found it before, and comes to it when a
+    process works on it anew, lets it be."""
+    orphan_of_the_runner(tmp_path)
+    with run_files.concluding(tmp_path, "one") as mine, run_files.concluding(tmp_path, "one") as another_s:
+        assert mine is not None
+        assert another_s is None
+        assert run_files.orphaned(tmp_path) == []
+        assert run_files.claim(tmp_path, "one") is None
+    anew = run_files.claim(tmp_path, "one")
+    assert anew is not None
+    with anew, run_files.concluding(tmp_path, "one") as late:
+        assert late is None
+    assert run_files.orphaned(tmp_path) == ["one"]
+
+
+def test_an_orphan_that_could_not_be_concluded_is_one_still(tmp_path: Path) -> None:
+    """Prefect was away, say: the next look finds it. One that was left is nobody's to conclude."""
+    orphan_of_the_runner(tmp_path)
+    with pytest.raises(ConnectionError), run_files.concluding(tmp_path, "one"):
+        raise ConnectionError
+    assert run_files.orphaned(tmp_path) == ["one"]
+    with run_files.concluding(tmp_path, "one"):
+        pass
+    with run_files.concluding(tmp_path, "one") as gone:
+        assert gone is None
 
 
 @contextmanager
@@ -102,4 +137,4 @@ def test_a_run_whose_process_is_killed_as_it_begins_is_an_orphan(tmp_path: Path)
     trap = Trap(tmp_path / "trap", Fault(IN_THE_WINDOW, after=True))
     with beginning(tmp_path, trap) as process:
         assert process.wait() == -signal.SIGKILL
-        assert run_files.orphaned(tmp_path) == [Orphan("one", of_runner=False)]
+        assert run_files.orphaned(tmp_path) == ["one"]
