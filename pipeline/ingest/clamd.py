@@ -398,13 +398,15 @@ class ClamdSession:
             self._known, self._version = self._scanner.known(self._size), self._scanner.version()
             self._window = self._known.window
             self._database = self._version.database if self._database is None else self._database
-            if resume is not None and not self._gave_up:
-                self._read_again(resume)
         except Unavailable as away:
             self._bear(away)
-        except BaseException:
-            self.close()
-            raise
+        if resume is not None and not self._gave_up:
+            try:
+                # Outside of the above: where the source is away, clamd is not.
+                self._read_again(resume)
+            except BaseException:
+                self.close()
+                raise
 
     def _restore(self, checkpoint: JsonObject) -> None:
         self._at = checkpoint["at"]

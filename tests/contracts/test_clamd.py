@@ -328,6 +328,25 @@ def test_what_is_gone_on_with_while_nobody_waits_stays_partial(clamd_urls: tuple
     assert (found.status, found.scanned, found.reason) == (ScanStatus.PARTIAL, ((0, 5),), "away")
 
 
+@pytest.mark.parametrize("away", ["wait", "go-on"])
+def test_a_source_that_stumbles_is_not_taken_for_clamd(clamd_urls: tuple[str, str], away: str) -> None:
+    """While a file is gone on with: its reader hears of the source's error, and the next try comes to a whole verdict
+    from the same checkpoint."""
+    scanner = clamd_at(clamd_urls[0], away=away)
+    state = checkpoint_at(scanner, NOISE, 6 * MIB)
+
+    def stumble(_start: int, _length: int) -> bytes:
+        raise Unavailable("the source does not answer")
+
+    with pytest.raises(Unavailable, match="the source does not answer"):
+        scanner.begin(SIZE, ScanResumption(state, stumble))
+    with closing(
+        scanner.begin(SIZE, ScanResumption(state, lambda start, length: NOISE[start : start + length]))
+    ) as session:
+        session.feed(NOISE[6 * MIB :])
+        assert session.finish().status is ScanStatus.CLEAN
+
+
 # ---------------------------------------------------------------- versions
 
 
