@@ -19,6 +19,7 @@ from pipeline.catalogue import (
     fixity,
     outbox,
     purges,
+    quarantine,
     records,
     scans,
 )
@@ -45,6 +46,7 @@ from pipeline.model import (
 )
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.services import Services, lease_owner
+from pipeline.store import layout
 
 BATCH = 500
 
@@ -64,7 +66,7 @@ def publish_sealed(
         must_be_clean = services.settings.scan_gate == "publish"
         chosen = deposits.sealed(tx, accession_id, BATCH, must_be_clean=must_be_clean)
         whole, refused = _without_purged_bytes(tx, chosen)
-        clean = _without_infected(tx, whole, accession_id)
+        clean, infected = _without_infected(tx, whole, accession_id)
         publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, clean))
         fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
         revised = [one for one in publishable if one.action is DepositAction.REVISION]
@@ -78,9 +80,9 @@ def publish_sealed(
         _want_effects(tx, fresh, revised, accession_id, now=now)
         deposits.move(tx, publishable, DepositEvent.PUBLISH)
         deposit_files.forget(tx, [one.id for one in publishable])
-    for again in refused:
-        # What a crash leaves of them is rejected all the same: a sweep takes it.
-        services.store.delete(again.place)
+    for place in (*(again.place for again in refused), *infected):
+        # What a crash leaves of them is rejected all the same.
+        services.store.delete(place)
     return len(chosen)
 
 
@@ -140,15 +142,24 @@ def _without_purged_bytes(tx: Transaction, chosen: Sequence[Deposit]) -> tuple[l
     return [one for one in chosen if one.id not in held], refused
 
 
-def _without_infected(tx: Transaction, chosen: Sequence[Deposit], accession_id: str) -> list[Deposit]:
+def _without_infected(
+    tx: Transaction, chosen: Sequence[Deposit], accession_id: str
+) -> tuple[list[Deposit], list[str]]:
     """Hold those with a file that is known to be infected by now, though it was not when it was read or carried over;
-    the rest."""
+    the rest, and the keys in the store of what nobody refers to any more."""
     found = scans.known_infected(tx, [one.id for one in chosen])
     clearance.hold_without(tx, found)
     problems = [(one.deposit_id, _infected(one)) for one in found]
     accessions.report(tx, accession_id, Stage.INTAKE, problems)
     held = {one.deposit_id for one in found}
-    return [one for one in chosen if one.id not in held]
+    left = [*(one.place for one in found), *_put_apart(tx, found, accession_id)]
+    return [one for one in chosen if one.id not in held], left
+
+
+def _put_apart(tx: Transaction, found: Sequence[KnownInfected], accession_id: str) -> set[str]:
+    """Where a rescan that was cut off may have put them, and no person knows of it."""
+    apart = {layout.quarantined(accession_id, one.id) for one in found}
+    return apart - {one.key for one in quarantine.listed(tx, everything=False)} if apart else apart
 
 
 def _infected(one: KnownInfected) -> Problem:

@@ -18,6 +18,7 @@ from pipeline.catalogue import Transaction
 from pipeline.catalogue.fixity import FIRST, Position, is_of_file
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, record, record_file
 from pipeline.model import FileState, RecordState, ScanStatus, ScanVerdict
+from pipeline.store import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
 class KnownInfected:
     """A file in custody of a record-to-be that was found infected: by now in the record `held_by`, which has the same
     bytes, or, where that is None, in its own bytes, by a rescan that was cut off before they were put apart. `record`
-    is the key of its own record in the collection."""
+    is the key of its own record in the collection, `place` the key in the store of what its own record has of it."""
 
     id: int
     deposit_id: int
@@ -141,6 +142,7 @@ class KnownInfected:
     path: str
     signature: str
     held_by: int | None
+    place: str
 
 
 def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownInfected]:
@@ -163,6 +165,8 @@ def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownI
             deposit_file.c.deposit_id,
             deposit.c.key.label("record"),
             deposit_file.c.path,
+            deposit_file.c.key,
+            deposit.c.home,
             sa.func.coalesce(known.c.signature, own["signature"].as_string()).label("signature"),
             sa.func.coalesce(known.c.held_by, deposit_file.c.holder_id).label("held_by"),
         )
@@ -177,7 +181,15 @@ def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownI
         .order_by(deposit_file.c.id)
     )
     return [
-        KnownInfected(row.id, row.deposit_id, row.record, os.fsdecode(row.path), row.signature, row.held_by)
+        KnownInfected(
+            row.id,
+            row.deposit_id,
+            row.record,
+            os.fsdecode(row.path),
+            row.signature,
+            row.held_by,
+            layout.place(row.home, row.key),
+        )
         for row in rows
     ]
 
