@@ -13,7 +13,7 @@ import click
 from rich.markup import escape
 
 from pipeline import wiring
-from pipeline.catalogue import accessions
+from pipeline.catalogue import accessions, outbox
 from pipeline.cli.console import (
     Exit,
     err,
@@ -202,19 +202,30 @@ def apply_plan(plan_file: Path, report_file: Path | None, as_json: bool) -> None
 
 
 @click.command()
-@click.argument("accession_id", metavar="ACCESSION")
+@click.argument("accession_id", metavar="[ACCESSION]", required=False)
+@click.option("--effects", is_flag=True, help="Free all that is parked, of whatever accession or of none.")
 @_REPORT
 @_json
-def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
+def retry(accession_id: str | None, effects: bool, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Go on with an ACCESSION that was stopped, and try its held records again.
 
     Only what is not in custody yet is read. Mend the source first; `headrace status ACCESSION` says what is wrong.
+    With --effects no source is read: effects that were parked, which `headrace status` lists, are tried again by
+    `headrace up`, and those that wait for another attempt are due at once.
 
     \b
-    Example:
+    Examples:
       headrace retry 20261121-3f2a9c1d
+      headrace retry --effects
     """
+    if effects == (accession_id is not None):
+        raise click.UsageError("name an ACCESSION, or choose --effects")
+    if effects and report_file is not None:
+        raise click.UsageError("--report goes with an ACCESSION")
     settings = load_settings()
+    if accession_id is None:
+        _release_effects(settings, as_json=as_json)
+        return
     with wiring.open_services(settings) as services, services.catalogue.read() as tx:
         found = accessions.get(tx, accession_id)
     survey.open_(found.source, IngestOptions(**found.options), wiring.trees(settings))
@@ -226,6 +237,19 @@ def retry(accession_id: str, report_file: Path | None, as_json: bool) -> None:  
         as_json=as_json,
         report_file=report_file,
     )
+
+
+def _release_effects(settings: Settings, *, as_json: bool) -> None:
+    with wiring.open_services(settings) as services, services.catalogue.write() as tx:
+        released = {one.kind.value: one.parked for one in outbox.waiting(tx) if one.parked}
+        outbox.release(tx, now=services.now())
+    if as_json:
+        print_json({"released": released})
+    elif released:
+        told = ", ".join(f"{number:,} {kind}" for kind, number in sorted(released.items()))
+        say(f"released: {told}; `headrace up` brings them about")
+    else:
+        say("nothing is parked")
 
 
 @click.command()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from pipeline import dispatch
 from pipeline.catalogue import outbox
 from pipeline.cli.main import headrace
 from pipeline.index.indexer import rebuild
@@ -66,12 +68,10 @@ def test_an_index_that_cannot_be_read_is_rebuilt_by_the_command(
     assert found(archive) == {record.id}
 
 
-def test_status_lists_what_is_parked(archive: Archive) -> None:
-    """An operator sees the effect, its record, how often it was tried and why it was given up."""
-    record = archive.publish()
-    services = archive.services
-    with services.catalogue.write() as tx:
-        outbox.want(tx, [(EffectKind.INDEX, record.id)], now=archive.clock())
+def park(archive: Archive, record_id: int) -> None:
+    """An effect on the record, of no accession, was refused for good."""
+    with archive.services.catalogue.write() as tx:
+        outbox.want(tx, [(EffectKind.INDEX, record_id)], now=archive.clock())
         [claim] = outbox.claim(
             tx,
             EffectKind.INDEX,
@@ -81,6 +81,12 @@ def test_status_lists_what_is_parked(archive: Archive) -> None:
             limit=1,
         )
         outbox.put_off(tx, claim, owner="x", due=archive.clock(), error="the field is broken", parked=True)
+
+
+def test_status_lists_what_is_parked(archive: Archive) -> None:
+    """An operator sees the effect, its record, how often it was tried and why it was given up."""
+    record = archive.publish()
+    park(archive, record.id)
     result = CliRunner().invoke(headrace, ["status", "--json"])
     assert json.loads(result.stdout)["parked"] == [
         {
@@ -91,3 +97,24 @@ def test_status_lists_what_is_parked(archive: Archive) -> None:
             "error": "the field is broken",
         }
     ]
+
+
+def test_what_is_parked_is_freed_whatever_it_belongs_to(archive: Archive) -> None:
+    """An operator is told how many effects of each kind were freed; they are brought about, and nothing is left."""
+    park(archive, archive.publish().id)
+    assert dispatch.drain(archive.services).done == {}
+    result = CliRunner().invoke(headrace, ["retry", "--effects", "--json"])
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"released": {"index": 1}})
+    archive.clock.now = datetime.now(UTC) + timedelta(seconds=1)  # the command has the machine's clock
+    assert dispatch.drain(archive.services).done == {EffectKind.INDEX: 1}
+    result = CliRunner().invoke(headrace, ["retry", "--effects", "--json"])
+    assert json.loads(result.stdout) == {"released": {}}
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["20261121-3f2a9c1d", "--effects"], ["--effects", "--report", "problems.jsonl"]]
+)
+def test_a_retry_is_of_an_accession_or_of_effects(archive: Archive, arguments: list[str]) -> None:
+    """One of the two is named; a report is an accession's."""
+    result = CliRunner().invoke(headrace, ["retry", *arguments])
+    assert (result.exit_code, "ACCESSION" in result.stderr) == (2, True)
