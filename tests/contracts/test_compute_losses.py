@@ -176,6 +176,7 @@ def test_units_wait_while_all_workers_are_gone(scheduler: str, tmp_path: Path) -
 # ------------------------------------------------------------ schedulers that die
 
 
+@pytest.mark.alone
 def test_a_lost_scheduler_is_unavailable(tmp_path: Path) -> None:
     """When the scheduler goes away during a run the call says so, instead of waiting for ever."""
     service = dask_scheduler()

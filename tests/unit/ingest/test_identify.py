@@ -119,10 +119,10 @@ def test_a_file_of_any_size_is_sampled_in_little_memory() -> None:
     tracemalloc.stop()
     assert peak < 8 << 20
     assert (len(sample.head), len(sample.tail)) == (HEAD, TAIL)
-    started = time.monotonic()
+    started = time.process_time()  # whatever else the machine does
     [found] = identify_many([("zeros", sample)])
     assert found.puid == ""
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 @settings(max_examples=15, deadline=None)
