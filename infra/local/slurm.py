@@ -18,6 +18,8 @@ from pipeline.loopback import LOOPBACK, free_port
 CPUS = 4
 """That the node has, whatever the machine has: jobs of tests wait for each other."""
 
+_LONGEST_SOCKET = 107
+"""Bytes in the path of a Unix socket (unix(7)); SLURM says nothing of longer ones, and its jobs end at once."""
 _ANSWER_SECONDS = 5
 _CANCEL_SECONDS = 30
 
@@ -28,6 +30,9 @@ def slurm(folder: Path) -> Iterator[str]:
     Jobs that still run at its end are cancelled. Raises `ServiceError` where it is not installed or cannot run."""
     if os.geteuid() != 0:
         raise ServiceError("SLURM's daemons run jobs as their owners, for which they must be started by root")
+    longest = folder / "spool" / f"{_host()}_1000000.4294967295"  # a step of a job
+    if len(os.fsencode(longest)) > _LONGEST_SOCKET:
+        raise ServiceError(f"{folder} is too long a path for SLURM's sockets: choose a shorter one")
     configuration = folder / "slurm.conf"
     configuration.write_text(_configuration(folder))
     with ExitStack() as stack:
@@ -78,7 +83,7 @@ def _slurmd(configuration: Path) -> Service:
 def _configuration(folder: Path) -> str:
     for inner in ("state", "spool"):
         (folder / inner).mkdir(exist_ok=True)
-    host = socket.gethostname().partition(".")[0]
+    host = _host()
     options = {
         "ClusterName": "headrace",
         "SlurmctldHost": f"{host}({LOOPBACK})",
@@ -107,6 +112,10 @@ def _configuration(folder: Path) -> str:
         f"NodeName={host} NodeAddr={LOOPBACK} CPUs={CPUS} RealMemory=4096 State=UNKNOWN\n"
         f"PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP\n"
     )
+
+
+def _host() -> str:
+    return socket.gethostname().partition(".")[0]
 
 
 def _cancel_jobs(configuration: Path) -> None:

@@ -45,9 +45,9 @@ from tests.contracts.computes import (
 
 
 @pytest.fixture(params=["local", "scheduler", "slurm"])
-def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Compute]:
+def mortal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compute]:
     """A compute of its own for the test, some of whose workers will die."""
-    with IMPLEMENTATIONS[request.param](tmp_path / "compute") as implementation:
+    with IMPLEMENTATIONS[request.param](tmp_path_factory.mktemp("mortal")) as implementation:
         yield implementation
 
 
