@@ -17,9 +17,8 @@ from pipeline.lifecycle import DepositEvent
 from pipeline.model import AccessionState, DepositState, Digests, FileState, JsonObject, ScanVerdict
 from pipeline.store import layout
 
-_WAIT = (
-    "records wait for a virus verdict"  # what an accession is stopped for says so, to people and to a rescan
-)
+_WAIT = "records wait for a virus verdict"
+"""What an accession was stopped for ends so, for people and for a rescan."""
 
 
 @dataclass(frozen=True, slots=True)

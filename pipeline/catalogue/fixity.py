@@ -123,10 +123,7 @@ def _files(
 ) -> list[StoredFile]:
     rows = tx.execute(
         sa.select(fixity, record_file.c.digests)
-        .join(
-            record_file,
-            is_of_file(),
-        )
+        .join(record_file, is_of_file())
         .where(which)
         .order_by(*order)
         .limit(limit)
@@ -223,10 +220,7 @@ def audited_since(tx: Transaction, since: datetime) -> int:
     taken_at = sa.func.coalesce(record_file.c.taken_at, _NEVER)
     found = tx.execute(
         sa.select(sa.func.coalesce(sa.func.sum(fixity.c.size), 0))
-        .join(
-            record_file,
-            is_of_file(),
-        )
+        .join(record_file, is_of_file())
         .where(fixity.c.sound_at >= since, taken_at < sa.literal(since, fixity.c.sound_at.type))
     )
     return int(found.scalar_one())

@@ -207,9 +207,8 @@ class RunPage:
                 self._wake.clear()
                 if failure() is None and self._catch_up(failure):
                     self._is_away = False
-                elif (
-                    not self._over.is_set()
-                ):  # else the server may have been stopped, nobody needs it any more
+                elif not self._over.is_set():
+                    # Else the server may have been stopped, since nobody needs it any more.
                     self._note_away()
                 self._wake.wait(_EVERY)
 
