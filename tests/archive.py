@@ -17,6 +17,7 @@ from pipeline.catalogue import (
     deposits,
     identifiers,
     records,
+    scans,
 )
 from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.lifecycle import DepositEvent
@@ -107,6 +108,12 @@ class Archive:
             self.services, record.id, reason="test-record", note=note, by="admin@archive.example"
         )
         self._settle()
+
+    def give(self, record: Record, key: str, verdict: ScanVerdict) -> None:
+        """A scanner says this of a published file's bytes."""
+        with self.services.catalogue.write() as tx:
+            digest = records.holding(tx, record.id, key).entry.digests[self.services.root_digest]
+            scans.give(tx, [(digest, verdict)], now=self.clock())
 
     def record(self, record_id: int) -> Record:
         with self.services.catalogue.read() as tx:

@@ -247,8 +247,9 @@ def open_instance(home: Path, **settings: object) -> Iterator[Instance]:
         try:
             yield Instance(services, clock)
         finally:
-            # A worker keeps its store, and the store its threads, for as long as its process lives.
+            # A worker keeps its store, and the store its threads, for as long as its process lives; its scanner, too.
             worker._store.cache_clear()
+            worker._scanner.cache_clear()
 
 
 def write_record(folder: Path, files: Mapping[str, bytes], **metadata: object) -> Path:

@@ -11,8 +11,6 @@ from tests.instance import write_record
 TIDES = {"readings.csv": b"time,level\n0,1.2\n", "raw/gauge.bin": bytes(range(256)) * 40}
 """The files of the record `harbour`."""
 
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
-
 
 def write_tides(top: Path) -> Path:
     """Two sound records, `harbour` and `lighthouse`; once published they have the ids 2 and 4."""

@@ -210,7 +210,7 @@ def started(service: Service, log: Path) -> Iterator[processes.Process]:
             processes.signal_group(process, signal.SIGKILL)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.errors import Unavailable
 from pipeline.ingest.clamd import ClamdScanner
 from pipeline.ingest.eicar import EicarScanner
+from pipeline.model import ScanStatus, ScanVerdict
 from pipeline.ports import Scanner
 from pipeline.settings import LEAST_SCAN_WINDOW, ScannerLocation
 
@@ -35,3 +37,35 @@ SCANNERS: dict[str, Callable[[pytest.FixtureRequest], Scanner]] = {
     "clamd": _over_tcp,
     "clamd, Unix socket": _over_unix_socket,
 }
+
+
+class Named:
+    """A scanner whose signatures have a name, that goes through no file as a whole, and is away once `asked` is used up
+    though it lets files pass then. Keeps count of the files."""
+
+    gives_clean = True
+
+    def __init__(self, signatures: str, asked: int = 1000) -> None:
+        self._signatures = signatures
+        self._asked = asked
+        self.files = 0
+
+    def signatures(self) -> str:
+        self._asked -= 1
+        if self._asked < 0:
+            raise Unavailable("the scanner is away")
+        return self._signatures
+
+    def describe(self) -> str:
+        return "named"
+
+    def begin(self, size: int, resume: object = None) -> Named:
+        self.files += 1
+        return self
+
+    def feed(self, block: bytes | memoryview) -> None: ...
+
+    def finish(self) -> ScanVerdict:
+        return ScanVerdict(ScanStatus.UNSCANNED, "named", database=self._signatures, reason="no")
+
+    def close(self) -> None: ...

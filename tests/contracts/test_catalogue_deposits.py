@@ -198,14 +198,19 @@ def test_files_of_the_version_before_need_no_reading(catalogue: Catalogue) -> No
     assert counters(catalogue, second) == (4, 5, 3, 0)
 
 
+def publish_infected(tx: Transaction) -> None:
+    """Record 2, with the files `good` (d1) and `bad` (d2)."""
+    first = rows.add_deposit(tx, 2)
+    rows.take_in(tx, first, {"good": "d1", "bad": "d2"})
+    rows.publish(tx, [first])
+    infected = ScanVerdict(ScanStatus.INFECTED, "test", signature="Test.Found")
+    scans.give(tx, [("d2", infected)], now=rows.NOW)
+
+
 def test_an_infected_file_of_the_version_before_is_read_again(catalogue: Catalogue) -> None:
     """Its bytes are judged anew; a plan says so, too."""
-    infected = ScanVerdict(ScanStatus.INFECTED, "test", signature="Test.Found")
     with catalogue.write() as tx:
-        first = rows.add_deposit(tx, 2)
-        rows.take_in(tx, first, {"good": "d1", "bad": "d2"})
-        rows.publish(tx, [first])
-        scans.give(tx, [("d2", infected)], now=rows.NOW)
+        publish_infected(tx)
         second = rows.add_deposit(tx, 3, key="again", action="version", base_record_id=2)
         deposit_files.note_found(tx, [found(second, "good"), found(second, "bad")], run="two")
         deposit_files.carry_over(tx, [second])
@@ -215,12 +220,8 @@ def test_an_infected_file_of_the_version_before_is_read_again(catalogue: Catalog
 
 def test_bytes_that_were_found_infected_are_known_in_deposits_under_way(catalogue: Catalogue) -> None:
     """Whatever record has them; a deposit that is held for one has to have it read again."""
-    infected = ScanVerdict(ScanStatus.INFECTED, "test", signature="Test.Found")
     with catalogue.write() as tx:
-        first = rows.add_deposit(tx, 2)
-        rows.take_in(tx, first, {"good": "d1", "bad": "d2"})
-        rows.publish(tx, [first])
-        scans.give(tx, [("d2", infected)], now=rows.NOW)
+        publish_infected(tx)
         second = rows.add_deposit(tx, 3, key="again")
         rows.take_in(tx, second, {"same": "d1", "renamed": "d2"})
         [known] = scans.known_infected(tx, [second])

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pipeline.model import JsonObject, ScanStatus, ScanVerdict
 from pipeline.ports import Scanner, ScanResumption
 from tests.contracts.scanners import SCANNERS, WINDOW
+from tests.eicar import EICAR
 
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 MIB = 1 << 20
 SIZE = 2 * WINDOW + 3 * MIB + 12_345
 NOISE = random.Random(7).randbytes(1 << 16) * (SIZE // (1 << 16) + 1)

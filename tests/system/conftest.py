@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.flows.server import standing_server
+from pipeline.ports import Scanner
+from tests.contracts.scanners import clamd_at
 from tests.instance import Instance, open_instance
 from tests.ocfl_root import problems
 
@@ -77,3 +79,9 @@ def instance(tmp_path: Path, database_url: str) -> Iterator[Instance]:
     with open_instance(tmp_path / "home", database=database_url) as opened:
         yield opened
         assert problems(opened.root) == []
+
+
+@pytest.fixture
+def older_clamd(clamd_urls: tuple[str, str]) -> Scanner:
+    """The session's clamd, whose signatures know EICAR and the canary."""
+    return clamd_at(clamd_urls[0])

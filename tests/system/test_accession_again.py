@@ -16,9 +16,8 @@ from pipeline import publication
 from pipeline.catalogue import communities, deposits, records, tables
 from pipeline.errors import Interrupted, Misconfigured
 from pipeline.ingest import accession, report
+from tests.eicar import EICAR
 from tests.instance import Instance, codes, open_instance, write_record
-
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from pipeline.settings import StoreLocation
 from pipeline.stocktaking import compare
 from pipeline.store import layout
 from tests import ocfl_root
+from tests.eicar import EICAR
 from tests.instance import Instance, codes, open_instance, write_record
-
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 
 
 @pytest.fixture

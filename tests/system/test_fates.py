@@ -16,6 +16,7 @@ import pytest
 from pipeline.display import shown
 from pipeline.errors import Misconfigured
 from pipeline.model import JsonObject
+from tests.eicar import EICAR
 from tests.instance import Instance, open_instance, write_record
 from tests.ocfl_root import problems
 from tests.reference import reference
@@ -23,7 +24,6 @@ from tests.reference import reference
 DATA = b"time,level\n0,1.2\n"
 GOOD = {"good.csv": DATA}
 ODD = os.fsdecode(b"caf\xe9.csv")
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 SUITE = reference("testdata", "bagit", "suite")
 DEFAULT = {
     "title": "A bag",

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.model import Outcome
+from tests.eicar import EICAR
 from tests.instance import Instance, codes, write_record
 from tests.ocfl_root import objects
-from tests.tides import EICAR, TIDES, ids, mend, spoil, write_tides
+from tests.tides import TIDES, ids, mend, spoil, write_tides
 
 
 @pytest.fixture

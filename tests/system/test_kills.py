@@ -14,16 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import eicar
 from pipeline.model import JsonObject
 from tests.command import Ended, Instance, wait_until
+from tests.eicar import EICAR
 from tests.faults import HOLD, Fault, Trap
 from tests.final_state import final_state
 from tests.instance import write_record
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ends")]
 
-EICAR = eicar._EICAR
 LARGE = 80_000_000
 DONE_BUT_HELD = 3
 STOPPED = 4

@@ -26,11 +26,11 @@ from pipeline.services import Services
 from pipeline.settings import StoreLocation
 from pipeline.stocktaking import compare
 from tests.command import wait_until
+from tests.eicar import EICAR
 from tests.instance import Attempt, Instance, codes, open_instance, write_record
 from tests.recording_disk import PowerLoss
 from tests.stepping_store import with_store
 
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 WHY = {"reason": "the scanner's own test file", "by": "ida"}
 
 

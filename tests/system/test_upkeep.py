@@ -30,10 +30,10 @@ from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
 from pipeline.upkeep import Leftover, sweep
 from tests.archive import open_archive
+from tests.eicar import EICAR
 from tests.instance import Attempt, Instance, open_instance, write_record
 from tests.recording_disk import FailingDisk, PowerLoss
 
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 WEEK = timedelta(days=7)
 
 

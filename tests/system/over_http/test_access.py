@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import create_app
-from pipeline.catalogue import records, scans
+from pipeline.catalogue import records
 from pipeline.model import Access, FilesAccess, ScanStatus, ScanVerdict
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import Client
@@ -136,9 +136,7 @@ def test_files_wait_for_their_scan(tmp_path: Path) -> None:
         client = Client(create_app(replace(archive.services, settings=settings)))
         record = archive.publish(files=files)
         for key, verdict in verdicts.items():
-            with archive.services.catalogue.write() as tx:
-                digest = records.holding(tx, record.id, key).entry.digests[archive.services.root_digest]
-                scans.give(tx, [(digest, verdict)], now=archive.clock())
+            archive.give(record, key, verdict)
         answers = {key: client.get(f"/api/records/{record.id}/files/{key}/content") for key in files}
         page = client.get(f"/records/{record.id}").text
         assert client.get(f"/api/records/{record.id}/files-archive").status_code in (403, 409)

@@ -22,9 +22,9 @@ from pipeline.store import layout
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.s3.refusals import refusal
+from tests.eicar import EICAR
 from tests.unit.ingest.desk import Desk
 
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 LARGE = b"0123456789abcdef" * (9 << 16)
 
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.model import ScanStatus, ScanVerdict
 from pipeline.ports import ScanResumption
-
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
+from tests.eicar import EICAR
 
 
 def verdict(blocks: list[bytes]) -> ScanVerdict:

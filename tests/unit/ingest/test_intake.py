@@ -26,12 +26,12 @@ from pipeline.model import JsonObject, Part, ScanStatus, ScanVerdict
 from pipeline.ports import ScanSession, Upload
 from pipeline.settings import DIGEST_ALGORITHMS
 from pipeline.store.local import LocalStore
+from tests.eicar import EICAR
 
 THREADED = 8 << 20
 """From this size on, consumers have threads of their own."""
 
 CONTENT = os.urandom(1 << 16) * 200
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 
 
 @dataclass

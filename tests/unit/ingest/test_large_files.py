@@ -27,6 +27,7 @@ from pipeline.model import FileOutcome, FileState, JsonObject, Outcome
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
+from tests.eicar import EICAR
 from tests.unit.ingest.desk import Desk
 
 PART = 2 * MIB
@@ -36,7 +37,6 @@ CONTENT = CONTENT[:SIZE]
 # Parts that the local store flushes while it writes the next, and what the digests may lag behind the store.
 FLUSHING = 4 * PART
 IN_FLIGHT = FLUSHING + RING_BYTES
-EICAR = b"".join((rb"X5O!P%@AP[4\PZX54(P^)7CC)7}", rb"$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"))
 
 
 class Killed(BaseException):
