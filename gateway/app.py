@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
 
 from gateway import archives, feeds, files, landing, operations, pages, problems, records
+from gateway.auth import NotedUse
 from gateway.headers import ApiCors, SecurityHeaders
 from gateway.problems import RecordMoved
 from pipeline import wiring
@@ -56,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     # The last one added is the outermost.
     problems.install(app, pages.error_page)
+    app.add_middleware(NotedUse, services=services)
     app.add_middleware(ApiCors)
     app.add_middleware(operations.Instrumented, registry=app.state.metrics)
     app.add_middleware(SecurityHeaders)

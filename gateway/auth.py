@@ -1,13 +1,21 @@
-"""Who asks: the token of a request (Zenodo's REST API, authentication)."""
+"""Who asks: the token of a request, and what it was made for (Zenodo's REST API, authentication)."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.problems import BadToken
-from pipeline.access import STRANGER, Viewer
+from gateway.problems import InsufficientScope, Unauthenticated
+from pipeline.access import STRANGER, TokenScope, Viewer, permits
 from pipeline.catalogue import accounts
+from pipeline.catalogue.accounts import Token
+from pipeline.errors import Unavailable
 from pipeline.services import Services
+
+_TOKEN = "headrace.token"  # noqa: S105 - where in the ASGI scope the request's token is kept, once it was looked up
 
 
 def services_of(request: Request) -> Services:
@@ -18,24 +26,83 @@ def services_of(request: Request) -> Services:
 ServicesHere = Annotated[Services, Depends(services_of)]
 
 
-def viewer_of(request: Request, services: ServicesHere) -> Viewer:
-    """Whom the request's token speaks for: that of the Authorization header before that of the query.
-    Raises `BadToken` for a token that is not valid: who sends one means to use it."""
-    token = _token(request)
-    if token is None:
-        return STRANGER
-    with services.catalogue.read() as tx:
-        bearer = accounts.verify_token(tx, token)
-    if bearer is None:
-        raise BadToken
-    return Viewer(bearer.account.email, admin=bearer.account.admin, scopes=frozenset(bearer.scopes))
+def authenticate(request: Request, services: Services) -> Token | None:
+    """The request's token, that of the Authorization header before that of the query; None where it has none. It is
+    looked up once a request. Raises `Unauthenticated` for one that is not valid: who sends one means to use it."""
+    if _TOKEN not in request.scope:
+        text = _credential(request)
+        if text is None:
+            return None
+        with services.catalogue.read() as tx:
+            found = accounts.verify_token(tx, text)
+        if found is None:
+            raise Unauthenticated
+        request.scope[_TOKEN] = found
+    token: Token = request.scope[_TOKEN]
+    return token
 
 
-def _token(request: Request) -> str | None:
+def _credential(request: Request) -> str | None:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return credential.strip()
     return request.query_params.get("access_token")
 
 
+def viewer_of(request: Request, services: ServicesHere) -> Viewer:
+    """Whom the request's token speaks for. Raises `Unauthenticated` for a bad token."""
+    token = authenticate(request, services)
+    if token is None:
+        return STRANGER
+    account = token.account
+    return Viewer(account.email, account.admin, frozenset(token.scopes), account.id)
+
+
 ViewerHere = Annotated[Viewer, Depends(viewer_of)]
+
+
+def known_viewer(viewer: ViewerHere) -> Viewer:
+    """Raises `Unauthenticated` for strangers."""
+    if viewer.account_id is None:
+        raise Unauthenticated
+    return viewer
+
+
+KnownHere = Annotated[Viewer, Depends(known_viewer)]
+"""Somebody with an account, whatever their token was made for."""
+
+
+def _made_for(scope: TokenScope) -> Callable[[Viewer], Viewer]:
+    def permitted(viewer: KnownHere) -> Viewer:
+        if not permits(viewer, scope):
+            raise InsufficientScope(scope)
+        return viewer
+
+    return permitted
+
+
+WriterHere = Annotated[Viewer, Depends(_made_for(TokenScope.DEPOSIT_WRITE))]
+"""Somebody who may create, change and delete drafts and their files: 401 for strangers, 403 without the scope."""
+ActorHere = Annotated[Viewer, Depends(_made_for(TokenScope.DEPOSIT_ACTIONS))]
+"""Somebody who may publish, edit, discard and make new versions: 401 for strangers, 403 without the scope."""
+
+
+class NotedUse:
+    """Notes that a token was used, whatever the answer was, after it was given: no reader waits for a writer."""
+
+    def __init__(self, app: ASGIApp, *, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            token: Token | None = scope.get(_TOKEN)
+            if token is not None and accounts.use_is_due(token, now=self._services.now()):
+                await run_in_threadpool(self._note, token)
+
+    def _note(self, token: Token) -> None:
+        # Where the catalogue is away now, a later use is noted.
+        with suppress(Unavailable), self._services.catalogue.write() as tx:
+            accounts.note_use(tx, token.id, now=self._services.now())

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.access import TokenScope
 from pipeline.errors import (
     Conflict,
     Corrupt,
@@ -30,10 +31,10 @@ _RETRY_SECONDS = "30"
 _MACHINES = ("/api/", "/oai2d", "/healthz", "/metrics")
 
 
-class BadToken(HeadraceError):
-    """The credential is not one of ours, or is no longer valid."""
+class Unauthenticated(HeadraceError):
+    """There is no credential where one is needed, or one that is not ours or no longer valid."""
 
-    code = "bad-token"
+    code = "unauthenticated"
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,6 +42,16 @@ class BadToken(HeadraceError):
             " supplied the wrong credentials (e.g. a bad password), or your browser doesn't understand how to"
             " supply the credentials required."
         )
+
+
+class InsufficientScope(Denied):
+    """The token is sound, and was made for less (RFC 6750, section 3.1)."""
+
+    code = "insufficient-scope"
+
+    def __init__(self, scope: TokenScope) -> None:
+        super().__init__(f"Permission denied: the token lacks the scope {scope}.")
+        self.scope = scope
 
 
 class NotAcceptable(HeadraceError):
@@ -105,25 +116,23 @@ class Answer:
 PageRenderer = Callable[[Request, Answer], Response]
 
 
+_STATUSES: Mapping[type[HeadraceError], int] = {
+    Unauthenticated: 401,
+    Denied: 403,
+    Missing: 404,
+    NotAcceptable: 406,
+    Conflict: 409,
+    Purged: 410,
+    RangeNotSatisfiable: 416,
+}
+"""Of errors that are told as they are, each for its subclasses as well."""
+
+
 def answer_to(error: Exception) -> Answer:
     """The answer to an error. What is not the client's to know is logged and gets an `error_id`."""
     match error:
-        case BadToken():
-            return Answer(401, error.message, headers={"WWW-Authenticate": "Bearer"})
-        case Denied():
-            return Answer(403, error.message)
         case Withdrawn():
             return Answer(410, error.message, extra={"tombstone": error.tombstone})
-        case Purged():
-            return Answer(410, error.message)
-        case Missing():
-            return Answer(404, error.message)
-        case NotAcceptable():
-            return Answer(406, error.message)
-        case Conflict():
-            return Answer(409, error.message)
-        case RangeNotSatisfiable():
-            return Answer(416, error.message, headers={"Content-Range": f"bytes */{error.size}"})
         case Rejected():
             return _rejected(error)
         case Unavailable():
@@ -132,8 +141,21 @@ def answer_to(error: Exception) -> Answer:
             return Answer(503, text, headers={"Retry-After": _RETRY_SECONDS})
         case HTTPException():
             return _of_framework(error)
-        case _:
-            return _internal(error)
+    for kind in type(error).__mro__:
+        if kind in _STATUSES:
+            return Answer(_STATUSES[kind], str(error), headers=_headers(error))
+    return _internal(error)
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    match error:
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case InsufficientScope():
+            return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
+        case RangeNotSatisfiable():
+            return {"Content-Range": f"bytes */{error.size}"}
+    return {}
 
 
 def _rejected(error: Rejected) -> Answer:

@@ -1,4 +1,4 @@
-"""Who may read a record's files, and which files may be served at all: the one place that decides.
+"""Who may read a record's files, which files may be served at all, and what a token allows: the one place that decides.
 
 Descriptions are public as long as their record is (Zenodo's REST API, records); of a withdrawn record only the
 tombstone is, so nobody reads its files.
@@ -25,14 +25,24 @@ from pipeline.model import (
 ScanGate: TypeAlias = Literal["none", "serve", "publish"]
 
 
+class TokenScope(StrEnum):
+    """What a token may be made for (Zenodo's REST API, scopes)."""
+
+    DEPOSIT_WRITE = "deposit:write"
+    DEPOSIT_ACTIONS = "deposit:actions"
+    USER_EMAIL = "user:email"
+    TOKENS_GENERATE = "tokens:generate"
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks: `email` None for a stranger. `scopes` are what the credential was made for; reading needs
-    none (Zenodo's REST API, authentication)."""
+    """Who asks: `email` and `account_id` are None for a stranger. `scopes` are what the credential was made for;
+    reading needs none (Zenodo's REST API, authentication)."""
 
     email: str | None = None
     admin: bool = False
     scopes: frozenset[str] = frozenset()
+    account_id: int | None = None
 
 
 STRANGER = Viewer()
@@ -67,6 +77,12 @@ def may_read_files(record: Record, viewer: Viewer, *, today: date) -> bool:
     if access_status(record.description.access, today=today) is AccessStatus.OPEN or viewer.admin:
         return True
     return viewer.email is not None and viewer.email == record.owner
+
+
+def permits(viewer: Viewer, scope: TokenScope) -> bool:
+    """Whether the viewer is known, and came with a credential that was made for `scope`. That holds for administrators
+    as well: a token never does more than it was made for."""
+    return viewer.account_id is not None and scope in viewer.scopes
 
 
 def as_of(described: Dissemination, *, today: date) -> Dissemination:

@@ -1,34 +1,61 @@
-"""People and their tokens. A token is shown once; the catalogue keeps a hash of its secret half."""
+"""People and their tokens. A token is shown once; the catalogue keeps a hash of its secret half.
+
+The secret half is random, but for tokens that may sign others (decision 0013): theirs is derived from a secret of the
+instance, since whoever checks a signature needs the key that made it.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from pipeline.access import TokenScope
 from pipeline.catalogue import Transaction
+from pipeline.catalogue import secrets as instance_secrets
 from pipeline.catalogue.tables import token, user
-from pipeline.errors import Conflict
+from pipeline.errors import Conflict, Missing
+
+_SIGNERS = "tokens that sign"
+_USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """`id` is what the deposit API calls `owner`."""
+
     id: int
     email: str
     admin: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
-    """Who a valid token speaks for, and what it may do."""
+class Token:
+    """What is known of a token besides its text. `last_used` lags behind by a minute at most."""
 
+    id: int
     account: Account
     scopes: tuple[str, ...]
+    created: datetime
+    last_used: datetime | None = None
+    revoked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A token that may sign others, with its text, which is the key."""
+
+    account: Account
+    key: str
+
+
+# ---------------------------------------------------------------- accounts
 
 
 def find_account(tx: Transaction, email: str) -> Account | None:
@@ -44,32 +71,92 @@ def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -
     return Account(tx.execute(added).scalar_one(), email.strip().lower(), admin)
 
 
-def create_token(tx: Transaction, account: Account, scopes: Sequence[str], *, now: datetime) -> str:
-    """A new token, in clear for the only time."""
-    lookup, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+def list_accounts(tx: Transaction) -> list[tuple[Account, datetime]]:
+    """All of them, in the order in which they were made, with the time of that."""
+    rows = tx.execute(sa.select(user).order_by(user.c.id))
+    return [(Account(row.id, row.email, row.admin), row.created) for row in rows]
+
+
+# ---------------------------------------------------------------- tokens
+
+_TOKENS = sa.select(token, user.c.email, user.c.admin).join(user, user.c.id == token.c.account_id)
+
+
+def create_token(tx: Transaction, account: Account, scopes: Collection[str], *, now: datetime) -> str:
+    """A new token, in clear for the only time. Raises `ValueError` for a scope that is none."""
+    kept = sorted(TokenScope(one) for one in scopes)
+    lookup = secrets.token_hex(6)
+    if TokenScope.TOKENS_GENERATE in kept:
+        half = _derived(instance_secrets.obtain(tx, _SIGNERS), lookup)
+    else:
+        half = secrets.token_urlsafe(32)
     tx.execute(
         sa.insert(token).values(
-            account_id=account.id, lookup=lookup, secret_hash=_hash(secret), scopes=list(scopes), created=now
+            account_id=account.id, lookup=lookup, secret_hash=_hash(half), scopes=kept, created=now
         )
     )
-    return f"hr_{lookup}_{secret}"
+    return _text(lookup, half)
 
 
-def verify_token(tx: Transaction, text: str) -> Bearer | None:
-    """Whom the token speaks for; None for one that is unknown, revoked or malformed."""
+def verify_token(tx: Transaction, text: str) -> Token | None:
+    """The token of that text; None for one that is unknown, revoked or malformed."""
     parts = text.split("_", 2)
     if len(parts) != 3 or parts[0] != "hr":
         return None
-    row = tx.execute(
-        sa.select(token, user.c.email, user.c.admin)
-        .join(user, user.c.id == token.c.account_id)
-        .where(token.c.lookup == parts[1], token.c.revoked.is_(None))
-    ).one_or_none()
+    row = tx.execute(_TOKENS.where(token.c.lookup == parts[1], token.c.revoked.is_(None))).one_or_none()
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(parts[2])):
         return None
-    return Bearer(Account(row.account_id, row.email, row.admin), tuple(row.scopes))
+    return _token(row)
 
 
-def _hash(secret: str) -> str:
-    # The secret has 256 random bits: a slow hash would add nothing.
-    return hashlib.sha256(secret.encode()).hexdigest()
+def use_is_due(one: Token, *, now: datetime) -> bool:
+    """Whether a use of the token is to be noted: reading with it is not to write each time."""
+    return one.last_used is None or now - one.last_used >= _USE_NOTED_EVERY
+
+
+def note_use(tx: Transaction, token_id: int, *, now: datetime) -> None:
+    tx.execute(sa.update(token).where(token.c.id == token_id).values(last_used=now))
+
+
+def find_signer(tx: Transaction, token_id: int) -> Signer | None:
+    """The token of that id, if there is one that is not revoked and may sign others."""
+    row = tx.execute(_TOKENS.where(token.c.id == token_id, token.c.revoked.is_(None))).one_or_none()
+    if row is None or TokenScope.TOKENS_GENERATE not in row.scopes:
+        return None
+    half = _derived(instance_secrets.get(tx, _SIGNERS), row.lookup)
+    return Signer(Account(row.account_id, row.email, row.admin), _text(row.lookup, half))
+
+
+def list_tokens(tx: Transaction, account: Account | None = None) -> list[Token]:
+    """Those of an account, or of all, revoked ones as well, in the order in which they were made."""
+    wanted = _TOKENS if account is None else _TOKENS.where(token.c.account_id == account.id)
+    return [_token(row) for row in tx.execute(wanted.order_by(token.c.id))]
+
+
+def revoke_token(tx: Transaction, token_id: int, *, now: datetime) -> Token:
+    """From now on the token speaks for nobody; one that was revoked keeps its time. Raises `Missing`."""
+    tx.execute(sa.update(token).where(token.c.id == token_id, token.c.revoked.is_(None)).values(revoked=now))
+    row = tx.execute(_TOKENS.where(token.c.id == token_id)).one_or_none()
+    if row is None:
+        raise Missing(f"there is no token {token_id}", remedy="`headrace token list` shows all")
+    return _token(row)
+
+
+def _token(row: sa.Row[tuple[object, ...]]) -> Token:
+    account = Account(row.account_id, row.email, row.admin)
+    return Token(row.id, account, tuple(row.scopes), row.created, row.last_used, row.revoked)
+
+
+def _text(lookup: str, half: str) -> str:
+    return f"hr_{lookup}_{half}"
+
+
+def _hash(half: str) -> str:
+    # The secret half has 256 random bits: a slow hash would add nothing.
+    return hashlib.sha256(half.encode()).hexdigest()
+
+
+def _derived(secret: bytes, lookup: str) -> str:
+    # As long as the longest digest that it keys, HS512's (RFC 7518, section 3.2).
+    digest = hmac.digest(secret, lookup.encode(), hashlib.sha512)
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -18,5 +18,10 @@ def obtain(tx: Transaction, name: str) -> bytes:
     tx.execute(
         insert(tx, secret).values(name=name, value=secrets.token_bytes(_BYTES)).on_conflict_do_nothing()
     )
+    return get(tx, name)
+
+
+def get(tx: Transaction, name: str) -> bytes:
+    """The secret of that name, which somebody obtained before."""
     value: bytes = tx.execute(sa.select(secret.c.value).where(secret.c.name == name)).scalar_one()
     return value

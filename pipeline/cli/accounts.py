@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 
 import click
 
-from pipeline import wiring
+from pipeline import codec, wiring
+from pipeline.access import TokenScope
 from pipeline.catalogue import accounts
-from pipeline.cli.console import say
+from pipeline.catalogue.accounts import Account, Token
+from pipeline.cli.console import json_option, out, print_json, say, table
+from pipeline.errors import Missing
+from pipeline.model import JsonObject
 from pipeline.settings import load_settings
 
-# Zenodo's scopes, as its REST API names them.
-SCOPES = ("deposit:write", "deposit:actions", "user:email")
+_USUAL = (TokenScope.DEPOSIT_WRITE, TokenScope.DEPOSIT_ACTIONS, TokenScope.USER_EMAIL)
 
 
 @click.group()
@@ -30,6 +34,21 @@ def create_user(email: str, admin: bool) -> None:  # noqa: FBT001
     say(f"account {made.id} for {made.email}")
 
 
+@user.command("list")
+@json_option
+def list_users(as_json: bool) -> None:  # noqa: FBT001
+    """Show all accounts. The number is what the deposit API calls `owner`."""
+    with wiring.open_services(load_settings()) as services, services.catalogue.read() as tx:
+        found = accounts.list_accounts(tx)
+    if as_json:
+        print_json({"items": [_account_json(one, created) for one, created in found]})
+        return
+    rows = table("email", "id", "admin", "since")
+    for one, created in found:
+        rows.add_row(one.email, str(one.id), "yes" if one.admin else "", f"{created:%Y-%m-%d}")
+    out.print(rows)
+
+
 @click.group()
 def token() -> None:
     """Personal access tokens for the API."""
@@ -39,9 +58,19 @@ def token() -> None:
 @click.option(
     "--user", "email", required=True, metavar="EMAIL", help="Whose token; the account is made if new."
 )
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Repeatable; default: all.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([scope.value for scope in TokenScope]),
+    help=f"Repeatable; default: all but {TokenScope.TOKENS_GENERATE}.",
+)
 def create_token(email: str, scopes: tuple[str, ...]) -> None:
     """Make a token and print it, alone, on stdout. It is shown only this once.
+
+    A token does what its scopes say: deposit:write creates, changes and deletes drafts and their files,
+    deposit:actions publishes, edits, discards and makes new versions, user:email tells the address, tokens:generate
+    signs short-lived tokens for single files of drafts. Reading needs no scope.
 
     \b
     Example:
@@ -51,5 +80,63 @@ def create_token(email: str, scopes: tuple[str, ...]) -> None:
         account = accounts.find_account(tx, email) or accounts.create_account(
             tx, email, admin=False, now=services.now()
         )
-        text = accounts.create_token(tx, account, scopes or SCOPES, now=services.now())
+        text = accounts.create_token(tx, account, scopes or _USUAL, now=services.now())
     sys.stdout.write(text + "\n")
+
+
+@token.command("list")
+@click.option("--user", "email", default="", metavar="EMAIL", help="Only those of this account.")
+@json_option
+def list_tokens(email: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show tokens, without their secrets: what they were made for, when they were used last, which are revoked."""
+    with wiring.open_services(load_settings()) as services, services.catalogue.read() as tx:
+        account = accounts.find_account(tx, email) if email else None
+        if email and account is None:
+            raise Missing(f"{email} has no account", remedy="`headrace user list` shows all")
+        found = accounts.list_tokens(tx, account)
+    if as_json:
+        print_json({"items": [_token_json(one) for one in found]})
+        return
+    rows = table("id", "user", "scopes", "created", "last used", "revoked")
+    for one in found:
+        rows.add_row(
+            str(one.id),
+            one.account.email,
+            " ".join(one.scopes),
+            _minute(one.created),
+            _minute(one.last_used) or "never",
+            _minute(one.revoked),
+        )
+    out.print(rows)
+
+
+@token.command("revoke")
+@click.argument("token_id", metavar="ID", type=int)
+@json_option
+def revoke_token(token_id: int, as_json: bool) -> None:  # noqa: FBT001
+    """Revoke the token that `headrace token list` shows as ID, for good and at once."""
+    with wiring.open_services(load_settings()) as services, services.catalogue.write() as tx:
+        revoked = accounts.revoke_token(tx, token_id, now=services.now())
+    if as_json:
+        print_json(_token_json(revoked))
+    else:
+        say(f"token {revoked.id} of {revoked.account.email} is revoked")
+
+
+def _account_json(one: Account, created: datetime) -> JsonObject:
+    return {"id": one.id, "email": one.email, "admin": one.admin, "created": codec.time_to_json(created)}
+
+
+def _token_json(one: Token) -> JsonObject:
+    return {
+        "id": one.id,
+        "user": one.account.email,
+        "scopes": list(one.scopes),
+        "created": codec.time_to_json(one.created),
+        "last_used": codec.time_to_json(one.last_used) if one.last_used else None,
+        "revoked": codec.time_to_json(one.revoked) if one.revoked else None,
+    }
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""

@@ -1,4 +1,4 @@
-"""The catalogue on SQLite and on PostgreSQL: schema, transactions, ids, accessions, people."""
+"""The catalogue on SQLite and on PostgreSQL: schema, transactions, ids, accessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from pipeline.catalogue import (
     Catalogue,
     Transaction,
     accessions,
-    accounts,
     communities,
     dois,
     identifiers,
@@ -461,48 +460,7 @@ def test_what_is_found_anew_takes_back_what_was_said_before(catalogue: Catalogue
         assert accessions.problems_of(tx, [one, other]) == list(accessions.problems(tx, "a1")) == [said]
 
 
-# ---------------------------------------------------------------- people, communities, DOIs
-
-
-def test_a_token_speaks_for_its_account(catalogue: Catalogue) -> None:
-    """With its scopes; addresses are compared without regard to case."""
-    with catalogue.write() as tx:
-        account = accounts.create_account(tx, " Ida@Pier.example ", admin=True, now=NOW)
-        text = accounts.create_token(tx, account, ["deposit:write"], now=NOW)
-    with catalogue.read() as tx:
-        bearer = accounts.verify_token(tx, text)
-        assert bearer is not None
-        assert bearer.account == accounts.find_account(tx, "ida@pier.EXAMPLE") == account
-        assert (account.email, account.admin, bearer.scopes) == ("ida@pier.example", True, ("deposit:write",))
-
-
-def test_only_a_hash_of_a_token_is_kept(catalogue: Catalogue) -> None:
-    """Whoever reads the database cannot speak for anybody."""
-    with catalogue.write() as tx:
-        account = accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
-        text = accounts.create_token(tx, account, [], now=NOW)
-        secret = text.split("_", 2)[2]
-        assert secret not in str(tx.execute(sa.select(tables.token)).all())
-
-
-@pytest.mark.parametrize("spoil", [str.upper, lambda text: text[:-1], lambda text: text + "x", lambda _: ""])
-def test_a_wrong_token_speaks_for_nobody(catalogue: Catalogue, spoil: Callable[[str], str]) -> None:
-    """Nor does a revoked one."""
-    with catalogue.write() as tx:
-        account = accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
-        text = accounts.create_token(tx, account, [], now=NOW)
-        assert accounts.verify_token(tx, spoil(text)) is None
-        assert accounts.verify_token(tx, text) is not None
-        tx.execute(sa.update(tables.token).values(revoked=NOW))
-        assert accounts.verify_token(tx, text) is None
-
-
-def test_an_address_has_one_account(catalogue: Catalogue) -> None:
-    """A second one is refused."""
-    with catalogue.write() as tx:
-        accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
-        with pytest.raises(Conflict):
-            accounts.create_account(tx, "IDA@pier.example", admin=False, now=NOW)
+# ---------------------------------------------------------------- communities, DOIs
 
 
 def test_a_community_is_made_once(catalogue: Catalogue) -> None:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from pipeline.access import (
     STRANGER,
     AccessStatus,
+    TokenScope,
     Viewer,
     Withheld,
     access_status,
     as_of,
     may_read_files,
+    permits,
     withheld,
 )
 from pipeline.model import (
@@ -98,3 +100,11 @@ def test_only_files_that_were_scanned_wholly_or_released_pass_the_gate_serve(sta
     passes = status in (ScanStatus.CLEAN, ScanStatus.STALE, ScanStatus.RELEASED)
     waiting = None if passes else Withheld.BEING_SCANNED
     assert withheld(verdict, "serve") is (Withheld.INFECTED if infected else waiting)
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_a_token_does_what_it_was_made_for(admin: bool) -> None:
+    """Each scope stands for itself alone, for administrators as well, and whoever has no account has none of them."""
+    writer = Viewer("ida@pier.example", admin=admin, scopes=frozenset({"deposit:write"}), account_id=1)
+    assert [scope for scope in TokenScope if permits(writer, scope)] == [TokenScope.DEPOSIT_WRITE]
+    assert not permits(replace(writer, account_id=None), TokenScope.DEPOSIT_WRITE)

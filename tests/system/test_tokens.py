@@ -1,0 +1,41 @@
+"""`headrace user` and `headrace token`, as operators use them."""
+
+from pathlib import Path
+
+from pipeline.catalogue import accounts
+from tests.archive import open_archive
+from tests.command import Instance
+
+
+def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    """A token is printed alone and only once, lists show what it was made for and never its text, a revoked one speaks
+    for nobody; a scope that does not exist is refused, with those that do."""
+    instance = Instance(tmp_path / "home")
+    assert instance.run("user", "create", "admin@pier.example", "--admin").code == 0
+    usual = instance.run("token", "create", "--user", "ida@pier.example").out.strip()
+    signing = instance.run(
+        "token", "create", "--user", "ida@pier.example", "--scope", "tokens:generate"
+    ).out.strip()
+    refused = instance.run("token", "create", "--user", "bo@pier.example", "--scope", "deposit:read")
+    assert (refused.code, refused.out) == (2, "")
+    assert "tokens:generate" in refused.err
+    people = instance.run("user", "list", "--json").report["items"]
+    assert [(one["id"], one["email"], one["admin"]) for one in people] == [
+        (1, "admin@pier.example", True),
+        (2, "ida@pier.example", False),
+    ]
+    listed = instance.run("token", "list", "--user", "ida@pier.example", "--json")
+    assert [one["scopes"] for one in listed.report["items"]] == [
+        ["deposit:actions", "deposit:write", "user:email"],
+        ["tokens:generate"],
+    ]
+    assert not any(text.split("_", 2)[2] in listed.out for text in (usual, signing))
+    first, second = (one["id"] for one in listed.report["items"])
+    assert instance.run("token", "revoke", str(first), "--json").report["revoked"] is not None
+    assert instance.run("token", "revoke", "77").code == 2
+    assert instance.run("token", "list", "--user", "bo@pier.example").code == 2
+    with open_archive(tmp_path / "home") as archive, archive.services.catalogue.read() as tx:
+        found = accounts.verify_token(tx, signing)
+        assert found is not None
+        assert found.id == second
+        assert accounts.verify_token(tx, usual) is None
