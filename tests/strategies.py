@@ -59,7 +59,7 @@ _ALPHABET = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"])
 def texts(least: int = 1, most: int = 30) -> SearchStrategy[str]:
     """Clean text of any script, with much that is special in XML, HTML, CSV and URLs."""
     raw = st.text(_ALPHABET | st.sampled_from("<>&\"'\\/%#?;, \n—é中𝒳"), min_size=least, max_size=most)
-    return raw.map(clean).filter(lambda text: len(text) >= least)
+    return raw.map(clean).map(str.strip).filter(lambda text: len(text) >= least)
 
 
 @cache
@@ -89,7 +89,7 @@ RORS = ("00k4n6c32", "04wxnsj81", "021nxhr62")
 
 @cache
 def _names() -> SearchStrategy[str]:
-    return texts(1, 15).map(lambda text: clean(text.replace(",", ""))).filter(bool)
+    return texts(1, 15).map(lambda text: clean(text.replace(",", "")).strip()).filter(bool)
 
 
 _AFFILIATIONS = st.lists(

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.metadata.normalising import normal_custom_fields, normal_metadata, pruned
-from pipeline.metadata.problems import INVALID, TOO_SHORT, WRONG_TYPE, FieldProblem
+from pipeline.metadata.problems import IGNORED, INVALID, TOO_SHORT, WRONG_TYPE, FieldProblem
 from pipeline.metadata.shape import conform_custom_fields, conform_metadata
 from pipeline.metadata.text import clean
 from pipeline.metadata.validation import check
@@ -29,13 +29,14 @@ class Reading:
     """A description as it was understood, and everything that is wrong with it, named as in the document.
 
     `description` is None only where the document is no metadata at all. It holds no value that Zenodo would
-    drop: each of those is among the problems. `undated` tells that the document has no
-    date of publication, and the description today's.
+    drop: each of those is among the problems, and those that Zenodo says nothing of are `dropped`. `undated` tells that
+    the document has no date of publication, and the description today's.
     """
 
     description: Description | None
     problems: tuple[FieldProblem, ...] = ()
     undated: bool = False
+    dropped: tuple[FieldProblem, ...] = ()
 
 
 @dataclass
@@ -99,6 +100,11 @@ class Form:
             else:
                 self.problem(f"{source}.{index}", WRONG_TYPE, "Invalid input type.", "Write it as an object.")
 
+    def word(self, value: object, source: str) -> str | None:
+        """As `text`, without blanks around it: a code, date, name of a term or identifier."""
+        text = self.text(value, source)
+        return text and text.strip()
+
     def text(self, value: object, source: str) -> str | None:
         """`value` as clean text, None where it is absent or empty; reports whatever is not text."""
         if value is None:
@@ -144,8 +150,16 @@ def finish(form: Form, *, today: date) -> Reading:
     )
     problems = [*form.problems, *_named(form, (*metadata.problems, *custom_fields.problems))]
     checked = list(check(description, today=today))
+    spurned = [each for each in checked if _is_dropped(each)]
+    dropped = [each for each in problems if each.code in (IGNORED, INVALID)]
+    dropped += _named(form, spurned)
     problems += _unreported(_named(form, checked), [each.field for each in problems if not each.warning])
-    return Reading(_without(description, checked), tuple(dict.fromkeys(problems)), form.undated)
+    return Reading(
+        _without(description, spurned),
+        tuple(dict.fromkeys(problems)),
+        form.undated,
+        tuple(dict.fromkeys(dropped)),
+    )
 
 
 def _unreported(found: Iterable[FieldProblem], fields: list[str]) -> Iterator[FieldProblem]:
@@ -193,13 +207,15 @@ _DROPPED = frozenset(
 """What Zenodo drops from a draft, where it is not valid, so that the rest can be saved."""
 
 
-def _without(description: Description, problems: list[FieldProblem]) -> Description:
+def _is_dropped(problem: FieldProblem) -> bool:
+    return problem.code in (INVALID, TOO_SHORT) and _pattern(problem.field.split(".")) in _DROPPED
+
+
+def _without(description: Description, spurned: list[FieldProblem]) -> Description:
     document = {"metadata": description.metadata, "custom_fields": description.custom_fields}
     # From the end, so that removing an entry does not move those before it.
-    for problem in reversed(problems):
-        steps = problem.field.split(".")
-        if problem.code in (INVALID, TOO_SHORT) and _pattern(steps) in _DROPPED:
-            _remove(document, steps)
+    for problem in reversed(spurned):
+        _remove(document, problem.field.split("."))
     return replace(
         description, metadata=pruned(description.metadata), custom_fields=pruned(description.custom_fields)
     )

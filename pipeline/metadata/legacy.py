@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from pipeline.metadata import dates, geometry, vocabulary
+from pipeline.metadata import dates, geometry, identifiers, vocabulary
 from pipeline.metadata.form import Form, Path, Reading, finish
 from pipeline.metadata.problems import (
     IGNORED,
     INVALID,
     MALFORMED,
-    MISSING,
+    NO_DATE,
+    UNKNOWN_ACCESS,
     UNKNOWN_FIELD,
     UNKNOWN_VALUE,
     WRONG_TYPE,
@@ -78,10 +79,8 @@ def from_legacy(document: object, *, today: date) -> Reading:
     legacy = document
     if "metadata" in document:
         legacy = document["metadata"]
-        for key in document.keys() - {"metadata"}:
-            form.problem(
-                str(key), UNKNOWN_FIELD, "Unknown field.", "Put the description inside `metadata` alone."
-            )
+        for key in sorted(map(str, document.keys() - {"metadata"})):
+            form.problem(key, UNKNOWN_FIELD, "Unknown field.", "Put the description inside `metadata` alone.")
     if not isinstance(legacy, dict):
         form.problem("metadata", WRONG_TYPE, "Invalid input type.", "Write it as an object.")
         return Reading(None, tuple(form.problems))
@@ -98,12 +97,12 @@ def from_legacy(document: object, *, today: date) -> Reading:
 def _resource_type(form: Form, legacy: JsonObject) -> None:
     path: Path = ("metadata", "resource_type")
     form.name(("metadata", "resource_type"), "metadata.upload_type")
-    main = form.text(legacy.get("upload_type"), "metadata.upload_type")
+    main = form.word(legacy.get("upload_type"), "metadata.upload_type")
     if main is None:
         return
     form.put((*path, "id"), main, "metadata.upload_type")
     field = f"{main}_type"
-    sub = form.text(legacy.get(field), f"metadata.{field}") if main in vocabulary.resource_types() else None
+    sub = form.word(legacy.get(field), f"metadata.{field}") if main in vocabulary.resource_types() else None
     if sub:
         sub = "dissertation" if (main, sub) == ("publication", "thesis") else sub
         form.put((*path, "id"), f"{main}-{sub}", f"metadata.{field}")
@@ -128,10 +127,10 @@ def _dated(form: Form, legacy: JsonObject, today: date) -> None:
 
 def _dates(form: Form, legacy: JsonObject) -> None:
     for source, entry in form.objects(legacy.get("dates"), "metadata.dates"):
-        start = form.text(entry.get("start"), f"{source}.start")
-        end = form.text(entry.get("end"), f"{source}.end")
+        start = form.word(entry.get("start"), f"{source}.start")
+        end = form.word(entry.get("end"), f"{source}.end")
         if start is None and end is None:
-            form.problem(source, MALFORMED, "Invalid date provided.", "Give a start, an end, or both.")
+            form.problem(source, MALFORMED, NO_DATE, "Give a start, an end, or both.")
             continue
         path = form.append(("metadata", "dates"), {}, source)
         written = f"{start}/{end}" if start and end and start != end else start or end
@@ -139,12 +138,13 @@ def _dates(form: Form, legacy: JsonObject) -> None:
         form.put((*path, "description"), entry.get("description"), f"{source}.description")
         if kind := _required(form, entry, "type", source):
             form.put((*path, "type", "id"), kind, f"{source}.type")
+        _ignore_others(form, entry, source, {"start", "end", "type", "description"})
 
 
 def _required(form: Form, entry: JsonObject, key: str, source: str) -> str | None:
     """The text of a field that the translation cannot do without; Zenodo fails on its absence."""
     value = form.text(entry.get(key), f"{source}.{key}")
-    if value is None and not isinstance(entry.get(key), int | float | list | dict):
+    if value is None and (entry.get(key) is None or isinstance(entry[key], str)):
         form.problem(f"{source}.{key}", MALFORMED, "Missing data for required field.", f"Give the {key}.")
     return value
 
@@ -170,7 +170,7 @@ def _person(form: Form, people: Path, person: JsonObject, source: str) -> Path:
     form.put(who, {}, f"{source}.name")
     form.put((*who, "name"), person.get("name"), f"{source}.name")
     for scheme in ("orcid", "gnd"):
-        if value := form.text(person.get(scheme), f"{source}.{scheme}"):
+        if value := form.word(person.get(scheme), f"{source}.{scheme}"):
             form.append((*who, "identifiers"), {"scheme": scheme, "identifier": value}, f"{source}.{scheme}")
     if affiliation := form.text(person.get("affiliation"), f"{source}.affiliation"):
         form.append((*path, "affiliations"), {"name": affiliation}, f"{source}.affiliation")
@@ -179,7 +179,7 @@ def _person(form: Form, people: Path, person: JsonObject, source: str) -> Path:
 
 
 def _ignore_others(form: Form, entry: JsonObject, source: str, known: set[str]) -> None:
-    for key in entry.keys() - known:
+    for key in sorted(map(str, entry.keys() - known)):
         form.problem(f"{source}.{key}", IGNORED, "Unknown field.", "Remove it, or correct its name.")
 
 
@@ -194,7 +194,7 @@ def _access(form: Form, legacy: JsonObject) -> None:
         form.problem(
             "metadata.access_right",
             MALFORMED,
-            "Unknown access type.",
+            UNKNOWN_ACCESS,
             f"Use one of: {', '.join(ACCESS_RIGHTS)}.",
         )
         # What is not understood must not be shown.
@@ -214,16 +214,14 @@ def _access(form: Form, legacy: JsonObject) -> None:
 
 
 def _embargo(form: Form, legacy: JsonObject) -> date | None:
-    given = form.text(legacy.get("embargo_date"), "metadata.embargo_date")
+    field = "metadata.embargo_date"
+    given = form.word(legacy.get("embargo_date"), field)
     if given is None:
-        form.problem(
-            "metadata.embargo_date", MALFORMED, "Unknown access type.", "Give the day the embargo ends."
-        )
+        form.problem(field, MALFORMED, UNKNOWN_ACCESS, "Give the day the embargo ends.")
         return None
     if not dates.full_day(given) or given.startswith("0000"):
-        form.problem(
-            "metadata.embargo_date", INVALID, "Please provide a valid date.", "Write it as YYYY-MM-DD."
-        )
+        # Without it the files would stay closed for ever, which nobody asked for.
+        form.problem(field, MALFORMED, "Please provide a valid date.", "Write it as YYYY-MM-DD.")
         return None
     return date.fromisoformat(given)
 
@@ -268,7 +266,7 @@ def _default_licence(legacy: JsonObject) -> str | None:
 
 def _doi(form: Form, legacy: JsonObject) -> None:
     form.name(("pids", "doi"), "metadata.doi")
-    given = form.text(legacy.get("doi"), "metadata.doi")
+    given = form.word(legacy.get("doi"), "metadata.doi")
     form.doi = (doi.parse(given) or given) if given else None
 
 
@@ -302,8 +300,8 @@ def _relation(form: Form, entry: JsonObject, source: str) -> None:
         kind = _RELATIONS.get(relation.lower(), relation)
         form.put((*path, "relation_type", "id"), kind, f"{source}.relation")
     form.name((*path, "identifier"), f"{source}.identifier")
-    form.put((*path, "identifier"), entry.get("identifier"), f"{source}.identifier")
-    kind_of_work = form.text(entry.get("resource_type"), f"{source}.resource_type")
+    form.put((*path, "identifier"), _required(form, entry, "identifier", source), f"{source}.identifier")
+    kind_of_work = form.word(entry.get("resource_type"), f"{source}.resource_type")
     if kind_of_work and alternate:
         reason = "An alternate identifier has no resource type of its own."
         form.problem(f"{source}.resource_type", IGNORED, reason, "Remove it.")
@@ -339,6 +337,7 @@ def _subjects(form: Form, legacy: JsonObject) -> None:
         form.put((*path, "subject"), entry.get("term"), f"{source}.term")
         form.put((*path, "identifier"), entry.get("identifier"), f"{source}.identifier")
         form.put((*path, "scheme"), entry.get("scheme"), f"{source}.scheme")
+        _ignore_others(form, entry, source, {"term", "identifier", "scheme"})
 
 
 def _references(form: Form, legacy: JsonObject) -> None:
@@ -362,19 +361,25 @@ def _grants(form: Form, legacy: JsonObject) -> None:
         given = _required(form, grant, "id", source)
         if given is None:
             continue
-        funder, mark, number = given.partition("::")
+        funder, mark, number = map(str.strip, given.partition("::"))
         # A bare number is one of the European Commission's.
-        key, number = (vocabulary.funder_id(funder), number) if mark else (_EUROPEAN_COMMISSION, given)
+        key, number = (_funder(funder), number) if mark else (_EUROPEAN_COMMISSION, funder)
         if key is None or not number:
             remedy = "Write <funder DOI>::<award number>, or the number alone for the European Commission."
             form.problem(f"{source}.id", UNKNOWN_VALUE, f"Invalid value {given}.", remedy)
             continue
         entry = {"funder": {"id": key}, "award": {"id": f"{key}::{number}", "number": number}}
         form.append(("metadata", "funding"), entry, f"{source}.id")
+        _ignore_others(form, grant, source, {"id"})
+
+
+def _funder(name: str) -> str | None:
+    # A funder beyond those that Zenodo knows has no word of its own here; its ROR id is one.
+    return vocabulary.funder_id(name) or identifiers.normal_person_id("ror", name)
 
 
 def _language(form: Form, legacy: JsonObject) -> None:
-    if given := form.text(legacy.get("language"), "metadata.language"):
+    if given := form.word(legacy.get("language"), "metadata.language"):
         form.append(("metadata", "languages"), {"id": given}, "metadata.language")
 
 
@@ -391,12 +396,10 @@ def _locations(form: Form, legacy: JsonObject) -> None:
             form.put((*path, "geometry"), geometry.point(longitude, latitude), f"{source}.{worse}")
         elif (entry.get("lat") is None) != (entry.get("lon") is None):
             absent = "lat" if entry.get("lat") is None else "lon"
-            form.problem(
-                f"{source}.{absent}",
-                MISSING,
-                "Missing data for required field.",
-                "Give lat and lon, or neither.",
-            )
+            # INVALID: the coordinate that was given is left out, as one that says nothing alone.
+            reason = "Missing data for required field."
+            form.problem(f"{source}.{absent}", INVALID, reason, "Give lat and lon, or neither.")
+        _ignore_others(form, entry, source, {"place", "description", "lat", "lon"})
 
 
 def _degrees(form: Form, entry: JsonObject, key: str, source: str) -> float | None:

@@ -12,18 +12,21 @@ _OWN_CUSTOM_FIELDS = ("journal:", "meeting:", "imprint:", "thesis:")
 
 
 def to_legacy(description: Description) -> JsonObject:
-    """The deposit metadata of a description that has the canonical shape, be it complete or not.
+    """The deposit metadata of a description that has the canonical shape, be it complete or not; what every
+    deposit has comes first.
 
     Without `prereserve_doi`, and without `imprint_publisher` where the description names none: both are the
     repository's to add.
     """
-    metadata = description.metadata
-    legacy: JsonObject = _type(metadata) | _texts(description) | _access(description.access)
+    metadata, texts = description.metadata, _texts(description)
+    legacy: JsonObject = {"title": texts["title"]} | _type(metadata)
+    legacy |= {"publication_date": metadata.get("publication_date"), "description": texts["description"]}
+    legacy |= _access(description.access)
     legacy |= {
-        "publication_date": metadata.get("publication_date"),
+        "license": legacy_licence(metadata),
+        "imprint_publisher": texts["imprint_publisher"],
         "creators": legacy_people(metadata.get("creators", [])),
         "contributors": legacy_contributors(metadata.get("contributors", [])),
-        "license": legacy_licence(metadata),
         "doi": description.doi,
         "keywords": legacy_keywords(metadata),
         "subjects": legacy_subjects(metadata),
@@ -36,7 +39,7 @@ def to_legacy(description: Description) -> JsonObject:
         "dates": legacy_dates(metadata),
         "custom": legacy_custom(description.custom_fields),
     }
-    return {key: value for key, value in legacy.items() if value not in (None, "", [], {})}
+    return {key: value for key, value in (legacy | texts).items() if value not in (None, "", [], {})}
 
 
 # ---------------------------------------------------------------- type, texts, access
@@ -162,10 +165,11 @@ def _related(metadata: JsonObject) -> list[JsonObject]:
 def _grants(metadata: JsonObject) -> list[JsonObject]:
     grants = []
     for each in metadata.get("funding", []):
-        funder = vocabulary.funders().get(each.get("funder", {}).get("id", ""))
+        key = each.get("funder", {}).get("id", "")
         number = each.get("award", {}).get("number")
-        if funder and number:
-            grants.append({"id": f"{funder['doi']}::{number}"})
+        if key and number:
+            # One that has no DOI here is named by its ROR id.
+            grants.append({"id": f"{vocabulary.funders().get(key, {}).get('doi', key)}::{number}"})
     return grants
 
 

@@ -138,8 +138,14 @@ def _funding(entries: list[JsonObject]) -> list[JsonObject]:
 def _funder(funder: JsonObject) -> JsonObject:
     given = funder.get("id", "")
     key = vocabulary.funder_id(given) or identifiers.normal_person_id("ror", given) or given
-    known = vocabulary.funders().get(key)
-    return funder | {"id": key, "name": funder.get("name") or (known["title"] if known else "")}
+    return funder | {"id": key, "name": funder.get("name") or _funder_name(key)}
+
+
+def _funder_name(key: str) -> str:
+    if known := vocabulary.funders().get(key):
+        return str(known["title"])
+    # Any organisation that ROR has is a funder, also one whose name nobody told.
+    return identifiers.person_url("ror", key) or "" if identifiers.normal_person_id("ror", key) else ""
 
 
 _NORMAL = {

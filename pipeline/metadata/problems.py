@@ -15,6 +15,11 @@ IGNORED = "ignored"
 EMBARGO_OVER = "embargo-over"
 """Whether it holds depends on what is published already: an embargo that was good may have ended since."""
 
+UNKNOWN_ACCESS = "Unknown access type."
+NO_DATE = "Invalid date provided."
+NO_SCHEME = "No valid scheme recognized for identifier."
+"""Reasons that Zenodo's deposit API tells of other fields than those that are to blame."""
+
 REFUSED_ON_SAVE = frozenset({WRONG_TYPE, UNKNOWN_VALUE, MALFORMED, UNKNOWN_FIELD})
 """Codes that Zenodo's deposit API answers with 400 when a draft is saved; the
 others let the draft be saved and, warnings aside, stop its publication."""

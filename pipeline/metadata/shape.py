@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A string; with `html`, one that may hold markup."""
+    """A string; with `html`, one that may hold markup; a `word` has no blanks around it."""
 
     html: bool = False
+    word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,16 @@ class Fields:
 Shape: TypeAlias = Text | Json | Many | Fields
 
 _TEXT, _HTML = Text(), Text(html=True)
-_REF = Fields({"id": _TEXT})
-_IDENTIFIER = Fields({"identifier": _TEXT, "scheme": _TEXT})
+_WORD = Text(word=True)
+"""Codes, dates, identifiers and names of terms."""
+_REF = Fields({"id": _WORD})
+_IDENTIFIER = Fields({"identifier": _WORD, "scheme": _WORD})
 _LOCAL = Fields({"en": _TEXT})
 _PERSON = Fields(
     {
         "person_or_org": Fields(
             {
-                "type": _TEXT,
+                "type": _WORD,
                 "name": _TEXT,
                 "given_name": _TEXT,
                 "family_name": _TEXT,
@@ -63,7 +66,7 @@ _PERSON = Fields(
             }
         ),
         "role": _REF,
-        "affiliations": Many(Fields({"id": _TEXT, "name": _TEXT})),
+        "affiliations": Many(Fields({"id": _WORD, "name": _TEXT})),
     }
 )
 
@@ -74,19 +77,19 @@ METADATA = Fields(
         "additional_titles": Many(Fields({"title": _TEXT, "type": _REF, "lang": _REF})),
         "creators": Many(_PERSON),
         "contributors": Many(_PERSON),
-        "publication_date": _TEXT,
+        "publication_date": _WORD,
         "publisher": _TEXT,
         "description": _HTML,
         "additional_descriptions": Many(Fields({"description": _HTML, "type": _REF, "lang": _REF})),
-        "rights": Many(Fields({"id": _TEXT, "title": _LOCAL, "description": _LOCAL, "link": _TEXT})),
+        "rights": Many(Fields({"id": _WORD, "title": _LOCAL, "description": _LOCAL, "link": _WORD})),
         "copyright": _TEXT,
-        "subjects": Many(Fields({"id": _TEXT, "subject": _TEXT, "scheme": _TEXT, "identifier": _TEXT})),
+        "subjects": Many(Fields({"id": _WORD, "subject": _TEXT, "scheme": _TEXT, "identifier": _TEXT})),
         "languages": Many(_REF),
-        "dates": Many(Fields({"date": _TEXT, "type": _REF, "description": _TEXT})),
+        "dates": Many(Fields({"date": _WORD, "type": _REF, "description": _TEXT})),
         "version": _TEXT,
         "identifiers": Many(_IDENTIFIER),
         "related_identifiers": Many(
-            Fields({"identifier": _TEXT, "scheme": _TEXT, "relation_type": _REF, "resource_type": _REF})
+            Fields({"identifier": _WORD, "scheme": _WORD, "relation_type": _REF, "resource_type": _REF})
         ),
         "sizes": Many(_TEXT),
         "formats": Many(_TEXT),
@@ -107,27 +110,28 @@ METADATA = Fields(
         "funding": Many(
             Fields(
                 {
-                    "funder": Fields({"id": _TEXT, "name": _TEXT, "identifiers": Many(_IDENTIFIER)}),
+                    "funder": Fields({"id": _WORD, "name": _TEXT, "identifiers": Many(_IDENTIFIER)}),
                     "award": Fields(
-                        {"id": _TEXT, "number": _TEXT, "title": _LOCAL, "identifiers": Many(_IDENTIFIER)}
+                        {"id": _WORD, "number": _WORD, "title": _LOCAL, "identifiers": Many(_IDENTIFIER)}
                     ),
                 }
             )
         ),
-        "references": Many(Fields({"reference": _TEXT, "identifier": _TEXT, "scheme": _TEXT})),
+        "references": Many(Fields({"reference": _TEXT, "identifier": _WORD, "scheme": _WORD})),
     }
 )
 
 _CUSTOM: Mapping[str, Shape] = {
-    "journal:journal": Fields(dict.fromkeys(("title", "volume", "issue", "pages", "issn"), _TEXT)),
+    "journal:journal": Fields(dict.fromkeys(("title", "volume", "issue", "pages"), _TEXT) | {"issn": _WORD}),
     "meeting:meeting": Fields(
-        dict.fromkeys(("title", "acronym", "dates", "place", "url", "session", "session_part"), _TEXT)
+        dict.fromkeys(("title", "acronym", "dates", "place", "session", "session_part"), _TEXT)
+        | {"url": _WORD}
     ),
-    "imprint:imprint": Fields(dict.fromkeys(("title", "isbn", "pages", "place", "edition"), _TEXT)),
+    "imprint:imprint": Fields(dict.fromkeys(("title", "pages", "place", "edition"), _TEXT) | {"isbn": _WORD}),
     "thesis:thesis": Fields(
         dict.fromkeys(("university", "department", "type", "date_submitted", "date_defended"), _TEXT)
     ),
-    "code:codeRepository": _TEXT,
+    "code:codeRepository": _WORD,
     "code:programmingLanguage": Many(_REF),
     "code:developmentStatus": _REF,
     "obo:RO_0002453": Many(Fields({"subject": Many(_TEXT), "object": Many(_TEXT)})),
@@ -175,8 +179,8 @@ def _conform(value: object, shape: Shape, path: str) -> Conformed:
     if value is None:
         return Conformed(None)
     match shape:
-        case Text(html=markup):
-            return _text(value, path, markup=markup)
+        case Text():
+            return _text(value, path, shape)
         case Many(of=item):
             return _many(value, item, path)
         case Fields(fields=fields):
@@ -191,10 +195,11 @@ def _conform(value: object, shape: Shape, path: str) -> Conformed:
             )
 
 
-def _text(value: object, path: str, *, markup: bool) -> Conformed:
+def _text(value: object, path: str, shape: Text) -> Conformed:
     if not isinstance(value, str):
         return Conformed(None, (FieldProblem(path, WRONG_TYPE, "Not a valid string.", "Write it as text."),))
-    return Conformed(text.sanitise(value) if markup else text.clean(value))
+    kept = text.sanitise(value) if shape.html else text.clean(value)
+    return Conformed(kept.strip() if shape.word else kept)
 
 
 def _many(value: object, item: Shape, path: str) -> Conformed:

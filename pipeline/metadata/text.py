@@ -44,8 +44,9 @@ _BLANK_LINES = re.compile(r"[ \t]*\n\s*")
 
 
 def clean(text: str) -> str:
-    """`text` in NFC, without control characters and ends trimmed; otherwise as given."""
-    return unicodedata.normalize("NFC", _FORBIDDEN.sub("", text)).strip()
+    """`text` in NFC and without control characters; otherwise as given. What is nothing but blanks is empty."""
+    kept = unicodedata.normalize("NFC", _FORBIDDEN.sub("", text))
+    return kept if kept.strip() else ""
 
 
 def sanitise(markup: str) -> str:
@@ -56,4 +57,4 @@ def sanitise(markup: str) -> str:
 def plain(markup: str) -> str:
     """The text of sanitised HTML, one line a block; for formats that carry no markup."""
     spaced = _CELL_ENDS.sub("\t", _BLOCK_ENDS.sub("\n", markup))
-    return _BLANK_LINES.sub("\n", clean(html.unescape(_STRIPPER.clean(spaced))))
+    return _BLANK_LINES.sub("\n", clean(html.unescape(_STRIPPER.clean(spaced)))).strip()

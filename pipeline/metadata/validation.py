@@ -11,6 +11,7 @@ from pipeline.metadata.problems import (
     INVALID,
     MALFORMED,
     MISSING,
+    NO_SCHEME,
     TOO_SHORT,
     UNKNOWN_VALUE,
     FieldProblem,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.metadata.vocabulary import Vocabulary
 
 SHORTEST = 3
-"""Characters that a title or a description needs."""
+"""Characters that a title or a description needs, blanks around it not counted."""
 
 
 def validate(description: Description, *, today: date) -> tuple[FieldProblem, ...]:
@@ -90,7 +91,7 @@ def _required_text(entry: JsonObject, key: str, path: str, remedy: str) -> Itera
     value = entry.get(key, "")
     if not value:
         yield _missing(f"{path}.{key}", remedy)
-    elif len(value) < SHORTEST:
+    elif len(value.strip()) < SHORTEST:
         reason = f"Shorter than minimum length {SHORTEST}."
         yield FieldProblem(f"{path}.{key}", TOO_SHORT, reason, f"Write at least {SHORTEST} characters.")
 
@@ -178,10 +179,8 @@ def _name(who: JsonObject, path: str) -> Iterator[FieldProblem]:
 def _person_identifier(entry: JsonObject, path: str) -> Iterator[FieldProblem]:
     scheme, value = entry.get("scheme", ""), entry.get("identifier", "")
     if scheme not in identifiers.PERSON_SCHEMES:
-        reason = "No valid scheme recognized for identifier."
-        yield FieldProblem(
-            f"{path}.identifier", INVALID, reason, "Give an ORCID, ISNI, GND or ROR identifier."
-        )
+        remedy = "Give an ORCID, ISNI, GND or ROR identifier."
+        yield FieldProblem(f"{path}.identifier", INVALID, NO_SCHEME, remedy)
     elif identifiers.normal_person_id(scheme, value) is None:
         name = identifiers.PERSON_SCHEMES[scheme]
         remedy = "Compare it with the registry: the form or a check digit is wrong."
@@ -225,7 +224,7 @@ def _rights(metadata: JsonObject) -> Iterator[FieldProblem]:
 def _subjects(metadata: JsonObject) -> Iterator[FieldProblem]:
     for path, entry in _entries(metadata, "subjects"):
         if not entry.get("subject") and not entry.get("id"):
-            yield _missing(f"{path}.subject", "Write the keyword, or remove the empty entry.")
+            yield _missing(f"{path}.subjects", "Write the keyword, or remove the empty entry.")
 
 
 def _languages(metadata: JsonObject) -> Iterator[FieldProblem]:
@@ -290,10 +289,8 @@ def _work(entry: JsonObject, path: str) -> Iterator[FieldProblem]:
     if not value:
         yield FieldProblem(field, MALFORMED, "Missing data for required field.", "Write the identifier.")
     elif known is None:
-        reason = "No valid scheme recognized for identifier."
-        yield FieldProblem(
-            field, MALFORMED, reason, "Give a DOI, a URL, or another identifier of a known scheme."
-        )
+        remedy = "Give a DOI, a URL, or another identifier of a known scheme."
+        yield FieldProblem(field, MALFORMED, NO_SCHEME, remedy)
     elif identifiers.normal(scheme, value) is None:
         yield FieldProblem(
             field, MALFORMED, f"Invalid {known['title']} identifier.", "Correct the identifier."

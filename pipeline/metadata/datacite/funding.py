@@ -22,7 +22,7 @@ def read_funding(form: Form, attributes: JsonObject) -> None:
         number = text_of_number(entry.get("awardNumber"))
         form.put((*path, "award", "number"), number, f"{source}.awardNumber")
         form.put((*path, "award", "title", "en"), entry.get("awardTitle"), f"{source}.awardTitle")
-        if uri := form.text(entry.get("awardUri"), f"{source}.awardUri"):
+        if uri := form.word(entry.get("awardUri"), f"{source}.awardUri"):
             form.append(
                 (*path, "award", "identifiers"), {"scheme": "url", "identifier": uri}, f"{source}.awardUri"
             )
@@ -30,8 +30,8 @@ def read_funding(form: Form, attributes: JsonObject) -> None:
 
 def _funder_identifier(form: Form, path: Path, entry: JsonObject, source: str) -> None:
     field = f"{source}.funderIdentifier"
-    value = form.text(entry.get("funderIdentifier"), field)
-    kind = (form.text(entry.get("funderIdentifierType"), f"{source}.funderIdentifierType") or "").lower()
+    value = form.word(entry.get("funderIdentifier"), field)
+    kind = (form.word(entry.get("funderIdentifierType"), f"{source}.funderIdentifierType") or "").lower()
     if value is None:
         return
     bare = doi.parse(value) or value

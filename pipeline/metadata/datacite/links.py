@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def read_identifiers(form: Form, attributes: JsonObject) -> None:
-    given = form.text(attributes.get("doi"), "doi")
+    given = form.word(attributes.get("doi"), "doi")
     for key, theirs in {"alternateIdentifiers": "alternateIdentifier", "identifiers": "identifier"}.items():
         for source, entry in form.objects(listed(attributes.get(key)), key):
-            value = form.text(entry.get(theirs), f"{source}.{theirs}")
-            kind = (form.text(entry.get(f"{theirs}Type"), f"{source}.{theirs}Type") or "").lower()
+            value = form.word(entry.get(theirs), f"{source}.{theirs}")
+            kind = (form.word(entry.get(f"{theirs}Type"), f"{source}.{theirs}Type") or "").lower()
             if key == "identifiers" and kind == "doi":
                 # Kernel 4.3's JSON has the DOI itself among these.
                 given = given or value
@@ -39,17 +39,17 @@ def _scheme(kind: str, value: str) -> str | None:
 def read_related(form: Form, attributes: JsonObject) -> None:
     for source, entry in form.objects(listed(attributes.get("relatedIdentifiers")), "relatedIdentifiers"):
         path = form.append(("metadata", "related_identifiers"), {}, source)
-        value = form.text(entry.get("relatedIdentifier"), f"{source}.relatedIdentifier")
+        value = form.word(entry.get("relatedIdentifier"), f"{source}.relatedIdentifier")
         kind = (
-            form.text(entry.get("relatedIdentifierType"), f"{source}.relatedIdentifierType") or ""
+            form.word(entry.get("relatedIdentifierType"), f"{source}.relatedIdentifierType") or ""
         ).lower()
         form.name((*path, "identifier"), f"{source}.relatedIdentifier")
         form.put((*path, "identifier"), value, f"{source}.relatedIdentifier")
         form.put((*path, "scheme"), _scheme(kind, value or ""), f"{source}.relatedIdentifierType")
         form.name((*path, "relation_type"), f"{source}.relationType")
-        if word := form.text(entry.get("relationType"), f"{source}.relationType"):
+        if word := form.word(entry.get("relationType"), f"{source}.relationType"):
             put_type(form, path, "relation_types", word, f"{source}.relationType", key="relation_type")
-        if general := form.text(entry.get("resourceTypeGeneral"), f"{source}.resourceTypeGeneral"):
+        if general := form.word(entry.get("resourceTypeGeneral"), f"{source}.resourceTypeGeneral"):
             kind_of_work = resource_type(general) or general
             form.put((*path, "resource_type", "id"), kind_of_work, f"{source}.resourceTypeGeneral")
 
@@ -74,7 +74,7 @@ def read_related_items(form: Form, attributes: JsonObject) -> None:
                 item.get("volume"),
                 item.get("issue"),
             )
-            words = [clean(str(part)) for part in parts if isinstance(part, str | int) and part]
+            words = [clean(str(part)).strip() for part in parts if isinstance(part, str | int) and part]
             if words:
                 form.append(("metadata", "references"), {"reference": ", ".join(words)}, source)
             _item_identifier(form, item, source)
@@ -86,7 +86,9 @@ def _journal(form: Form, item: JsonObject, source: str, title: object) -> None:
     form.put((*path, "volume"), text_of_number(item.get("volume")), f"{source}.volume")
     form.put((*path, "issue"), text_of_number(item.get("issue")), f"{source}.issue")
     pages = [
-        clean(str(item[key])) for key in ("firstPage", "lastPage") if isinstance(item.get(key), str | int)
+        clean(str(item[key])).strip()
+        for key in ("firstPage", "lastPage")
+        if isinstance(item.get(key), str | int)
     ]
     if pages:
         form.put((*path, "pages"), "-".join(dict.fromkeys(pages)), f"{source}.firstPage")
@@ -98,7 +100,7 @@ def _item_identifier(form: Form, item: JsonObject, source: str) -> None:
     if isinstance(given, dict):
         inner: JsonObject = given
         given, kind = inner.get("relatedItemIdentifier"), inner.get("relatedItemIdentifierType")
-    value = form.text(given, f"{source}.relatedItemIdentifier")
+    value = form.word(given, f"{source}.relatedItemIdentifier")
     related = form.get(("metadata", "related_identifiers")) or []
     # DataCite repeats an item's identifier among the related ones, and in the container it derives.
     if value is None or any(each.get("identifier") == value for each in related):

@@ -19,7 +19,7 @@ def read_people(form: Form, attributes: JsonObject) -> None:
     for source, person in form.objects(listed(attributes.get("contributors")), "contributors"):
         path = _person(form, ("metadata", "contributors"), person, source)
         form.name((*path, "role"), f"{source}.contributorType")
-        if word := form.text(person.get("contributorType"), f"{source}.contributorType"):
+        if word := form.word(person.get("contributorType"), f"{source}.contributorType"):
             put_type(form, path, "contributor_roles", word, f"{source}.contributorType", key="role")
 
 
@@ -40,8 +40,8 @@ def _person(form: Form, people: Path, person: JsonObject, source: str) -> Path:
 
 
 def _name_identifier(form: Form, who: Path, entry: JsonObject, source: str) -> None:
-    value = form.text(entry.get("nameIdentifier"), f"{source}.nameIdentifier")
-    scheme = (form.text(entry.get("nameIdentifierScheme"), f"{source}.nameIdentifierScheme") or "").lower()
+    value = form.word(entry.get("nameIdentifier"), f"{source}.nameIdentifier")
+    scheme = (form.word(entry.get("nameIdentifierScheme"), f"{source}.nameIdentifierScheme") or "").lower()
     if value is None:
         return
     scheme = scheme or identifiers.person_scheme(value) or ""
@@ -62,7 +62,7 @@ def _affiliation(form: Form, path: Path, entry: object, source: str) -> None:
         return
     place = form.append((*path, "affiliations"), {}, f"{source}.name")
     form.put((*place, "name"), entry.get("name"), f"{source}.name")
-    key = form.text(entry.get("affiliationIdentifier"), f"{source}.affiliationIdentifier")
+    key = form.word(entry.get("affiliationIdentifier"), f"{source}.affiliationIdentifier")
     if key and (str(entry.get("affiliationIdentifierScheme")).upper() == "ROR" or "ror.org" in key):
         form.put((*place, "id"), key, f"{source}.affiliationIdentifier")
     elif key:

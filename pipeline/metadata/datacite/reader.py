@@ -73,7 +73,7 @@ _REQUIRED = {
 
 def _titles(form: Form, attributes: JsonObject) -> None:
     for source, entry in form.objects(listed(attributes.get("titles")), "titles"):
-        kind = form.text(entry.get("titleType"), f"{source}.titleType")
+        kind = form.word(entry.get("titleType"), f"{source}.titleType")
         if kind is None and form.get(("metadata", "title")) is None:
             form.put(("metadata", "title"), entry.get("title"), f"{source}.title")
             continue
@@ -85,7 +85,7 @@ def _titles(form: Form, attributes: JsonObject) -> None:
 
 def _descriptions(form: Form, attributes: JsonObject) -> None:
     for source, entry in form.objects(listed(attributes.get("descriptions")), "descriptions"):
-        kind = form.text(entry.get("descriptionType"), f"{source}.descriptionType") or "Other"
+        kind = form.word(entry.get("descriptionType"), f"{source}.descriptionType") or "Other"
         text = form.text(entry.get("description"), f"{source}.description")
         if text is None:
             continue
@@ -110,7 +110,7 @@ def _texts(form: Form, attributes: JsonObject) -> None:
     form.put(("metadata", "version"), text_of_number(attributes.get("version")), "version")
     for key in ("sizes", "formats"):
         form.put(("metadata", key), listed(attributes.get(key)), key)
-    if language := form.text(attributes.get("language"), "language"):
+    if language := form.word(attributes.get("language"), "language"):
         form.append(("metadata", "languages"), {"id": primary(language)}, "language")
 
 
@@ -119,12 +119,12 @@ def _texts(form: Form, attributes: JsonObject) -> None:
 
 def _published(form: Form, attributes: JsonObject) -> None:
     """The year, and the whole date where an `Issued` one agrees with it; every other date as it is."""
-    year = form.text(text_of_number(attributes.get("publicationYear")), "publicationYear")
+    year = form.word(text_of_number(attributes.get("publicationYear")), "publicationYear")
     form.put(("metadata", "publication_date"), year, "publicationYear")
     taken = False
     for source, entry in form.objects(listed(attributes.get("dates")), "dates"):
-        kind = form.text(entry.get("dateType"), f"{source}.dateType") or ""
-        given = form.text(text_of_number(entry.get("date")), f"{source}.date")
+        kind = form.word(entry.get("dateType"), f"{source}.dateType") or ""
+        given = form.word(text_of_number(entry.get("date")), f"{source}.date")
         when = _TIME.sub("", given) if given else None
         if kind.lower() == "issued" and not taken and when and (year is None or when.startswith(year)):
             form.put(("metadata", "publication_date"), when, f"{source}.date")
@@ -141,7 +141,7 @@ def _published(form: Form, attributes: JsonObject) -> None:
 def _rights(form: Form, attributes: JsonObject) -> None:
     for source, entry in form.objects(listed(attributes.get("rightsList")), "rightsList"):
         texts = {
-            key: form.text(entry.get(key), f"{source}.{key}") or ""
+            key: form.word(entry.get(key), f"{source}.{key}") or ""
             for key in ("rights", "rightsUri", "rightsIdentifier")
         }
         if right := _access_right(*texts.values()):

@@ -29,8 +29,8 @@ def read_types(form: Form, attributes: JsonObject) -> None:
     if not isinstance(types, dict):
         form.problem("types", WRONG_TYPE, "Invalid input type.", "Write it as an object.")
         return
-    general = form.text(types.get("resourceTypeGeneral"), "types.resourceTypeGeneral")
-    detail = form.text(types.get("resourceType"), "types.resourceType") or ""
+    general = form.word(types.get("resourceTypeGeneral"), "types.resourceTypeGeneral")
+    detail = form.word(types.get("resourceType"), "types.resourceType") or ""
     if general is None:
         return
     found = resource_type(general, detail)

@@ -23,7 +23,7 @@ def put_type(form: Form, path: Path, name: str, word: str, source: str, key: str
 
 
 def put_language(form: Form, path: Path, entry: JsonObject, source: str) -> None:
-    given = form.text(entry.get("lang"), f"{source}.lang")
+    given = form.word(entry.get("lang"), f"{source}.lang")
     if given and (code := vocabulary.language_id(primary(given))):
         form.put((*path, "lang", "id"), code, f"{source}.lang")
     elif given:

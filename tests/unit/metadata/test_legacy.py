@@ -199,11 +199,15 @@ def test_any_type_may_have_a_subtype(upload_type: str) -> None:
 
 
 def test_text_is_cleaned_and_html_sanitised() -> None:
-    """Control characters go from text; from HTML also what may not be shown."""
+    """Control characters go from text; from HTML also what may not be shown; from codes the blanks around them."""
     read = metadata(
-        title="Ti\x00des ", description="<p onclick='x()'>a</p>", notes="<b>n</b><iframe></iframe>"
+        title="Ti\x00des ",
+        upload_type=" dataset ",
+        description="<p onclick='x()'>a</p>",
+        notes="<b>n</b><iframe></iframe>",
     )
-    assert read["title"] == "Tides"
+    assert read["title"] == "Tides "
+    assert read["resource_type"] == {"id": "dataset"}
     assert read["description"] == "<p>a</p>"
     assert read["additional_descriptions"][0]["description"] == "<b>n</b>"
 

@@ -82,7 +82,7 @@ def test_empty_description() -> None:
         ({"rights": [{"id": "nonsense"}]}, "metadata.rights.0"),
         ({"rights": [{}]}, "metadata.rights.0.title"),
         ({"rights": [{"title": {"en": "Mine"}, "link": "here"}]}, "metadata.rights.0.link"),
-        ({"subjects": [{"subject": ""}]}, "metadata.subjects.0.subject"),
+        ({"subjects": [{"subject": ""}]}, "metadata.subjects.0.subjects"),
         ({"languages": [{"id": "english"}]}, "metadata.languages.0"),
         ({"dates": [{"date": "2020/2019", "type": {"id": "valid"}}]}, "metadata.dates.0.date"),
         ({"dates": [{"type": {"id": "valid"}}]}, "metadata.dates.0.date"),

@@ -83,8 +83,9 @@ def test_clean_text_fits_xml(raw: str) -> None:
 
 
 def test_text_stays_as_given() -> None:
-    """Only NUL and control characters go, and blanks at the ends; quotes, ligatures and joiners stay."""
-    assert text.clean(" \x00“ﬁ”\u200d\x1b\tx\n ") == "“ﬁ”\u200d\tx"
+    """Only NUL and control characters go; quotes, ligatures, joiners and blanks stay, unless there is nothing else."""
+    assert text.clean(" \x00“ﬁ”\u200d\x1b\tx\n ") == " “ﬁ”\u200d\tx\n "
+    assert text.clean(" \t\x00\n") == ""
 
 
 @given(st.text() | st.text("<>&/ab =\"'scriptp", max_size=60))
