@@ -20,6 +20,7 @@ from pipeline.errors import (
     Corrupt,
     Denied,
     HeadraceError,
+    InvalidFields,
     Missing,
     Rejected,
     Unavailable,
@@ -159,6 +160,9 @@ def _headers(error: Exception) -> Mapping[str, str]:
 
 
 def _rejected(error: Rejected) -> Answer:
+    if isinstance(error, InvalidFields):
+        errors = ({"field": each.field, "messages": list(each.messages)} for each in error.faults)
+        return Answer(400, error.message, tuple(errors))
     if error.field == "q":
         return Answer(400, "Invalid query string syntax.", _fields("q", error.message))
     if error.field == "sort":

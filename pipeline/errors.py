@@ -2,6 +2,7 @@
 
     HeadraceError
     ├── Rejected       the depositor's to fix; names the field
+    │   ├── InvalidFields   fields of a document are wrong, each named
     │   └── SourceChanged   a file is not what it was when its reading began
     ├── Misconfigured  the operator's settings or command line are wrong (exit code 2)
     │   └── UnusableSource  what is to be ingested is none, or damaged as a whole
@@ -20,6 +21,8 @@ own edge; HTTP status codes exist only in the gateway.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 
 class HeadraceError(Exception):
@@ -47,6 +50,27 @@ class Rejected(HeadraceError):
     """The input is wrong; the depositor can mend it."""
 
     code = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """What is wrong with one field of a document. `field` is a dotted path with list positions as bare integers."""
+
+    field: str
+    messages: tuple[str, ...]
+
+
+class InvalidFields(Rejected):
+    """Fields of a document are wrong; `faults` names each of them, once."""
+
+    code = "invalid-fields"
+
+    def __init__(self, faults: tuple[FieldFault, ...]) -> None:
+        super().__init__("A validation error occurred.")
+        self.faults = faults
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.faults,)
 
 
 class SourceChanged(Rejected):

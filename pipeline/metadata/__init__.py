@@ -1,7 +1,7 @@
 """Descriptive metadata: read it from the forms depositors write, normalise it, say what is wrong with it.
 
-The canonical form is `model.Description`, shaped as InvenioRDM's record JSON. Nothing here
-raises on user data and nothing is dropped in silence: what cannot be kept is named in a `FieldProblem`.
+The canonical form is `model.Description`, shaped as InvenioRDM's record JSON. Nothing is dropped in silence: what
+cannot be kept is named in a `FieldProblem`. Nothing raises on user data but `deposit_form`, which answers requests.
 """
 
 from pipeline.metadata.datacite import from_datacite
