@@ -5,13 +5,13 @@ from urllib.parse import quote
 from uuid import uuid5
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from gateway import content
+from gateway.answers import indentation, json_answer, to_json
 from gateway.auth import ServicesHere, ViewerHere
-from gateway.formats import to_json
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import find
 from gateway.problems import Purged
@@ -30,11 +30,12 @@ _PAGE = 1000
 
 
 @router.api_route("", methods=READ)
-def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+def list_files(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
     """All files, however many: the answer is made page by page while it is sent."""
     with services.catalogue.read() as tx:
         record = readable(services, tx, record_id, viewer)
-    return streamed(_listing(services, record), 200, {"Content-Type": "application/json"})
+    listing = _listing(services, record, indent=indentation(request))
+    return streamed(listing, 200, {"Content-Type": "application/json"})
 
 
 @router.api_route("/{key:path}/content", methods=READ)
@@ -48,16 +49,18 @@ def read_content(
         except Missing:
             # The address of the entry of a file that is itself called `…/content`.
             other = file_of(tx, record, f"{key}/content", missing=key)
-            return JSONResponse(_entry(services, record, other))
+            return json_answer(request, _entry(services, record, other))
     return served(request, services, record, entry)
 
 
 @router.api_route("/{key:path}", methods=READ)
-def read_entry(record_id: str, key: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+def read_entry(
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: ViewerHere
+) -> Response:
     with services.catalogue.read() as tx:
         record = readable(services, tx, record_id, viewer)
         entry = file_of(tx, record, key)
-    return JSONResponse(_entry(services, record, entry))
+    return json_answer(request, _entry(services, record, entry))
 
 
 # ---------------------------------------------------------------- rights
@@ -171,14 +174,15 @@ def _headers(request: Request, entry: FileEntry, validators: content.Validators)
 # ---------------------------------------------------------------- entries
 
 
-def _listing(services: Services, record: Record) -> Iterator[bytes]:
+def _listing(services: Services, record: Record, *, indent: int | None) -> Iterator[bytes]:
     address = f"{services.repository.base_url}/api/records/{record.id}/files"
     head = {"enabled": True, "links": {"self": address}, "default_preview": None, "order": []}
-    yield to_json(head)[:-1] + b', "entries": ['
+    between = b",\n" if indent else b", "
+    yield to_json(head, indent=indent).removesuffix(b"}").rstrip() + between + b'"entries": ['
     separator = b""
     for entry in all_files(services, record):
-        yield separator + to_json(_entry(services, record, entry))
-        separator = b", "
+        yield separator + to_json(_entry(services, record, entry), indent=indent)
+        separator = between
     yield b"]}"
 
 

@@ -1,12 +1,12 @@
 """The formats in which a record is given out (Zenodo's REST API, records), and how a request chooses among them."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request, Response
 from lxml import etree
 
+from gateway.answers import indentation, to_json
 from gateway.negotiation import choose
 from gateway.problems import NotAcceptable
 from pipeline.feeds import crosswalks
@@ -37,10 +37,6 @@ class Format:
             return to_json(converted, indent=indent)
         document: bytes = etree.tostring(converted, xml_declaration=True, encoding="UTF-8")
         return document
-
-
-def to_json(document: object, *, indent: int | None = None) -> bytes:
-    return json.dumps(document, ensure_ascii=False, indent=indent).encode()
 
 
 ZENODO = Format(
@@ -101,11 +97,6 @@ def negotiated(request: Request, offered: Sequence[str]) -> Format:
     if chosen is None:
         raise NotAcceptable(", ".join(offered))
     return BY_MEDIA_TYPE[chosen]
-
-
-def indentation(request: Request) -> int | None:
-    """`?prettyprint=1` indents JSON (Zenodo's REST API)."""
-    return 2 if "prettyprint" in request.query_params else None
 
 
 def rendered(request: Request, described: Dissemination, form: Format, *, files_open: bool) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,7 +23,12 @@ _DEFAULTS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-_EXPOSED = ("ETag", "Link", "Content-Range", "Accept-Ranges", "Content-Disposition", "Retry-After")
+_EXPOSED = (
+    # Zenodo's.
+    "ETag", "Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Content-Type",
+    # And what else our answers have for scripts.
+    "Content-Range", "Accept-Ranges", "Content-Disposition", "Location", "Retry-After",
+)  # fmt: skip
 
 
 class SecurityHeaders:
@@ -52,14 +57,34 @@ class SecurityHeaders:
 
 
 class ApiCors:
-    """Lets scripts of any site read the API, which knows no cookies (Zenodo's REST API)."""
+    """Lets scripts of any site use the API, which knows no cookies (Zenodo's REST API). Preflights are answered here,
+    and go no further."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._open = CORSMiddleware(
-            app, allow_origins=("*",), allow_methods=("*",), allow_headers=("*",), expose_headers=_EXPOSED
+        self._preflights = CORSMiddleware(
+            app, allow_origins=("*",), allow_methods=("*",), allow_headers=("*",)
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_api = scope["type"] == "http" and scope["path"].startswith(("/api/", "/oai2d"))
-        await (self._open if is_api else self._app)(scope, receive, send)
+        if scope["type"] != "http" or not scope["path"].startswith(("/api/", "/oai2d")):
+            await self._app(scope, receive, send)
+            return
+
+        async def opened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Access-Control-Allow-Origin"] = "*"
+                headers["Access-Control-Expose-Headers"] = ", ".join(_EXPOSED)
+            await send(message)
+
+        if _is_preflight(scope):
+            await self._preflights(scope, receive, opened)
+        else:
+            await self._app(scope, receive, opened)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks for leave to make another request (Fetch, CORS-preflight request)."""
+    headers = Headers(scope=scope)
+    return scope["method"] == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers)

@@ -8,13 +8,13 @@ from concurrent.futures import Future
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.answers import json_answer
 from gateway.auth import ServicesHere
 from gateway.records import READ
 from pipeline.catalogue import fixity, outbox, records
@@ -48,7 +48,7 @@ def health(request: Request, services: ServicesHere) -> Response:
     is_up = parts["catalogue"] == "ok"
     status = "ok" if set(parts.values()) == {"ok"} else "degraded" if is_up else "unavailable"
     body = {"status": status, "parts": parts}
-    return JSONResponse(body, 200 if is_up else 503, {"Cache-Control": "no-store"})
+    return json_answer(request, body, 200 if is_up else 503, {"Cache-Control": "no-store"})
 
 
 class StoreProbe:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.answers import json_answer
 from pipeline.access import TokenScope
 from pipeline.errors import (
     Conflict,
@@ -201,7 +201,7 @@ def install(app: FastAPI, page: PageRenderer) -> None:
     def handle(request: Request, error: Exception) -> Response:
         answer = answer_to(error)
         if request.url.path.startswith(_MACHINES):
-            return JSONResponse(answer.body(), answer.status, dict(answer.headers))
+            return json_answer(request, answer.body(), answer.status, answer.headers)
         return page(request, answer)
 
     for kind in (HeadraceError, HTTPException):

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from gateway import search as searching
+from gateway.answers import indentation, json_answer, to_json
 from gateway.auth import ServicesHere, ViewerHere
 from gateway.formats import (
     BY_MEDIA_TYPE,
@@ -13,10 +14,8 @@ from gateway.formats import (
     RDM,
     VARY,
     Format,
-    indentation,
     negotiated,
     rendered,
-    to_json,
 )
 from gateway.lookup import find_described, newest_id
 from gateway.search import Found
@@ -70,12 +69,12 @@ def versions(request: Request, record_id: str, services: ServicesHere, viewer: V
 
 
 @router.api_route("/{record_id}/versions/latest", methods=READ)
-def latest_version(record_id: str, services: ServicesHere) -> Response:
+def latest_version(request: Request, record_id: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
         target = newest_id(tx, record_id)
     location = f"{services.repository.base_url}/api/records/{target}"
     body = {"status": 301, "message": "Redirecting...", "location": location}
-    return JSONResponse(body, 301, {"Location": location})
+    return json_answer(request, body, 301, {"Location": location})
 
 
 def _listed(request: Request, services: Services, viewer: Viewer, found: Found, form: Format) -> Response:

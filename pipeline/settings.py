@@ -170,6 +170,8 @@ class Settings(BaseSettings):
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
     )
 
+    json_bytes: int = Field(1 << 20, ge=1024, description="bytes of JSON that one request may bring at most")
+
     inbox: str = Field("", description="folder that `headrace up` watches (`headrace watch`)")
     sweep_after_days: int = Field(
         7,
