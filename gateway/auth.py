@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,10 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.problems import InsufficientScope, Unauthenticated
+from pipeline import resource_tokens
 from pipeline.access import STRANGER, TokenScope, Viewer, permits
 from pipeline.catalogue import accounts
 from pipeline.catalogue.accounts import Token
-from pipeline.errors import Unavailable
+from pipeline.errors import Denied, Unavailable
+from pipeline.resource_tokens import Grant
 from pipeline.services import Services
 
 _TOKEN = "headrace.token"  # noqa: S105 - where in the ASGI scope the request's token is kept, once it was looked up
@@ -85,6 +88,29 @@ WriterHere = Annotated[Viewer, Depends(_made_for(TokenScope.DEPOSIT_WRITE))]
 """Somebody who may create, change and delete drafts and their files: 401 for strangers, 403 without the scope."""
 ActorHere = Annotated[Viewer, Depends(_made_for(TokenScope.DEPOSIT_ACTIONS))]
 """Somebody who may publish, edit, discard and make new versions: 401 for strangers, 403 without the scope."""
+
+
+def grant_of(request: Request, services: ServicesHere) -> Grant | None:
+    """What the request's resource access token grants, None where it has none. Raises `Rejected` for a defective one
+    (Zenodo's REST API, resource access tokens)."""
+    text = request.query_params.get("resource-token")
+    if text is None:
+        return None
+    with services.catalogue.read() as tx:
+        return resource_tokens.verify(text, partial(accounts.find_signer, tx), now=services.now())
+
+
+GrantHere = Annotated[Grant | None, Depends(grant_of)]
+
+
+def file_reader(viewer: Viewer, grant: Grant | None, *, deposit_id: int, key: str) -> Viewer:
+    """Who reads a file of a draft: where there is a grant, its signer, with no other right than to read what is their
+    own. Raises `Denied` for a grant of another file."""
+    if grant is None:
+        return viewer
+    if (grant.deposit_id, grant.file) != (deposit_id, key):
+        raise Denied("Permission denied: the resource token is of another file.")
+    return Viewer(grant.email, account_id=grant.account_id)
 
 
 class NotedUse:

@@ -21,6 +21,7 @@ from pipeline.catalogue import Transaction
 from pipeline.catalogue import secrets as instance_secrets
 from pipeline.catalogue.tables import token, user
 from pipeline.errors import Conflict, Missing
+from pipeline.resource_tokens import Signer
 
 _SIGNERS = "tokens that sign"
 _USE_NOTED_EVERY = timedelta(minutes=1)
@@ -45,14 +46,6 @@ class Token:
     created: datetime
     last_used: datetime | None = None
     revoked: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """A token that may sign others, with its text, which is the key."""
-
-    account: Account
-    key: str
 
 
 # ---------------------------------------------------------------- accounts
@@ -124,7 +117,7 @@ def find_signer(tx: Transaction, token_id: int) -> Signer | None:
     if row is None or TokenScope.TOKENS_GENERATE not in row.scopes:
         return None
     half = _derived(instance_secrets.get(tx, _SIGNERS), row.lookup)
-    return Signer(Account(row.account_id, row.email, row.admin), _text(row.lookup, half))
+    return Signer(row.account_id, row.email, _text(row.lookup, half))
 
 
 def list_tokens(tx: Transaction, account: Account | None = None) -> list[Token]:

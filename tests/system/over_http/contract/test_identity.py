@@ -1,10 +1,11 @@
 """Who may do what, and how often (Zenodo's REST API: authentication; what clients depend on, number 1)."""
 
+import jwt
 import pytest
 from fastapi import FastAPI
 
 from gateway.app import create_app
-from gateway.auth import ActorHere, KnownHere, WriterHere
+from gateway.auth import ActorHere, GrantHere, KnownHere, ViewerHere, WriterHere, file_reader
 from pipeline.catalogue import accounts
 from pipeline.model import Access, FilesAccess, JsonObject
 from tests.archive import Archive
@@ -113,3 +114,47 @@ def test_the_use_of_a_token_is_seen(archive: Archive, client: Client) -> None:
     client.get("/api/records", Authorization=f"Bearer {text}")
     with archive.services.catalogue.read() as tx:
         assert accounts.list_tokens(tx)[0].last_used == archive.clock()
+
+
+def test_1_5_resource_tokens_grant_one_file(archive: Archive, app: FastAPI) -> None:
+    """Its signer's number and address stand for who reads; any defect is 400 in a line, another file 403, a token that
+    may not sign 400, and a revoked one from then on."""
+    texts = [
+        archive.token("ida@pier.example", scopes=scopes)
+        for scopes in (["tokens:generate"], ["deposit:write"])
+    ]
+    with archive.services.catalogue.read() as tx:
+        signing, plain = (one.id for one in accounts.list_tokens(tx))
+
+    @app.get("/api/test/drafts/{draft_id}/{key:path}")
+    def read(draft_id: int, key: str, viewer: ViewerHere, grant: GrantHere) -> JsonObject:
+        reader = file_reader(viewer, grant, deposit_id=draft_id, key=key)
+        return {"email": reader.email, "owner": reader.account_id, "scopes": list(reader.scopes)}
+
+    def address(token_id: int, key: str, file: str = "a.csv") -> str:
+        claims = {
+            "iat": int(archive.clock().timestamp()),
+            "sub": {"deposit_id": "12", "file": "a.csv", "access": "read"},
+        }
+        signed = jwt.encode(claims, key, "HS256", headers={"kid": str(token_id)})
+        return f"/api/test/drafts/12/{file}?resource-token={signed}"
+
+    client = Client(app)
+    good = address(signing, texts[0])
+    assert client.get(good).json() == {"email": "ida@pier.example", "owner": 1, "scopes": []}
+    other = client.get(address(signing, texts[0], "b.csv"))
+    assert (other.status_code, other.json()["status"]) == (403, 403)
+    for bad in (
+        address(plain, texts[1]),
+        address(signing, texts[1] * 2),
+        good[:-3],
+        f"{good}&resource-token=",
+    ):
+        answer = client.get(bad)
+        assert answer.status_code == 400
+        assert answer.json().keys() == {"status", "message"}
+        assert "\n" not in answer.json()["message"]
+    assert client.get("/api/test/drafts/12/a.csv").json()["email"] is None
+    with archive.services.catalogue.write() as tx:
+        accounts.revoke_token(tx, signing, now=archive.clock())
+    assert client.get(good).status_code == 400
