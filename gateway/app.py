@@ -11,11 +11,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import archives, feeds, files, landing, operations, pages, problems, records
 from gateway.auth import NotedUse
 from gateway.headers import ApiCors, SecurityHeaders
 from gateway.problems import RecordMoved
+from gateway.rate_limits import RateLimited
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.services import Services
@@ -56,11 +58,15 @@ def create_app(services: Services) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     # The last one added is the outermost.
+    if services.settings.rates():
+        app.add_middleware(RateLimited, services=services)
     problems.install(app, pages.error_page)
     app.add_middleware(NotedUse, services=services)
     app.add_middleware(ApiCors)
     app.add_middleware(operations.Instrumented, registry=app.state.metrics)
     app.add_middleware(SecurityHeaders)
+    if services.settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(services.settings.trusted_proxies))
     return app
 
 
@@ -87,5 +93,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             access_log=False,
             log_level="warning",
             server_header=False,
+            # Whose word on addresses counts is a setting of ours.
+            proxy_headers=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )

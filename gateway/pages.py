@@ -158,6 +158,7 @@ _HEADINGS = {
     405: "Not possible here",
     409: "Not yet available",
     416: "No such part of the file",
+    429: "Too many requests",
     503: "Back soon",
 }
 _REASONS = {"spam": "Spam", "test-record": "Test record", "retracted": "Retracted", "copyright": "Copyright"}

@@ -5,6 +5,7 @@ wrong inside is logged under an `error_id` and never told.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -13,7 +14,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import limits
 from gateway.answers import json_answer
+from gateway.limits import Standing
 from pipeline.access import TokenScope
 from pipeline.errors import (
     Conflict,
@@ -74,6 +77,17 @@ class RangeNotSatisfiable(HeadraceError):
         self.size = size
 
 
+class TooManyRequests(HeadraceError):
+    """The client has used up what a rate allows it; at `now` (Unix seconds) it stands so."""
+
+    code = "too-many-requests"
+
+    def __init__(self, standing: Standing, *, now: float) -> None:
+        super().__init__(standing.rate.in_words())
+        self.standing = standing
+        self.wait = max(1, standing.reset - math.floor(now))
+
+
 class Withdrawn(HeadraceError):
     """The record was withdrawn; `tombstone` is what is left to tell, `citation` how it was cited."""
 
@@ -125,6 +139,7 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
     Conflict: 409,
     Purged: 410,
     RangeNotSatisfiable: 416,
+    TooManyRequests: 429,
 }
 """Of errors that are told as they are, each for its subclasses as well."""
 
@@ -156,6 +171,8 @@ def _headers(error: Exception) -> Mapping[str, str]:
             return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
         case RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.size}"}
+        case TooManyRequests():
+            return {**limits.headers(error.standing), "Retry-After": str(error.wait)}
     return {}
 
 

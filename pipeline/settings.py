@@ -8,8 +8,10 @@ shown redacted (`redacted`).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from ipaddress import ip_network
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
@@ -30,6 +32,15 @@ DIGEST_ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "xxh3-128")
 
 LEAST_SCAN_WINDOW = 4 << 20
 """Bytes; what windows overlap by must be a small part of them."""
+
+ZENODO_RATES = (
+    "guest 133/minute 8000/hour, account 1000/minute 25000/hour, search 30/minute, harvest 30/minute"
+)
+"""Those of Zenodo's own code; what is in force in production is not known."""
+
+_RATE = re.compile("([1-9][0-9]{0,8})/(second|minute|hour|day)")
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+_COUNTED = ("guest", "account", "search", "harvest")
 
 _DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z][a-zA-Z0-9-]*)+")
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/?#\s]+@")
@@ -70,6 +81,19 @@ class SourceLocation:
     s3_trusted_network: bool = False
     s3_profile: str = ""
     private_addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`requests` in any period of so many seconds at most."""
+
+    requests: int
+    seconds: int
+
+    def in_words(self) -> str:
+        """As Zenodo's API words it: `30 per 1 minute`."""
+        [unit] = [name for name, seconds in _PERIODS.items() if seconds == self.seconds]
+        return f"{self.requests} per 1 {unit}"
 
 
 class Settings(BaseSettings):
@@ -170,6 +194,15 @@ class Settings(BaseSettings):
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
     )
 
+    rate_limits: str = Field(
+        "",
+        description="requests allowed to each guest and account: off, or of the form "
+        f"{ZENODO_RATES}, which is the default but for clients on this machine",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses and networks of proxies that are believed whom they speak for (X-Forwarded-For)",
+    )
     json_bytes: int = Field(1 << 20, ge=1024, description="bytes of JSON that one request may bring at most")
 
     inbox: str = Field("", description="folder that `headrace up` watches (`headrace watch`)")
@@ -193,10 +226,10 @@ class Settings(BaseSettings):
     )
     rescan_bytes: int = Field(0, ge=0, description="bytes that one rescan reads at most; 0: no bound")
 
-    @field_validator("digests", mode="before")
+    @field_validator("digests", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(value.replace(" ", "").split(",")) if isinstance(value, str) else value
+        return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else value
 
     @field_validator("digests")
     @classmethod
@@ -207,6 +240,17 @@ class Settings(BaseSettings):
         if "md5" not in value:
             raise ValueError("md5 must be among them: it is the checksum that Zenodo's API shows")
         return value
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _rates(cls, value: str) -> str:
+        parse_rates(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(one)) for one in value)
 
     @field_validator("repository_id")
     @classmethod
@@ -249,6 +293,16 @@ class Settings(BaseSettings):
         for name, value in inside.items():
             object.__setattr__(self, name, value)
 
+    def rates(self) -> Mapping[str, tuple[Rate, ...]]:
+        """What `rate_limits` allows, by what is counted; empty where nothing is."""
+        return parse_rates(self.rate_limits or ZENODO_RATES)
+
+    @property
+    def spares_loopback(self) -> bool:
+        """Whether requests from this machine are not counted: the demo's, and all that come through a proxy here which
+        `trusted_proxies` does not name."""
+        return not self.rate_limits
+
     def store_location(self) -> StoreLocation:
         """What a process needs to open the store, besides its own environment."""
         return StoreLocation(
@@ -273,6 +327,23 @@ class Settings(BaseSettings):
             self.source_s3_profile,
             self.private_addresses,
         )
+
+
+def parse_rates(text: str) -> Mapping[str, tuple[Rate, ...]]:
+    """Rates by what is counted, such as `guest 60/minute 2000/hour, search 30/minute`; `off` is none. Raises
+    `ValueError`."""
+    found: dict[str, tuple[Rate, ...]] = {}
+    if text.strip() in ("", "off"):
+        return found
+    for part in text.split(","):
+        counted, _, rates = part.strip().partition(" ")
+        matches = [_RATE.fullmatch(one) for one in rates.split()]
+        if counted not in _COUNTED or counted in found or not all(matches) or not matches:
+            raise ValueError(
+                f"{part.strip()!r} is not such as guest 60/minute 2000/hour; counted are {', '.join(_COUNTED)}"
+            )
+        found[counted] = tuple(Rate(int(one[1]), _PERIODS[one[2]]) for one in matches if one)
+    return found
 
 
 def load_settings(**overrides: Any) -> Settings:

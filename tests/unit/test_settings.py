@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Misconfigured
 from pipeline.settings import (
+    Rate,
     Settings,
     SourceLocation,
     StoreLocation,
@@ -49,6 +50,17 @@ def _somewhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("SCAN_WINDOW", "2147483648"),
         ("MIN_FREE", "-1"),
         ("MIN_FREE", "5%"),
+        ("RATE_LIMITS", "sixty"),
+        ("RATE_LIMITS", "guest"),
+        ("RATE_LIMITS", "guest 60"),
+        ("RATE_LIMITS", "guest 0/minute"),
+        ("RATE_LIMITS", "guest 60/week"),
+        ("RATE_LIMITS", "robots 60/minute"),
+        ("RATE_LIMITS", "guest 60/minute, guest 2000/hour"),
+        ("RATE_LIMITS", "guest 60/minute,"),
+        ("TRUSTED_PROXIES", "proxy.example.org"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
     ],
 )
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -120,6 +132,19 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the environment; blanks do not matter."""
     monkeypatch.setenv("HEADRACE_DIGESTS", "sha256, md5")
     assert load_settings().digests == ("sha256", "md5")
+    monkeypatch.setenv("HEADRACE_TRUSTED_PROXIES", "127.0.0.1, 2001:db8::/32,")
+    assert load_settings().trusted_proxies == ("127.0.0.1/32", "2001:db8::/32")
+
+
+def test_rates_are_zenodos_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then they count on this machine, too; `off` is none at all."""
+    assert load_settings().rates()["guest"] == (Rate(133, 60), Rate(8000, 3600))
+    assert load_settings().spares_loopback
+    monkeypatch.setenv("HEADRACE_RATE_LIMITS", "guest 5/second  10/day,account 7/hour")
+    assert load_settings().rates() == {"guest": (Rate(5, 1), Rate(10, 86_400)), "account": (Rate(7, 3600),)}
+    assert not load_settings().spares_loopback
+    monkeypatch.setenv("HEADRACE_RATE_LIMITS", "off")
+    assert load_settings().rates() == {}
 
 
 def test_the_base_url_has_no_final_slash() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from pipeline.loopback import free_port
 from tests.archive import open_archive
@@ -61,6 +62,20 @@ def test_the_server_serves_and_stops_when_told(tmp_path: Path) -> None:
         assert _holds_no(process.pid, "large.bin")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
+
+
+def test_the_server_believes_no_address_but_the_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever address a request claims to come from, on this machine and where the environment is lenient, too."""
+    monkeypatch.setenv("HEADRACE_RATE_LIMITS", "guest 2/minute")
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    with running(tmp_path / "home") as (_, address):
+        told = [
+            httpx.get(f"{address}/api/records/77", headers={"X-Forwarded-For": f"203.0.113.{n}"}).status_code
+            for n in range(3)
+        ]
+    assert told == [404, 404, 429]
 
 
 def _holds_no(pid: int, name: str) -> bool:

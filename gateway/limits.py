@@ -1,0 +1,104 @@
+"""Counting requests against rates, in bounded memory; no clock of its own.
+
+A period is counted in slices, each of which is forgotten once all of it has left the period. So there are never more
+requests in any period than its rate allows, and a client that waits for room waits a slice too long at most.
+"""
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.settings import Rate
+
+SLICES = 12
+MOST_COUNTS = 20_000
+"""Counts that are kept; those that were used longest ago are forgotten first, which takes 20,000 clients at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a client stands with the rate that leaves it the least room. `reset` is the time, in Unix seconds, from which
+    on it has more; `refused` says that there was none for the request."""
+
+    rate: Rate
+    remaining: int
+    reset: int
+    refused: bool
+
+
+class Limiter:
+    """The counts of all clients of one process. To be used by one thread."""
+
+    def __init__(self, most: int = MOST_COUNTS) -> None:
+        self._most = most
+        self._counts: OrderedDict[tuple[str, Rate], _Count] = OrderedDict()
+
+    def admit(self, wanted: Sequence[tuple[str, Rate]], *, now: float) -> Standing | None:
+        """Count a request at the time `now` (Unix seconds) with each of (client, rate), but with none of them where one
+        has no room for it. None where nothing is wanted."""
+        counts = [(rate, self._count(client, rate, now)) for client, rate in wanted]
+        full = [
+            _standing(rate, count, refused=True) for rate, count in counts if count.total >= rate.requests
+        ]
+        if full:
+            return max(full, key=lambda one: one.reset)
+        for rate, count in counts:
+            count.add(rate, now)
+        standings = (_standing(rate, count, refused=False) for rate, count in counts)
+        return min(standings, key=lambda one: one.remaining, default=None)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def _count(self, client: str, rate: Rate, now: float) -> "_Count":
+        count = self._counts.setdefault((client, rate), _Count())
+        self._counts.move_to_end((client, rate))
+        if len(self._counts) > self._most:
+            self._counts.popitem(last=False)
+        count.forget(rate, now)
+        return count
+
+
+class _Count:
+    """Requests of a client in the last period of a rate: (slice, number), the oldest first."""
+
+    __slots__ = ("slices", "total")
+
+    def __init__(self) -> None:
+        self.slices: deque[tuple[int, int]] = deque()
+        self.total = 0
+
+    def forget(self, rate: Rate, now: float) -> None:
+        current = _slice(rate, now)
+        while self.slices and self.slices[0][0] < current - SLICES:
+            self.total -= self.slices.popleft()[1]
+
+    def add(self, rate: Rate, now: float) -> None:
+        current = _slice(rate, now)
+        # A clock that was set back goes on with the slice that there is.
+        if self.slices and self.slices[-1][0] >= current:
+            last, number = self.slices.pop()
+            self.slices.append((last, number + 1))
+        else:
+            self.slices.append((current, 1))
+        self.total += 1
+
+
+def _slice(rate: Rate, now: float) -> int:
+    return math.floor(now * SLICES / rate.seconds)
+
+
+def _standing(rate: Rate, count: _Count, *, refused: bool) -> Standing:
+    # All of the oldest slice has left the period one slice after its beginning has.
+    reset = math.ceil((count.slices[0][0] + SLICES + 1) * rate.seconds / SLICES)
+    return Standing(rate, rate.requests - count.total, reset, refused)
+
+
+def headers(standing: Standing) -> dict[str, str]:
+    """Of every answer that is counted (Zenodo's REST API, rate limits)."""
+    return {
+        "X-RateLimit-Limit": str(standing.rate.requests),
+        "X-RateLimit-Remaining": str(standing.remaining),
+        "X-RateLimit-Reset": str(standing.reset),
+    }
