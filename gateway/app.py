@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import archives, feeds, files, landing, operations, pages, problems, records
+from gateway import archives, feeds, files, landing, openapi, operations, pages, problems, records
 from gateway.auth import NotedUse
 from gateway.headers import ApiCors, SecurityHeaders
 from gateway.problems import RecordMoved
@@ -30,7 +30,7 @@ _RECORD = re.compile("/records/[^/]+")
 
 def create_app(services: Services) -> FastAPI:
     """The gateway over `services`, which the caller closes."""
-    # No schema is served: its viewers load scripts of other sites.
+    # The document is ours, and no page shows it: those of the framework load scripts of other sites.
     app = FastAPI(
         title=services.repository.name,
         openapi_url=None,
@@ -53,8 +53,10 @@ def create_app(services: Services) -> FastAPI:
         pages.router,
         feeds.router,
         operations.router,
+        openapi.router,
     ):
         app.include_router(router)
+    app.state.openapi = openapi.document(app, services)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     # The last one added is the outermost.

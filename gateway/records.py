@@ -5,6 +5,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from gateway import openapi
 from gateway import search as searching
 from gateway.answers import indentation, json_answer, to_json
 from gateway.auth import ServicesHere, ViewerHere
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/api/records")
 READ = ["GET", "HEAD"]
 
 
-@router.api_route("", methods=READ)
+@router.api_route("", methods=READ, openapi_extra=openapi.SEARCH)
 def search(request: Request, services: ServicesHere, viewer: ViewerHere) -> Response:
     form = negotiated(request, IN_LISTS)
     question = searching.parse(request.query_params, largest=searching.largest_page(viewer))
@@ -50,7 +51,7 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
     return rendered(request, described, form, files_open=files_open)
 
 
-@router.api_route("/{record_id}/versions", methods=READ)
+@router.api_route("/{record_id}/versions", methods=READ, openapi_extra=openapi.PAGING)
 def versions(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
     form = negotiated(request, IN_LISTS)
     asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))

@@ -1,0 +1,75 @@
+"""The document that describes the API."""
+
+import re
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from gateway.app import create_app
+from pipeline.model import JsonObject
+from tests.archive import BASE_URL, Archive
+from tests.asking import Client
+
+
+@pytest.fixture
+def document(client: Client) -> JsonObject:
+    answer = client.get("/api/openapi.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    found: JsonObject = answer.json()
+    return found
+
+
+def operations(document: JsonObject) -> dict[tuple[str, str], JsonObject]:
+    return {
+        (path, method): found
+        for path, methods in document["paths"].items()
+        for method, found in methods.items()
+    }
+
+
+def test_every_route_is_described(archive: Archive, document: JsonObject) -> None:
+    """With each of its methods, and this one as well; addresses begin with the base URL."""
+    routes = iter_route_contexts(create_app(archive.services).routes)
+    expected = {
+        (str(one.path_format), method.lower())
+        for one in routes
+        if isinstance(one.original_route, APIRoute)
+        for method in one.methods or ()
+    }
+    assert ("/api/openapi.json", "get") in expected
+    assert set(operations(document)) == expected
+    assert document["openapi"].startswith("3.1.")
+    assert document["servers"] == [{"url": BASE_URL}]
+
+
+def test_operations_are_whole(document: JsonObject) -> None:
+    """Each has a name that no other has, an answer, and exactly the parameters of its path; what is wrong is 400, as on
+    Zenodo, not 422."""
+    found = operations(document)
+    assert len({one["operationId"] for one in found.values()}) == len(found)
+    for (path, _), one in found.items():
+        named = [each["name"] for each in one.get("parameters", []) if each["in"] == "path"]
+        assert sorted(named) == sorted(re.findall(r"{(\w+)}", path))
+        assert one["responses"]
+        assert "422" not in one["responses"]
+        assert ("default" in one["responses"]) == path.startswith("/api/")
+
+
+def test_what_is_referred_to_is_there(document: JsonObject) -> None:
+    """Every `$ref` leads to something in the document."""
+    for pointer in re.findall(r"'\$ref': '#/([^']+)'", str(document)):
+        place: object = document
+        for part in pointer.split("/"):
+            assert isinstance(place, dict)
+            place = place[part]
+
+
+def test_searches_declare_what_they_take(archive: Archive, client: Client, document: JsonObject) -> None:
+    """The declared parameters are taken within the declared bounds, and refused beyond them."""
+    declared = {one["name"]: one for one in document["paths"]["/api/records"]["get"]["parameters"]}
+    assert {"q", "sort", "page", "size", "all_versions", "type", "communities"} <= declared.keys()
+    token = archive.token("ida@pier.example")
+    for name in ("page", "size"):
+        schema = declared[name]["schema"]
+        for value, status in ((schema["minimum"], 200), (schema.get("maximum", 1), 200), (0, 400)):
+            assert client.get(f"/api/records?{name}={value}&access_token={token}").status_code == status
