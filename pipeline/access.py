@@ -85,6 +85,11 @@ def permits(viewer: Viewer, scope: TokenScope) -> bool:
     return viewer.account_id is not None and scope in viewer.scopes
 
 
+def owns(owner: str, viewer: Viewer) -> bool:
+    """Whether the viewer may see and change what is `owner`'s: the owner and admins may."""
+    return viewer.admin or (viewer.email is not None and viewer.email == owner)
+
+
 def as_of(described: Dissemination, *, today: date) -> Dissemination:
     """The record as it is today: an embargo that has ended is lifted, though it may not be noted yet."""
     access = described.record.description.access

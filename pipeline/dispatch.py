@@ -123,6 +123,11 @@ def _bring_about(
     services: Services, kind: EffectKind, record_ids: Sequence[int], renew: Callable[[], None]
 ) -> Mapping[int, HeadraceError]:
     match kind:
+        case EffectKind.EXAMINE:
+            # Here, for it loads an engine that a process which never examines should not carry.
+            from pipeline.ingest.examination import examine
+
+            return examine(services, record_ids, on_file=renew)
         case EffectKind.PRESERVE:
             return preserve(services, record_ids, on_round=renew)
         case EffectKind.REGISTER:

@@ -1,9 +1,9 @@
 """The life of deposits and records as pure state machines: (state, event) → what follows.
 
-A **deposit** is a record-to-be: a line of an accession's plan. (That a draft over HTTP is one, too, is planned, and not
-built yet.) A **record** is a published version: its files never change (a purge may take bytes away), its description
-may be revised, and it never disappears (a withdrawn one leaves a tombstone). What must happen outside after a step is
-answered as effects, which the catalogue writes into the outbox in the same transaction.
+A **deposit** is a record-to-be: a line of an accession's plan, or a draft over HTTP. A **record** is a published
+version: its files never change (a purge may take bytes away), its description may be revised, and it never disappears
+(a withdrawn one leaves a tombstone). What must happen outside after a step is answered as effects, which the catalogue
+writes into the outbox in the same transaction.
 
 A **quarantined file** lies apart until a person decides. A decision is written down before the store is changed and
 again after it, so that one which was cut off in between is known, and can be completed.
@@ -24,6 +24,7 @@ class DepositEvent(StrEnum):
     FIND_UNCHANGED = "find unchanged"
     SUPERSEDE = "supersede"
     CANCEL = "cancel"
+    REOPEN = "be opened again"
 
 
 class RecordEvent(StrEnum):
@@ -50,6 +51,8 @@ _DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
     (_D.SEALED, _E.PUBLISH): _D.PUBLISHED,
     (_D.SEALED, _E.HOLD): _D.HELD,
     (_D.HELD, _E.HOLD): _D.HELD,
+    # A draft that waited for verdicts, and was given bad ones.
+    (_D.SEALED, _E.REOPEN): _D.PLANNED,
     (_D.PLANNED, _E.SUPERSEDE): _D.SUPERSEDED,
     (_D.SEALED, _E.SUPERSEDE): _D.SUPERSEDED,
     (_D.HELD, _E.SUPERSEDE): _D.SUPERSEDED,
@@ -58,7 +61,8 @@ _DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
     (_D.HELD, _E.CANCEL): _D.CANCELLED,
 }
 
-_ALL = tuple(EffectKind)
+# What came over HTTP is examined since it came, whatever becomes of its record.
+_ALL = tuple(kind for kind in EffectKind if kind is not EffectKind.EXAMINE)
 
 _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, tuple[EffectKind, ...]]] = {
     (None, RecordEvent.PUBLISH): (RecordState.PUBLISHED, _ALL),

@@ -430,6 +430,7 @@ class FileOutcome:
 class EffectKind(StrEnum):
     """What must happen outside after a commit; drained in this order."""
 
+    EXAMINE = "examine"
     PRESERVE = "preserve"
     REGISTER = "register"
     INDEX = "index"

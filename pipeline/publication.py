@@ -4,31 +4,28 @@ can fail outside is part of it."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from pipeline.access import purged_again
+from pipeline import gates
 from pipeline.catalogue import (
     Transaction,
     accessions,
-    clearance,
     communities,
     deposit_files,
     deposits,
     dois,
+    drafts,
     fixity,
     outbox,
-    purges,
-    quarantine,
     records,
-    scans,
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
-from pipeline.catalogue.purges import Refused
-from pipeline.catalogue.scans import KnownInfected
 from pipeline.display import shown
+from pipeline.errors import Rejected
+from pipeline.gates import Fault, external_doi
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
     AGENT,
@@ -40,13 +37,11 @@ from pipeline.model import (
     JsonObject,
     Outcome,
     Problem,
-    Record,
     RecordState,
     Tombstone,
 )
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.services import Services, lease_owner
-from pipeline.store import layout
 
 BATCH = 500
 
@@ -65,25 +60,76 @@ def publish_sealed(
             accessions.hold_on(tx, accession_id, owner=lease_owner(services, run_id), now=now)
         must_be_clean = services.settings.scan_gate == "publish"
         chosen = deposits.sealed(tx, accession_id, BATCH, must_be_clean=must_be_clean)
-        whole, refused = _without_purged_bytes(tx, chosen)
-        clean, infected = _without_infected(tx, whole, accession_id)
-        publishable = _without_taken_dois(tx, _without_wrong_revisions(tx, clean))
-        fresh = [one for one in publishable if one.action is not DepositAction.REVISION]
-        revised = [one for one in publishable if one.action is DepositAction.REVISION]
-        _add_versions(tx, fresh, owner=owner, now=now)
-        for one in revised:
-            _revise(tx, one, now=now)
-        _name(tx, services, fresh)
-        _join_communities(tx, publishable, community)
-        records.add_events(tx, [_event(one, now) for one in publishable], accession_id=accession_id)
-        _report_duplicates(tx, fresh)
-        _want_effects(tx, fresh, revised, accession_id, now=now)
-        deposits.move(tx, publishable, DepositEvent.PUBLISH)
-        deposit_files.forget(tx, [one.id for one in publishable])
-    for place in (*(again.place for again in refused), *infected):
+        judged = gates.judge(tx, chosen)
+        deposits.move(tx, {one.id: one for one, _ in judged.faults}.values(), DepositEvent.HOLD)
+        _bring_out(tx, services, judged.publishable, accession_id=accession_id, owner=owner, now=now)
+        warnings = _join_communities(tx, judged.publishable, community)
+        warnings += _duplicates(tx, judged.publishable)
+        told = [(one.id, problem) for one, problem in (*judged.faults, *warnings)]
+        accessions.report(tx, accession_id, Stage.INTAKE, told)
+    for place in judged.left:
         # What a crash leaves of them is rejected all the same.
         services.store.delete(place)
     return len(chosen)
+
+
+def publish_draft(services: Services, deposit_id: int, check: Callable[[Transaction, Deposit], None]) -> None:
+    """Publish one deposit that belongs to no accession, or change nothing. `check` looks at it first, in the same
+    transaction. With the scan gate `publish` one with a file that no scanner called clean yet is sealed, and published
+    once they all are (`publish_waiting`). Raises what `check` does, `Missing` where it is not
+    open any more, `Rejected` for what keeps it from being published."""
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, deposit_id)
+        check(tx, one)
+        deposits.move(tx, [one], DepositEvent.SEAL)
+        _publish_sealed_draft(tx, services, deposit_id)
+
+
+def publish_waiting(services: Services, record_id: int) -> None:
+    """Publish the draft of a record that was sealed to wait for verdicts, if they are all there; where they keep it
+    from being published it is open again."""
+    with services.catalogue.read() as tx:
+        waiting = drafts.sealed(tx, record_id)
+    if waiting is None:
+        return
+    try:
+        with services.catalogue.write() as tx:
+            _publish_sealed_draft(tx, services, waiting.id)
+    except Rejected:
+        with services.catalogue.write() as tx:
+            deposits.move(tx, deposits.by_id(tx, waiting.id), DepositEvent.REOPEN)
+
+
+def _publish_sealed_draft(tx: Transaction, services: Services, deposit_id: int) -> None:
+    [sealed] = deposits.by_id(tx, deposit_id)
+    for _, problem in gates.judge(tx, [sealed]).faults:
+        raise Rejected(problem.reason, field=problem.field or "files", remedy=problem.remedy)
+    if services.settings.scan_gate == "publish" and deposit_files.are_unclean(tx, deposit_id):
+        return
+    _bring_out(tx, services, [sealed], accession_id=None, now=services.now())
+    _join_communities(tx, [sealed])
+
+
+def _bring_out(
+    tx: Transaction,
+    services: Services,
+    chosen: Sequence[Deposit],
+    *,
+    accession_id: str | None,
+    owner: str = "",
+    now: datetime,
+) -> None:
+    """Make sealed deposits records of, with all that follows for them and for other versions of their works."""
+    fresh = [one for one in chosen if one.action is not DepositAction.REVISION]
+    revised = [one for one in chosen if one.action is DepositAction.REVISION]
+    _add_versions(tx, fresh, owner=owner, now=now)
+    for one in revised:
+        _revise(tx, one, now=now)
+    _name(tx, services, fresh)
+    records.add_events(tx, [_event(one, now) for one in chosen], accession_id=accession_id)
+    _want_effects(tx, fresh, revised, accession_id, now=now)
+    deposits.move(tx, chosen, DepositEvent.PUBLISH)
+    deposit_files.forget(tx, [one.id for one in chosen])
 
 
 def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: str) -> None:
@@ -126,138 +172,9 @@ def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:
         outbox.want(tx, [(kind, heir.id) for kind in effects], now=now)
 
 
-def _without_purged_bytes(tx: Transaction, chosen: Sequence[Deposit]) -> tuple[list[Deposit], list[Refused]]:
-    """Hold deposits with bytes that were purged from their work since they were read; the rest, and the files that were
-    rejected."""
-    refused = purges.refuse(tx, [one.id for one in chosen])
-    deposit_of = {one.id: one for one in chosen}
-    held = {again.deposit_id for again in refused}
-    deposits.move(tx, [one for one in chosen if one.id in held], DepositEvent.HOLD)
-    for again in refused:
-        one, fault = deposit_of[again.deposit_id], purged_again(again.decision)
-        problem = Problem(
-            shown(again.path), one.key, Outcome.REJECTED, fault.code, fault.message, remedy=fault.remedy
-        )
-        accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, problem)])
-    return [one for one in chosen if one.id not in held], refused
-
-
-def _without_infected(
-    tx: Transaction, chosen: Sequence[Deposit], accession_id: str
-) -> tuple[list[Deposit], list[str]]:
-    """Hold those with a file that is known to be infected by now, though it was not when it was read or carried over;
-    the rest, and the keys in the store of what nobody refers to any more."""
-    found = scans.known_infected(tx, [one.id for one in chosen])
-    clearance.hold_without(tx, found)
-    problems = [(one.deposit_id, _infected(one)) for one in found]
-    accessions.report(tx, accession_id, Stage.INTAKE, problems)
-    held = {one.deposit_id for one in found}
-    left = [*(one.place for one in found), *_put_apart(tx, found, accession_id)]
-    return [one for one in chosen if one.id not in held], left
-
-
-def _put_apart(tx: Transaction, found: Sequence[KnownInfected], accession_id: str) -> set[str]:
-    """Where a rescan that was cut off may have put them, and no person knows of it."""
-    apart = {layout.quarantined(accession_id, one.id) for one in found}
-    return apart - {one.key for one in quarantine.listed(tx, everything=False)} if apart else apart
-
-
-def _infected(one: KnownInfected) -> Problem:
-    where = "it" if one.held_by is None else f"the same bytes, which record {one.held_by} has"
-    return Problem(
-        path=shown(one.path),
-        record=one.record,
-        outcome=Outcome.REJECTED,
-        code="infected",
-        reason=f"infected: {one.signature} was found in {where}",
-        remedy="Take the file out of the source, or have it cleaned; then ingest again.",
-    )
-
-
-def _without_taken_dois(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
-    """Hold new versions whose external DOI is a record's already, be it of the same work; the rest."""
-    wanted = {one.id: _external_doi(one) for one in chosen if one.action is not DepositAction.REVISION}
-    taken = set(dois.taken(tx, [name for name in wanted.values() if name]))
-    free: list[Deposit] = []
-    for one in chosen:
-        name = wanted.get(one.id, "")
-        if name in taken:
-            deposits.move(tx, [one], DepositEvent.HOLD)
-            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, _taken(one, name))])
-        else:
-            taken.update([name] if name else [])
-            free.append(one)
-    return free
-
-
-def _without_wrong_revisions(tx: Transaction, chosen: Sequence[Deposit]) -> list[Deposit]:
-    """Hold new descriptions that a record cannot be given; the rest."""
-    kept: list[Deposit] = []
-    for one in chosen:
-        fault = _fault_of_revision(one, records.get(tx, one.record_id)) if _revises(one) else None
-        if fault is None:
-            kept.append(one)
-            continue
-        deposits.move(tx, [one], DepositEvent.HOLD)
-        accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, fault)])
-    return kept
-
-
-def _revises(one: Deposit) -> bool:
-    return one.action is DepositAction.REVISION
-
-
-def _fault_of_revision(one: Deposit, base: Record) -> Problem | None:
-    if base.state is RecordState.WITHDRAWN:
-        return _withdrawn(one)
-    # A DOI is what the record is known and cited by: it stays for as long as the version does.
-    return _doi_changed(one) if (base.description.doi or "").lower() != _external_doi(one) else None
-
-
-def _doi_changed(one: Deposit) -> Problem:
-    return Problem(
-        path="",
-        record=one.key,
-        outcome=Outcome.REJECTED,
-        code="doi-changed",
-        field="metadata.doi",
-        reason=f"record {one.record_id} is published with another DOI, which it keeps",
-        remedy="Put `doi` back as it was, or change the record's files to publish a new version.",
-    )
-
-
-def _withdrawn(one: Deposit) -> Problem:
-    return Problem(
-        path="",
-        record=one.key,
-        outcome=Outcome.REJECTED,
-        code="withdrawn",
-        reason=f"record {one.record_id} was withdrawn; its description is not changed any more",
-        remedy="Take the record out of the source, or change its files to publish a new version.",
-    )
-
-
-def _external_doi(one: Deposit) -> str:
-    return str((one.description or {}).get("doi") or "").lower()
-
-
-def _taken(one: Deposit, name: str) -> Problem:
-    return Problem(
-        path="",
-        record=one.key,
-        outcome=Outcome.REJECTED,
-        code="doi-taken",
-        field="metadata.doi",
-        reason=f"the DOI {name} belongs to another record here",
-        remedy="Correct the DOI, or leave it out to be given one.",
-    )
-
-
 def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now: datetime) -> None:
     step_record(None, RecordEvent.PUBLISH)
-    before = {
-        one.id: records.get(tx, one.base_record_id).version for one in fresh if one.base_record_id is not None
-    }
+    before = records.last_versions(tx, [one.concept_id for one in fresh])
     owners = records.owners(tx, [one.concept_id for one in fresh])
     records.add_records(
         tx,
@@ -265,7 +182,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
             {
                 "id": one.record_id,
                 "concept_id": one.concept_id,
-                "version": before.get(one.id, 0) + 1,
+                "version": before.get(one.concept_id, 0) + 1,
                 "revision": 1,
                 "is_latest": True,
                 "state": RecordState.PUBLISHED,
@@ -297,12 +214,10 @@ def _missing(tx: Transaction, one: Deposit) -> list[str]:
 
 
 def _revise(tx: Transaction, one: Deposit, *, now: datetime) -> None:
-    values: JsonObject = {
-        "description": one.description,
-        "modified": now,
-        "fingerprint": one.fingerprint,
-        "accession_id": one.accession_id,
-    }
+    values: JsonObject = {"description": one.description, "modified": now}
+    if one.accession_id is not None:
+        # Otherwise the source that the record came from goes on knowing it by what was found there last.
+        values |= {"fingerprint": one.fingerprint, "accession_id": one.accession_id}
     records.revise(tx, one.record_id, values)
 
 
@@ -310,7 +225,7 @@ def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None
     """The DOIs that versions and their works shall have; an external DOI is noted, never registered by us."""
     wanted: list[WantedDoi] = []
     for one in fresh:
-        external = _external_doi(one)
+        external = external_doi(one)
         if external:
             wanted.append(
                 WantedDoi(external, one.concept_id, one.record_id, DoiState.FINDABLE, external=True)
@@ -324,17 +239,17 @@ def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None
     dois.want(tx, wanted)
 
 
-def _join_communities(tx: Transaction, published: Sequence[Deposit], community: str) -> None:
+def _join_communities(tx: Transaction, published: Sequence[Deposit], community: str = "") -> list[Fault]:
+    """Have works join the communities that they name, and `community`; what is said of those that are not there."""
     known = {one.slug for one in communities.everyone(tx)}
     memberships: list[tuple[int, str]] = []
+    unknown: list[Fault] = []
     for one in published:
         named = (one.description or {}).get("communities", [])
         memberships += [(one.concept_id, slug) for slug in {community, *named} if slug in known]
-        unknown = [slug for slug in named if slug not in known]
-        accessions.report(
-            tx, one.accession_id, Stage.INTAKE, [(one.id, _no_community(one, slug)) for slug in unknown]
-        )
+        unknown += [(one, _no_community(one, slug)) for slug in named if slug not in known]
     communities.include(tx, sorted(set(memberships)))
+    return unknown
 
 
 def _no_community(one: Deposit, slug: str) -> Problem:
@@ -349,19 +264,22 @@ def _no_community(one: Deposit, slug: str) -> Problem:
     )
 
 
-def _report_duplicates(tx: Transaction, fresh: Sequence[Deposit]) -> None:
-    """Say which files of a record have the same bytes: both are kept, their bytes once."""
-    line_of = {one.record_id: one for one in fresh}
-    for again in records.duplicates(tx, list(line_of)):
-        one = line_of[again.record_id]
-        problem = Problem(
-            path=shown(again.path or again.key),
-            record=one.key,
-            outcome=Outcome.WARNED,
-            code="duplicate",
-            reason=f"the same bytes as {again.first}: both are kept, their bytes are stored once",
+def _duplicates(tx: Transaction, published: Sequence[Deposit]) -> list[Fault]:
+    """Which files of new versions have the same bytes: both are kept, their bytes once."""
+    line_of = {one.record_id: one for one in published if one.action is not DepositAction.REVISION}
+    return [
+        (
+            line_of[again.record_id],
+            Problem(
+                path=shown(again.path or again.key),
+                record=line_of[again.record_id].key,
+                outcome=Outcome.WARNED,
+                code="duplicate",
+                reason=f"the same bytes as {again.first}: both are kept, their bytes are stored once",
+            ),
         )
-        accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, problem)])
+        for again in records.duplicates(tx, list(line_of))
+    ]
 
 
 def _event(one: Deposit, now: datetime) -> Event:
@@ -373,12 +291,17 @@ def _event(one: Deposit, now: datetime) -> Event:
         agent=AGENT,
         outcome="success",
         record_id=one.record_id,
-        detail={"accession": one.accession_id, "record": one.key},
+        detail={"accession": one.accession_id, "record": one.key} if one.accession_id else {},
     )
 
 
 def _want_effects(
-    tx: Transaction, fresh: Sequence[Deposit], revised: Sequence[Deposit], accession_id: str, *, now: datetime
+    tx: Transaction,
+    fresh: Sequence[Deposit],
+    revised: Sequence[Deposit],
+    accession_id: str | None,
+    *,
+    now: datetime,
 ) -> None:
     effects: list[tuple[EffectKind, int]] = []
     for one in fresh:

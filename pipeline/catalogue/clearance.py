@@ -15,7 +15,6 @@ from pipeline.catalogue.scans import KnownInfected
 from pipeline.catalogue.tables import accession, deposit, deposit_file, record_file
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import AccessionState, DepositState, Digests, FileState, JsonObject, ScanVerdict
-from pipeline.store import layout
 
 _WAIT = "records wait for a virus verdict"
 """What an accession was stopped for ends so, for people and for a rescan."""
@@ -75,7 +74,7 @@ def waiting_files(tx: Transaction, accession_id: str, *, after: int, limit: int)
             path=os.fsdecode(row.path),
             size=row.size,
             digests=row.digests,
-            place=layout.place(row.home, row.key),
+            place=deposit_files.place_of(row),
             verdict=codec.verdict_from_json(row.scan) if row.scan else None,
         )
         for row in rows
@@ -128,8 +127,8 @@ def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: Deposi
     return True
 
 
-def hold_without(tx: Transaction, files: Sequence[KnownInfected]) -> None:
-    """The files are in custody no more, so that the next run reads and judges them anew; their deposits are held."""
+def reject(tx: Transaction, files: Sequence[KnownInfected]) -> None:
+    """The files are in custody no more, so that the next run reads and judges them anew."""
     tx.execute(
         sa.update(deposit_file)
         .where(deposit_file.c.id.in_([one.id for one in files]))
@@ -138,4 +137,3 @@ def hold_without(tx: Transaction, files: Sequence[KnownInfected]) -> None:
     for deposit_id, number in Counter(one.deposit_id for one in files).items():
         [found] = deposits.by_id(tx, deposit_id)
         deposits.change(tx, deposit_id, files_bad=found.files_bad + number)
-        deposits.move(tx, [found], DepositEvent.HOLD)

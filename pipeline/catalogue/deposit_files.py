@@ -190,6 +190,13 @@ def _files(tx: Transaction, statement: sa.Select[Any]) -> list[PlannedFile]:
     ]
 
 
+def place_of(row: Any) -> str:
+    """Where a file's own bytes lie in the store, or would. The row has its `key`, `content`, `holder_id` and `home`."""
+    if row.content and row.holder_id is None:
+        return layout.content(row.home, row.content)
+    return layout.place(row.home, row.key)
+
+
 def left_to_read(tx: Transaction, accession_id: str) -> tuple[int, int]:
     """(files, bytes) that are still to be read."""
     left = _planned(accession_id).subquery()
@@ -255,6 +262,13 @@ def is_unclean() -> sa.ColumnElement[bool]:
         deposit_file.c.state == FileState.IN_CUSTODY,
         sa.func.coalesce(deposit_file.c.scan["status"].as_string(), "").not_in(LET_THROUGH),
     )
+
+
+def are_unclean(tx: Transaction, deposit_id: int) -> bool:
+    """Whether a scan gate keeps any file of a deposit back yet."""
+    return tx.execute(
+        sa.select(sa.exists().where(deposit_file.c.deposit_id == deposit_id, is_unclean()))
+    ).scalar_one()
 
 
 def forget(tx: Transaction, deposit_ids: Sequence[int]) -> None:

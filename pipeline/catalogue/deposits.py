@@ -25,11 +25,12 @@ from pipeline.store import layout
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """A line of the plan. `base_record_id` is the published version that it changes, if there is one; `home` the key
-    below which its bytes wait in the store, `""` for a revision."""
+    """A line of the plan of an accession, or, where `accession_id` is None, a draft (`drafts`). `base_record_id` is the
+    published version that it changes, if there is one; `home` the key below which its bytes wait in the store, `""` for
+    a revision."""
 
     id: int
-    accession_id: str
+    accession_id: str | None
     position: int
     key: str
     concept_id: int
@@ -79,7 +80,8 @@ PENDING = (DepositState.PLANNED, DepositState.SEALED, DepositState.HELD)
 
 
 def known(tx: Transaction, collection: str, keys: Sequence[str]) -> dict[str, Known]:
-    """What is known of record keys in a collection; those never seen are left out."""
+    """What is known of record keys in a collection; those never seen are left out. What people draft is theirs, and
+    nothing that an accession takes over."""
     concepts = {
         row.key: row.id
         for row in tx.execute(
@@ -98,10 +100,14 @@ def known(tx: Transaction, collection: str, keys: Sequence[str]) -> dict[str, Kn
         )
     }
     pending = {
-        row.concept_id: _deposit(row)
+        row.concept_id: from_row(row)
         for row in tx.execute(
             sa.select(deposit)
-            .where(deposit.c.concept_id.in_(ids), deposit.c.state.in_(PENDING))
+            .where(
+                deposit.c.concept_id.in_(ids),
+                deposit.c.state.in_(PENDING),
+                deposit.c.accession_id.is_not(None),
+            )
             .order_by(deposit.c.id)
         )
     }
@@ -313,10 +319,11 @@ def extent(tx: Transaction, accession_id: str) -> tuple[int, int]:
 
 
 def _select(tx: Transaction, statement: sa.Select[Any]) -> list[Deposit]:
-    return [_deposit(row) for row in tx.execute(statement)]
+    return [from_row(row) for row in tx.execute(statement)]
 
 
-def _deposit(row: sa.Row[Any]) -> Deposit:
+def from_row(row: sa.Row[Any]) -> Deposit:
+    """From a row of all columns of `deposit`."""
     return Deposit(
         id=row.id,
         accession_id=row.accession_id,

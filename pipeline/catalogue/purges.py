@@ -11,12 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.catalogue import Transaction
+from pipeline.catalogue import Transaction, deposit_files
 from pipeline.catalogue.deposits import PENDING
 from pipeline.catalogue.fixity import is_of_file
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, purge, record, record_file
 from pipeline.model import Decision, FileState, PurgeState
-from pipeline.store import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +214,7 @@ def refuse(tx: Transaction, deposit_ids: Collection[int]) -> list[Refused]:
         row.id: Refused(
             row.deposit_id,
             os.fsdecode(row.path),
-            layout.place(row.home, row.key),
+            deposit_files.place_of(row),
             decisions[row.deposit_id, row.root_digest],
         )
         for row in rows

@@ -99,6 +99,16 @@ def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> i
     return int(found)
 
 
+def last_versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, int]:
+    """The highest version number of each work that has versions."""
+    rows = tx.execute(
+        sa.select(record.c.concept_id, sa.func.max(record.c.version))
+        .where(record.c.concept_id.in_(concept_ids))
+        .group_by(record.c.concept_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def resolve_doi(tx: Transaction, name: str) -> int:
     """The record id that a DOI of this repository stands for (a concept's: `newest_published`).
     Raises `Missing`."""

@@ -14,11 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction
+from pipeline.catalogue import Transaction, deposit_files
 from pipeline.catalogue.fixity import FIRST, Position, is_of_file
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, record, record_file
 from pipeline.model import FileState, RecordState, ScanStatus, ScanVerdict
-from pipeline.store import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +165,8 @@ def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownI
             deposit.c.key.label("record"),
             deposit_file.c.path,
             deposit_file.c.key,
+            deposit_file.c.content,
+            deposit_file.c.holder_id,
             deposit.c.home,
             sa.func.coalesce(known.c.signature, own["signature"].as_string()).label("signature"),
             sa.func.coalesce(known.c.held_by, deposit_file.c.holder_id).label("held_by"),
@@ -188,7 +189,7 @@ def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownI
             os.fsdecode(row.path),
             row.signature,
             row.held_by,
-            layout.place(row.home, row.key),
+            deposit_files.place_of(row),
         )
         for row in rows
     ]

@@ -159,6 +159,7 @@ record = sa.Table(
         postgresql_where=sa.text("is_latest"),
     ),
     sa.Index("ix_record_accession_id", "accession_id"),
+    sa.Index("ix_record_owner_created", "owner", "created"),
     _one_of("state", RecordState),
     sa.CheckConstraint("version >= 1 AND revision >= 1", name="counts_from_one"),
     sa.CheckConstraint("state != 'withdrawn' OR tombstone IS NOT NULL", name="withdrawn_leaves_tombstone"),
@@ -279,6 +280,25 @@ deposit = sa.Table(
         sqlite_where=sa.text("state IN ('planned', 'sealed', 'held')"),
         postgresql_where=sa.text("state IN ('planned', 'sealed', 'held')"),
     ),
+    # A draft belongs to no accession. Of a record there is one at a time, and of a work one new version.
+    sa.Index(
+        "uq_deposit_draft",
+        "record_id",
+        unique=True,
+        sqlite_where=sa.text("accession_id IS NULL AND state IN ('planned', 'sealed', 'held')"),
+        postgresql_where=sa.text("accession_id IS NULL AND state IN ('planned', 'sealed', 'held')"),
+    ),
+    sa.Index(
+        "uq_deposit_draft_version",
+        "concept_id",
+        unique=True,
+        sqlite_where=sa.text(
+            "accession_id IS NULL AND action = 'version' AND state IN ('planned', 'sealed', 'held')"
+        ),
+        postgresql_where=sa.text(
+            "accession_id IS NULL AND action = 'version' AND state IN ('planned', 'sealed', 'held')"
+        ),
+    ),
     sa.Index("ix_deposit_accession_id_key", "accession_id", "key"),
     sa.Index("ix_deposit_accession_id_state", "accession_id", "state"),
     sa.Index("ix_deposit_concept_id", "concept_id"),
@@ -291,6 +311,48 @@ deposit = sa.Table(
         "description IS NOT NULL OR state NOT IN ('sealed', 'published')", name="sealed_is_described"
     ),
     sa.CheckConstraint("home != '' OR action = 'revision'", name="version_has_home"),
+)
+
+# What a deposit over HTTP has besides what every deposit has.
+draft = sa.Table(
+    "draft",
+    metadata,
+    sa.Column("deposit_id", sa.ForeignKey("deposit.id"), primary_key=True, autoincrement=False),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("modified", Utc, nullable=False),
+    # Counts every change, for whoever wants to change only what they have seen.
+    sa.Column("revision", sa.BigInteger, nullable=False, default=1),
+    # Whether any metadata was given, and what of it could not be kept.
+    sa.Column("has_metadata", sa.Boolean, nullable=False),
+    sa.Column("dropped", sa.JSON, nullable=False, default=list),
+    sa.Index("ix_draft_account_id_created", "account_id", "created"),
+    sa.CheckConstraint("revision >= 1", name="counts_from_one"),
+)
+
+# A file that is being sent into a draft.
+transfer = sa.Table(
+    "transfer",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("deposit_id", sa.ForeignKey("deposit.id"), nullable=False, index=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("begun", Utc, nullable=False),
+    sa.Column("lease_owner", sa.Text, nullable=False, index=True),
+    sa.Column("lease_until", Utc, nullable=False),
+    # Ids are never given twice: paths in the store are named by them.
+    sqlite_autoincrement=True,
+)
+
+# Other serialisations of a record that its depositor attached, one of a media type: small documents, no files of it.
+extra_format = sa.Table(
+    "extra_format",
+    metadata,
+    sa.Column("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("media_type", sa.Text, primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("updated", Utc, nullable=False),
 )
 
 deposit_file = sa.Table(

@@ -225,18 +225,18 @@ def seal(services: Services, run: Run, accession_id: str) -> int:
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
         chosen = deposits.complete(tx, accession_id, _BATCH)
-        needless = [one for one in chosen if not _judge(tx, run, one)]
+        needless = [one for one in chosen if not _judge(tx, run, accession_id, one)]
     sweep(services, needless)
     return len(chosen)
 
 
-def _judge(tx: Transaction, run: Run, one: Deposit) -> bool:
+def _judge(tx: Transaction, run: Run, accession_id: str, one: Deposit) -> bool:
     """Whether the deposit's staged files are still needed."""
     kept = one.files_total - one.files_bad
     if one.action is not DepositAction.REVISION and kept == 0:
         deposits.move(tx, [one], DepositEvent.HOLD)
         if one.files_total == 0:
-            accessions.report(tx, one.accession_id, Stage.INTAKE, [(one.id, no_files(one.key))])
+            accessions.report(tx, accession_id, Stage.INTAKE, [(one.id, no_files(one.key))])
         return True
     if one.files_bad + one.faults > 0 and not run.options.allow_partial:
         deposits.move(tx, [one], DepositEvent.HOLD)

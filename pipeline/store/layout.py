@@ -89,7 +89,12 @@ def home(repository_id: str, concept_id: int, record_id: int, *, is_first: bool,
 
 def place(home_key: str, key: str) -> str:
     """The key of the bytes of the file with a logical path, in a version-to-be at home below `home_key`."""
-    return f"{home_key}/content/{content_path(key)}"
+    return content(home_key, content_path(key))
+
+
+def content(home_key: str, path: str) -> str:
+    """The key of what lies at a path of the content folder of a version-to-be."""
+    return f"{home_key}/content/{path}"
 
 
 def assembled(staged_key: str) -> str:
@@ -112,6 +117,12 @@ def content_path(key: str) -> str:
     as file systems bear. Different keys have different paths."""
     path = "/".join(["data", *map(_content_name, key.split("/"))])
     return path if len(path.encode()) <= _PATH_BYTES else f"data/{_tagged('', key)}"
+
+
+def deposited_path(key: str, number: int) -> str:
+    """The same for a file that somebody sent: a new one with each sending, so that what takes the place of another
+    never lies in its place."""
+    return f"deposited/{number}/{_content_name(key.rpartition('/')[2])}"
 
 
 def _content_name(name: str) -> str:

@@ -219,16 +219,15 @@ def test_an_infected_file_of_the_version_before_is_read_again(catalogue: Catalog
 
 
 def test_bytes_that_were_found_infected_are_known_in_deposits_under_way(catalogue: Catalogue) -> None:
-    """Whatever record has them; a deposit that is held for one has to have it read again."""
+    """Whatever record has them; a deposit without one has to have it read again."""
     with catalogue.write() as tx:
         publish_infected(tx)
         second = rows.add_deposit(tx, 3, key="again")
         rows.take_in(tx, second, {"same": "d1", "renamed": "d2"})
         [known] = scans.known_infected(tx, [second])
         assert (known.path, known.signature, known.held_by) == ("source/renamed", "Test.Found", 2)
-        clearance.hold_without(tx, [known])
-        held = rows.deposit_of(tx, second)
-        assert (held.state, held.files_bad) == (DepositState.HELD, 1)
+        clearance.reject(tx, [known])
+        assert rows.deposit_of(tx, second).files_bad == 1
         assert scans.known_infected(tx, [second]) == []
 
 

@@ -1,0 +1,412 @@
+"""Drafts: deposits that people make over HTTP, and their files. A draft belongs to no accession; its files are in
+custody as soon as they are in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline import codec
+from pipeline.catalogue import Transaction, deposit_files, deposits
+from pipeline.catalogue.deposits import PENDING, Deposit
+from pipeline.catalogue.tables import deposit, deposit_file, draft, record, record_file, user
+from pipeline.errors import Conflict, Denied, Missing
+from pipeline.model import (
+    DepositAction,
+    DepositState,
+    Description,
+    Digests,
+    FileState,
+    Identification,
+    JsonObject,
+    RecordState,
+    ScanVerdict,
+)
+from pipeline.store import layout
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record-to-be, or a change to a published record, as its owner sees it. `revision` counts its changes from 1;
+    `dropped` are the fields that were given and could not be kept, as `{"field", "message"}`."""
+
+    deposit: Deposit
+    account_id: int
+    owner: str
+    created: datetime
+    modified: datetime
+    revision: int
+    has_metadata: bool
+    dropped: tuple[JsonObject, ...]
+
+    @property
+    def record_id(self) -> int:
+        return self.deposit.record_id
+
+    @property
+    def description(self) -> Description:
+        return codec.description_from_json(self.deposit.description or {"metadata": {}})
+
+    @property
+    def is_submitted(self) -> bool:
+        """Whether it is to be published as soon as nothing was found in its files."""
+        return self.deposit.state is DepositState.SEALED
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether it changes the description of a record that is published already."""
+        return self.deposit.action is DepositAction.REVISION
+
+
+@dataclass(frozen=True, slots=True)
+class DraftFile:
+    """A file of a draft. `place` is the key of its bytes in the store, None where a published version holds them;
+    `sent` tells one sending of it from another."""
+
+    id: int
+    key: str
+    size: int
+    digests: Digests
+    place: str | None
+    content: str
+    holder_id: int | None
+    taken_at: datetime
+    scan: ScanVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file whose bytes are durable in the store, at a path of the draft's content folder."""
+
+    key: str
+    size: int
+    content: str
+    root_digest: str
+    digests: Digests
+    declared: Digests
+    identification: Identification
+    scan: ScanVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class NewDraft:
+    """What a draft begins as. `base_record_id` is the published version that it changes or follows."""
+
+    concept_id: int
+    record_id: int
+    base_record_id: int | None
+    action: DepositAction
+    home: str
+    description: Description
+    has_metadata: bool
+    dropped: Sequence[JsonObject]
+
+
+def add(tx: Transaction, new: NewDraft, *, account_id: int, now: datetime) -> Draft:
+    """Raises `Conflict` where the record has a draft, or the work a new version, already."""
+    try:
+        with tx.begin_nested():
+            [deposit_id] = deposits.add(
+                tx,
+                [
+                    {
+                        "accession_id": None,
+                        "key": str(new.record_id),
+                        "concept_id": new.concept_id,
+                        "record_id": new.record_id,
+                        "base_record_id": new.base_record_id,
+                        "action": new.action,
+                        "state": DepositState.PLANNED,
+                        "home": new.home,
+                        "description": codec.description_to_json(new.description),
+                    }
+                ],
+            )
+    except sa.exc.IntegrityError:
+        raise Conflict("there is an open draft already") from None
+    tx.execute(
+        sa.insert(draft).values(
+            deposit_id=deposit_id,
+            account_id=account_id,
+            created=now,
+            modified=now,
+            revision=1,
+            has_metadata=new.has_metadata,
+            dropped=list(new.dropped),
+        )
+    )
+    return get(tx, new.record_id)
+
+
+def get(tx: Transaction, record_id: int) -> Draft:
+    """The open draft of a record. Raises `Missing`."""
+    row = tx.execute(_OPEN.where(deposit.c.record_id == record_id)).one_or_none()
+    if row is None:
+        raise Missing("The persistent identifier does not exist.")
+    return _draft(row)
+
+
+def by_deposit(tx: Transaction, deposit_id: int) -> Draft:
+    """Raises `Missing`."""
+    row = tx.execute(_OPEN.where(deposit.c.id == deposit_id)).one_or_none()
+    if row is None:
+        raise Missing("The persistent identifier does not exist.")
+    return _draft(row)
+
+
+def next_version(tx: Transaction, concept_id: int) -> Draft | None:
+    """The new version of a work that is being drafted, if there is one."""
+    row = tx.execute(
+        _OPEN.where(deposit.c.concept_id == concept_id, deposit.c.action == DepositAction.VERSION)
+    ).one_or_none()
+    return None if row is None else _draft(row)
+
+
+def sealed(tx: Transaction, record_id: int) -> Deposit | None:
+    """The deposit of a draft that is to be published, and waits for verdicts on its files."""
+    row = tx.execute(
+        sa.select(deposit).where(
+            deposit.c.record_id == record_id,
+            deposit.c.accession_id.is_(None),
+            deposit.c.state == DepositState.SEALED,
+        )
+    ).one_or_none()
+    return None if row is None else deposits.from_row(row)
+
+
+def locked(tx: Transaction, deposit_id: int) -> Deposit:
+    """The deposit of an open draft, which nobody else changes until the transaction ends. Raises `Missing` where it is
+    open no more, `Denied` where it waits to be published."""
+    row = tx.execute(
+        sa.select(deposit)
+        .where(
+            deposit.c.id == deposit_id,
+            deposit.c.accession_id.is_(None),
+            deposit.c.state == DepositState.PLANNED,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if row is not None:
+        return deposits.from_row(row)
+    [found] = deposits.by_id(tx, deposit_id)
+    if found.state is DepositState.SEALED:
+        raise Denied("The deposition is being published: it waits for the virus scan of its files.")
+    raise Missing("The persistent identifier does not exist.")
+
+
+def describe(
+    tx: Transaction,
+    one: Deposit,
+    description: Description,
+    *,
+    has_metadata: bool,
+    dropped: Sequence[JsonObject],
+    now: datetime,
+) -> None:
+    deposits.change(tx, one.id, description=codec.description_to_json(description))
+    _note_change(tx, one.id, now, has_metadata=has_metadata, dropped=list(dropped))
+
+
+def _note_change(tx: Transaction, deposit_id: int, now: datetime, **values: Any) -> None:
+    tx.execute(
+        sa.update(draft)
+        .where(draft.c.deposit_id == deposit_id)
+        .values(modified=now, revision=draft.c.revision + 1, **values)
+    )
+
+
+# ---------------------------------------------------------------- the files of a draft
+
+
+def files(tx: Transaction, deposit_id: int, *, after: str = "", limit: int) -> list[DraftFile]:
+    """Files by key, from behind `after` on."""
+    rows = tx.execute(
+        _FILES.where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.key > after)
+        .order_by(deposit_file.c.key)
+        .limit(limit)
+    )
+    return [_file(row) for row in rows]
+
+
+def file(tx: Transaction, deposit_id: int, key: str) -> DraftFile | None:
+    found = _select_files(tx, deposit_file.c.deposit_id == deposit_id, deposit_file.c.key == key)
+    return found[0] if found else None
+
+
+def file_by_id(tx: Transaction, deposit_id: int, file_id: int) -> DraftFile | None:
+    found = _select_files(tx, deposit_file.c.deposit_id == deposit_id, deposit_file.c.id == file_id)
+    return found[0] if found else None
+
+
+def _select_files(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[DraftFile]:
+    return [_file(row) for row in tx.execute(_FILES.where(*conditions))]
+
+
+def put_file(
+    tx: Transaction, one: Deposit, new: NewFile, *, now: datetime
+) -> tuple[DraftFile, DraftFile | None]:
+    """Have the draft, which is `locked`, hold a file; (it, the one whose place it took)."""
+    before = file(tx, one.id, new.key)
+    values = {
+        "run": "",
+        "path": os.fsencode(new.key),
+        "size": new.size,
+        "declared": dict(new.declared),
+        "state": FileState.IN_CUSTODY,
+        "content": new.content,
+        "holder_id": None,
+        "root_digest": new.root_digest,
+        "digests": dict(new.digests),
+        "identification": codec.identification_to_json(new.identification),
+        "scan": codec.verdict_to_json(new.scan),
+        "taken_at": now,
+    }
+    if before is None:
+        tx.execute(sa.insert(deposit_file).values(deposit_id=one.id, key=new.key, **values))
+    else:
+        tx.execute(sa.update(deposit_file).where(deposit_file.c.id == before.id).values(**values))
+    _measure(tx, one.id, files=int(before is None), size=new.size - (before.size if before else 0))
+    _note_change(tx, one.id, now)
+    [after] = _select_files(tx, deposit_file.c.deposit_id == one.id, deposit_file.c.key == new.key)
+    return after, before
+
+
+def remove_file(tx: Transaction, one: Deposit, gone: DraftFile, *, now: datetime) -> None:
+    tx.execute(sa.delete(deposit_file).where(deposit_file.c.id == gone.id))
+    _measure(tx, one.id, files=-1, size=-gone.size)
+    _note_change(tx, one.id, now)
+
+
+def import_files(tx: Transaction, one: Deposit, *, now: datetime) -> None:
+    """Give a new version, which has no files, those of the version that it follows, without their bytes being moved."""
+    chosen = sa.select(
+        sa.literal(one.id),
+        sa.literal(""),
+        record_file.c.key,
+        record_file.c.original_path,
+        record_file.c.size,
+        record_file.c.mtime_ns,
+        record_file.c.stamp,
+        record_file.c.declared,
+        sa.literal(FileState.IN_CUSTODY.value),
+        record_file.c.content,
+        record_file.c.holder_id,
+        record_file.c.root_digest,
+        record_file.c.digests,
+        record_file.c.identification,
+        record_file.c.scan,
+        sa.func.coalesce(record_file.c.taken_at, sa.literal(now, draft.c.created.type)),
+        sa.false(),
+    ).where(record_file.c.record_id == one.base_record_id, record_file.c.purge_id.is_(None))
+    columns = [
+        "deposit_id",
+        "run",
+        "key",
+        "path",
+        "size",
+        "mtime_ns",
+        "stamp",
+        "declared",
+        "state",
+        "content",
+    ]
+    columns += ["holder_id", "root_digest", "digests", "identification", "scan", "taken_at", "resumed"]
+    tx.execute(sa.insert(deposit_file).from_select(columns, chosen))
+    deposit_files.count(tx, [one.id])
+
+
+def _measure(tx: Transaction, deposit_id: int, *, files: int, size: int) -> None:
+    tx.execute(
+        sa.update(deposit)
+        .where(deposit.c.id == deposit_id)
+        .values(files_total=deposit.c.files_total + files, bytes_total=deposit.c.bytes_total + size)
+    )
+
+
+# ---------------------------------------------------------------- lists
+
+
+def owned(tx: Transaction, account_id: int, email: str, *, page: int, size: int) -> list[Draft | int]:
+    """A page of what is somebody's own, the newest first: open drafts, and the ids of published records without one;
+    of a work only the newest."""
+    is_open = sa.and_(deposit.c.accession_id.is_(None), deposit.c.state.in_(PENDING))
+    drafted = (
+        sa.select(draft.c.created, deposit.c.record_id)
+        .join(deposit, deposit.c.id == draft.c.deposit_id)
+        .where(draft.c.account_id == account_id, is_open)
+        .order_by(draft.c.created.desc(), deposit.c.record_id.desc())
+    )
+    published = (
+        sa.select(record.c.created, record.c.id)
+        .where(
+            record.c.owner == email,
+            record.c.is_latest,
+            record.c.state == RecordState.PUBLISHED,
+            ~sa.exists().where(deposit.c.record_id == record.c.id, is_open),
+        )
+        .order_by(record.c.created.desc(), record.c.id.desc())
+    )
+    # Each by its index, and no further than the page.
+    newest = [
+        (created, record_id, is_draft)
+        for statement, is_draft in ((drafted, True), (published, False))
+        for created, record_id in tx.execute(statement.limit(page * size))
+    ]
+    shown = sorted(newest, reverse=True)[(page - 1) * size : page * size]
+    return [get(tx, record_id) if is_draft else record_id for _, record_id, is_draft in shown]
+
+
+# ---------------------------------------------------------------- rows
+
+_OPEN = (
+    sa.select(
+        deposit,
+        draft.c.account_id,
+        draft.c.created,
+        draft.c.modified,
+        draft.c.revision,
+        draft.c.has_metadata,
+        draft.c.dropped,
+        user.c.email,
+    )
+    .join(draft, draft.c.deposit_id == deposit.c.id)
+    .join(user, user.c.id == draft.c.account_id)
+    .where(deposit.c.accession_id.is_(None), deposit.c.state.in_(PENDING))
+)
+_FILES = (
+    sa.select(deposit_file, deposit.c.home)
+    .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+    .where(deposit_file.c.state == FileState.IN_CUSTODY)
+)
+
+
+def _draft(row: sa.Row[Any]) -> Draft:
+    return Draft(
+        deposit=deposits.from_row(row),
+        account_id=row.account_id,
+        owner=row.email,
+        created=row.created,
+        modified=row.modified,
+        revision=row.revision,
+        has_metadata=row.has_metadata,
+        dropped=tuple(row.dropped),
+    )
+
+
+def _file(row: sa.Row[Any]) -> DraftFile:
+    return DraftFile(
+        id=row.id,
+        key=row.key,
+        size=row.size,
+        digests=row.digests,
+        place=layout.content(row.home, row.content) if row.holder_id is None else None,
+        content=row.content,
+        holder_id=row.holder_id,
+        taken_at=row.taken_at,
+        scan=codec.verdict_from_json(row.scan),
+    )

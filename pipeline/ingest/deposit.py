@@ -1,0 +1,362 @@
+"""Use case: deposits over HTTP, from an empty draft to its publication.
+
+Who may do what was decided before: these functions are asked by somebody who may. Each is one step, or one file: what
+is answered is durable, and what was cut off has changed nothing that anybody sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from pipeline import codec, publication
+from pipeline.catalogue import (
+    Transaction,
+    deposit_files,
+    deposits,
+    drafts,
+    identifiers,
+    outbox,
+    records,
+    transfers,
+)
+from pipeline.catalogue.accounts import Account
+from pipeline.catalogue.deposits import Deposit
+from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
+from pipeline.errors import Conflict, Denied, FieldFault, HeadraceError, InvalidFields, Missing, Rejected
+from pipeline.ingest.digests import new_hashes
+from pipeline.ingest.units import require_room
+from pipeline.lifecycle import DepositEvent
+from pipeline.metadata.deposit_form import DepositMetadata, faults_at_publish
+from pipeline.model import (
+    UNIDENTIFIED,
+    Concept,
+    DepositAction,
+    Digests,
+    EffectKind,
+    RecordState,
+    ScanStatus,
+    ScanVerdict,
+)
+from pipeline.pid.doi import is_own, same, version_doi
+from pipeline.ports import Upload
+from pipeline.services import Services, lease_owner
+from pipeline.store import layout
+
+LONGEST_KEY = 255
+"""Characters of a file's key (Zenodo's REST API, limits)."""
+_LEASE = timedelta(minutes=10)
+_RENEWAL = timedelta(minutes=1)
+_NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
+
+
+# ---------------------------------------------------------------- drafts
+
+
+def create(services: Services, given: DepositMetadata, account: Account) -> Draft:
+    """An empty draft of a new work."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        # As on Zenodo, the concept has the number before its first version's.
+        concept_id, record_id = identifiers.allot(tx, 2)
+        records.add_concepts(tx, [Concept(concept_id, owner=account.email)], now=now)
+        new = _new(DepositAction.NEW, concept_id, record_id, None, given)
+        return drafts.add(tx, new, account_id=account.id, now=now)
+
+
+def _new(
+    action: DepositAction, concept_id: int, record_id: int, base_record_id: int | None, given: DepositMetadata
+) -> NewDraft:
+    return NewDraft(
+        concept_id=concept_id,
+        record_id=record_id,
+        base_record_id=base_record_id,
+        action=action,
+        # Not where the bytes of a version are in the end: whether it will be one nobody knows.
+        home="" if action is DepositAction.REVISION else layout.staged(record_id),
+        description=given.description,
+        has_metadata=given.has_metadata,
+        dropped=given.errors,
+    )
+
+
+def find(services: Services, record_id: int) -> Draft:
+    """The open draft of a record. Raises `Missing`."""
+    with services.catalogue.read() as tx:
+        return drafts.get(tx, record_id)
+
+
+def replace_description(
+    services: Services, draft: Draft, given: DepositMetadata, *, expected: int | None = None
+) -> Draft:
+    """Replace all that the draft says of itself; only at the revision `expected`, where there is one. Raises `Missing`
+    where it is open no more, `Conflict` at another revision."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        if expected not in (None, drafts.get(tx, one.record_id).revision):
+            raise Conflict("the draft has changed since", field="If-Match")
+        drafts.describe(
+            tx, one, given.description, has_metadata=given.has_metadata, dropped=given.errors, now=now
+        )
+        return drafts.get(tx, one.record_id)
+
+
+def edit(services: Services, record_id: int, account: Account) -> Draft:
+    """A draft that changes the description of a published record: the one that is open, if there is one. Raises
+    `Missing` where the record is not published."""
+    with services.catalogue.write() as tx:
+        with suppress(Missing):
+            return drafts.get(tx, record_id)
+        record = records.get(tx, record_id)
+        _require_published(record.state)
+        new = _new(
+            DepositAction.REVISION,
+            record.concept_id,
+            record_id,
+            record_id,
+            DepositMetadata(record.description, has_metadata=True),
+        )
+        return drafts.add(tx, new, account_id=account.id, now=services.now())
+
+
+def new_version(services: Services, record_id: int, account: Account) -> Draft:
+    """A draft of the next version of a published record's work, which begins as the newest one: with its files, and its
+    description but for date and version. The one that is open, if there is one. Raises `Missing` where the record is
+    not published, `Denied` where its DOI is another's to give versions to."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        record = records.get(tx, record_id)
+        _require_published(record.state)
+        if (found := drafts.next_version(tx, record.concept_id)) is not None:
+            return found
+        base = records.get(tx, records.newest_published(tx, record.concept_id))
+        if base.description.doi is not None:
+            raise Denied("A record with an external DOI cannot have new versions.")
+        [new_id] = identifiers.allot(tx, 1)
+        left_out = {"publication_date", "version"}
+        metadata = {key: value for key, value in base.description.metadata.items() if key not in left_out}
+        metadata["publication_date"] = now.date().isoformat()
+        given = DepositMetadata(replace(base.description, metadata=metadata), has_metadata=True)
+        new = _new(DepositAction.VERSION, base.concept_id, new_id, base.id, given)
+        draft = drafts.add(tx, new, account_id=account.id, now=now)
+        drafts.import_files(tx, draft.deposit, now=now)
+        return drafts.get(tx, new_id)
+
+
+def _require_published(state: RecordState) -> None:
+    if state is not RecordState.PUBLISHED:
+        raise Missing("The persistent identifier does not exist.")
+
+
+def discard(services: Services, draft: Draft) -> None:
+    """Give a draft up, with its files; a published record stays as it is. Its id is not given again. Raises `Missing`
+    where it is open no more."""
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        transfers.end_all(tx, one.id)
+        deposit_files.forget(tx, [one.id])
+        deposits.move(tx, [one], DepositEvent.CANCEL)
+    if one.home:
+        services.store.delete(one.home)
+
+
+def publish(services: Services, draft: Draft) -> None:
+    """Make the draft a record, or a new revision of one; under the scan gate `publish` as soon as nothing was found in
+    its files. Raises `Missing` where it is open no more,
+    `InvalidFields` with all that is wrong with it, `Rejected` for what stands against it elsewhere in the archive."""
+    now = services.now()
+
+    def check(tx: Transaction, one: Deposit) -> None:
+        current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
+        found = [*faults_at_publish(current.description, today=now.date()), *_doi_faults(services, current)]
+        if one.action is not DepositAction.REVISION:
+            found += _file_faults(tx, one, now)
+        if found:
+            raise InvalidFields(tuple(found))
+
+    publication.publish_draft(services, draft.deposit.id, check)
+
+
+def _without_own_doi(tx: Transaction, services: Services, draft: Draft) -> Draft:
+    """Whoever names the DOI that the record is given anyway has brought none."""
+    description = draft.description
+    if description.doi is None or not same(
+        description.doi, version_doi(services.repository, draft.record_id)
+    ):
+        return draft
+    deposits.change(
+        tx, draft.deposit.id, description=codec.description_to_json(replace(description, doi=None))
+    )
+    return drafts.get(tx, draft.record_id)
+
+
+def _doi_faults(services: Services, draft: Draft) -> Iterator[FieldFault]:
+    """Under our own prefix a record has the DOI that it is given, and no other."""
+    doi = draft.description.doi
+    if doi and is_own(services.repository, doi):
+        own = version_doi(services.repository, draft.record_id)
+        prefix = services.repository.doi_prefix
+        text = f"The prefix '{prefix}' is managed by {services.repository.name}: leave the DOI out, or use {own}."
+        yield FieldFault("pids.doi", (text,))
+
+
+def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[FieldFault]:
+    if transfers.are_under_way(tx, one.id, now=now):
+        text = "One or more files have not completed their transfer, please wait."
+        yield FieldFault("files", (text,))
+    elif one.files_total == 0:
+        text = "Missing uploaded files. To disable files for this record please mark it as metadata-only."
+        yield FieldFault("files.enabled", (text,))
+
+
+# ---------------------------------------------------------------- files
+
+
+def receive(
+    services: Services,
+    draft: Draft,
+    key: str,
+    blocks: Iterable[bytes],
+    *,
+    size: int,
+    declared: Mapping[str, str] | None = None,
+) -> DraftFile:
+    """Take a file of `size` bytes into the draft as it comes, in the place of one of the same key; once this returns
+    it is durable. `declared` are digests that somebody computed before. Raises `Rejected` for a key that no file may
+    have, fewer, more or other bytes than were told; `Denied` for a record whose files cannot change any more; `Missing`
+    where the draft is open no more, in the end too; what `blocks` raises."""
+    require_key(key)
+    if draft.is_edit:
+        raise Denied("Bucket is locked for modifications.")
+    if size == 0:
+        raise Rejected("Empty files are not accepted.")
+    require_room(services, reserved=size)
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        number = transfers.begin(
+            tx,
+            one.id,
+            key,
+            owner=lease_owner(services),
+            now=services.now(),
+            until=services.now() + _LEASE,
+        )
+    content = layout.deposited_path(key, number)
+    place = layout.content(one.home, content)
+    try:
+        digests = _store(
+            services, place, blocks, size, dict(declared or {}), partial(_renew, services, number)
+        )
+        new = NewFile(
+            key=key,
+            size=size,
+            content=content,
+            root_digest=digests[services.root_digest],
+            digests=digests,
+            declared=dict(declared or {}),
+            identification=UNIDENTIFIED,
+            scan=_NOT_SCANNED,
+        )
+        file, before = _attach(services, one, number, new)
+    except BaseException:
+        _give_up(services, number, place)
+        raise
+    if before is not None and before.place is not None:
+        services.store.delete(before.place)
+    return file
+
+
+def require_key(key: str) -> None:
+    """Raises `Rejected` for a key that no file may have."""
+    if len(key) > LONGEST_KEY:
+        raise Rejected("Filename is too long.")
+    if any(ord(char) < ord(" ") or char == "\x7f" for char in key):
+        raise Rejected("A file's name has no control characters.")
+    if any(name in ("", ".", "..") for name in key.split("/")):
+        raise Rejected("This cannot name a file.")
+
+
+def _renew(services: Services, number: int) -> None:
+    with services.catalogue.write() as tx:
+        transfers.renew(tx, number, until=services.now() + _LEASE)
+
+
+def _store(
+    services: Services,
+    place: str,
+    blocks: Iterable[bytes],
+    size: int,
+    declared: Digests,
+    renew: Callable[[], None],
+) -> Digests:
+    hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
+    upload = services.store.begin(place, size)
+    try:
+        due, total = services.now() + _RENEWAL, 0
+        for block in blocks:
+            total += len(block)
+            if total > size:
+                break
+            for one in hashes.values():
+                one.update(block)
+            upload.write(block)
+            if services.now() >= due:
+                renew()
+                due = services.now() + _RENEWAL
+        if total != size:
+            raise Rejected("The file upload transfer failed, please try again.")
+        digests = {name: one.hexdigest() for name, one in hashes.items()}
+        _compare(declared, digests)
+        _commit(services, upload, place)
+    except BaseException:
+        with suppress(HeadraceError):
+            upload.abort()
+        raise
+    return digests
+
+
+def _compare(declared: Digests, digests: Digests) -> None:
+    for name, value in declared.items():
+        if digests[name] != value.lower():
+            raise Rejected(f"The {name} of what came is {digests[name]}, not {value}.", field="checksum")
+
+
+def _commit(services: Services, upload: Upload, place: str) -> None:
+    upload.commit()
+    services.store.settle([place])
+
+
+def _attach(
+    services: Services, one: Deposit, number: int, new: NewFile
+) -> tuple[DraftFile, DraftFile | None]:
+    with services.catalogue.write() as tx:
+        still = drafts.locked(tx, one.id)
+        transfers.end(tx, number)
+        outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
+        return drafts.put_file(tx, still, new, now=services.now())
+
+
+def _give_up(services: Services, number: int, place: str) -> None:
+    """What is left where this fails too is nobody's: the transfer ends by time, its bytes are swept."""
+    with suppress(HeadraceError):
+        services.store.delete(place)
+    with suppress(HeadraceError), services.catalogue.write() as tx:
+        transfers.give_up(tx, number)
+
+
+def remove(services: Services, draft: Draft, key: str) -> None:
+    """Take a file out of the draft. Raises `Missing`, and `Denied` for a record whose files cannot change any more."""
+    if draft.is_edit:
+        raise Denied("Bucket is locked for modifications.")
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        gone = drafts.file(tx, one.id, key)
+        if gone is None:
+            raise Missing(f"Record '{one.record_id}' has no file '{key}'.")
+        drafts.remove_file(tx, one, gone, now=services.now())
+    if gone.place is not None:
+        services.store.delete(gone.place)

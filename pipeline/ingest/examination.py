@@ -1,0 +1,112 @@
+"""Handler of the *examine* effect: look into files that came over HTTP, which are in custody since they came.
+
+Their bytes are read once more, for format and viruses together; what waited for that is published, and what turns out
+infected is neither published nor served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+
+from pipeline import publication, retrieval
+from pipeline.catalogue import examinations, outbox, quarantine, records, scans
+from pipeline.catalogue.examinations import Unexamined
+from pipeline.errors import Conflict, HeadraceError, Missing
+from pipeline.ingest.identify import Sample, identify_many
+from pipeline.model import AGENT, EffectKind, Identification, ScanStatus, ScanVerdict
+from pipeline.services import Services
+
+_PAGE = 100
+REASON = "infected"
+
+
+def examine(
+    services: Services, record_ids: Sequence[int], *, on_file: Callable[[], None] = lambda: None
+) -> Mapping[int, HeadraceError]:
+    """Look into every file of records, drafted or published, that nobody has looked into; what failed, by id. `on_file`
+    is called after each."""
+    failed: dict[int, HeadraceError] = {}
+    for record_id in record_ids:
+        try:
+            _examine_record(services, record_id, on_file)
+        except HeadraceError as error:
+            failed[record_id] = error
+    return failed
+
+
+def _examine_record(services: Services, record_id: int, on_file: Callable[[], None]) -> None:
+    released = _released(services)
+    while page := _left(services, record_id):
+        for one in page:
+            found = _look(services, one)
+            if found is not None:
+                _note(services, one, *found, released)
+            on_file()
+        if _left(services, record_id) == page:
+            break
+    publication.publish_waiting(services, record_id)
+
+
+def _left(services: Services, record_id: int) -> list[Unexamined]:
+    with services.catalogue.read() as tx:
+        return examinations.left(tx, record_id, limit=_PAGE)
+
+
+def _released(services: Services) -> set[tuple[str, str]]:
+    algorithm = services.root_digest
+    with services.catalogue.read() as tx:
+        return {
+            (digests[algorithm], signature)
+            for digests, signature in quarantine.released(tx)
+            if algorithm in digests
+        }
+
+
+def _look(services: Services, one: Unexamined) -> tuple[Identification, ScanVerdict] | None:
+    """None where its bytes are not there any more: it was deleted, or another took its place."""
+    try:
+        blocks = _read(services, one)
+    except Missing:
+        return None
+    sample = Sample(one.size)
+    with closing(services.scanner.begin(one.size)) as session:
+        for block in blocks:
+            sample.feed(block)
+            session.feed(block)
+        verdict = session.finish()
+    [found] = identify_many([(one.key, sample)])
+    return found, verdict
+
+
+def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
+    if one.place is not None:
+        with suppress(Missing):
+            return services.store.read(one.place)
+    # It was published meanwhile, or before.
+    return retrieval.read_file(services, one.record_id, one.key)
+
+
+def _note(
+    services: Services,
+    one: Unexamined,
+    found: Identification,
+    verdict: ScanVerdict,
+    released: set[tuple[str, str]],
+) -> None:
+    if verdict.status is ScanStatus.INFECTED and (one.digest, verdict.signature) in released:
+        verdict = replace(verdict, status=ScanStatus.RELEASED)
+    now = services.now()
+    with services.catalogue.write() as tx:
+        if one.file_id is not None:
+            examinations.note_drafted(tx, one, found, verdict)
+            return
+        examinations.note_published(tx, one, found)
+        scans.give(tx, [(one.digest, verdict)], now=now)
+        records.touch(tx, one.record_id)
+        outbox.want(tx, [(kind, one.record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
+    if verdict.status is ScanStatus.INFECTED:
+        note = f"{verdict.signature} was found in one of its files after it had been published."
+        with suppress(Conflict):  # somebody else was faster
+            publication.withdraw(services, one.record_id, reason=REASON, note=note, by=AGENT)
