@@ -13,11 +13,27 @@ from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import archives, feeds, files, landing, openapi, operations, pages, problems, records
+from gateway import (
+    archives,
+    buckets,
+    deposit_files,
+    deposits,
+    draft_files,
+    extra_formats,
+    feeds,
+    files,
+    landing,
+    openapi,
+    operations,
+    pages,
+    problems,
+    records,
+)
 from gateway.auth import NotedUse
 from gateway.headers import ApiCors, SecurityHeaders
 from gateway.problems import RecordMoved
 from gateway.rate_limits import RateLimited
+from gateway.receiving import Receivers
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.services import Services
@@ -42,11 +58,17 @@ def create_app(services: Services) -> FastAPI:
     with services.catalogue.write() as tx:
         # All gateways of an instance share it: a harvest begun at one goes on at another.
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
+    app.state.receivers = Receivers()
     app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(operations.CatalogueCollector(services))
     for router in (
         archives.router,
+        extra_formats.router,
+        draft_files.router,
+        deposits.router,
+        deposit_files.router,
+        buckets.router,
         files.router,
         records.router,
         landing.router,

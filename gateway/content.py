@@ -46,10 +46,17 @@ _TEXTS = frozenset({"application/json", "application/xml", "application/javascri
 
 def guessed_type(entry: FileEntry) -> str:
     """The media type that the name tells, else the one that the bytes told when they were identified."""
-    by_name, encoding = _TYPES.guess_type(f"x/{entry.key.rpartition('/')[2]}")
-    if encoding is not None:
-        return f"application/{encoding}"
-    return by_name or entry.identification.mime.partition(",")[0].strip() or BINARY
+    return _by_name(entry.key) or entry.identification.mime.partition(",")[0].strip() or BINARY
+
+
+def type_by_name(key: str) -> str:
+    """The media type that a file's name tells."""
+    return _by_name(key) or BINARY
+
+
+def _by_name(key: str) -> str:
+    by_name, encoding = _TYPES.guess_type(f"x/{key.rpartition('/')[2]}")
+    return f"application/{encoding}" if encoding is not None else by_name or ""
 
 
 def served_type(entry: FileEntry) -> tuple[str, bool]:

@@ -1,6 +1,8 @@
 """Files of published records: their list, one entry, the bytes (Zenodo's REST API, files)."""
 
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 from uuid import uuid5
 
@@ -18,6 +20,7 @@ from gateway.problems import Purged
 from pipeline import codec
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
 from pipeline.catalogue import Transaction, records
+from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.feeds import crosswalks
 from pipeline.model import FileEntry, JsonObject, Record
@@ -89,7 +92,21 @@ def served(request: Request, services: Services, record: Record, entry: FileEntr
     """The bytes, or the part of them, that are asked for. Whoever asks may read them. Raises as `check_served`, and
     `RangeNotSatisfiable`."""
     check_served(services, entry)
-    validators = content.Validators(content.entity_tag(entry), record.created)
+    return _answer(request, entry, record.created, partial(_opened, services, record, entry))
+
+
+def served_draft(request: Request, services: Services, draft: Draft, file: DraftFile) -> Response:
+    """The same of a file of a draft."""
+    entry = FileEntry(file.key, file.size, file.digests, file.content, scan=file.scan)
+    if withheld(entry.scan, "none") is Withheld.INFECTED:
+        raise Denied(f"The file '{entry.key}' is infected and not served.")
+    return _answer(request, entry, file.taken_at, partial(_opened_of_draft, services, draft, file))
+
+
+def _answer(
+    request: Request, entry: FileEntry, modified: datetime, open_: Callable[[content.Span], Iterator[bytes]]
+) -> Response:
+    validators = content.Validators(content.entity_tag(entry), modified)
     headers = _headers(request, entry, validators)
     if content.is_unchanged(request.headers, validators):
         return Response(status_code=304, headers=headers)
@@ -101,8 +118,7 @@ def served(request: Request, services: Services, record: Record, entry: FileEntr
     headers["Content-Length"] = str(whole.length)
     if span is not None:
         headers["Content-Range"] = span.content_range
-    blocks = _opened(services, record, entry, whole)
-    return streamed(blocks, status, headers)
+    return streamed(open_(whole), status, headers)
 
 
 def streamed(blocks: Iterator[bytes], status: int, headers: Mapping[str, str]) -> Response:
@@ -138,6 +154,15 @@ def _opened(services: Services, record: Record, entry: FileEntry, span: content.
     except Missing as lost:
         # The file is the record's, so this is no mistake of whoever asks.
         raise Corrupt(f"the bytes of {entry.key} of record {record.id} are not in the store") from lost
+
+
+def _opened_of_draft(
+    services: Services, draft: Draft, file: DraftFile, span: content.Span
+) -> Iterator[bytes]:
+    if file.place is not None:
+        return services.store.read(file.place, span.start, span.length)
+    # It came with the version that the draft follows.
+    return read_file(services, draft.deposit.base_record_id or 0, file.key, span.start, span.length)
 
 
 def check_served(services: Services, entry: FileEntry) -> None:

@@ -19,7 +19,7 @@ _ID = re.compile("[1-9][0-9]{0,17}")
 
 def find(services: Services, tx: Transaction, record_id: str) -> Record:
     """The published record of that id. Raises `Missing`, `RecordMoved` for the id of a work, `Withdrawn`."""
-    number = _number(record_id)
+    number = number_of(record_id)
     try:
         record = records.get(tx, number)
     except Missing:
@@ -41,7 +41,7 @@ def find_described(
 def newest_id(tx: Transaction, record_id: str) -> int:
     """The newest version of the work that the id, of any version or of the work itself, belongs to: of those
     that are still published, if there are any. Raises `Missing`."""
-    number = _number(record_id)
+    number = number_of(record_id)
     try:
         concept_id = records.get(tx, number).concept_id
     except Missing:
@@ -54,7 +54,8 @@ def withdrawn(services: Services, tx: Transaction, record_id: int) -> Withdrawn:
     return Withdrawn(record_id, crosswalks.tombstone_json(described)["tombstone"])
 
 
-def _number(record_id: str) -> int:
+def number_of(record_id: str) -> int:
+    """The number that an id in an address is. Raises `Missing`."""
     if not _ID.fullmatch(record_id):
         raise Missing("The persistent identifier does not exist.")
     return int(record_id)

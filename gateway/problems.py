@@ -105,6 +105,15 @@ class Purged(HeadraceError):
     code = "purged"
 
 
+class LengthRequired(HeadraceError):
+    """A body that does not say beforehand how long it is (RFC 9110 §15.5.12)."""
+
+    code = "length-required"
+
+    def __init__(self) -> None:
+        super().__init__("Send the file's size as Content-Length.")
+
+
 class RecordMoved(Exception):
     """The id in the address is a work's, and stands for its newest version."""
 
@@ -138,6 +147,7 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
     NotAcceptable: 406,
     Conflict: 409,
     Purged: 410,
+    LengthRequired: 411,
     RangeNotSatisfiable: 416,
     TooManyRequests: 429,
 }
@@ -149,6 +159,8 @@ def answer_to(error: Exception) -> Answer:
     match error:
         case Withdrawn():
             return Answer(410, error.message, extra={"tombstone": error.tombstone})
+        case Conflict() if error.field == "If-Match":
+            return Answer(412, error.message)
         case Rejected():
             return _rejected(error)
         case Unavailable():

@@ -1,0 +1,139 @@
+"""`/api/files`: the files of a draft, or of a published record, in its bucket (Zenodo's bucket API)."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from gateway import depositions
+from gateway.auth import ServicesHere, ViewerHere, WriterHere
+from gateway.checksums import declared_digests
+from gateway.files import READ, file_of, readable, served, served_draft
+from gateway.handles import Kind, number_of, required
+from gateway.problems import LengthRequired
+from gateway.receiving import Receivers
+from pipeline.access import Viewer, owns
+from pipeline.catalogue import Transaction, drafts
+from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.errors import Denied, Missing, Rejected
+from pipeline.feeds.crosswalks import facts
+from pipeline.ingest import deposit
+from pipeline.model import JsonObject
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api/files/{bucket}")
+_PAGE = 1_000
+_LOCKED = "Bucket is locked for modifications."
+
+
+@router.put("/{key}")
+async def put(
+    request: Request, bucket: str, key: str, services: ServicesHere, viewer: WriterHere
+) -> Response:
+    """The body, whatever its type, takes the place of the file of this name, if there is one."""
+    size, declared = _length(request), declared_digests(request.headers)
+    draft = await run_in_threadpool(_writable, services, bucket, viewer)
+    receivers: Receivers = request.app.state.receivers
+    receive = partial(_receive, services, draft, key, size, declared)
+    file = await receivers.take(request, receive)
+    return JSONResponse(depositions.bucket_object(services.repository, bucket, file), 201)
+
+
+def _receive(
+    services: Services, draft: Draft, key: str, size: int, declared: dict[str, str], blocks: Iterator[bytes]
+) -> DraftFile:
+    return deposit.receive(services, draft, key, blocks, size=size, declared=declared)
+
+
+@router.delete("/{key}")
+def delete(bucket: str, key: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    deposit.remove(services, _writable(services, bucket, viewer), key)
+    return Response(status_code=204)
+
+
+@router.api_route("/{key}", methods=READ)
+def read(request: Request, bucket: str, key: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    """The bytes: of a draft to its owner, of a published record to whoever may read its files."""
+    with services.catalogue.read() as tx:
+        draft = _draft_of(services, tx, bucket)
+        if draft is None or draft.is_edit:
+            record_id = draft.record_id if draft else required(services.repository, Kind.RECORD, bucket)
+            record = readable(services, tx, str(record_id), viewer)
+            return served(request, services, record, file_of(tx, record, key))
+        _require_owner(draft, viewer)
+        file = drafts.file(tx, draft.deposit.id, key)
+    if file is None:
+        raise Missing(f"Record '{draft.record_id}' has no file '{key}'.")
+    return served_draft(request, services, draft, file)
+
+
+@router.api_route("", methods=READ)
+def list_files(bucket: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    """The bucket of a draft and what is in it."""
+    with services.catalogue.read() as tx:
+        draft = _draft_of(services, tx, bucket)
+        if draft is None:
+            raise Missing("Not found.")
+        _require_owner(draft, viewer)
+        contents = [
+            depositions.bucket_object(services.repository, bucket, one)
+            for one in drafts.files(tx, draft.deposit.id, limit=_PAGE)
+        ]
+    return JSONResponse(_bucket(services, bucket, draft, contents))
+
+
+def _bucket(services: Services, bucket: str, draft: Draft, contents: list[JsonObject]) -> JsonObject:
+    url = depositions.bucket_url(services.repository, bucket)
+    return {
+        "id": bucket,
+        "created": facts.timestamp(draft.created),
+        "updated": facts.timestamp(draft.modified),
+        "size": draft.deposit.bytes_total,
+        "quota_size": None,
+        "max_file_size": None,
+        "locked": draft.is_edit,
+        "contents": contents,
+        "links": {"self": url, "versions": f"{url}?versions", "uploads": f"{url}?uploads"},
+    }
+
+
+# ---------------------------------------------------------------- which draft a bucket is of
+
+
+def _writable(services: Services, bucket: str, viewer: Viewer) -> Draft:
+    """The draft whose files may be changed. Raises `Missing`, and `Denied` where they may not, or not by the asker."""
+    with services.catalogue.read() as tx:
+        draft = _draft_of(services, tx, bucket)
+    if draft is None:
+        raise Missing("Not found.")
+    _require_owner(draft, viewer)
+    if draft.is_edit:
+        raise Denied(_LOCKED)
+    return draft
+
+
+def _require_owner(draft: Draft, viewer: Viewer) -> None:
+    if not owns(draft.owner, viewer):
+        raise Denied("Permission denied.")
+
+
+def _draft_of(services: Services, tx: Transaction, bucket: str) -> Draft | None:
+    """The open draft that a bucket is of; None where its record is published, or was never."""
+    deposit_id = number_of(services.repository, Kind.EDIT, bucket)
+    with suppress(Missing):
+        if deposit_id is not None:
+            return drafts.by_deposit(tx, deposit_id)
+        return drafts.get(tx, required(services.repository, Kind.RECORD, bucket))
+    return None
+
+
+def _length(request: Request) -> int:
+    text = request.headers.get("content-length")
+    if text is None:
+        raise LengthRequired
+    if not text.isdecimal():
+        raise Rejected("Content-Length is not a number.")
+    return int(text)

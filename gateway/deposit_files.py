@@ -1,0 +1,161 @@
+"""`/api/deposit/depositions/{id}/files`: the files of a deposition (Zenodo's legacy deposit API, old files)."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from gateway import depositions
+from gateway.answers import to_json
+from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
+from gateway.files import READ, all_files, readable, streamed
+from gateway.forms import UploadForm
+from gateway.handles import Kind, number_of
+from gateway.lookup import number_of as record_number
+from gateway.ownership import editable, own_draft
+from gateway.receiving import Receivers, sized
+from pipeline.access import Viewer
+from pipeline.catalogue import drafts, records
+from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.errors import Denied, Missing, Rejected
+from pipeline.ingest import deposit
+from pipeline.model import JsonObject, Record
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api/deposit/depositions/{record_id}/files")
+_PAGE = 1_000
+
+
+@router.api_route("", methods=READ)
+def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    """All of them, however many: of a published record to whoever may read its files."""
+    try:
+        draft = _draft(services, record_id, viewer)
+    except Missing:
+        with services.catalogue.read() as tx:
+            record = readable(services, tx, record_id, viewer)
+        return _streamed(_of_record(services, record))
+    return _streamed(_of_draft(services, draft))
+
+
+@router.post("")
+async def add(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    """A form with the `file`, and before it a `name` for it, which need not be there."""
+    draft = await run_in_threadpool(own_draft, services, record_id, viewer)
+    receivers: Receivers = request.app.state.receivers
+    receive = partial(_receive, services, draft, request.headers.get("content-type", ""))
+    file = await receivers.take(request, receive)
+    return JSONResponse(_shown(services, draft, file), 201)
+
+
+def _receive(services: Services, draft: Draft, content_type: str, blocks: Iterator[bytes]) -> DraftFile:
+    form = UploadForm(content_type, blocks)
+    key = secure_name(form.fields.get("name") or form.filename)
+    if not key:
+        raise Rejected("The file has no name.", field="name")
+    with services.catalogue.read() as tx:
+        if drafts.file(tx, draft.deposit.id, key) is not None:
+            raise Rejected(f"File with key {key} already exists.")
+    size, content = sized(form.content())
+    return deposit.receive(services, draft, key, content, size=size)
+
+
+@router.api_route("/{file_id}", methods=READ)
+def read(record_id: str, file_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    with services.catalogue.read() as tx:
+        found = editable(tx, record_number(record_id), viewer)
+    if isinstance(found, Draft) and not found.is_edit:
+        return JSONResponse(_shown(services, found, _file_of(services, found, file_id)))
+    record = found if isinstance(found, Record) else _published(services, found.record_id)
+    for one in _of_record(services, record):
+        if one["id"] == file_id:
+            return JSONResponse(one)
+    raise Missing("Not found.")
+
+
+@router.delete("/{file_id}")
+def delete(record_id: str, file_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    with services.catalogue.read() as tx:
+        found = editable(tx, record_number(record_id), viewer)
+    if not isinstance(found, Draft):
+        raise Denied("Permission denied.")
+    file = _file_of(services, found, file_id)
+    deposit.remove(services, found, file.key)
+    return Response(status_code=204)
+
+
+# ---------------------------------------------------------------- names
+
+
+def secure_name(name: str) -> str:
+    """A name without folders, of plain letters: accents go, other letters too, blanks become `_` (Zenodo's REST API,
+    deposition files)."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    joined = "_".join(plain.replace("/", " ").replace("\\", " ").split())
+    return re.sub(r"[^A-Za-z0-9_.-]", "", joined).strip("._")
+
+
+# ---------------------------------------------------------------- which files
+
+
+def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
+    """An open draft whose files are its own. Raises `Missing`."""
+    draft = own_draft(services, record_id, viewer)
+    if draft.is_edit:
+        raise Missing("Not found.")
+    return draft
+
+
+def _file_of(services: Services, draft: Draft, file_id: str) -> DraftFile:
+    number = number_of(services.repository, Kind.FILE, file_id)
+    with services.catalogue.read() as tx:
+        found = None if number is None else drafts.file_by_id(tx, draft.deposit.id, number)
+    if found is None:
+        raise Missing("Not found.")
+    return found
+
+
+def _published(services: Services, record_id: int) -> Record:
+    with services.catalogue.read() as tx:
+        return records.get(tx, record_id)
+
+
+def _shown(services: Services, draft: Draft, file: DraftFile) -> JsonObject:
+    # A float here, and in a deposition a whole number: so it is on Zenodo.
+    return {**depositions.draft_file(services.repository, draft, file), "filesize": float(file.size)}
+
+
+def _of_draft(services: Services, draft: Draft) -> Iterator[JsonObject]:
+    after = ""
+    while True:
+        with services.catalogue.read() as tx:
+            page = drafts.files(tx, draft.deposit.id, after=after, limit=_PAGE)
+        for one in page:
+            yield _shown(services, draft, one)
+        if len(page) < _PAGE:
+            return
+        after = page[-1].key
+
+
+def _of_record(services: Services, record: Record) -> Iterator[JsonObject]:
+    with services.catalogue.read() as tx:
+        described = records.disseminate(tx, services.repository, [record.id], file_limit=0)[record.id]
+    for one in all_files(services, record):
+        shown = depositions.record_file(described, one)
+        yield {**shown, "filesize": float(one.size)}
+
+
+def _streamed(files: Iterator[JsonObject]) -> Response:
+    return streamed(_array(files), 200, {"Content-Type": "application/json"})
+
+
+def _array(files: Iterator[JsonObject]) -> Iterator[bytes]:
+    separator = b"["
+    for one in files:
+        yield separator + to_json(one)
+        separator = b", "
+    yield b"[]" if separator == b"[" else b"]"

@@ -1,0 +1,148 @@
+"""`/api/deposit/depositions`: depositions and what is done with them (Zenodo's legacy deposit API)."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from gateway import depositions, search
+from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
+from gateway.bodies import JsonBody
+from gateway.lookup import number_of
+from gateway.ownership import account_of, editable, own_draft, own_record
+from pipeline.catalogue import Transaction, accounts, drafts, records
+from pipeline.catalogue.drafts import Draft
+from pipeline.errors import Rejected
+from pipeline.ingest import deposit
+from pipeline.metadata import deposit_form
+from pipeline.model import Dissemination, JsonObject
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api/deposit/depositions")
+READ = ["GET", "HEAD"]
+_FILES_SHOWN = 1_000
+"""Files in one deposition; its `files` link leads to all of them."""
+
+
+@router.api_route("", methods=READ)
+def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
+    asked = search.parse(request.query_params, largest=search.largest_page(viewer))
+    account = account_of(services, viewer)
+    with services.catalogue.read() as tx:
+        page = drafts.owned(tx, account.id, account.email, page=asked.page, size=asked.size)
+        listed = [
+            _of_draft(services, tx, one, in_list=True)
+            if isinstance(one, Draft)
+            else _of_record(services, tx, one, in_list=True)
+            for one in page
+        ]
+    return JSONResponse(listed)
+
+
+@router.post("")
+def create(services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
+    given = deposit_form.read(body, today=services.now().date())
+    draft = deposit.create(services, given, account_of(services, viewer))
+    return shown(services, draft, 201)
+
+
+@router.api_route("/{record_id}", methods=READ)
+def read(record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    """The draft where one is open, else the published record."""
+    with services.catalogue.read() as tx:
+        found = editable(tx, number_of(record_id), viewer)
+        if isinstance(found, Draft):
+            return JSONResponse(_of_draft(services, tx, found), headers=_etag(found))
+        return JSONResponse(_of_record(services, tx, found.id))
+
+
+@router.put("/{record_id}")
+def replace(
+    request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
+) -> Response:
+    draft = own_draft(services, record_id, viewer)
+    given = deposit_form.read(body, today=services.now().date())
+    changed = deposit.replace_description(services, draft, given, expected=_expected(request))
+    return shown(services, changed, 200)
+
+
+@router.delete("/{record_id}")
+def delete(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    deposit.discard(services, own_draft(services, record_id, viewer))
+    return Response(status_code=204)
+
+
+@router.post("/{record_id}/actions/publish")
+def publish(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    draft = own_draft(services, record_id, viewer)
+    deposit.publish(services, draft)
+    with services.catalogue.read() as tx:
+        submitted = drafts.sealed(tx, draft.record_id)
+        if submitted is not None:
+            return JSONResponse(_of_draft(services, tx, drafts.get(tx, draft.record_id)), 202)
+        return JSONResponse(_of_record(services, tx, draft.record_id), 202)
+
+
+@router.post("/{record_id}/actions/edit")
+def edit(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    """Of what was never published this is the draft that there is."""
+    with services.catalogue.read() as tx:
+        editable(tx, number_of(record_id), viewer)
+    draft = deposit.edit(services, number_of(record_id), account_of(services, viewer))
+    return shown(services, draft, 201)
+
+
+@router.post("/{record_id}/actions/discard")
+def discard(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    deposit.discard(services, own_draft(services, record_id, viewer))
+    return Response(status_code=204)
+
+
+@router.post("/{record_id}/actions/newversion")
+def new_version(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    with services.catalogue.read() as tx:
+        record = own_record(tx, number_of(record_id), viewer)
+    return shown(services, deposit.new_version(services, record.id, account_of(services, viewer)), 201)
+
+
+# ---------------------------------------------------------------- answers
+
+
+def shown(services: Services, draft: Draft, status: int) -> Response:
+    with services.catalogue.read() as tx:
+        return JSONResponse(_of_draft(services, tx, draft), status, _etag(draft))
+
+
+def _of_draft(services: Services, tx: Transaction, draft: Draft, *, in_list: bool = False) -> JsonObject:
+    repository, base = services.repository, draft.deposit.base_record_id
+    published = None if base is None else _described(services, tx, base, files=0 if in_list else _FILES_SHOWN)
+    files: list[JsonObject] = []
+    if published is not None and draft.is_edit:
+        files = [depositions.record_file(published, one) for one in published.files]
+    elif not in_list:
+        held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN)
+        files = [depositions.draft_file(repository, draft, one) for one in held]
+    return depositions.of_draft(repository, draft, published, files, in_list=in_list)
+
+
+def _of_record(services: Services, tx: Transaction, record_id: int, *, in_list: bool = False) -> JsonObject:
+    described = _described(services, tx, record_id, files=_FILES_SHOWN)
+    owner = accounts.find_account(tx, described.record.owner)
+    files = [depositions.record_file(described, one) for one in described.files]
+    return depositions.of_record(described, owner.id if owner else 0, files, in_list=in_list)
+
+
+def _described(services: Services, tx: Transaction, record_id: int, *, files: int) -> Dissemination:
+    return records.disseminate(tx, services.repository, [record_id], file_limit=files)[record_id]
+
+
+def _etag(draft: Draft) -> dict[str, str]:
+    return {"ETag": f'"{draft.revision}"'}
+
+
+def _expected(request: Request) -> int | None:
+    """The revision that `If-Match` asks for."""
+    text = request.headers.get("if-match", "*").strip().strip('"')
+    if text == "*":
+        return None
+    if not text.isdecimal():
+        raise Rejected("If-Match is not a revision.", field="If-Match")
+    return int(text)

@@ -1,0 +1,146 @@
+"""`…/formats`: other serialisations of a record, one of a media type, that its depositor attaches (Zenodo's REST API,
+extra formats). They are given out as they came, never to be run by a browser."""
+
+import hashlib
+import re
+from typing import Annotated
+from uuid import uuid5
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
+from gateway.files import READ, readable
+from gateway.handles import Kind, handle
+from gateway.headers import CONTENT_POLICY
+from gateway.lookup import number_of
+from gateway.ownership import editable
+from pipeline.catalogue import extra_formats
+from pipeline.catalogue.extra_formats import ExtraFormat
+from pipeline.errors import Missing, Rejected
+from pipeline.feeds.crosswalks import facts
+from pipeline.model import JsonObject
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api")
+_DEPOSITION = "/deposit/depositions/{record_id}/formats"
+_RECORD = "/records/{record_id}/formats"
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
+_LARGEST = 5_000_000
+_INVALID = "Invalid extra format MIMEType."
+
+
+async def _content(request: Request) -> bytes:
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > _LARGEST:
+            raise Rejected(f"An extra format has {_LARGEST:,} bytes at most.")
+    if not content:
+        raise Rejected("Empty files are not accepted.")
+    return bytes(content)
+
+
+@router.put(_DEPOSITION)
+def put(
+    request: Request,
+    record_id: str,
+    services: ServicesHere,
+    viewer: WriterHere,
+    content: Annotated[bytes, Depends(_content)],
+) -> Response:
+    """The body, under its Content-Type. A published record needs no open edit for it."""
+    media_type = _media_type(request.headers.get("content-type", ""))
+    with services.catalogue.write() as tx:
+        editable(tx, number_of(record_id), viewer)
+        extra_formats.put(tx, number_of(record_id), media_type, content, now=services.now())
+    return JSONResponse({"message": f'Extra format "{media_type}" updated.'})
+
+
+@router.delete(_DEPOSITION)
+def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    media_type = _media_type(request.headers.get("content-type", ""))
+    with services.catalogue.write() as tx:
+        editable(tx, number_of(record_id), viewer)
+        if not extra_formats.delete(tx, number_of(record_id), media_type):
+            raise Missing("Not found.")
+    return JSONResponse({"message": f'Extra format "{media_type}" deleted.'})
+
+
+@router.api_route(_DEPOSITION, methods=READ)
+def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    with services.catalogue.read() as tx:
+        editable(tx, number_of(record_id), viewer)
+    return _served(request, services, number_of(record_id))
+
+
+@router.api_route(_RECORD, methods=READ)
+def read_published(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    with services.catalogue.read() as tx:
+        record = readable(services, tx, record_id, viewer)
+    return _served(request, services, record.id)
+
+
+@router.options(_DEPOSITION)
+def listed(record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    with services.catalogue.read() as tx:
+        editable(tx, number_of(record_id), viewer)
+    return _listed(services, number_of(record_id))
+
+
+@router.options(_RECORD)
+def listed_published(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    with services.catalogue.read() as tx:
+        record = readable(services, tx, record_id, viewer)
+    return _listed(services, record.id)
+
+
+def _served(request: Request, services: Services, record_id: int) -> Response:
+    # A `+` that was not encoded has become a blank.
+    named = request.query_params.get("mimetype", "").replace(" ", "+")
+    asked = named or request.headers.get("accept", "").partition(",")[0]
+    media_type = _media_type(asked)
+    with services.catalogue.read() as tx:
+        found = extra_formats.find(tx, record_id, media_type)
+    if found is None:
+        raise Missing("Not found.")
+    headers = {
+        "Content-Type": found.media_type,
+        "Content-Disposition": "attachment",
+        "Content-Security-Policy": CONTENT_POLICY,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(found.content, headers=headers)
+
+
+def _listed(services: Services, record_id: int) -> Response:
+    with services.catalogue.read() as tx:
+        found = extra_formats.of_record(tx, record_id)
+    return JSONResponse([_entry(services, record_id, one) for one in found])
+
+
+def _entry(services: Services, record_id: int, one: ExtraFormat) -> JsonObject:
+    md5 = hashlib.md5(one.content, usedforsecurity=False).hexdigest()
+    id_ = uuid5(handle(services.repository, Kind.RECORD, record_id), one.media_type)
+    return {
+        "key": one.media_type,
+        "created": facts.timestamp(one.created),
+        "updated": facts.timestamp(one.updated),
+        "size": len(one.content),
+        "checksum": f"md5:{md5}",
+        "mimetype": "application/octet-stream",
+        "file_id": str(id_),
+        "version_id": str(uuid5(id_, md5)),
+        "metadata": None,
+        "access": {"hidden": False},
+        "status": "completed",
+        "storage_class": "L",
+    }
+
+
+def _media_type(text: str) -> str:
+    """Raises `Rejected` for what names no one media type."""
+    media_type = text.partition(";")[0].strip().lower()
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise Rejected(_INVALID)
+    return media_type

@@ -1,0 +1,83 @@
+"""The body of a request as blocks for a thread: what sends it is held back to the pace of what takes it."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from pipeline.errors import Rejected, Unavailable
+from pipeline.store.transfer import IN_PARTS_FROM
+
+T = TypeVar("T")
+
+BLOCK = 1 << 20
+"""Bytes that are collected before they go to the thread: a hop costs the same for one byte."""
+_AT_ONCE = 64
+_SILENCE = 120.0
+"""Seconds that a client may send nothing."""
+_TURN = 30.0
+
+
+class Receivers:
+    """The threads of a gateway that take bodies; others serve everybody else."""
+
+    def __init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def take(self, request: Request, use: Callable[[Iterator[bytes]], T]) -> T:
+        """What `use` makes of the body's blocks, in a thread. Raises `Unavailable` where too many are at it already,
+        and into `use` `Rejected` where the client goes away or falls silent."""
+        try:
+            with anyio.fail_after(_TURN):
+                await self._limiter.acquire()
+        except TimeoutError:
+            raise Unavailable("too many uploads at once") from None
+        try:
+            body = _Body(request)
+            return await anyio.to_thread.run_sync(use, body.blocks(), limiter=anyio.CapacityLimiter(1))
+        finally:
+            self._limiter.release()
+
+
+class _Body:
+    def __init__(self, request: Request) -> None:
+        self._stream = request.stream()
+
+    def blocks(self) -> Iterator[bytes]:
+        while block := anyio.from_thread.run(self._next):
+            yield block
+
+    async def _next(self) -> bytes:
+        """The next block; empty behind the last."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size < BLOCK:
+                with anyio.fail_after(_SILENCE):
+                    piece = await anext(self._stream, None)
+                if piece is None:
+                    break
+                pieces.append(piece)
+                size += len(piece)
+        except ClientDisconnect:
+            raise Rejected("The file upload transfer failed, please try again.") from None
+        except TimeoutError:
+            raise Rejected(f"Nothing came for {_SILENCE:.0f} seconds.") from None
+        return b"".join(pieces)
+
+
+def sized(blocks: Iterator[bytes]) -> tuple[int, Iterator[bytes]]:
+    """(how many bytes there are, the blocks), of blocks whose number nobody told beforehand. As many as are sent in one
+    piece are waited for. Raises `Rejected` where there are more."""
+    held: list[bytes] = []
+    total = 0
+    for block in blocks:
+        held.append(block)
+        total += len(block)
+        if total > IN_PARTS_FROM:
+            raise Rejected("The file is too large for a form; send it by PUT to the deposition's bucket.")
+    return total, iter(held)

@@ -1,0 +1,99 @@
+"""What came over HTTP is looked into by the *examine* effect, with a real clamd: format and viruses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import dispatch
+from pipeline.catalogue import drafts, records
+from pipeline.model import RecordState, ScanStatus
+from tests.archive import Archive, open_archive
+from tests.eicar import EICAR
+from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
+    "0000000d494844520000000100000001080600000"
+    "01f15c4890000000d4944415478da6364f8cf500f0003860180"
+    "5a347d6b0000000049454e44ae426082"
+)
+
+
+@pytest.fixture(params=["none", "publish"])
+def scanned(request: pytest.FixtureRequest, tmp_path: Path, clamd_urls: tuple[str, str]) -> Iterator[Archive]:
+    """An archive with clamd, under each of the gates that matter before publication."""
+    settings = {"scanner": clamd_urls[0], "scan_gate": request.param}
+    with open_archive(tmp_path / "home", **settings) as archive:
+        yield archive
+
+
+def state_of(who: Depositor, deposition: dict[str, object]) -> str:
+    answer = who.send("GET", f"/api/deposit/depositions/{deposition['id']}")
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["state"])
+
+
+def test_a_file_is_identified_and_scanned_while_it_is_drafted(scanned: Archive) -> None:
+    ida = depositor(scanned, "ida@pier.example")
+    deposition = ida.create()
+    ida.put(deposition, "pixel.png", PNG)
+    dispatch.drain(scanned.services)
+    with scanned.services.catalogue.read() as tx:
+        [file] = drafts.files(tx, drafts.get(tx, deposition["id"]).deposit.id, limit=10)
+    assert file.scan.status is ScanStatus.CLEAN
+    published = ida.publish(deposition)
+    assert published["state"] == "done"
+    with scanned.services.catalogue.read() as tx:
+        entry = records.holding(tx, published["id"], "pixel.png").entry
+    assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
+
+
+def test_what_was_published_before_it_was_looked_into_is_looked_into_after(scanned: Archive) -> None:
+    """With the gate `publish` it waits for that, and is published by itself."""
+    ida = depositor(scanned, "ida@pier.example")
+    deposition = ida.create()
+    ida.put(deposition, "pixel.png", PNG)
+    answer = ida.send("POST", deposition["links"]["publish"])
+    assert answer.status_code == 202
+    waits = scanned.services.settings.scan_gate == "publish"
+    assert answer.json()["state"] == ("inprogress" if waits else "done")
+    assert answer.json()["submitted"] is True
+    assert ida.send("GET", f"/api/records/{deposition['id']}").status_code == (404 if waits else 200)
+    scanned.clock.move(seconds=1)
+    dispatch.drain(scanned.services)
+    assert state_of(ida, deposition) == "done"
+    with scanned.services.catalogue.read() as tx:
+        entry = records.holding(tx, deposition["id"], "pixel.png").entry
+    assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
+
+
+def test_an_infected_file_keeps_its_draft_from_being_published(scanned: Archive) -> None:
+    """Nobody is served it; without it all goes on."""
+    ida = depositor(scanned, "ida@pier.example")
+    deposition = ida.create()
+    ida.put(deposition, "good.csv", CSV)
+    entry = ida.put(deposition, "bad.com", EICAR).json()
+    dispatch.drain(scanned.services)
+    assert ida.client.get(path_of(entry["links"]["self"])).status_code == 403
+    answer = ida.send("POST", deposition["links"]["publish"])
+    assert answer.status_code == 400
+    [error] = answer.json()["errors"]
+    assert error["field"] == "files"
+    assert "infected" in error["messages"][0]
+    assert ida.send("DELETE", entry["links"]["self"]).status_code == 204
+    assert ida.publish(deposition)["state"] == "done"
+
+
+def test_what_is_found_infected_after_it_was_submitted_is_not_in_service(scanned: Archive) -> None:
+    """Published before, it is withdrawn; submitted only, it is a draft again, that is not published with the file."""
+    ida = depositor(scanned, "ida@pier.example")
+    deposition = ida.create()
+    ida.put(deposition, "bad.com", EICAR)
+    assert ida.send("POST", deposition["links"]["publish"]).status_code == 202
+    dispatch.drain(scanned.services)
+    if scanned.services.settings.scan_gate == "publish":
+        assert state_of(ida, deposition) == "unsubmitted"
+        assert ida.send("POST", deposition["links"]["publish"]).status_code == 400
+    else:
+        assert scanned.record(deposition["id"]).state is RecordState.WITHDRAWN
+    assert ida.client.get(f"/api/records/{deposition['id']}/files/bad.com/content").status_code in (404, 410)
