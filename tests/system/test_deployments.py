@@ -167,7 +167,13 @@ def served(prefect: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     environment = {**prefect, "HEADRACE_REPOSITORY_ID": repository, **trap.environment}
     instance = Instance(folder / "home", environment)
     with (
-        httpx.Client(base_url=prefect["PREFECT_API_URL"], timeout=60, trust_env=False) as client,
+        # A connection that was kept may be one that the server has just closed for its silence.
+        httpx.Client(
+            base_url=prefect["PREFECT_API_URL"],
+            timeout=60,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        ) as client,
         runner(instance, client, repository) as pid,
     ):
         yield Served(instance, Pages(client, repository), trap, pid)
