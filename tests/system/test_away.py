@@ -62,7 +62,9 @@ def held(instance: Instance, source: Path, trap: Trap, stack: ExitStack, **envir
 
 def durable(instance: Instance) -> int:
     """Bytes up to which the catalogue knows that a file under way could be gone on with."""
-    with closing(sqlite3.connect(f"file:{instance.home / 'catalogue.sqlite'}?mode=ro", uri=True)) as catalogue:
+    with closing(
+        sqlite3.connect(f"file:{instance.home / 'catalogue.sqlite'}?mode=ro", uri=True)
+    ) as catalogue:
         offset: int = catalogue.execute("SELECT coalesce(max(offset), 0) FROM upload").fetchone()[0]
     return offset
 
