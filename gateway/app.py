@@ -28,6 +28,7 @@ from gateway import (
     pages,
     problems,
     records,
+    vocabularies,
 )
 from gateway.auth import NotedUse
 from gateway.headers import ApiCors, SecurityHeaders
@@ -59,6 +60,7 @@ def create_app(services: Services) -> FastAPI:
         # All gateways of an instance share it: a harvest begun at one goes on at another.
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.receivers = Receivers()
+    app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(operations.CatalogueCollector(services))
@@ -71,6 +73,7 @@ def create_app(services: Services) -> FastAPI:
         buckets.router,
         files.router,
         records.router,
+        vocabularies.router,
         landing.router,
         pages.router,
         feeds.router,

@@ -76,6 +76,22 @@ SEARCH: JsonObject = {
     ]
 }
 """What searches take."""
+TERMS: JsonObject = {
+    "parameters": [
+        _query("q", {"type": "string"}, "Words that a term has, id:… or title:… where to look"),
+        _query("suggest", {"type": "string"}, "What words of a term begin with"),
+        _query(
+            "tags",
+            {"type": "array", "items": {"type": "string"}},
+            "Tags that a term has, such as recommended",
+        ),
+        _query("sort", {"enum": ["bestmatch", "title", "newest", "oldest"]}, "By default bestmatch or title"),
+        _query("page", {"type": "integer", "minimum": 1, "default": 1}, "Page × size is at most 10,000"),
+        _query("size", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 25}, "Terms on a page"),
+        _query("prettyprint", {"type": "string"}, "Whatever its value: the answer is indented"),
+    ]
+}
+"""What lists of terms take."""
 
 
 @router.api_route("/api/openapi.json", methods=["GET", "HEAD"])

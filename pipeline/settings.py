@@ -204,6 +204,11 @@ class Settings(BaseSettings):
         description="addresses and networks of proxies that are believed whom they speak for (X-Forwarded-For)",
     )
     json_bytes: int = Field(1 << 20, ge=1024, description="bytes of JSON that one request may bring at most")
+    ror: str = Field(
+        "",
+        description="file of ROR's records, one a line (JSON Lines, schema 2), in which funders and affiliations are "
+        "looked up; default a short list",
+    )
 
     inbox: str = Field("", description="folder that `headrace up` watches (`headrace watch`)")
     sweep_after_days: int = Field(

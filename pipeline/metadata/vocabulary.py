@@ -73,9 +73,39 @@ def languages() -> Vocabulary:
 
 
 def funders() -> Vocabulary:
-    """The funders that Zenodo knows by DOI, by ROR id: `title`, `acronym`, `country`,
+    """The funders that Zenodo knows by DOI and others, by ROR id: `title`, `acronym`, `country` (ISO 3166-1),
     `doi`, `also?` (DOIs of predecessors)."""
     return _load("funders")
+
+
+def organisations() -> Vocabulary:
+    """Research organisations besides the funders, by ROR id: `title`, `acronym?`, `country` (ISO 3166-1)."""
+    return _load("organisations")
+
+
+def countries() -> Vocabulary:
+    """The countries of funders and organisations, by ISO 3166-1 code: `title`."""
+    return _load("countries")
+
+
+def removal_reasons() -> Vocabulary:
+    """Why records are withdrawn: `title`."""
+    return _load("removal_reasons")
+
+
+def community_types() -> Vocabulary:
+    """`title`."""
+    return _load("community_types")
+
+
+def programming_languages() -> Vocabulary:
+    """Languages that research software is written in: `title`."""
+    return _load("programming_languages")
+
+
+def development_status() -> Vocabulary:
+    """The states of repostatus.org: `title`."""
+    return _load("development_status")
 
 
 # ---------------------------------------------------------------- look-ups
