@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.metadata.deposit_form import DepositMetadata, faults_at_publish, read, write
-from pipeline.model import Access, FilesAccess, JsonObject
+from pipeline.model import Access, Description, FilesAccess, JsonObject
 from tests.strategies import (
     GNDS,
     ORCIDS,
@@ -212,6 +212,14 @@ def test_b29_communities_read_back(slugs: list[str]) -> None:
 def test_b30_a_licence_may_be_an_id_or_an_object_with_one(given_licence: object) -> None:
     """Both forms are taken, whatever their case, old ids too; the answer has a plain string."""
     assert read_back(license=given_licence)["license"] == "cc-by-4.0"
+
+
+def test_b41_incomplete_funding_is_left_out_of_grants() -> None:
+    """Entries without funder or award make no grant; one that has both does."""
+    funder, award = {"id": "00k4n6c32", "name": "European Commission"}, {"number": "871234"}
+    funding = [{"funder": funder}, {"award": award}, {"funder": funder, "award": award}]
+    written = write(Description({"funding": funding}), repository=REPOSITORY, record_id=RECORD)
+    assert written["grants"] == [{"id": "10.13039/501100000780::871234"}]
 
 
 # ---------------------------------------------------------------- what Zenodo was seen to do
@@ -613,7 +621,8 @@ def test_what_was_read_and_written_reads_the_same(metadata: JsonObject) -> None:
     defaults of what it had not given, or not rightly."""
     written = shown({"metadata": metadata})
     again = shown({"metadata": written})
-    assert again == {key: again[key] for key in ("license", "publication_date") if key in again} | written
+    defaults = ("license", "publication_date", "imprint_publisher")
+    assert again == {key: again[key] for key in defaults if key in again} | written
     assert read({"metadata": written}, today=TODAY).errors == []
 
 
