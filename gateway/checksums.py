@@ -1,7 +1,6 @@
 """Digests that a client sends along with a body (pure)."""
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 
@@ -36,7 +35,7 @@ def _hex(header: str, algorithm: str, text: str) -> str:
         return text.lower()
     try:
         value = base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         value = b""
     if len(value) != length:
         raise Rejected(f"{header} has no {algorithm} digest.", field=header)

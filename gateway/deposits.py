@@ -1,9 +1,9 @@
 """`/api/deposit/depositions`: depositions and what is done with them (Zenodo's legacy deposit API)."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from gateway import depositions, search
+from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.lookup import number_of
@@ -34,24 +34,24 @@ def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere
             else _of_record(services, tx, one, in_list=True)
             for one in page
         ]
-    return JSONResponse(listed)
+    return json_answer(request, listed)
 
 
 @router.post("")
-def create(services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
+def create(request: Request, services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
     given = deposit_form.read(body, today=services.now().date())
     draft = deposit.create(services, given, account_of(services, viewer))
-    return shown(services, draft, 201)
+    return _shown(request, services, draft, 201)
 
 
 @router.api_route("/{record_id}", methods=READ)
-def read(record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
     """The draft where one is open, else the published record."""
     with services.catalogue.read() as tx:
         found = editable(tx, number_of(record_id), viewer)
         if isinstance(found, Draft):
-            return JSONResponse(_of_draft(services, tx, found), headers=_etag(found))
-        return JSONResponse(_of_record(services, tx, found.id))
+            return json_answer(request, _of_draft(services, tx, found), headers=_etag(found))
+        return json_answer(request, _of_record(services, tx, found.id))
 
 
 @router.put("/{record_id}")
@@ -61,7 +61,7 @@ def replace(
     draft = own_draft(services, record_id, viewer)
     given = deposit_form.read(body, today=services.now().date())
     changed = deposit.replace_description(services, draft, given, expected=_expected(request))
-    return shown(services, changed, 200)
+    return _shown(request, services, changed, 200)
 
 
 @router.delete("/{record_id}")
@@ -71,23 +71,23 @@ def delete(record_id: str, services: ServicesHere, viewer: WriterHere) -> Respon
 
 
 @router.post("/{record_id}/actions/publish")
-def publish(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+def publish(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     draft = own_draft(services, record_id, viewer)
     deposit.publish(services, draft)
     with services.catalogue.read() as tx:
         submitted = drafts.sealed(tx, draft.record_id)
         if submitted is not None:
-            return JSONResponse(_of_draft(services, tx, drafts.get(tx, draft.record_id)), 202)
-        return JSONResponse(_of_record(services, tx, draft.record_id), 202)
+            return json_answer(request, _of_draft(services, tx, drafts.get(tx, draft.record_id)), 202)
+        return json_answer(request, _of_record(services, tx, draft.record_id), 202)
 
 
 @router.post("/{record_id}/actions/edit")
-def edit(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+def edit(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     """Of what was never published this is the draft that there is."""
     with services.catalogue.read() as tx:
         editable(tx, number_of(record_id), viewer)
     draft = deposit.edit(services, number_of(record_id), account_of(services, viewer))
-    return shown(services, draft, 201)
+    return _shown(request, services, draft, 201)
 
 
 @router.post("/{record_id}/actions/discard")
@@ -97,18 +97,20 @@ def discard(record_id: str, services: ServicesHere, viewer: ActorHere) -> Respon
 
 
 @router.post("/{record_id}/actions/newversion")
-def new_version(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+def new_version(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     with services.catalogue.read() as tx:
         record = own_record(tx, number_of(record_id), viewer)
-    return shown(services, deposit.new_version(services, record.id, account_of(services, viewer)), 201)
+    return _shown(
+        request, services, deposit.new_version(services, record.id, account_of(services, viewer)), 201
+    )
 
 
 # ---------------------------------------------------------------- answers
 
 
-def shown(services: Services, draft: Draft, status: int) -> Response:
+def _shown(request: Request, services: Services, draft: Draft, status: int) -> Response:
     with services.catalogue.read() as tx:
-        return JSONResponse(_of_draft(services, tx, draft), status, _etag(draft))
+        return json_answer(request, _of_draft(services, tx, draft), status, _etag(draft))
 
 
 def _of_draft(services: Services, tx: Transaction, draft: Draft, *, in_list: bool = False) -> JsonObject:

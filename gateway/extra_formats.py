@@ -7,8 +7,8 @@ from typing import Annotated
 from uuid import uuid5
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 
+from gateway.answers import json_answer
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
 from gateway.files import READ, readable
 from gateway.handles import Kind, handle
@@ -54,7 +54,7 @@ def put(
     with services.catalogue.write() as tx:
         editable(tx, number_of(record_id), viewer)
         extra_formats.put(tx, number_of(record_id), media_type, content, now=services.now())
-    return JSONResponse({"message": f'Extra format "{media_type}" updated.'})
+    return json_answer(request, {"message": f'Extra format "{media_type}" updated.'})
 
 
 @router.delete(_DEPOSITION)
@@ -64,7 +64,7 @@ def delete(request: Request, record_id: str, services: ServicesHere, viewer: Wri
         editable(tx, number_of(record_id), viewer)
         if not extra_formats.delete(tx, number_of(record_id), media_type):
             raise Missing("Not found.")
-    return JSONResponse({"message": f'Extra format "{media_type}" deleted.'})
+    return json_answer(request, {"message": f'Extra format "{media_type}" deleted.'})
 
 
 @router.api_route(_DEPOSITION, methods=READ)
@@ -82,17 +82,19 @@ def read_published(request: Request, record_id: str, services: ServicesHere, vie
 
 
 @router.options(_DEPOSITION)
-def listed(record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+def listed(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
     with services.catalogue.read() as tx:
         editable(tx, number_of(record_id), viewer)
-    return _listed(services, number_of(record_id))
+    return _listed(request, services, number_of(record_id))
 
 
 @router.options(_RECORD)
-def listed_published(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+def listed_published(
+    request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere
+) -> Response:
     with services.catalogue.read() as tx:
         record = readable(services, tx, record_id, viewer)
-    return _listed(services, record.id)
+    return _listed(request, services, record.id)
 
 
 def _served(request: Request, services: Services, record_id: int) -> Response:
@@ -113,10 +115,10 @@ def _served(request: Request, services: Services, record_id: int) -> Response:
     return Response(found.content, headers=headers)
 
 
-def _listed(services: Services, record_id: int) -> Response:
+def _listed(request: Request, services: Services, record_id: int) -> Response:
     with services.catalogue.read() as tx:
         found = extra_formats.of_record(tx, record_id)
-    return JSONResponse([_entry(services, record_id, one) for one in found])
+    return json_answer(request, [_entry(services, record_id, one) for one in found])
 
 
 def _entry(services: Services, record_id: int, one: ExtraFormat) -> JsonObject:
