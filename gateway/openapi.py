@@ -1,20 +1,29 @@
-"""The API as an OpenAPI 3.1 document. Routes and the parameters in their paths are those that the framework knows, so
-that none is left out; what our routes read from queries and bodies by themselves they declare (`openapi_extra`).
+"""The API as an OpenAPI 3.1 document. Routes, the parameters in their paths, and what they depend on are those that the
+framework knows, so that none is left out; what our routes read from queries by themselves they declare
+(`openapi_extra`).
 """
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.answers import json_answer
+from gateway.auth import grant_of, known_viewer
+from gateway.bodies import json_body
 from pipeline import __version__
 from pipeline.model import JsonObject
 from pipeline.services import Services
 
 router = APIRouter()
+
+_Needs: TypeAlias = frozenset[Callable[..., Any]]
+"""What an operation depends on, at any depth."""
 
 _NOT_IN_NAMES = re.compile(r"\W+")
 _ERROR: JsonObject = {
@@ -44,12 +53,15 @@ _CREDENTIALS: JsonObject = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "access_token": {"type": "apiKey", "in": "query", "name": "access_token"},
 }
+_NAMED: list[JsonObject] = [{name: []} for name in _CREDENTIALS]
+_JSON: JsonObject = {"required": True, "content": {"application/json": {"schema": {}}}}
 
 
 def _query(name: str, schema: JsonObject, description: str) -> JsonObject:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
+_RESOURCE_TOKEN = _query("resource-token", {"type": "string"}, "A JWT, signed by the owner of the draft")
 PAGING: JsonObject = {
     "parameters": [
         _query("sort", {"type": "string"}, "Such as bestmatch, newest, -newest, version"),
@@ -111,20 +123,45 @@ def document(app: FastAPI, services: Services) -> JsonObject:
             routes=app.routes,
             servers=[{"url": services.repository.base_url}],
         )
-    described["paths"] = {path: _operations(path, found) for path, found in described["paths"].items()}
+    needs = _needs(app)
+    described["paths"] = {
+        path: {
+            method: _operation(path, method, operations[method], needs[path, method])
+            for method in sorted(operations)
+        }
+        for path, operations in described["paths"].items()
+    }
     described["components"] = {"schemas": {"Error": _ERROR}, "securitySchemes": _CREDENTIALS}
-    described["security"] = [{}, *({name: []} for name in _CREDENTIALS)]
+    described["security"] = [{}, *_NAMED]
     return described
 
 
-def _operations(path: str, found: Mapping[str, JsonObject]) -> JsonObject:
-    return {method: _operation(path, method, found[method]) for method in sorted(found)}
+def _needs(app: FastAPI) -> dict[tuple[str, str], _Needs]:
+    return {
+        (str(route.path_format), method.lower()): frozenset(_dependencies(route.dependant))
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, APIRoute)
+        for method in route.methods or ()
+    }
 
 
-def _operation(path: str, method: str, found: JsonObject) -> JsonObject:
-    name = _NOT_IN_NAMES.sub("_", method + path)
+def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any]]:
+    for one in dependant.dependencies:
+        if one.call is not None:
+            yield one.call
+        yield from _dependencies(one)
+
+
+def _operation(path: str, method: str, found: JsonObject, needs: _Needs) -> JsonObject:
     # Parameters that are wrong are answered with 400, as everything that is wrong.
     answers = {status: answer for status, answer in found["responses"].items() if status != "422"}
     if path.startswith("/api/"):
         answers["default"] = _ANY_ERROR
-    return {**found, "operationId": name, "responses": answers}
+    operation = {**found, "operationId": _NOT_IN_NAMES.sub("_", method + path), "responses": answers}
+    if known_viewer in needs:
+        operation["security"] = _NAMED
+    if grant_of in needs:
+        operation["parameters"] = [*found.get("parameters", ()), _RESOURCE_TOKEN]
+    if json_body in needs:
+        operation.setdefault("requestBody", _JSON)
+    return operation

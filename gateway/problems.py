@@ -8,9 +8,11 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +34,7 @@ from pipeline.model import JsonObject
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = "30"
+_INVALID = "A validation error occurred."
 _MACHINES = ("/api/", "/oai2d", "/healthz", "/metrics")
 
 
@@ -169,6 +172,8 @@ def answer_to(error: Exception) -> Answer:
             return Answer(503, text, headers={"Retry-After": _RETRY_SECONDS})
         case HTTPException():
             return _of_framework(error)
+        case RequestValidationError():
+            return Answer(400, _INVALID, tuple(_parameter(one) for one in error.errors()))
     for kind in type(error).__mro__:
         if kind in _STATUSES:
             return Answer(_STATUSES[kind], str(error), headers=_headers(error))
@@ -195,10 +200,15 @@ def _rejected(error: Rejected) -> Answer:
     if error.field == "q":
         return Answer(400, "Invalid query string syntax.", _fields("q", error.message))
     if error.field == "sort":
-        return Answer(400, "A validation error occurred.", _fields("_schema", error.message))
+        return Answer(400, _INVALID, _fields("_schema", error.message))
     if error.field:
-        return Answer(400, "A validation error occurred.", _fields(error.field, error.message))
+        return Answer(400, _INVALID, _fields(error.field, error.message))
     return Answer(400, error.message)
+
+
+def _parameter(wrong: Mapping[str, Any]) -> JsonObject:
+    """What the framework says of a parameter, whose place begins with where parameters of its kind are."""
+    return {"field": ".".join(str(part) for part in wrong["loc"][1:]), "messages": [str(wrong["msg"])]}
 
 
 def _fields(name: str, message: str) -> tuple[JsonObject, ...]:
@@ -233,7 +243,7 @@ def install(app: FastAPI, page: PageRenderer) -> None:
             return json_answer(request, answer.body(), answer.status, answer.headers)
         return page(request, answer)
 
-    for kind in (HeadraceError, HTTPException):
+    for kind in (HeadraceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
     app.add_middleware(_LastResort, handle=handle)
 

@@ -6,6 +6,9 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.app import create_app
+from gateway.auth import GrantHere, WriterHere
+from gateway.bodies import JsonBody
+from gateway.openapi import document as describe
 from pipeline.model import JsonObject
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
@@ -62,6 +65,32 @@ def test_what_is_referred_to_is_there(document: JsonObject) -> None:
         for part in pointer.split("/"):
             assert isinstance(place, dict)
             place = place[part]
+
+
+def test_what_a_route_needs_is_declared(archive: Archive) -> None:
+    """That somebody must be known, that a body is JSON, and that a resource token will do: whatever it depends on, at
+    any depth. Elsewhere a token may be sent, and need not."""
+    app = create_app(archive.services)
+
+    @app.post("/api/test/drafts")
+    def write(viewer: WriterHere, body: JsonBody) -> JsonObject:
+        return {"owner": viewer.account_id, "body": body}
+
+    @app.get("/api/test/drafts/{draft_id}")
+    def read(draft_id: str, grant: GrantHere) -> JsonObject:
+        return {"id": draft_id, "is_granted": grant is not None}
+
+    document = describe(app, archive.services)
+    writing, reading = (
+        operations(document)[key]
+        for key in (("/api/test/drafts", "post"), ("/api/test/drafts/{draft_id}", "get"))
+    )
+    credentials = [{"bearer": []}, {"access_token": []}]
+    assert document["components"]["securitySchemes"].keys() == {"bearer", "access_token"}
+    assert (document["security"], writing["security"]) == ([{}, *credentials], credentials)
+    assert writing["requestBody"]["content"].keys() == {"application/json"}
+    assert [one["name"] for one in reading["parameters"]] == ["draft_id", "resource-token"]
+    assert not {"security", "requestBody"} & reading.keys()
 
 
 def test_searches_declare_what_they_take(archive: Archive, client: Client, document: JsonObject) -> None:

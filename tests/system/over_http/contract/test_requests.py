@@ -18,12 +18,16 @@ EXPOSED = (
 
 @pytest.fixture
 def taking(archive: Archive) -> Client:
-    """Of a gateway with a route that takes JSON."""
+    """Of a gateway with a route that takes JSON, and one with a parameter that is declared to be a number."""
     app: FastAPI = create_app(archive.services)
 
     @app.post("/api/test/json")
     def take(body: JsonBody) -> JsonObject:
         return {"taken": body}
+
+    @app.get("/api/test/page")
+    def turn(page: int) -> JsonObject:
+        return {"page": page}
 
     return Client(app)
 
@@ -72,6 +76,15 @@ def test_0_5_errors_are_json_with_their_status(client: Client, method: str, path
     assert answer.headers["content-type"] == "application/json"
     assert answer.json().keys() == {"status", "message"}
     assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize("query", ["?page=two", ""])
+def test_0_5_parameters_that_are_wrong_are_named(taking: Client, query: str) -> None:
+    """As every field that is wrong, also where the framework finds it."""
+    answer = taking.get(f"/api/test/page{query}")
+    assert (answer.status_code, answer.json()["message"]) == (400, "A validation error occurred.")
+    [error] = answer.json()["errors"]
+    assert (error["field"], len(error["messages"])) == ("page", 1)
 
 
 def test_0_1_json_is_indented_on_demand(archive: Archive, client: Client) -> None:
