@@ -236,3 +236,9 @@ def stored_name(name: str) -> str | None:
     """The stored field behind an alias or a stored name; None for a field that does not exist."""
     stored = ALIASES.get(name, name)
     return stored if stored in FIELDS else None
+
+
+def fields_within(name: str) -> tuple[str, ...]:
+    """The stored field behind an alias or a stored name, or those of the object of that name (`pids.doi`)."""
+    stored = stored_name(name)
+    return (stored,) if stored else tuple(field for field in FIELDS if field.startswith(f"{name}."))

@@ -3,11 +3,13 @@
 The grammar is that of Lucene's classic query parser, with its rules for AND, OR, NOT, + and -. What
 differs, on purpose:
 
-- `/` is an ordinary character: there are no regular expressions, and DOIs need no quotes.
+- There are no regular expressions. `/` belongs to them, so that it has to be in quotes or behind a
+  backslash as on Zenodo, but for DOIs in their fields and addresses of the web.
 - `-` or `+` with a blank after it, and `name: ` with a name that is no field, are punctuation, so that
-  pasted titles work; `name:value` with such a name matches nothing, as on Zenodo.
+  pasted titles work; `name:value` with such a name matches nothing, and `a:b:c` is refused, as on Zenodo.
 - A word that is more than one in the index (`sea-level`, anything in Chinese) is a phrase.
-- Text that cannot be parsed is looked up word by word.
+- Text that is no query (`(`, `"open`, `[2020 TO`) is looked up word by word; operators are no words.
+- `_exists_` takes aliases, and objects that hold fields (`pids.doi`).
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from typing import TYPE_CHECKING, Final
 from pipeline.errors import Rejected
 from pipeline.index import leaves
 from pipeline.index.analysis import words
-from pipeline.index.fields import EVERYWHERE, stored_name
+from pipeline.index.fields import EVERYWHERE, fields_within, stored_name
 from pipeline.index.nodes import (
     NOTHING,
     Bool,
     Boost,
+    Exists,
     Fuzzy,
     MatchAll,
     Phrase,
@@ -55,12 +58,16 @@ _QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"(?:~(\d{1,4}))?', re.DOTALL)
 _RANGE_END = r'"[^"]*"|[^\s"\]}]+'
 _RANGE = re.compile(rf"([\[{{])\s*({_RANGE_END})\s+TO\s+({_RANGE_END})\s*([\]}}])")
 _COMPARISON = re.compile(r'([<>]=?)("[^"]*"|[^\s()"]+)')
-_WORD = re.compile(r'(?:\\.|[^\s()\[\]{}"^~\\])+', re.DOTALL)
+_WORD = re.compile(r'(?:\\.|[^\s()\[\]{}"^~\\/])+', re.DOTALL)
+_ADDRESS = re.compile(r'https?\\?://[^\s()\[\]{}"^~\\]+', re.IGNORECASE)
 _FUZZY = re.compile(r"~(\d?)(?:\.\d+)?")
 _BOOST = re.compile(r"\^(\d{1,4}(?:\.\d{1,4})?)")
 _DOI = re.compile(r"10\.[^\s*?]+(?=\s|$)")
+_WILD_DOI = re.compile(r'10\.[^\s()\[\]{}"^~\\]+')
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _WILD = re.compile(r"(?<!\\)[*?]")
+_COLON = re.compile(r"(?<!\\):")
+_OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
 
 class _SyntaxError(Exception):
@@ -71,7 +78,7 @@ def parse(text: str) -> Query:
     """The tree of `text`; empty text matches all. Raises `Rejected` (field `q`), and nothing else, for a
     query that cannot be meant (`filesize:abc`) or costs too much."""
     if len(text) > LONGEST:
-        raise Rejected(f"Invalid query string syntax: longer than {LONGEST} characters.", field="q")
+        raise _rejection(f"longer than {LONGEST} characters")
     if not text.strip():
         return MatchAll()
     try:
@@ -82,16 +89,19 @@ def parse(text: str) -> Query:
     return query
 
 
+def _rejection(reason: str) -> Rejected:
+    return Rejected(f"Invalid query string syntax: {reason}.", field="q")
+
+
 def _plain(text: str) -> Query:
-    found = dict.fromkeys(words(text))
+    found = dict.fromkeys(words(_OPERATORS.sub(" ", text)))
     return some(*(Term(EVERYWHERE, word) for word in found)) if found else NOTHING
 
 
 def _check_cost(query: Query) -> None:
     count, expansions = _cost(query)
     if count > MOST_WORDS or expansions > MOST_EXPANSIONS:
-        limits = f"at most {MOST_WORDS} words, {MOST_EXPANSIONS} of them with wildcards or '~'"
-        raise Rejected(f"Invalid query string syntax: {limits}.", field="q")
+        raise _rejection(f"at most {MOST_WORDS} words, {MOST_EXPANSIONS} of them with wildcards or '~'")
 
 
 def _cost(query: Query) -> tuple[int, int]:
@@ -221,27 +231,33 @@ class _Parser:
     def _existence(self) -> Query:
         if not self._accept(_WORD):
             raise _SyntaxError
-        name = stored_name(_unescape(self.matched[0]))
-        return NOTHING if name is None else leaves.wildcard(name, "*")
+        names = fields_within(_unescape(self.matched[0]))
+        return some(*map(Exists, names)) if names else NOTHING
 
     def _value(self, name: str | None) -> Query:
         if self.text.startswith("(", self.at):
             return self._group(name)
         if name in leaves.DOI_FIELDS and self._accept(_DOI):
             return leaves.term(str(name), self._doi())
+        if name in leaves.DOI_FIELDS and self._accept(_WILD_DOI):
+            return leaves.wildcard(str(name), self.matched[0])
         if self._accept(_QUOTED):
             return _leaf_quoted(name, self.matched)
         if self._accept(_RANGE):
             return _leaf_range(name, self.matched)
         if name != EVERYWHERE and self._accept(_COMPARISON):
             return _leaf_comparison(name, self.matched)
+        if self._accept(_ADDRESS):
+            return NOTHING if name is None else leaves.term(name, _unescape(self.matched[0]))
+        if self.text.startswith("/", self.at):
+            raise _rejection("put words with '/' in quotes")
         if self._accept(_WORD):
             return self._word(name, self.matched[0])
         raise _SyntaxError
 
     def _group(self, name: str | None) -> Query:
         if self.depth == DEEPEST:
-            raise Rejected("Invalid query string syntax: too many nested parentheses.", field="q")
+            raise _rejection("too many nested parentheses")
         self.at += 1
         self.depth += 1
         query = self._clauses(name)
@@ -263,6 +279,8 @@ class _Parser:
 
     def _word(self, name: str | None, word: str) -> Query:
         is_fuzzy = self._accept(_FUZZY)
+        if name is None and _COLON.search(word):
+            raise _rejection("put values with ':' in quotes")
         if name is None:
             return NOTHING
         if is_fuzzy:

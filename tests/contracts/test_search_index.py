@@ -203,7 +203,7 @@ def test_an_empty_index_answers(index: SearchIndex) -> None:
         ("山田", [3]),
         ("doi:10.5072/arc.2", [2]),
         ('doi:"10.5072/ARC.2"', [2]),
-        ("10.5072/arc.2", [2]),
+        ('"10.5072/arc.2"', [2]),
         ("https://doi.org/10.5072/arc.2", [2]),
         ("doi:10.5072/arc.*", [1, 2, 3, 4, 5, 6]),
         ("related.identifier:10.1000\\/xyz\\(1\\)", [6]),
