@@ -1,6 +1,6 @@
 """The formats in which a record is given out (Zenodo's REST API, records), and how a request chooses among them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fastapi import Request, Response
@@ -18,25 +18,31 @@ VARY = "Accept, Authorization"
 @dataclass(frozen=True, slots=True)
 class Format:
     """`name` is the word in `/records/{id}/export/{name}`, empty where there is no such address; `convert`
-    takes whether the asker may read the files."""
+    takes whether the asker may read the files, and gives JSON, an XML document or a text."""
 
     name: str
     title: str
     media_types: tuple[str, ...]
     ending: str
-    convert: Callable[[Dissemination, bool], JsonObject | etree._Element]
+    convert: Callable[[Dissemination, bool], JsonObject | etree._Element | str]
+
+    @property
+    def is_json(self) -> bool:
+        return self.ending == "json"
 
     @property
     def served_as(self) -> str:
-        charset = "; charset=utf-8" if self.ending == "xml" else ""
-        return self.media_types[0] + charset
+        return self.media_types[0] if self.is_json else f"{self.media_types[0]}; charset=utf-8"
 
     def render(self, described: Dissemination, *, files_open: bool, indent: int | None = None) -> bytes:
-        converted = self.convert(described, files_open)
-        if isinstance(converted, dict):
-            return to_json(converted, indent=indent)
-        document: bytes = etree.tostring(converted, xml_declaration=True, encoding="UTF-8")
-        return document
+        match self.convert(described, files_open):
+            case str(text):
+                return text.encode()
+            case dict(converted):
+                return to_json(converted, indent=indent)
+            case element:
+                document: bytes = etree.tostring(element, xml_declaration=True, encoding="UTF-8")
+                return document
 
 
 ZENODO = Format(
@@ -60,6 +66,20 @@ JSON_LD = Format(
     "json",
     lambda described, _: crosswalks.schema_org(described),
 )
+CSL_JSON = Format(
+    "csl",
+    "CSL JSON",
+    ("application/vnd.citationstyles.csl+json",),
+    "json",
+    lambda described, _: crosswalks.csl_json(described),
+)
+BIBTEX = Format(
+    "bibtex",
+    "BibTeX",
+    ("application/x-bibtex",),
+    "bib",
+    lambda described, _: crosswalks.bibtex(described),
+)
 DATACITE_JSON = Format(
     "datacite-json",
     "DataCite JSON",
@@ -82,20 +102,22 @@ DUBLIN_CORE = Format(
     lambda described, _: crosswalks.oai_dc(described),
 )
 
-FORMATS = (ZENODO, RDM, JSON_LD, DATACITE_JSON, DATACITE_XML, DUBLIN_CORE)
+FORMATS = (ZENODO, RDM, JSON_LD, CSL_JSON, BIBTEX, DATACITE_JSON, DATACITE_XML, DUBLIN_CORE)
 BY_MEDIA_TYPE: Mapping[str, Format] = {media_type: one for one in FORMATS for media_type in one.media_types}
-IN_LISTS = tuple(media_type for media_type, one in BY_MEDIA_TYPE.items() if one.ending == "json")
-"""Media types of lists of records: of the JSON forms only, several XML documents in a row are none."""
 EXPORTS: Mapping[str, Format] = {one.name: one for one in FORMATS if one.name}
-OLD_EXPORTS: Mapping[str, str] = {"dcite4": DATACITE_XML.name, "xd": DUBLIN_CORE.name}
+OLD_EXPORTS: Mapping[str, str] = {
+    "hx": BIBTEX.name,
+    "dcite4": DATACITE_XML.name,
+    "xd": DUBLIN_CORE.name,
+}
 """Names of formats before 2023, which links still bear."""
 
 
-def negotiated(request: Request, offered: Sequence[str]) -> Format:
+def negotiated(request: Request) -> Format:
     """The format that the request wants. Raises `NotAcceptable`."""
-    chosen = choose(request.headers.get("accept"), offered)
+    chosen = choose(request.headers.get("accept"), tuple(BY_MEDIA_TYPE))
     if chosen is None:
-        raise NotAcceptable(", ".join(offered))
+        raise NotAcceptable(", ".join(BY_MEDIA_TYPE))
     return BY_MEDIA_TYPE[chosen]
 
 

@@ -27,7 +27,7 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def resource_types() -> Vocabulary:
-    """Zenodo's types: `title`, `datacite` (resourceTypeGeneral), `schema_org`, `eu_repo`."""
+    """Zenodo's types: `title`, `datacite` (resourceTypeGeneral), `schema_org`, `eu_repo`, `csl`, `bibtex`."""
     return _load("resource_types")
 
 

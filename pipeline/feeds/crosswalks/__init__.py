@@ -3,7 +3,9 @@
 They take published records with valid descriptions; of a withdrawn one `tombstone_json` is all there is.
 """
 
+from pipeline.feeds.crosswalks.bibtex import bibtex
 from pipeline.feeds.crosswalks.citation import citation
+from pipeline.feeds.crosswalks.csl import csl_json
 from pipeline.feeds.crosswalks.datacite import concept_datacite_json, datacite_json
 from pipeline.feeds.crosswalks.datacite_xml import datacite_xml, oai_datacite
 from pipeline.feeds.crosswalks.dublincore import oai_dc
@@ -12,8 +14,10 @@ from pipeline.feeds.crosswalks.schemaorg import schema_org
 from pipeline.feeds.crosswalks.zenodo import file_id, tombstone_json, zenodo_json
 
 __all__ = [
+    "bibtex",
     "citation",
     "concept_datacite_json",
+    "csl_json",
     "datacite_json",
     "datacite_xml",
     "file_id",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
@@ -52,6 +54,7 @@ def test_json_forms_are_json(d: Dissemination) -> None:
     forms = [
         crosswalks.datacite_json(d),
         crosswalks.schema_org(d),
+        crosswalks.csl_json(d),
         crosswalks.zenodo_json(d, files_open=True),
         crosswalks.rdm_json(d, files_open=True),
     ]
@@ -71,12 +74,32 @@ def test_citation_is_one_line(d: Dissemination) -> None:
 
 @given(disseminations())
 @many
+def test_bibtex_is_one_entry(d: Dissemination) -> None:
+    """An entry has a key without special characters and one field a line, whose braces balance as BibTeX counts
+    them: also behind a backslash."""
+    first, *fields, last, end = crosswalks.bibtex(d).split("\n")
+    assert re.fullmatch(rf"@[a-z]+{{([a-z0-9_]+_)?{facts.publication_year(d)}_{d.record.id},", first)
+    assert (last, end) == ("}", "")
+    for line in fields:
+        found = re.fullmatch(r"  [a-z]+ +=(.*),", line)
+        assert found, line
+        value = found[1].strip()
+        depths = list(accumulate((char == "{") - (char == "}") for char in value))
+        assert depths[-1] == 0
+        # Within the outermost braces until their end: nothing ends the value early.
+        assert "{" not in value or min(depths[:-1]) > 0
+
+
+@given(disseminations())
+@many
 def test_owner_stays_private(d: Dissemination) -> None:
     """No format tells the e-mail address of the record's owner."""
     forms = [
         json.dumps(crosswalks.zenodo_json(d, files_open=True)),
         json.dumps(crosswalks.rdm_json(d, files_open=True)),
         json.dumps(crosswalks.schema_org(d)),
+        json.dumps(crosswalks.csl_json(d)),
+        crosswalks.bibtex(d),
         etree.tostring(crosswalks.oai_datacite(d), encoding="unicode"),
     ]
     assert all(d.record.owner not in form for form in forms)

@@ -448,6 +448,79 @@ def test_citation_of_many() -> None:
     assert " A18, … A29 (2026)." in crosswalks.citation(d)
 
 
+def test_bibtex() -> None:
+    """An entry has Zenodo's key, names with family names first, the month as BibTeX's word, and the DOI."""
+    entry = crosswalks.bibtex(record())
+    assert entry == (
+        "@dataset{marlow_2026_102,\n"
+        "  author    = {Marlow, Ida and Orr, Jean-Paul Émile},\n"
+        "  title     = {Tide gauge readings},\n"
+        "  journal   = {Annals},\n"
+        "  pages     = {10-20},\n"
+        "  isbn      = {978-3-16-148410-0},\n"
+        "  publisher = {Tidal Archive},\n"
+        "  version   = {1.0},\n"
+        "  month     = mar,\n"
+        "  year      = 2026,\n"
+        "  doi       = {10.5072/tides.102},\n"
+        "  url       = {https://doi.org/10.5072/tides.102},\n"
+        "}\n"
+    )
+
+
+def test_bibtex_of_awkward_words() -> None:
+    """What LaTeX takes for commands is escaped, names that are no family and given name stay one word, and a key is
+    made of what a name has of plain letters."""
+    people = [{"name": "Société d'Été and Sons"}, {"name": "And, Ö."}]
+    entry = crosswalks.bibtex(record(description(title="50 % of {a_b} & ~c\\d", creators=people)))
+    assert entry.startswith("@dataset{societe_d_ete_and_sons_2026_102,\n")
+    assert "{{Société d'Été and Sons} and {And}, Ö.}" in entry
+    assert r"{50 \% of \textbraceleft{}a\_b\textbraceright{} \& \textasciitilde{}c\textbackslash{}d}" in entry
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"publication_type": "article"}, "article"),
+        ({"publication_type": "article", "journal_title": None, "journal_pages": None}, "misc"),
+        ({"publication_type": "thesis"}, "misc"),
+        ({"publication_type": "thesis", "thesis_university": "Riga"}, "phdthesis"),
+        ({"publication_type": "report"}, "techreport"),
+        ({"publication_type": "workingpaper"}, "misc"),
+    ],
+)
+def test_bibtex_types_have_what_they_need(fields: dict[str, str], kind: str) -> None:
+    """An entry is of its type where it has the field that the standard styles want of that type, else `misc`."""
+    given = {"upload_type": "publication"} | fields
+    assert crosswalks.bibtex(record(description(**given))).startswith(f"@{kind}{{")
+
+
+def test_csl_json() -> None:
+    """An item has its people by role, its date in parts, and what it was published in."""
+    shown = crosswalks.csl_json(record())
+    assert shown == {
+        "id": "102",
+        "type": "dataset",
+        "title": "Tide gauge readings",
+        "author": [
+            {"family": "Marlow", "given": "Ida"},
+            {"family": "Orr", "given": "Jean-Paul Émile"},
+        ],
+        "editor": [{"family": "Kowal", "given": "Jack"}],
+        "issued": {"date-parts": [[2026, 3, 9]]},
+        "abstract": "Ten-minute means < 5 m.",
+        "DOI": "10.5072/tides.102",
+        "URL": "https://doi.org/10.5072/tides.102",
+        "publisher": "Tidal Archive",
+        "version": "1.0",
+        "language": "en",
+        "keyword": "sea level",
+        "container-title": "Annals",
+        "page": "10-20",
+        "ISBN": "978-3-16-148410-0",
+    }
+
+
 # ---------------------------------------------------------------- RDM JSON, tombstones
 
 
