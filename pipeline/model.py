@@ -478,7 +478,8 @@ class Dissemination:
     """All that any output (page, JSON, feed, DataCite, index) needs to show of one record: the pure
     crosswalks turn this into their formats. `concept_doi` is None for a record with an external DOI.
     `files` may be cut short for records with very many; `record.file_count` tells the whole number.
-    `communities` are those the record belongs to now."""
+    `communities` are those the record belongs to now, `owner_id` is the account of its owner, None where the owner has
+    none: outputs name people by it, as e-mail addresses are nobody else's business."""
 
     repository: Repository
     record: Record
@@ -487,6 +488,7 @@ class Dissemination:
     files: tuple[FileEntry, ...]
     versions: tuple[VersionRef, ...]
     communities: tuple[Community, ...] = ()
+    owner_id: int | None = None
 
     @property
     def url(self) -> str:

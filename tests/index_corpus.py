@@ -80,7 +80,7 @@ def dissemination(
         is_latest=is_latest,
         state=state,
         description=Description({**least, **metadata}, custom_fields or {}, access),
-        owner="5150",
+        owner="ida@pier.example",
         created=created,
         modified=created + timedelta(days=1),
         file_count=len(files),
@@ -94,6 +94,7 @@ def dissemination(
         files=entries,
         versions=(),
         communities=tuple(Community(slug, slug.title()) for slug in communities),
+        owner_id=5150,
     )
 
 

@@ -12,7 +12,17 @@ import sqlalchemy as sa
 
 from pipeline import codec
 from pipeline.catalogue import Transaction, communities
-from pipeline.catalogue.tables import concept, deposit, deposit_file, doi, event, purge, record, record_file
+from pipeline.catalogue.tables import (
+    concept,
+    deposit,
+    deposit_file,
+    doi,
+    event,
+    purge,
+    record,
+    record_file,
+    user,
+)
 from pipeline.display import without_secrets
 from pipeline.errors import Missing
 from pipeline.model import (
@@ -153,6 +163,7 @@ def disseminate(
     belongs = communities.of_concepts(tx, concept_ids)
     listed = _first_files(tx, rows, file_limit)
     names = _names(tx, concept_ids)
+    owner_ids = _accounts(tx, [one.owner for one in rows])
     return {
         one.id: Dissemination(
             repository=repository,
@@ -162,9 +173,15 @@ def disseminate(
             files=listed.get(one.id, ()),
             versions=versions[one.concept_id],
             communities=belongs.get(one.concept_id, ()),
+            owner_id=owner_ids.get(one.owner),
         )
         for one in rows
     }
+
+
+def _accounts(tx: Transaction, emails: Sequence[str]) -> dict[str, int]:
+    found = tx.execute(sa.select(user.c.email, user.c.id).where(user.c.email.in_(set(emails))))
+    return {row.email: row.id for row in found}
 
 
 def _names(tx: Transaction, concept_ids: Sequence[int]) -> dict[tuple[int, int | None], str]:

@@ -83,7 +83,7 @@ def _identity(d: Dissemination) -> JsonObject:
         "pids.doi.identifier": d.doi or [],
         "parent.pids.doi.identifier": d.concept_doi or [],
         "parent.communities.ids": [community.slug for community in d.communities],
-        "parent.access.owned_by.user": record.owner or [],
+        "parent.access.owned_by.user": str(d.owner_id) if d.owner_id is not None else [],
         "versions.index": record.version,
         LATEST: str(record.is_latest).lower(),
         "created": dates.seconds(record.created),

@@ -281,7 +281,10 @@ def _published_in(kind: str, item: JsonObject, scheme: str, identifier: str | No
 
 def _funding(metadata: JsonObject) -> Iterator[JsonObject]:
     for each in metadata.get("funding", []):
-        funder, award = each["funder"], each.get("award", {})
+        funder, award = each.get("funder", {}), each.get("award", {})
+        if not funder.get("name"):
+            # The schema wants a name.
+            continue
         uri = next((facts.work_url(one) for one in award.get("identifiers", [])), None)
         yield facts.filled(
             {"funderName": funder["name"]}

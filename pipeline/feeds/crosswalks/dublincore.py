@@ -107,7 +107,7 @@ def _relations(d: Dissemination) -> Iterator[tuple[str, str]]:
 
 def _grant_agreement(funding: JsonObject) -> str | None:
     """`info:eu-repo/grantAgreement/<funder>/<programme>/<number>`; of the programme nothing is known here."""
-    funder = vocabulary.funders().get(funding["funder"].get("id", ""))
+    funder = vocabulary.funders().get(funding.get("funder", {}).get("id", ""))
     number = funding.get("award", {}).get("number")
     if funder is None or not number:
         return None

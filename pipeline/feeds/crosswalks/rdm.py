@@ -22,7 +22,7 @@ def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
         "id": str(record.id),
         "created": facts.timestamp(record.created),
         "updated": facts.timestamp(record.modified),
-        "revision_id": record.revision,
+        "revision_id": record.change,
         "is_published": True,
         "is_draft": False,
         "status": "published",
@@ -46,9 +46,10 @@ _COUNTS = ("views", "unique_views", "downloads", "unique_downloads", "data_volum
 
 def _parent(d: Dissemination) -> JsonObject:
     pids = {"doi": {"identifier": d.concept_doi, "provider": "datacite"}} if d.concept_doi is not None else {}
+    owner = None if d.owner_id is None else {"user": str(d.owner_id)}
     return {
         "id": str(d.record.concept_id),
-        "access": {"settings": {}},
+        "access": {"owned_by": owner, "settings": {}},
         "communities": {
             "ids": [community.slug for community in d.communities],
             "entries": [

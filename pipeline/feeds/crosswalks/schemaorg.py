@@ -55,7 +55,9 @@ def schema_org(d: Dissemination) -> JsonObject:
             "isPartOf": facts.related_urls(d, "ispartof"),
             "sameAs": facts.related_urls(d, "isidenticalto"),
             "exampleOfWork": facts.doi_url(d.concept_doi) if d.concept_doi else None,
-            "funding": facts.distinct(_grant(each) for each in metadata.get("funding", [])),
+            "funding": facts.distinct(
+                _grant(each) for each in metadata.get("funding", []) if each.get("funder", {}).get("name")
+            ),
             "measurementTechnique": plain(additional_description(metadata, "methods") or "") or None,
             "temporalCoverage": _periods(metadata),
             "spatialCoverage": list(_places(metadata)),

@@ -19,8 +19,7 @@ _COUNTS = ("downloads", "unique_downloads", "views", "unique_views")
 def zenodo_json(d: Dissemination, *, files_open: bool) -> JsonObject:
     """The record as `application/json`. `files` is empty unless the asker may read them (`files_open`).
 
-    Two things are the gateway's to fill in: `owners`, since a record knows its owner by an e-mail address,
-    which is nobody else's business, and the counts in `stats`.
+    The counts in `stats` are the gateway's to fill in.
     """
     record = d.record
     return {
@@ -33,11 +32,11 @@ def zenodo_json(d: Dissemination, *, files_open: bool) -> JsonObject:
         "doi": d.doi,
         **({"conceptdoi": d.concept_doi} if d.concept_doi is not None else {}),
         "doi_url": facts.doi_url(d.doi),
-        "revision": record.revision,
+        "revision": record.change,
         "title": facts.metadata(d)["title"],
         "metadata": _metadata(d),
         "files": [_file(d, file) for file in d.files] if files_open else [],
-        "owners": [],
+        "owners": [] if d.owner_id is None else [{"id": str(d.owner_id)}],
         "status": "published",
         "state": "done",
         "submitted": True,
@@ -50,18 +49,19 @@ def zenodo_json(d: Dissemination, *, files_open: bool) -> JsonObject:
 def tombstone_json(d: Dissemination) -> JsonObject:
     """What is answered for a withdrawn record. Raises `ValueError` for one that is not withdrawn.
 
-    Of the person who removed it no more is told than whether it was the owner.
+    Of the person who removed it no more is told than the account, where it was the owner.
     """
     tombstone = d.record.tombstone
     if tombstone is None:
         raise ValueError(f"record {d.record.id} has no tombstone")
+    by_owner = d.owner_id is not None and tombstone.removed_by == d.record.owner
     return {
         "status": 410,
         "message": "Record deleted",
         "tombstone": {
             "removal_reason": {"id": tombstone.reason},
             "note": tombstone.note,
-            "removed_by": {"user": "owner" if tombstone.removed_by == d.record.owner else "system"},
+            "removed_by": {"user": str(d.owner_id) if by_owner else "system"},
             "removal_date": facts.timestamp(tombstone.removed_at),
             "citation_text": citation(d),
             "is_visible": True,
@@ -155,8 +155,8 @@ def _grants(metadata: JsonObject) -> list[JsonObject]:
 
 
 def _grant(funding: JsonObject) -> JsonObject | None:
-    funder, award = funding["funder"], funding.get("award", {})
-    if "number" not in award:
+    funder, award = funding.get("funder", {}), funding.get("award", {})
+    if not funder or "number" not in award:
         return None
     known = vocabulary.funders().get(funder.get("id", ""), {})
     doi = known.get("doi")
@@ -166,7 +166,7 @@ def _grant(funding: JsonObject) -> JsonObject | None:
             "internal_id": f"{doi or funder.get('id', '')}::{award['number']}",
             "funder": facts.filled(
                 {
-                    "name": funder["name"],
+                    "name": funder.get("name") or known.get("title"),
                     "doi": doi,
                     "acronym": known.get("acronym"),
                     "country": known.get("country"),

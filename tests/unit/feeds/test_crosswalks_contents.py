@@ -86,7 +86,8 @@ def record(described: Description | None = None, **changes: object) -> Dissemina
         id=102,
         concept_id=100,
         version=2,
-        revision=4,
+        revision=3,
+        change=4,
         is_latest=False,
         state=RecordState.PUBLISHED,
         description=described or description(),
@@ -104,6 +105,7 @@ def record(described: Description | None = None, **changes: object) -> Dissemina
         files=(FILE,),
         versions=(version(1), version(2), version(3)),
         communities=(Community("tide-tables", "Tide tables"),),
+        owner_id=5150,
     )
     return replace(whole, **changes)
 
@@ -194,7 +196,7 @@ def test_zenodo_json_as_a_whole() -> None:
                 },
             }
         ],
-        "owners": [],
+        "owners": [{"id": "5150"}],
         "status": "published",
         "state": "done",
         "submitted": True,
@@ -565,7 +567,7 @@ def test_tombstone() -> None:
         "tombstone": {
             "removal_reason": {"id": "test-record"},
             "note": "Trying things out.",
-            "removed_by": {"user": "owner"},
+            "removed_by": {"user": "5150"},
             "removal_date": "2026-03-12T08:00:00.000000+00:00",
             "citation_text": crosswalks.citation(d),
             "is_visible": True,
