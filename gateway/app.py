@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import (
     archives,
+    badges,
     buckets,
     deposit_files,
     deposits,
@@ -28,6 +29,7 @@ from gateway import (
     pages,
     problems,
     records,
+    redirects,
     vocabularies,
 )
 from gateway.auth import NotedUse
@@ -75,7 +77,9 @@ def create_app(services: Services) -> FastAPI:
         records.router,
         vocabularies.router,
         landing.router,
+        redirects.router,
         pages.router,
+        badges.router,
         feeds.router,
         operations.router,
         openapi.router,

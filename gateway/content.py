@@ -23,13 +23,13 @@ BINARY = "application/octet-stream"
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("image/webp", ".webp")
 _TYPES.add_type("image/avif", ".avif")
+_TYPES.add_type("text/markdown", ".md")
 for _ending in (
     ".bib",
     ".geojson",
     ".ipynb",
     ".jl",
     ".log",
-    ".md",
     ".r",
     ".rst",
     ".sql",
@@ -40,7 +40,11 @@ for _ending in (
 ):
     _TYPES.add_type("text/plain", _ending)
 
-_IMAGES = frozenset({"image/avif", "image/bmp", "image/gif", "image/jpeg", "image/png", "image/webp"})
+_IMAGES = frozenset(
+    {"image/avif", "image/bmp", "image/gif", "image/jpeg", "image/png", "image/tiff", "image/webp"}
+)
+_DOWNLOADS = frozenset({"text/markdown"})
+"""Texts that Zenodo gives as downloads."""
 _TEXTS = frozenset({"application/json", "application/xml", "application/javascript", "application/x-sh"})
 
 
@@ -64,6 +68,8 @@ def served_type(entry: FileEntry) -> tuple[str, bool]:
     guessed = guessed_type(entry)
     if guessed in _IMAGES:
         return guessed, True
+    if guessed in _DOWNLOADS:
+        return BINARY, False
     if guessed.startswith("text/") or guessed in _TEXTS or guessed.endswith(("+json", "+xml")):
         return PLAIN_TEXT, True
     return BINARY, False
@@ -101,11 +107,16 @@ class Validators:
 
 def is_unchanged(headers: Mapping[str, str], validators: Validators) -> bool:
     """Whether the client's copy is still good, so that 304 is the answer (RFC 9110 §13.2.2)."""
-    tags = headers.get("if-none-match")
-    if tags is not None:
-        return tags.strip() == "*" or validators.etag in (_strong(tag) for tag in tags.split(","))
+    if "if-none-match" in headers:
+        return is_same_tag(headers, validators.etag)
     since = _parsed_date(headers.get("if-modified-since"))
     return since is not None and validators.modified.replace(microsecond=0) <= since
+
+
+def is_same_tag(headers: Mapping[str, str], etag: str) -> bool:
+    """Whether If-None-Match names this tag."""
+    tags = headers.get("if-none-match", "")
+    return tags.strip() == "*" or etag in (_strong(tag) for tag in tags.split(","))
 
 
 def _strong(tag: str) -> str:

@@ -117,6 +117,8 @@ def _answer(
     whole = span or content.Span(0, entry.size, entry.size)
     headers["Content-Length"] = str(whole.length)
     if span is not None:
+        # The check sum is of the whole.
+        headers.pop("Content-MD5", None)
         headers["Content-Range"] = span.content_range
     return streamed(open_(whole), status, headers)
 
@@ -188,6 +190,8 @@ def _headers(request: Request, entry: FileEntry, validators: content.Validators)
         "X-Content-Type-Options": "nosniff",
         "Accept-Ranges": "bytes",
         "ETag": validators.etag,
+        # Hexadecimal as on Zenodo, which clients compare with `checksum`; RFC 1864 has it in base64.
+        **({"Content-MD5": entry.digests["md5"]} if "md5" in entry.digests else {}),
         "Last-Modified": validators.last_modified,
         "Cache-Control": "no-cache" if is_public else "private, no-cache",
         "Vary": "Authorization",
@@ -201,7 +205,8 @@ def _headers(request: Request, entry: FileEntry, validators: content.Validators)
 
 def _listing(services: Services, record: Record, *, indent: int | None) -> Iterator[bytes]:
     address = f"{services.repository.base_url}/api/records/{record.id}/files"
-    head = {"enabled": True, "links": {"self": address}, "default_preview": None, "order": []}
+    links = {"self": address, "archive": f"{address}-archive"}
+    head = {"enabled": True, "links": links, "default_preview": None, "order": []}
     between = b",\n" if indent else b", "
     yield to_json(head, indent=indent).removesuffix(b"}").rstrip() + between + b'"entries": ['
     separator = b""

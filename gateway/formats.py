@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from lxml import etree
 
 from gateway.answers import indentation, to_json
+from gateway.content import is_same_tag
 from gateway.negotiation import choose
 from gateway.problems import NotAcceptable
 from pipeline.feeds import crosswalks
@@ -129,8 +130,7 @@ def rendered(request: Request, described: Dissemination, form: Format, *, files_
         "Cache-Control": "no-cache",
         "Link": f'<{described.url}>; rel="describes"; type="text/html"',
     }
-    tags = request.headers.get("if-none-match", "")
-    if headers["ETag"] in (tag.strip().removeprefix("W/") for tag in tags.split(",")):
+    if is_same_tag(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     body = form.render(described, files_open=files_open, indent=indentation(request))
     return Response(body, headers=headers, media_type=form.served_as)

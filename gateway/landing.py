@@ -1,5 +1,4 @@
-"""A record's pages: landing page, files by their page address, exports, DOIs, addresses of old
-(Zenodo's REST API, records)."""
+"""A record's pages: landing page, files by their page address, exports, DOIs (Zenodo's REST API, records)."""
 
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
@@ -15,6 +14,7 @@ from gateway.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
 from gateway.lookup import find_described, newest_id
 from gateway.negotiation import choose
 from gateway.presentation import Language, Link
+from gateway.problems import Withdrawn
 from gateway.records import READ
 from gateway.templating import page, root_of
 from pipeline.access import access_status, may_read_files
@@ -127,8 +127,12 @@ def newest_version(record_id: str, services: ServicesHere) -> Response:
 def read_file(
     request: Request, record_id: str, key: str, services: ServicesHere, viewer: ViewerHere
 ) -> Response:
+    """The bytes; of a record that was withdrawn, its page, which tells of that."""
     with services.catalogue.read() as tx:
-        record = readable(services, tx, record_id, viewer)
+        try:
+            record = readable(services, tx, record_id, viewer)
+        except Withdrawn as gone:
+            return RedirectResponse(f"{services.repository.base_url}/records/{gone.record_id}", 302)
         entry = file_of(tx, record, key)
     return served(request, services, record, entry)
 
@@ -160,10 +164,3 @@ def resolve(name: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
         record_id = records.resolve_doi(tx, doi.parse(name) or name)
     return RedirectResponse(f"{services.repository.base_url}/records/{record_id}", 302)
-
-
-@router.api_route("/record/{rest:path}", methods=READ)
-def moved(request: Request, rest: str, services: ServicesHere) -> Response:
-    """The addresses of before 2023, which links still bear."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"{services.repository.base_url}/records/{quote(rest)}{query}", 301)

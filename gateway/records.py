@@ -21,6 +21,7 @@ from gateway.lookup import find_described, newest_id
 from gateway.search import Found
 from pipeline.access import Viewer, as_of, may_read_files
 from pipeline.catalogue import records
+from pipeline.index.query import order
 from pipeline.model import RecordState
 from pipeline.services import Services
 
@@ -55,11 +56,12 @@ def versions(request: Request, record_id: str, services: ServicesHere, viewer: V
     form = negotiated(request)
     asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))
     question = replace(asked, sort=asked.sort or "version", filters={})
+    wanted = order(question.sort, text="")
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=0)
         published = [one.record_id for one in described.versions if one.state is RecordState.PUBLISHED]
-        # Versions come oldest first; every order but the reversed one shows the highest first.
-        ordered = published if question.sort == "-version" else published[::-1]
+        # Versions come oldest first, and so does whatever else may be asked for in ascending order.
+        ordered = published[::-1] if wanted.descending else published
         shown = ordered[(question.page - 1) * question.size : question.page * question.size]
         each = records.disseminate(tx, services.repository, shown, file_limit=searching.FILES_IN_HIT)
     found = Found(

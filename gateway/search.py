@@ -18,6 +18,8 @@ from pipeline.services import Services
 PAGE_SIZE = 25
 LARGEST_ANONYMOUS, LARGEST_KNOWN = 25, 100
 WINDOW = 10_000
+MOST_CHOSEN = 100
+"""Values of one filter."""
 FILES_IN_HIT = 100
 """Files listed in a hit: as many as a record on Zenodo can have. The record itself lists more."""
 
@@ -139,6 +141,9 @@ def _flag(params: QueryParams, name: str) -> bool:
 
 def _chosen(params: QueryParams) -> dict[str, tuple[str, ...]]:
     chosen = {name: tuple(dict.fromkeys(filter(None, params.getlist(name)))) for name in _FILTERS}
+    for name, values in chosen.items():
+        if len(values) > MOST_CHOSEN:
+            raise Rejected(f"Longer than maximum length {MOST_CHOSEN}.", field=name)
     kind, subtype = params.get("type", ""), params.get("subtype", "")
     if kind:
         nested = f"{kind}{NESTED}{kind}-{subtype}" if subtype else kind

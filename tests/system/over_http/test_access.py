@@ -117,7 +117,8 @@ def test_a_withdrawn_record_leaves_its_tombstone(archive: Archive, client: Clien
     page = client.get(f"/records/{second.id}")
     assert page.status_code == 410
     assert "Uploaded by mistake" in page.text
-    assert client.get(f"/records/{second.id}/files/a.txt").status_code == 410
+    file_page = client.get(f"/records/{second.id}/files/a.txt")
+    assert (file_page.status_code, file_page.headers["location"]) == (302, f"{BASE_URL}/records/{second.id}")
     assert f"/records/{second.id}<" not in client.get("/sitemap.xml").text
     assert client.get("/api/records?q=second").json()["hits"]["hits"] == []
     assert (

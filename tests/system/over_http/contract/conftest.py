@@ -1,0 +1,65 @@
+"""An archive that no test changes, for what is asked of published records."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from gateway.app import create_app
+from pipeline.model import Access, FilesAccess, Record
+from tests.archive import BASE_URL, open_archive
+from tests.asking import Client
+
+FUNDED = [
+    {"funder": {"id": "00k4n6c32", "name": "European Commission"}, "award": {"number": "871234"}},
+    {"funder": {"name": "The pier's friends"}},
+    {"award": {"number": "55"}},
+]
+
+
+@dataclass(frozen=True)
+class Library:
+    """`dataset` has two versions, the second with a community and all kinds of files; `thesis` brought its own DOI;
+    the files of `closed` are its owner's alone. They were published in the order of their names here."""
+
+    client: Client
+    known: Client
+    earlier: Record
+    dataset: Record
+    thesis: Record
+    closed: Record
+
+    def path(self, url: str) -> str:
+        """The address without the archive's own, with which every link begins."""
+        assert url.startswith(BASE_URL)
+        return url.removeprefix(BASE_URL)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with open_archive(tmp_path_factory.mktemp("library")) as archive:
+        token = archive.token("ida@pier.example")
+        archive.add_community("tide-tables", "Tide tables")
+        earlier = archive.publish(files={"gauge.csv": b"1"}, version="1.0")
+        dataset = archive.publish(
+            files={"gauge.csv": b"time,level\n", "2025/räk smörgås.txt": b"lunch", "paper.pdf": b"%PDF-1.7"},
+            version_of=earlier,
+            community="tide-tables",
+            version="2.0",
+            subjects=[{"subject": "sea level"}],
+            languages=[{"id": "eng"}],
+            funding=FUNDED,
+        )
+        thesis = archive.publish(
+            title="On the open sea",
+            resource_type={"id": "publication-dissertation"},
+            publication_date="2024-05",
+            doi="10.1234/Thesis.1",
+        )
+        closed = archive.publish(
+            title="What nobody may see",
+            files={"secret.txt": b"the secret"},
+            access=Access(FilesAccess.RESTRICTED),
+        )
+        app = create_app(archive.services)
+        yield Library(Client(app), Client(app, token), earlier, dataset, thesis, closed)
