@@ -17,23 +17,29 @@ FILES_IN_RECORD = 10_000
 _ID = re.compile("[1-9][0-9]{0,17}")
 
 
-def find(services: Services, tx: Transaction, record_id: str) -> Record:
-    """The published record of that id. Raises `Missing`, `RecordMoved` for the id of a work, `Withdrawn`."""
+def find(services: Services, tx: Transaction, record_id: str, *, withdrawn_too: bool = False) -> Record:
+    """The published record of that id. Raises `Missing`, `RecordMoved` for the id of a work, `Withdrawn` unless
+    `withdrawn_too`."""
     number = number_of(record_id)
     try:
         record = records.get(tx, number)
     except Missing:
         raise RecordMoved(_newest(tx, number)) from None
-    if record.state is RecordState.WITHDRAWN:
+    if record.state is RecordState.WITHDRAWN and not withdrawn_too:
         raise withdrawn(services, tx, record.id)
     return record
 
 
 def find_described(
-    services: Services, tx: Transaction, record_id: str, *, file_limit: int = FILES_IN_RECORD
+    services: Services,
+    tx: Transaction,
+    record_id: str,
+    *,
+    file_limit: int = FILES_IN_RECORD,
+    withdrawn_too: bool = False,
 ) -> Dissemination:
     """As `find`, with all that outputs show of the record today."""
-    record = find(services, tx, record_id)
+    record = find(services, tx, record_id, withdrawn_too=withdrawn_too)
     described = records.disseminate(tx, services.repository, [record.id], file_limit=file_limit)[record.id]
     return as_of(described, today=services.now().date())
 

@@ -45,8 +45,10 @@ def search_with_slash(request: Request, services: ServicesHere) -> Response:
 @router.api_route("/{record_id}", methods=READ)
 def read(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
     form = negotiated(request)
+    # Of what was withdrawn administrators see more than the tombstone.
+    withdrawn_too = searching.flag(request.query_params, "include_deleted") and viewer.admin
     with services.catalogue.read() as tx:
-        described = find_described(services, tx, record_id)
+        described = find_described(services, tx, record_id, withdrawn_too=withdrawn_too)
     files_open = may_read_files(described.record, viewer, today=services.now().date())
     return rendered(request, described, form, files_open=files_open)
 

@@ -102,7 +102,7 @@ def parse(params: QueryParams, *, largest: int) -> Question:
         sort=params.get("sort", ""),
         page=page,
         size=size,
-        all_versions=_flag(params, "all_versions") or _flag(params, "allversions"),
+        all_versions=any(flag(params, name, field="allversions") for name in ("all_versions", "allversions")),
         filters=_chosen(params),
     )
 
@@ -128,7 +128,8 @@ def _too_large(largest: int) -> str:
     return f"Page size cannot be greater than {largest}.{hint}"
 
 
-def _flag(params: QueryParams, name: str) -> bool:
+def flag(params: QueryParams, name: str, *, field: str = "") -> bool:
+    """Whether a parameter is there and true, or has no value. Raises `Rejected` (`field`, or the name)."""
     text = params.get(name)
     if text is None:
         return False
@@ -136,7 +137,7 @@ def _flag(params: QueryParams, name: str) -> bool:
         return True
     if text.lower() in _FALSE:
         return False
-    raise Rejected("Not a valid boolean.", field="allversions")
+    raise Rejected("Not a valid boolean.", field=field or name)
 
 
 def _chosen(params: QueryParams) -> dict[str, tuple[str, ...]]:

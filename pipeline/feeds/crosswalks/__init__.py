@@ -1,6 +1,6 @@
 """A record in the formats of the world: pure functions of a `model.Dissemination`, one module a format.
 
-They take published records with valid descriptions; of a withdrawn one `tombstone_json` is all there is.
+They take published records with valid descriptions; of a withdrawn one `tombstone_json` is all that everybody sees.
 """
 
 from pipeline.feeds.crosswalks.bibtex import bibtex

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.links import record_links
-from pipeline.feeds.crosswalks.zenodo import file_id
+from pipeline.feeds.crosswalks.zenodo import file_id, tombstone_json
 from pipeline.metadata import vocabulary
 from pipeline.metadata.legacy_form import access_right
+from pipeline.model import RecordState
 
 if TYPE_CHECKING:
     from pipeline.model import Dissemination, FileEntry, JsonObject
 
 
 def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
-    """The record in its canonical form. Entries of files are shown only if the asker may read them."""
+    """The record in its canonical form, also of one that was withdrawn. Entries of files are shown only if the asker
+    may read them."""
     record = d.record
+    is_withdrawn = record.state is RecordState.WITHDRAWN
     return {
         "id": str(record.id),
         "created": facts.timestamp(record.created),
@@ -35,7 +38,8 @@ def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
         "files": _files(d, files_open=files_open),
         "media_files": {"enabled": False, "order": [], "count": 0, "total_bytes": 0, "entries": {}},
         "stats": {scope: dict.fromkeys(_COUNTS, 0) for scope in ("this_version", "all_versions")},
-        "deletion_status": {"is_deleted": False, "status": "P"},
+        "deletion_status": {"is_deleted": is_withdrawn, "status": "D" if is_withdrawn else "P"},
+        **({"tombstone": tombstone_json(d)["tombstone"]} if is_withdrawn else {}),
         "swh": {},
         "links": record_links(d),
     }

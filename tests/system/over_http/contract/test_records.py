@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from gateway.app import create_app
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.conftest import Library
@@ -176,6 +177,16 @@ def test_3_6_zenodo_json_as_a_whole(library: Library) -> None:
     }
 
 
+def test_3_6_owners_are_accounts(archive: Archive, client: Client) -> None:
+    """One who has none is not named, and nobody is by address: neither in an answer nor to a search."""
+    record = archive.publish(owner="bo@pier.example")
+    path = f"/api/records/{record.id}"
+    assert client.get(path).json()["owners"] == []
+    assert client.get(path, Accept=RDM).json()["parent"]["access"]["owned_by"] is None
+    for query in ('owners:"bo@pier.example"', "bo@pier.example"):
+        assert client.get(f"/api/records?q={query}").json()["hits"]["total"] == 0
+
+
 def test_3_7_rdm_json_as_a_whole(library: Library) -> None:
     """Its fields are those of InvenioRDM; the id is a text, the owner an account."""
     body = library.client.get(f"/api/records/{library.dataset.id}", Accept=RDM).json()
@@ -252,6 +263,30 @@ def test_3_10_a_withdrawn_record_leaves_a_tombstone(archive: Archive, client: Cl
     assert client.get(f"/records/{second.id}").status_code == 410
     work = client.get(f"/api/records/{first.concept_id}")
     assert work.headers["location"] == f"{BASE_URL}/api/records/{first.id}"
+
+
+def test_3_10_administrators_see_through_a_tombstone(archive: Archive, client: Client) -> None:
+    """With `include_deleted` they get the record, which says that it is deleted and why, without files; nobody else
+    does, and neither do they without asking for it."""
+    record = archive.publish(files={"a.txt": b"1"})
+    archive.withdraw(record, note="Uploaded while trying things out.")
+    path = f"/api/records/{record.id}"
+    app = create_app(archive.services)
+    admin = Client(app, archive.token("admin@archive.example", admin=True))
+    owner = Client(app, archive.token("ida@pier.example"))
+    body = admin.get(f"{path}?include_deleted=1", Accept=RDM).json()
+    assert body["deletion_status"] == {"is_deleted": True, "status": "D"}
+    assert body["tombstone"]["note"] == "Uploaded while trying things out."
+    assert "entries" not in body["files"]
+    assert admin.get(f"{path}?include_deleted=1").json()["files"] == []
+    for answer in (
+        admin.get(path),
+        admin.get(f"{path}?include_deleted=0"),
+        owner.get(f"{path}?include_deleted=1"),
+        client.get(f"{path}?include_deleted=1"),
+        admin.get(f"{path}/files/a.txt/content?include_deleted=1"),
+    ):
+        assert answer.status_code == 410
 
 
 def test_3_11_restricted_files_are_not_shown(library: Library) -> None:
