@@ -62,16 +62,22 @@ def _query(name: str, schema: JsonObject, description: str) -> JsonObject:
 
 
 _RESOURCE_TOKEN = _query("resource-token", {"type": "string"}, "A JWT, signed by the owner of the draft")
+_PRETTY = _query("prettyprint", {"type": "string"}, "Whatever its value: the answer is indented")
+_DELETED = _query(
+    "include_deleted", {"type": "boolean", "default": False}, "Administrators see through the tombstone"
+)
+RECORD: JsonObject = {"parameters": [_DELETED, _PRETTY]}
+"""What a record's own address takes."""
 PAGING: JsonObject = {
     "parameters": [
-        _query("sort", {"type": "string"}, "Such as bestmatch, newest, -newest, version"),
+        _query("sort", {"type": "string"}, "Such as bestmatch, newest, oldest, version"),
         _query("page", {"type": "integer", "minimum": 1, "default": 1}, "Page × size is at most 10,000"),
         _query(
             "size",
             {"type": "integer", "minimum": 1, "maximum": 100, "default": 25},
             "At most 25 without a token",
         ),
-        _query("prettyprint", {"type": "string"}, "Whatever its value: the answer is indented"),
+        _PRETTY,
     ]
 }
 """What lists of records take."""
@@ -83,7 +89,17 @@ SEARCH: JsonObject = {
         ),
         _query("type", {"type": "string"}, "Resource type, such as dataset"),
         _query("subtype", {"type": "string"}, "Of the resource type, such as article"),
-        _query("communities", {"type": "string"}, "Slug of a community"),
+        *(
+            _query(name, {"type": "array", "items": {"type": "string"}, "maxItems": 100}, meaning)
+            for name, meaning in (
+                ("communities", "Slugs of communities"),
+                ("access_status", "open, embargoed, restricted or metadata-only"),
+                ("resource_type", "Such as dataset or publication::publication-article"),
+                ("file_type", "Endings of files' names, without the dot"),
+                ("subject", "Keywords"),
+                ("publication_date", "Periods, such as 2024..2025"),
+            )
+        ),
         *PAGING["parameters"],
     ]
 }

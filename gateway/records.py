@@ -42,7 +42,7 @@ def search_with_slash(request: Request, services: ServicesHere) -> Response:
     return RedirectResponse(f"{services.repository.base_url}/api/records{query}", 301)
 
 
-@router.api_route("/{record_id}", methods=READ)
+@router.api_route("/{record_id}", methods=READ, openapi_extra=openapi.RECORD)
 def read(request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere) -> Response:
     form = negotiated(request)
     # Of what was withdrawn administrators see more than the tombstone.
