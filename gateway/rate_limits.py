@@ -78,13 +78,13 @@ class RateLimited:
 
 
 def network(host: str) -> str:
-    """What a guest is known by: an IPv4 address, of an IPv6 address the network."""
+    """What a guest is known by: an IPv4 address, of an IPv6 address the network; all that have none are one."""
     with suppress(ValueError):
         address = _address(host)
         if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.IPv6Network((address, _SITE_BITS), strict=False))
         return str(address)
-    return host
+    return "unknown"
 
 
 def _is_loopback(host: str) -> bool:

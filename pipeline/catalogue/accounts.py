@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from pipeline.errors import Conflict, Missing
 from pipeline.resource_tokens import Signer
 
 _SIGNERS = "tokens that sign"
+_FORM = re.compile("hr_([0-9a-f]{12})_([A-Za-z0-9_-]+)")
 _USE_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -93,8 +95,9 @@ def create_token(tx: Transaction, account: Account, scopes: Collection[str], *, 
 
 def verify_token(tx: Transaction, text: str) -> Token | None:
     """The token of that text; None for one that is unknown, revoked or malformed."""
-    parts = text.split("_", 2)
-    if len(parts) != 3 or parts[0] != "hr":
+    # What has another form never gets to the database: PostgreSQL takes no NUL.
+    parts = _FORM.fullmatch(text)
+    if parts is None:
         return None
     row = tx.execute(_TOKENS.where(token.c.lookup == parts[1], token.c.revoked.is_(None))).one_or_none()
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(parts[2])):

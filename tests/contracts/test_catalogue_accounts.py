@@ -36,7 +36,17 @@ def test_only_a_hash_of_a_token_is_kept(catalogue: Catalogue) -> None:
         assert secret not in str(tx.execute(sa.select(tables.token)).all())
 
 
-@pytest.mark.parametrize("spoil", [str.upper, lambda text: text[:-1], lambda text: text + "x", lambda _: ""])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        str.upper,
+        lambda text: text[:-1],
+        lambda text: text + "x",
+        lambda text: text + "\n",
+        lambda text: text.replace("hr_", "hr_\0"),
+        lambda _: "",
+    ],
+)
 def test_a_wrong_token_speaks_for_nobody(catalogue: Catalogue, spoil: Callable[[str], str]) -> None:
     """Nor does a revoked one."""
     with catalogue.write() as tx:

@@ -91,8 +91,9 @@ def test_memory_is_bounded() -> None:
         ("::ffff:203.0.113.7", "203.0.113.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("unknown", "unknown"),
-        ("", ""),
+        ("fe80::1%" + "x" * 100, "fe80::/64"),
+        ("_hidden", "unknown"),
+        ("", "unknown"),
     ],
 )
 def test_guests_are_known_by_their_network(host: str, known_by: str) -> None:
