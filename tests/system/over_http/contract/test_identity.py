@@ -1,5 +1,8 @@
 """Who may do what, and how often (Zenodo's REST API: authentication; what clients depend on, number 1)."""
 
+import re
+from urllib.parse import urlsplit
+
 import jwt
 import pytest
 from fastapi import FastAPI
@@ -158,3 +161,33 @@ def test_1_5_resource_tokens_grant_one_file(archive: Archive, app: FastAPI) -> N
     with archive.services.catalogue.write() as tx:
         accounts.revoke_token(tx, signing, now=archive.clock())
     assert client.get(good).status_code == 400
+
+
+def test_a01_a_token_works_on_uploads(archive: Archive, client: Client) -> None:
+    """A draft is made, filled and read with the token in the query, and with the one in the header."""
+    token = archive.token("ida@pier.example", scopes=["deposit:write"])
+    for query, headers in ((f"?access_token={token}", {}), ("", {"Authorization": f"Bearer {token}"})):
+        made = client.ask("POST", f"/api/deposit/depositions{query}", content=b"{}", **headers)
+        assert made.status_code == 201
+        file = urlsplit(made.json()["links"]["bucket"]).path + "/a.txt"
+        assert client.ask("PUT", file + query, content=b"the bytes", **headers).status_code == 201
+        assert client.get(file + query, **headers).content == b"the bytes"
+        assert client.ask("PUT", file, content=b"others").status_code == 401
+        assert client.get(file + query, **headers).content == b"the bytes"
+
+
+def test_1_4_strangers_get_401_at_every_address_that_says_so(archive: Archive, client: Client) -> None:
+    """Before anything is looked at that they ask for or bring. A token without a scope gets 403 wherever more than
+    being known is needed."""
+    unscoped = Client(create_app(archive.services), archive.token("ida@pier.example", scopes=["user:email"]))
+    asked = []
+    for path, operations in client.get("/api/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            if "security" not in operation:
+                continue
+            address = re.sub(r"{\w+}", "1", path)
+            asked.append((method, path))
+            assert (client.ask(method.upper(), address).status_code, path) == (401, path)
+            if method in ("post", "put", "delete"):
+                assert (unscoped.ask(method.upper(), address).status_code, path) == (403, path)
+    assert {("post", "/api/deposit/depositions"), ("get", "/api/deposit/depositions")} <= set(asked)
