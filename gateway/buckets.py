@@ -13,7 +13,6 @@ from gateway.auth import ServicesHere, ViewerHere, WriterHere
 from gateway.checksums import declared_digests
 from gateway.files import READ, file_of, readable, served, served_draft
 from gateway.handles import Kind, number_of, required
-from gateway.problems import LengthRequired
 from gateway.receiving import Receivers
 from pipeline.access import Viewer, owns
 from pipeline.catalogue import Transaction, drafts
@@ -43,7 +42,12 @@ async def put(
 
 
 def _receive(
-    services: Services, draft: Draft, key: str, size: int, declared: dict[str, str], blocks: Iterator[bytes]
+    services: Services,
+    draft: Draft,
+    key: str,
+    size: int | None,
+    declared: dict[str, str],
+    blocks: Iterator[bytes],
 ) -> DraftFile:
     return deposit.receive(services, draft, key, blocks, size=size, declared=declared)
 
@@ -130,10 +134,11 @@ def _draft_of(services: Services, tx: Transaction, bucket: str) -> Draft | None:
     return None
 
 
-def _length(request: Request) -> int:
+def _length(request: Request) -> int | None:
+    """None for a body in chunks, which says only at its end how long it was (RFC 9112 §7.1)."""
     text = request.headers.get("content-length")
     if text is None:
-        raise LengthRequired
+        return None
     if not text.isdecimal():
         raise Rejected("Content-Length is not a number.")
     return int(text)

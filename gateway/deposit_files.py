@@ -17,7 +17,7 @@ from gateway.forms import UploadForm
 from gateway.handles import Kind, number_of
 from gateway.lookup import number_of as record_number
 from gateway.ownership import editable, own_draft
-from gateway.receiving import Receivers, sized
+from gateway.receiving import Receivers
 from pipeline.access import Viewer
 from pipeline.catalogue import drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
@@ -28,6 +28,7 @@ from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions/{record_id}/files")
 _PAGE = 1_000
+_UNNAMED = "file"
 
 
 @router.api_route("", methods=READ)
@@ -44,7 +45,7 @@ def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Re
 
 @router.post("")
 async def add(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    """A form with the `file`, and before it a `name` for it, which need not be there."""
+    """A form with the `file`, and before or behind it a `name` for it, which need not be there."""
     draft = await run_in_threadpool(own_draft, services, record_id, viewer)
     receivers: Receivers = request.app.state.receivers
     receive = partial(_receive, services, draft, request.headers.get("content-type", ""))
@@ -54,14 +55,21 @@ async def add(request: Request, record_id: str, services: ServicesHere, viewer: 
 
 def _receive(services: Services, draft: Draft, content_type: str, blocks: Iterator[bytes]) -> DraftFile:
     form = UploadForm(content_type, blocks)
+    named = partial(_new_key, services, draft, form)
+    # Told before, a name that will not do costs no transfer.
+    key = named() if form.fields.get("name") else _UNNAMED
+    return deposit.receive(services, draft, key, form.content(), size=None, named=named)
+
+
+def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
+    """Of what has come of the form. Raises `Rejected` where there is no name, or a file of that name."""
     key = secure_name(form.fields.get("name") or form.filename)
     if not key:
         raise Rejected("The file has no name.", field="name")
     with services.catalogue.read() as tx:
         if drafts.file(tx, draft.deposit.id, key) is not None:
             raise Rejected(f"File with key {key} already exists.")
-    size, content = sized(form.content())
-    return deposit.receive(services, draft, key, content, size=size)
+    return key
 
 
 @router.api_route("/{file_id}", methods=READ)

@@ -1,4 +1,4 @@
-"""Uploads by `multipart/form-data` (RFC 7578): fields first, then one file, which is read as it comes."""
+"""Uploads by `multipart/form-data` (RFC 7578): fields, and among them one file, which is read as it comes."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field

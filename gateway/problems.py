@@ -108,15 +108,6 @@ class Purged(HeadraceError):
     code = "purged"
 
 
-class LengthRequired(HeadraceError):
-    """A body that does not say beforehand how long it is (RFC 9110 §15.5.12)."""
-
-    code = "length-required"
-
-    def __init__(self) -> None:
-        super().__init__("Send the file's size as Content-Length.")
-
-
 class RecordMoved(Exception):
     """The id in the address is a work's, and stands for its newest version."""
 
@@ -150,7 +141,6 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
     NotAcceptable: 406,
     Conflict: 409,
     Purged: 410,
-    LengthRequired: 411,
     RangeNotSatisfiable: 416,
     TooManyRequests: 429,
 }

@@ -10,7 +10,6 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from pipeline.errors import Rejected, Unavailable
-from pipeline.store.transfer import IN_PARTS_FROM
 
 T = TypeVar("T")
 
@@ -68,16 +67,3 @@ class _Body:
         except TimeoutError:
             raise Rejected(f"Nothing came for {_SILENCE:.0f} seconds.") from None
         return b"".join(pieces)
-
-
-def sized(blocks: Iterator[bytes]) -> tuple[int, Iterator[bytes]]:
-    """(how many bytes there are, the blocks), of blocks whose number nobody told beforehand. As many as are sent in one
-    piece are waited for. Raises `Rejected` where there are more."""
-    held: list[bytes] = []
-    total = 0
-    for block in blocks:
-        held.append(block)
-        total += len(block)
-        if total > IN_PARTS_FROM:
-            raise Rejected("The file is too large for a form; send it by PUT to the deposition's bucket.")
-    return total, iter(held)

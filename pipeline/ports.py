@@ -49,7 +49,8 @@ class Upload(Protocol):
     """One object being written, in order. Nothing is visible under its key before `commit`."""
 
     id: str
-    """The store's name for it, by which another process goes on with it; `""` where it goes in one piece."""
+    """The store's name for it, by which another process goes on with it; `""` where it goes in one piece, or may yet
+    come to: an object of unknown size has none before its first part is full."""
     part_size: int
     """Bytes of every part but the last, a multiple of 1 MiB; 0 where it goes in one piece."""
     offset: int
@@ -81,9 +82,10 @@ class ObjectStore(Protocol):
 
     traits: StoreTraits
 
-    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> Upload:
-        """Start writing `key` of an expected `size`; an object already there is replaced at commit. With `resume`, go
-        on after its checkpoint if the store still has every part before it as the ledger says, else begin afresh
+    def begin(self, key: str, size: int | None, resume: PartLedger | None = None) -> Upload:
+        """Start writing `key` of an expected `size`, or None where only its end will tell; an object already there is
+        replaced at commit. With `resume`, go on after its checkpoint (of an object of unknown size: the end of a part)
+        if the store still has every part before it as the ledger says, else begin afresh
         (`offset` tells). Parts of the ledger behind the checkpoint are written again and must come out the same.
         Whoever begins a key in parts last is the only one to commit it: to begin afresh ends its other uploads."""
 

@@ -1,6 +1,7 @@
 """Asking an application over HTTP without a socket, one request at a time."""
 
 import asyncio
+from collections.abc import AsyncIterable
 
 import httpx
 from fastapi import FastAPI
@@ -19,12 +20,16 @@ class Client:
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.ask("GET", path, **headers)
 
-    def ask(self, method: str, path: str, *, content: bytes = b"", **headers: str) -> httpx.Response:
-        """`headers` are named with `_` for `-`."""
+    def ask(
+        self, method: str, path: str, *, content: bytes | AsyncIterable[bytes] = b"", **headers: str
+    ) -> httpx.Response:
+        """`headers` are named with `_` for `-`. Of content that is no `bytes` the length is not told."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return asyncio.run(self._send(method, path, content, {**self._headers, **named}))
 
-    async def _send(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, content: bytes | AsyncIterable[bytes], headers: dict[str, str]
+    ) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=OTHER_NAME) as client:
             return await client.request(method, path, content=content, headers=headers)

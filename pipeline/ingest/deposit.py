@@ -50,6 +50,7 @@ LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
 _LEASE = timedelta(minutes=10)
 _RENEWAL = timedelta(minutes=1)
+_EMPTY = "Empty files are not accepted."
 _NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 
 
@@ -222,19 +223,22 @@ def receive(
     key: str,
     blocks: Iterable[bytes],
     *,
-    size: int,
+    size: int | None,
     declared: Mapping[str, str] | None = None,
+    named: Callable[[], str] | None = None,
 ) -> DraftFile:
-    """Take a file of `size` bytes into the draft as it comes, in the place of one of the same key; once this returns
-    it is durable. `declared` are digests that somebody computed before. Raises `Rejected` for a key that no file may
-    have, fewer, more or other bytes than were told; `Denied` for a record whose files cannot change any more; `Missing`
-    where the draft is open no more, in the end too; what `blocks` raises."""
+    """Take a file of `size` bytes, or of as many as come where that is None, into the draft as it comes, in the place
+    of one of the same key; once this returns it is durable. `declared` are digests that somebody computed before.
+    `named` is asked for the key when all has come, where it cannot be known before; until then it counts as `key`.
+    Raises `Rejected` for a key that no file may have, an empty file, fewer, more or other bytes than were told;
+    `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more, in the end too;
+    what `blocks` and `named` raise."""
     require_key(key)
     if draft.is_edit:
         raise Denied("Bucket is locked for modifications.")
     if size == 0:
-        raise Rejected("Empty files are not accepted.")
-    require_room(services, reserved=size)
+        raise Rejected(_EMPTY)
+    require_room(services, reserved=size or 0)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         number = transfers.begin(
@@ -248,12 +252,15 @@ def receive(
     content = layout.deposited_path(key, number)
     place = layout.content(one.home, content)
     try:
-        digests = _store(
+        came, digests = _store(
             services, place, blocks, size, dict(declared or {}), partial(_renew, services, number)
         )
+        if named is not None:
+            key = named()
+            require_key(key)
         new = NewFile(
             key=key,
-            size=size,
+            size=came,
             content=content,
             root_digest=digests[services.root_digest],
             digests=digests,
@@ -289,25 +296,29 @@ def _store(
     services: Services,
     place: str,
     blocks: Iterable[bytes],
-    size: int,
+    size: int | None,
     declared: Digests,
     renew: Callable[[], None],
-) -> Digests:
+) -> tuple[int, Digests]:
+    """How many bytes came, and their digests."""
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
     upload = services.store.begin(place, size)
     try:
         due, total = services.now() + _RENEWAL, 0
         for block in blocks:
             total += len(block)
-            if total > size:
+            if size is not None and total > size:
                 break
             for one in hashes.values():
                 one.update(block)
             upload.write(block)
             if services.now() >= due:
                 renew()
+                require_room(services)
                 due = services.now() + _RENEWAL
-        if total != size:
+        if total == 0:
+            raise Rejected(_EMPTY)
+        if size not in (None, total):
             raise Rejected("The file upload transfer failed, please try again.")
         digests = {name: one.hexdigest() for name, one in hashes.items()}
         _compare(declared, digests)
@@ -316,7 +327,7 @@ def _store(
         with suppress(HeadraceError):
             upload.abort()
         raise
-    return digests
+    return total, digests
 
 
 def _compare(declared: Digests, digests: Digests) -> None:

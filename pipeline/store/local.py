@@ -43,7 +43,9 @@ class LocalStore:
         self._pool = ThreadPoolExecutor(_FLUSHES_AT_ONCE, thread_name_prefix="flush")
         self._partial = PartialFiles(self._folder, self._disk, self._pool, part_size)
 
-    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> WholeUpload | PartedUpload:
+    def begin(
+        self, key: str, size: int | None, resume: PartLedger | None = None
+    ) -> WholeUpload | PartedUpload:
         return self._partial.begin(key, self._path(key), size, resume)
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:

@@ -30,6 +30,7 @@ from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_folders, own_folder
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.transfer import (
+    OpenPlan,
     PartPlan,
     SeenPart,
     agreed,
@@ -108,7 +109,7 @@ class PartedUpload:
         top: Path,
         partial: Path,
         final: Path,
-        plan: PartPlan,
+        plan: PartPlan | OpenPlan,
         descriptor: int,
     ) -> None:
         self.id = _upload_id(partial)
@@ -156,7 +157,7 @@ class PartedUpload:
         return self._plan.length(number + 1) - written
 
     def _end_part(self) -> None:
-        number = -(-self._position // self.part_size)
+        number = max(1, -(-self._position // self.part_size))
         xxh3 = self._hash.hexdigest()
         require_unchanged(self._expected, number, xxh3)
         self._hash = xxhash.xxh3_128()
@@ -192,14 +193,23 @@ class PartedUpload:
         return sorted(self._acknowledged.copy().values(), key=lambda part: part.number)
 
     def commit(self) -> None:
+        plan = self._closed()
         while self._flushing:
             self._flushing.popleft().result()
-        if self._position != self._plan.size:
-            raise Rejected(f"{self._plan.size:,} bytes were to come, and {self._position:,} came")
+        if self._position != plan.size:
+            raise Rejected(f"{plan.size:,} bytes were to come, and {self._position:,} came")
         with self._still_mine():
             rename_into_folder(self._disk, self._partial, self._final)
         self.leave()
         _prune(self._partial.parent)
+
+    def _closed(self) -> PartPlan:
+        """The plan; where nobody knew the size, the last part ends here."""
+        if isinstance(self._plan, OpenPlan):
+            self._plan = self._plan.closed(self._position)
+            if self._position % self.part_size or not self._position:
+                self._end_part()
+        return self._plan
 
     def abort(self) -> None:
         if self._descriptor >= 0:
@@ -232,10 +242,10 @@ class PartialFiles:
         self._numbers = itertools.count()
 
     def begin(
-        self, key: str, final: Path, size: int, resume: PartLedger | None
+        self, key: str, final: Path, size: int | None, resume: PartLedger | None
     ) -> WholeUpload | PartedUpload:
         """As `ObjectStore.begin`."""
-        plan = plan_parts(size, least=self._least_part)
+        plan = OpenPlan(self._least_part) if size is None else plan_parts(size, least=self._least_part)
         if not plan.part_size:
             return self.whole(final)
         with translated():
@@ -249,8 +259,8 @@ class PartialFiles:
                 self._own = self._open.enter_context(own_folder(self._top / PARTIAL / "whole"))
         return WholeUpload(self._disk, self._own / str(next(self._numbers)), final)
 
-    def _resumed(self, key: str, final: Path, size: int, ledger: PartLedger) -> PartedUpload | None:
-        plan = PartPlan(size, ledger.part_size)
+    def _resumed(self, key: str, final: Path, size: int | None, ledger: PartLedger) -> PartedUpload | None:
+        plan = OpenPlan(ledger.part_size) if size is None else PartPlan(size, ledger.part_size)
         for found in self._files(key):
             if _upload_id(found) == ledger.upload_id and _has(found, ledger, plan):
                 mine = found.with_name(_file_name(ledger.upload_id))
@@ -263,7 +273,7 @@ class PartialFiles:
                 return upload
         return None
 
-    def _afresh(self, key: str, final: Path, plan: PartPlan) -> PartedUpload:
+    def _afresh(self, key: str, final: Path, plan: PartPlan | OpenPlan) -> PartedUpload:
         for stale in self._files(key):
             stale.unlink(missing_ok=True)
         partial = self._parts / key / _file_name(uuid.uuid4().hex)
@@ -277,7 +287,7 @@ class PartialFiles:
                     raise
         raise AssertionError("unreachable")
 
-    def _opened(self, partial: Path, final: Path, plan: PartPlan, flags: int) -> PartedUpload:
+    def _opened(self, partial: Path, final: Path, plan: PartPlan | OpenPlan, flags: int) -> PartedUpload:
         descriptor = os.open(partial, flags | os.O_CLOEXEC, 0o640)
         return PartedUpload(self._disk, self._flushers, self._top, partial, final, plan, descriptor)
 
@@ -315,7 +325,7 @@ def _upload_id(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-def _has(path: Path, ledger: PartLedger, plan: PartPlan) -> bool:
+def _has(path: Path, ledger: PartLedger, plan: PartPlan | OpenPlan) -> bool:
     """Whether a file is long enough for the parts before the checkpoint. Nobody else writes to it, and each part was
     flushed before it was acknowledged, so what is there need not be read again."""
     size = path.stat().st_size if path.exists() else 0
@@ -324,7 +334,7 @@ def _has(path: Path, ledger: PartLedger, plan: PartPlan) -> bool:
         for part in ledger.parts
         if (part.number - 1) * ledger.part_size + part.size <= size
     ]
-    return agreed(ledger, seen) and ledger.offset <= plan.size
+    return agreed(ledger, seen) and plan.is_border(ledger.offset)
 
 
 def _prune(folder: Path) -> None:

@@ -35,6 +35,29 @@ class PartPlan:
         """Bytes of a part, counted from 1."""
         return min(self.part_size, self.size - (number - 1) * self.part_size) if self.part_size else self.size
 
+    def is_border(self, offset: int) -> bool:
+        """Whether an upload may be gone on with from there."""
+        return offset <= self.size
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlan:
+    """An object in parts of `part_size` whose size nobody knows before its end."""
+
+    part_size: int
+
+    def length(self, number: int) -> int:  # noqa: ARG002 - as of `PartPlan`
+        """Bytes of a part that is not the last."""
+        return self.part_size
+
+    def is_border(self, offset: int) -> bool:
+        """Whether an upload may be gone on with from there."""
+        return offset % self.part_size == 0
+
+    def closed(self, size: int) -> PartPlan:
+        """The plan, now that the size is known."""
+        return PartPlan(size, self.part_size)
+
 
 @dataclass(frozen=True, slots=True)
 class SeenPart:

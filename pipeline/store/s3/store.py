@@ -22,9 +22,10 @@ from pipeline.store.s3.buffers import Budget, BufferPool
 from pipeline.store.s3.copying import copy
 from pipeline.store.s3.open_uploads import begin_upload, end_upload, listed_uploads
 from pipeline.store.s3.refusals import refusal, translated
+from pipeline.store.s3.unsized import COLLECTED_PART, UnsizedUpload
 from pipeline.store.s3.uploads import MultipartUpload, SingleUpload
 from pipeline.store.s3.wire import Target
-from pipeline.store.transfer import MIB, PartPlan, SeenPart, agreed, plan_parts
+from pipeline.store.transfer import MIB, OpenPlan, PartPlan, SeenPart, agreed, plan_parts
 
 Item = TypeVar("Item")
 
@@ -35,6 +36,7 @@ _TRIES = 3
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
 _SINGLES = Budget(32 * MIB)
+_UNSIZED = Budget(128 * MIB)
 
 
 class S3Store:
@@ -61,21 +63,32 @@ class S3Store:
 
     # ------------------------------------------------------------ writing
 
-    def begin(self, key: str, size: int, resume: PartLedger | None = None) -> SingleUpload | MultipartUpload:
+    def begin(
+        self, key: str, size: int | None, resume: PartLedger | None = None
+    ) -> SingleUpload | MultipartUpload | UnsizedUpload:
         name = self._bucket.full(key)
+        if size is None:
+            return self._unsized(name, resume)
         plan = plan_parts(size, least=self._least_part)
         if not plan.part_size:
             return SingleUpload(self._bucket, name, size, _SINGLES)
-        return (resume and self._resumed(name, size, resume)) or self._afresh(name, plan)
+        return (resume and self._resumed(name, PartPlan(size, resume.part_size), resume)) or self._afresh(
+            name, plan
+        )
 
-    def _resumed(self, name: str, size: int, ledger: PartLedger) -> MultipartUpload | None:
+    def _unsized(self, name: str, resume: PartLedger | None) -> UnsizedUpload:
+        plan = OpenPlan(COLLECTED_PART)
+        goes_on = resume is not None and resume.part_size == plan.part_size
+        under_way = self._resumed(name, plan, resume) if resume and goes_on else None
+        return UnsizedUpload(self._bucket, name, _UNSIZED, lambda: self._afresh(name, plan), under_way)
+
+    def _resumed(self, name: str, plan: PartPlan | OpenPlan, ledger: PartLedger) -> MultipartUpload | None:
         try:
             seen = list(self._seen_parts(name, ledger.upload_id))
         except Conflict:  # it was ended
             return None
-        if not agreed(ledger, seen) or ledger.offset > size:
+        if not agreed(ledger, seen) or not plan.is_border(ledger.offset):
             return None
-        plan = PartPlan(size, ledger.part_size)
         upload = MultipartUpload(self._bucket, name, ledger.upload_id, plan, _PARTS)
         upload.go_on(ledger)
         return upload
@@ -85,7 +98,7 @@ class S3Store:
             for part in page.get("Parts", ()):
                 yield SeenPart(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
 
-    def _afresh(self, name: str, plan: PartPlan) -> MultipartUpload:
+    def _afresh(self, name: str, plan: PartPlan | OpenPlan) -> MultipartUpload:
         checksum = self._bucket.abilities().checksum
         kind = {"ChecksumAlgorithm": checksum.name, "ChecksumType": "FULL_OBJECT"} if checksum else {}
         return MultipartUpload(self._bucket, name, begin_upload(self._bucket, name, **kind), plan, _PARTS)

@@ -22,7 +22,14 @@ from pipeline.store.s3.checksums import Checksum
 from pipeline.store.s3.open_uploads import end_upload
 from pipeline.store.s3.refusals import translated
 from pipeline.store.s3.wire import Answer, Target, Trailer
-from pipeline.store.transfer import MIB, PartPlan, before_checkpoint, behind_checkpoint, require_unchanged
+from pipeline.store.transfer import (
+    MIB,
+    OpenPlan,
+    PartPlan,
+    before_checkpoint,
+    behind_checkpoint,
+    require_unchanged,
+)
 
 PARTS_AT_ONCE = 4
 HELD_PART = 16 * MIB
@@ -57,7 +64,7 @@ class SingleUpload:
         return ()
 
     def commit(self) -> None:
-        _require_size(self._size, self._came)
+        require_size(self._size, self._came)
         self._bucket.wire.put(Target(self._name), self._content, self._bucket.abilities().checksum)
         self.leave()
 
@@ -77,7 +84,9 @@ class MultipartUpload:
     What fails in a sender is raised by the next `write` or by `commit`; whoever writes then leaves, and resumes.
     """
 
-    def __init__(self, bucket: Bucket, name: str, upload_id: str, plan: PartPlan, pool: BufferPool) -> None:
+    def __init__(
+        self, bucket: Bucket, name: str, upload_id: str, plan: PartPlan | OpenPlan, pool: BufferPool
+    ) -> None:
         self.id = upload_id
         self.part_size = plan.part_size
         self.offset = 0
@@ -101,9 +110,9 @@ class MultipartUpload:
         self._acknowledged = {part.number: part for part in before_checkpoint(ledger)}
         self._expected = behind_checkpoint(ledger)
 
-    def write(self, block: bytes | memoryview) -> None:
+    def write(self, block: bytes | bytearray | memoryview) -> None:
         view = memoryview(block).cast("B")
-        while view and self._position < self._plan.size:
+        while view and self._is_wanted():
             self._raise_failure()
             self._filling = self._filling or self._next_part()
             taken = self._filling.feed(view)
@@ -113,6 +122,13 @@ class MultipartUpload:
             view = view[taken:]
         # What comes beyond the size is counted only: such an object is not committed.
         self._position += len(view)
+
+    def _is_wanted(self) -> bool:
+        return isinstance(self._plan, OpenPlan) or self._position < self._plan.size
+
+    def close_plan(self, size: int) -> None:
+        """Tell how large the object is that was begun without a size, before the first byte of its last part."""
+        self._plan = PartPlan(size, self.part_size)
 
     def _next_part(self) -> PartPipe:
         self._slots.acquire()
@@ -165,7 +181,8 @@ class MultipartUpload:
         return sorted(self._acknowledged.copy().values(), key=lambda part: part.number)
 
     def commit(self) -> None:
-        _require_size(self._plan.size, self._position)
+        if isinstance(self._plan, PartPlan):
+            require_size(self._plan.size, self._position)
         self._senders.shutdown()
         self._raise_failure()
         self._complete()
@@ -206,7 +223,7 @@ class MultipartUpload:
         is_same = found["ETag"].strip('"') in etags or any(
             found.get(name) == value for name, value in checksum.items()
         )
-        return is_same and found["ContentLength"] == self._plan.size
+        return is_same and found["ContentLength"] == self._position
 
     def abort(self) -> None:
         if not self._is_over:
@@ -277,6 +294,7 @@ def _told(part: Part, algorithm: Checksum | None) -> dict[str, object]:
     return {**told, algorithm.parameter: part.checksum} if algorithm and part.checksum else told
 
 
-def _require_size(expected: int, came: int) -> None:
+def require_size(expected: int, came: int) -> None:
+    """Raises `Rejected` where other than the expected number of bytes came."""
     if came != expected:
         raise Rejected(f"{expected:,} bytes were to come, and {came:,} came")

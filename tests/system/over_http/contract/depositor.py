@@ -1,6 +1,7 @@
 """A depositor: somebody with a token, who uses the legacy deposit API as its clients do."""
 
 import json
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,11 @@ class Depositor:
         return document
 
     def put(
-        self, deposition: dict[str, Any], key: str, content: bytes = CSV, **headers: str
+        self,
+        deposition: dict[str, Any],
+        key: str,
+        content: bytes | AsyncIterable[bytes] = CSV,
+        **headers: str,
     ) -> httpx.Response:
         path = path_of(deposition["links"]["bucket"])
         return self.client.ask("PUT", f"{path}/{key}", content=content, **headers)

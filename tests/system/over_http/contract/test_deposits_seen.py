@@ -4,7 +4,9 @@ import base64
 import hashlib
 import json
 import uuid
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from gateway.app import create_app
@@ -202,3 +204,49 @@ def test_a_large_file_goes_in_parts(ida: Depositor) -> None:
 def test_an_empty_file_is_refused(ida: Depositor) -> None:
     answer = ida.put(ida.create(), "nothing", b"")
     assert (answer.status_code, answer.json()["message"]) == (400, "Empty files are not accepted.")
+
+
+async def in_chunks(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), 1 << 20):
+        yield content[at : at + (1 << 20)]
+
+
+@pytest.mark.parametrize("size", [1, IN_PARTS_FROM, 2 * IN_PARTS_FROM + 5])
+def test_d1_2_10_a_body_whose_length_nobody_tells_is_taken(ida: Depositor, size: int) -> None:
+    """It comes in chunks, and is as long as what came; declared digests are heeded."""
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    deposition = ida.create()
+    refused = ida.put(deposition, "large.bin", in_chunks(content + b"x"), content_md5=md5)
+    answer = ida.put(deposition, "large.bin", in_chunks(content), content_md5=md5)
+    assert (refused.status_code, answer.status_code) == (400, 201)
+    assert (answer.json()["size"], answer.json()["checksum"]) == (size, f"md5:{md5}")
+    assert ida.client.get(path_of(answer.json()["links"]["self"])).content == content
+
+
+def test_an_empty_body_in_chunks_is_refused(ida: Depositor) -> None:
+    """As an empty one is whose length was told."""
+    answer = ida.put(ida.create(), "nothing", in_chunks(b""))
+    assert (answer.status_code, answer.json()["message"]) == (400, "Empty files are not accepted.")
+
+
+def test_a_form_takes_a_file_of_any_size(ida: Depositor) -> None:
+    """No part of it tells how long the file is."""
+    content = bytes(range(256)) * (IN_PARTS_FROM // 128)
+    answer = ida.post_form(ida.create(), "large.bin", content)
+    assert answer.json()["checksum"] == hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def test_the_name_of_a_form_counts_behind_the_file_as_well(ida: Depositor) -> None:
+    """The file is called so, and not as the client called it; a name that is taken is refused all the same."""
+    deposition = ida.create()
+    parts = {"file": ("local.csv", CSV), "name": (None, "gauge.csv")}
+    form = httpx.Request("POST", "http://form.invalid", files=parts)
+    body, path = form.read(), path_of(deposition["links"]["files"])
+    answers = [
+        ida.client.ask("POST", path, content=body, content_type=form.headers["content-type"])
+        for _ in range(2)
+    ]
+    assert [one.status_code for one in answers] == [201, 400]
+    assert answers[0].json()["filename"] == "gauge.csv"
+    assert [one["filename"] for one in ida.send("GET", path).json()] == ["gauge.csv"]
