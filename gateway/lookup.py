@@ -4,7 +4,7 @@ import re
 
 from gateway.problems import RecordMoved, Withdrawn
 from pipeline.access import as_of
-from pipeline.catalogue import Transaction, records
+from pipeline.catalogue import Transaction, drafts, records
 from pipeline.errors import Missing
 from pipeline.feeds import crosswalks
 from pipeline.model import Dissemination, Record, RecordState
@@ -71,4 +71,6 @@ def _newest(tx: Transaction, concept_id: int) -> int:
     try:
         return records.newest_published(tx, concept_id)
     except Missing:
-        raise Missing("The persistent identifier does not exist.") from None
+        # What is drafted has its id already, which Zenodo tells from one that nobody was given.
+        drafts.get(tx, concept_id)
+        raise Missing("The persistent identifier is not registered.") from None

@@ -8,6 +8,7 @@ from gateway.app import create_app
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.conftest import Library
+from tests.system.over_http.contract.depositor import depositor
 
 RDM = "application/vnd.inveniordm.v1+json"
 
@@ -104,6 +105,21 @@ def test_3_5_what_is_no_record(library: Library) -> None:
     answer = library.client.get("/api/records/999999")
     assert answer.status_code == 404
     assert answer.json() == {"status": 404, "message": "The persistent identifier does not exist."}
+
+
+def test_3_5_a_draft_is_not_registered(archive: Archive) -> None:
+    """Its id was given, so that 404 says another thing than of an id that was not, also to its owner; once published
+    it is a record."""
+    ida = depositor(archive, "ida@pier.example")
+    draft = ida.create()
+    path = f"/api/records/{draft['id']}"
+    for client in (ida.client, Client(create_app(archive.services))):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert answer.json() == {"status": 404, "message": "The persistent identifier is not registered."}
+    ida.put(draft, "gauge.csv")
+    ida.publish(draft)
+    assert ida.client.get(path).status_code == 200
 
 
 def test_3_5_the_entity_tag_is_the_revision(library: Library) -> None:
