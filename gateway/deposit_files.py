@@ -18,7 +18,7 @@ from gateway.handles import Kind, number_of
 from gateway.lookup import number_of as record_number
 from gateway.ownership import editable, own_draft
 from gateway.receiving import Receivers
-from pipeline.access import Viewer
+from pipeline.access import Viewer, owns
 from pipeline.catalogue import drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Denied, Missing, Rejected
@@ -111,10 +111,13 @@ def secure_name(name: str) -> str:
 
 
 def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
-    """An open draft whose files are its own. Raises `Missing`."""
-    draft = own_draft(services, record_id, viewer)
+    """An open draft whose files are its own. Raises `Missing`, and `Denied` where it is somebody else's."""
+    with services.catalogue.read() as tx:
+        draft = drafts.get(tx, record_number(record_id))
     if draft.is_edit:
         raise Missing("Not found.")
+    if not owns(draft.owner, viewer):
+        raise Denied("Permission denied.")
     return draft
 
 

@@ -1,5 +1,7 @@
 """`/api/deposit/depositions`: depositions and what is done with them (Zenodo's legacy deposit API)."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
 from gateway import depositions, search
@@ -8,6 +10,7 @@ from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.lookup import number_of
 from gateway.ownership import account_of, editable, own_draft, own_record
+from pipeline.access import owns
 from pipeline.catalogue import Transaction, accounts, drafts, records
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
@@ -100,9 +103,10 @@ def discard(record_id: str, services: ServicesHere, viewer: ActorHere) -> Respon
 def new_version(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     with services.catalogue.read() as tx:
         record = own_record(tx, number_of(record_id), viewer)
-    return _shown(
-        request, services, deposit.new_version(services, record.id, account_of(services, viewer)), 201
+    draft = deposit.new_version(
+        services, record.id, account_of(services, viewer), partial(owns, viewer=viewer)
     )
+    return _shown(request, services, draft, 201)
 
 
 # ---------------------------------------------------------------- answers

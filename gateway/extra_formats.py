@@ -3,6 +3,7 @@ extra formats). They are given out as they came, never to be run by a browser.""
 
 import hashlib
 import re
+from contextlib import closing
 from typing import Annotated
 from uuid import uuid5
 
@@ -19,7 +20,7 @@ from pipeline.catalogue import extra_formats
 from pipeline.catalogue.extra_formats import ExtraFormat
 from pipeline.errors import Missing, Rejected
 from pipeline.feeds.crosswalks import facts
-from pipeline.model import JsonObject
+from pipeline.model import JsonObject, ScanStatus
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api")
@@ -27,6 +28,7 @@ _DEPOSITION = "/deposit/depositions/{record_id}/formats"
 _RECORD = "/records/{record_id}/formats"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
 _LARGEST = 5_000_000
+_MOST = 20
 _INVALID = "Invalid extra format MIMEType."
 
 
@@ -49,11 +51,16 @@ def put(
     viewer: WriterHere,
     content: Annotated[bytes, Depends(_content)],
 ) -> Response:
-    """The body, under its Content-Type. A published record needs no open edit for it."""
+    """The body, under its Content-Type, once the virus scanner has seen it. A published record needs no open edit for
+    it."""
     media_type = _media_type(request.headers.get("content-type", ""))
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    _require_clean(services, content)
     with services.catalogue.write() as tx:
         editable(tx, number_of(record_id), viewer)
-        extra_formats.put(tx, number_of(record_id), media_type, content, now=services.now())
+        extra_formats.put(
+            tx, number_of(record_id), media_type, content, md5=md5, most=_MOST, now=services.now()
+        )
     return json_answer(request, {"message": f'Extra format "{media_type}" updated.'})
 
 
@@ -103,16 +110,16 @@ def _served(request: Request, services: Services, record_id: int) -> Response:
     asked = named or request.headers.get("accept", "").partition(",")[0]
     media_type = _media_type(asked)
     with services.catalogue.read() as tx:
-        found = extra_formats.find(tx, record_id, media_type)
+        found = extra_formats.content(tx, record_id, media_type)
     if found is None:
         raise Missing("Not found.")
     headers = {
-        "Content-Type": found.media_type,
+        "Content-Type": media_type,
         "Content-Disposition": "attachment",
         "Content-Security-Policy": CONTENT_POLICY,
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(found.content, headers=headers)
+    return Response(found, headers=headers)
 
 
 def _listed(request: Request, services: Services, record_id: int) -> Response:
@@ -122,22 +129,30 @@ def _listed(request: Request, services: Services, record_id: int) -> Response:
 
 
 def _entry(services: Services, record_id: int, one: ExtraFormat) -> JsonObject:
-    md5 = hashlib.md5(one.content, usedforsecurity=False).hexdigest()
     id_ = uuid5(handle(services.repository, Kind.RECORD, record_id), one.media_type)
     return {
         "key": one.media_type,
         "created": facts.timestamp(one.created),
         "updated": facts.timestamp(one.updated),
-        "size": len(one.content),
-        "checksum": f"md5:{md5}",
+        "size": one.size,
+        "checksum": f"md5:{one.md5}",
         "mimetype": "application/octet-stream",
         "file_id": str(id_),
-        "version_id": str(uuid5(id_, md5)),
+        "version_id": str(uuid5(id_, one.md5)),
         "metadata": None,
         "access": {"hidden": False},
         "status": "completed",
         "storage_class": "L",
     }
+
+
+def _require_clean(services: Services, content: bytes) -> None:
+    """Raises `Rejected` for an infected document."""
+    with closing(services.scanner.begin(len(content))) as session:
+        session.feed(content)
+        verdict = session.finish()
+    if verdict.status is ScanStatus.INFECTED:
+        raise Rejected(f"The document is infected: {verdict.signature} was found in it.")
 
 
 def _media_type(text: str) -> str:

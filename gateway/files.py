@@ -15,7 +15,7 @@ from gateway import content
 from gateway.answers import indentation, json_answer, to_json
 from gateway.auth import ServicesHere, ViewerHere
 from gateway.headers import CONTENT_POLICY
-from gateway.lookup import find
+from gateway.lookup import find, withdrawn
 from gateway.problems import Purged
 from pipeline import codec
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
@@ -23,7 +23,7 @@ from pipeline.catalogue import Transaction, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.feeds import crosswalks
-from pipeline.model import FileEntry, JsonObject, Record
+from pipeline.model import FileEntry, JsonObject, Record, RecordState
 from pipeline.retrieval import read_file
 from pipeline.services import Services
 
@@ -96,11 +96,18 @@ def served(request: Request, services: Services, record: Record, entry: FileEntr
 
 
 def served_draft(request: Request, services: Services, draft: Draft, file: DraftFile) -> Response:
-    """The same of a file of a draft."""
+    """The same of a file of a draft; of one that came with the version before as that one's is served by now."""
+    if file.place is None:
+        with services.catalogue.read() as tx:
+            base = records.get(tx, draft.deposit.base_record_id or 0)
+            if base.state is RecordState.WITHDRAWN:
+                raise withdrawn(services, tx, base.id)
+            entry = file_of(tx, base, file.key)
+        return served(request, services, base, entry)
     entry = FileEntry(file.key, file.size, file.digests, file.content, scan=file.scan)
     if withheld(entry.scan, "none") is Withheld.INFECTED:
         raise Denied(f"The file '{entry.key}' is infected and not served.")
-    return _answer(request, entry, file.taken_at, partial(_opened_of_draft, services, draft, file))
+    return _answer(request, entry, file.taken_at, partial(_opened_of_draft, services, file.place))
 
 
 def _answer(
@@ -158,13 +165,12 @@ def _opened(services: Services, record: Record, entry: FileEntry, span: content.
         raise Corrupt(f"the bytes of {entry.key} of record {record.id} are not in the store") from lost
 
 
-def _opened_of_draft(
-    services: Services, draft: Draft, file: DraftFile, span: content.Span
-) -> Iterator[bytes]:
-    if file.place is not None:
-        return services.store.read(file.place, span.start, span.length)
-    # It came with the version that the draft follows.
-    return read_file(services, draft.deposit.base_record_id or 0, file.key, span.start, span.length)
+def _opened_of_draft(services: Services, place: str, span: content.Span) -> Iterator[bytes]:
+    try:
+        return services.store.read(place, span.start, span.length)
+    except Missing:
+        # It was published, or deleted, between two questions.
+        raise Missing("Not found.") from None
 
 
 def check_served(services: Services, entry: FileEntry) -> None:

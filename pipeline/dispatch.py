@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from pipeline.beside import renewing
 from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
@@ -22,7 +23,10 @@ from pipeline.services import Services, lease_owner
 _LOG = logging.getLogger(__name__)
 
 _BATCH = 250
+# Reading files takes as long as they are large: others, and whoever waits for an end, are not to wait for many.
+_BATCHES = {EffectKind.EXAMINE: 4}
 _LEASE = timedelta(minutes=5)
+_RENEWAL = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=2)
 _LONGEST_WAIT = timedelta(hours=1)
 _ATTEMPTS = 60  # with waits doubling up to an hour: about two days
@@ -75,7 +79,13 @@ def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tu
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
         claims = outbox.claim(
-            tx, kind, now=services.now(), owner=owner, lease=_LEASE, limit=_BATCH, accession_id=accession_id
+            tx,
+            kind,
+            now=services.now(),
+            owner=owner,
+            lease=_LEASE,
+            limit=_BATCHES.get(kind, _BATCH),
+            accession_id=accession_id,
         )
     return (owner, claims) if claims else None
 
@@ -127,7 +137,8 @@ def _bring_about(
             # Here, for it loads an engine that a process which never examines should not carry.
             from pipeline.ingest.examination import examine
 
-            return examine(services, record_ids, on_file=renew)
+            with renewing(_RENEWAL, renew):
+                return examine(services, record_ids)
         case EffectKind.PRESERVE:
             return preserve(services, record_ids, on_round=renew)
         case EffectKind.REGISTER:

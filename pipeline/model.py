@@ -430,11 +430,11 @@ class FileOutcome:
 class EffectKind(StrEnum):
     """What must happen outside after a commit; drained in this order."""
 
-    EXAMINE = "examine"
     PRESERVE = "preserve"
     REGISTER = "register"
     INDEX = "index"
     ANNOUNCE = "announce"
+    EXAMINE = "examine"
 
 
 class DoiState(StrEnum):

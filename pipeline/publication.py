@@ -4,7 +4,7 @@ can fail outside is part of it."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from pipeline import gates
@@ -16,15 +16,17 @@ from pipeline.catalogue import (
     deposits,
     dois,
     drafts,
+    examinations,
     fixity,
     outbox,
     records,
+    scans,
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.display import shown
-from pipeline.errors import Rejected
+from pipeline.errors import FieldFault, InvalidFields
 from pipeline.gates import Fault, external_doi
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
@@ -76,36 +78,72 @@ def publish_sealed(
 def publish_draft(services: Services, deposit_id: int, check: Callable[[Transaction, Deposit], None]) -> None:
     """Publish one deposit that belongs to no accession, or change nothing. `check` looks at it first, in the same
     transaction. With the scan gate `publish` one with a file that no scanner called clean yet is sealed, and published
-    once they all are (`publish_waiting`). Raises what `check` does, `Missing` where it is not
-    open any more, `Rejected` for what keeps it from being published."""
+    once they all are (`publish_waiting`). Raises what `check` does, `Missing` where it is not open any more, `Denied`
+    where it waits already, `InvalidFields` for all that keeps it from being published."""
+    now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, deposit_id)
         check(tx, one)
+        drafts.take_over_verdicts(tx, one.id)
         deposits.move(tx, [one], DepositEvent.SEAL)
-        _publish_sealed_draft(tx, services, deposit_id)
+        [sealed] = deposits.by_id(tx, deposit_id)
+        faults = gates.judge(tx, [sealed]).faults
+        if faults:
+            raise InvalidFields(tuple(_told(faults)))
+        if _must_wait(tx, services, sealed):
+            # In this transaction: who gave the last verdict a moment ago has not seen that anything waits for it.
+            examinations.ask_again(tx, deposit_id)
+            outbox.want(tx, [(EffectKind.EXAMINE, sealed.record_id)], now=now)
+        else:
+            _publish_sealed_draft(tx, services, sealed)
 
 
 def publish_waiting(services: Services, record_id: int) -> None:
-    """Publish the draft of a record that was sealed to wait for verdicts, if they are all there; where they keep it
-    from being published it is open again."""
-    with services.catalogue.read() as tx:
+    """Publish the draft of a record that was sealed to wait for verdicts, now that all were given; where they keep it
+    from being published it is open again, and tells why."""
+    now = services.now()
+    with services.catalogue.write() as tx:
         waiting = drafts.sealed(tx, record_id)
-    if waiting is None:
-        return
+        if waiting is None:
+            return
+        infected = scans.known_infected(tx, [waiting.id])
+        reasons = [("files", f"{one.path} is infected: {one.signature} was found in it.") for one in infected]
+        if not reasons and _must_wait(tx, services, waiting):
+            reasons = [("files", "The virus scanner could not go through all of the files.")]
+        if reasons:
+            deposits.move(tx, [waiting], DepositEvent.REOPEN)
+            drafts.note_refusal(tx, waiting, reasons, now=now)
+            return
     try:
         with services.catalogue.write() as tx:
-            _publish_sealed_draft(tx, services, waiting.id)
-    except Rejected:
+            if (still := drafts.sealed(tx, record_id)) is not None:
+                faults = gates.judge(tx, [still]).faults
+                if faults:
+                    raise InvalidFields(tuple(_told(faults)))
+                _publish_sealed_draft(tx, services, still)
+    except InvalidFields as refused:
         with services.catalogue.write() as tx:
-            deposits.move(tx, deposits.by_id(tx, waiting.id), DepositEvent.REOPEN)
+            if (still := drafts.sealed(tx, record_id)) is not None:
+                deposits.move(tx, [still], DepositEvent.REOPEN)
+                told = [(one.field, one.messages[0]) for one in refused.faults]
+                drafts.note_refusal(tx, still, told, now=now)
 
 
-def _publish_sealed_draft(tx: Transaction, services: Services, deposit_id: int) -> None:
-    [sealed] = deposits.by_id(tx, deposit_id)
-    for _, problem in gates.judge(tx, [sealed]).faults:
-        raise Rejected(problem.reason, field=problem.field or "files", remedy=problem.remedy)
-    if services.settings.scan_gate == "publish" and deposit_files.are_unclean(tx, deposit_id):
-        return
+def _must_wait(tx: Transaction, services: Services, one: Deposit) -> bool:
+    return services.settings.scan_gate == "publish" and deposit_files.are_unclean(tx, one.id)
+
+
+def _told(faults: Sequence[Fault]) -> Iterator[FieldFault]:
+    for _, problem in faults:
+        of_file = f"{problem.path}: " if problem.path else ""
+        yield FieldFault(_FIELDS.get(problem.field, problem.field) or "files", (of_file + problem.reason,))
+
+
+# As InvenioRDM calls what a description calls otherwise.
+_FIELDS = {"metadata.doi": "pids.doi"}
+
+
+def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) -> None:
     _bring_out(tx, services, [sealed], accession_id=None, now=services.now())
     _join_communities(tx, [sealed])
 

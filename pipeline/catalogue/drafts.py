@@ -168,35 +168,71 @@ def next_version(tx: Transaction, concept_id: int) -> Draft | None:
 
 
 def sealed(tx: Transaction, record_id: int) -> Deposit | None:
-    """The deposit of a draft that is to be published, and waits for verdicts on its files."""
+    """The deposit of a draft that is to be published, and waits for verdicts on its files; nobody else changes it until
+    the transaction ends."""
     row = tx.execute(
-        sa.select(deposit).where(
+        sa.select(deposit)
+        .where(
             deposit.c.record_id == record_id,
             deposit.c.accession_id.is_(None),
             deposit.c.state == DepositState.SEALED,
         )
+        .with_for_update()
     ).one_or_none()
     return None if row is None else deposits.from_row(row)
 
 
-def locked(tx: Transaction, deposit_id: int) -> Deposit:
+def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> Deposit:
     """The deposit of an open draft, which nobody else changes until the transaction ends. Raises `Missing` where it is
-    open no more, `Denied` where it waits to be published."""
+    open no more, `Denied` where it waits to be published, unless that does not matter."""
     row = tx.execute(
         sa.select(deposit)
         .where(
             deposit.c.id == deposit_id,
             deposit.c.accession_id.is_(None),
-            deposit.c.state == DepositState.PLANNED,
+            deposit.c.state.in_([DepositState.PLANNED, DepositState.SEALED]),
         )
         .with_for_update()
     ).one_or_none()
-    if row is not None:
-        return deposits.from_row(row)
-    [found] = deposits.by_id(tx, deposit_id)
-    if found.state is DepositState.SEALED:
+    if row is None:
+        raise Missing("The persistent identifier does not exist.")
+    found = deposits.from_row(row)
+    if found.state is DepositState.SEALED and not may_be_sealed:
         raise Denied("The deposition is being published: it waits for the virus scan of its files.")
-    raise Missing("The persistent identifier does not exist.")
+    return found
+
+
+def note_refusal(tx: Transaction, one: Deposit, reasons: Sequence[tuple[str, str]], *, now: datetime) -> None:
+    """What kept a draft from being published, as (field, reason), is told with it until it is described anew."""
+    before = tx.execute(sa.select(draft.c.dropped).where(draft.c.deposit_id == one.id)).scalar_one()
+    told = [{"field": field, "message": reason} for field, reason in reasons]
+    _note_change(tx, one.id, now, dropped=[*(each for each in before if each not in told), *told])
+
+
+def take_over_verdicts(tx: Transaction, deposit_id: int) -> None:
+    """Files that came with the version before have the verdict that its bytes have by now."""
+    verdict = (
+        sa.select(record_file.c.scan)
+        .where(
+            record_file.c.record_id == deposit_file.c.holder_id,
+            record_file.c.root_digest == deposit_file.c.root_digest,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    tx.execute(
+        sa.update(deposit_file)
+        .where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.holder_id.is_not(None))
+        .values(scan=sa.func.coalesce(verdict, deposit_file.c.scan))
+    )
+
+
+def has_imported(tx: Transaction, deposit_id: int) -> bool:
+    """Whether any file of the draft came with the version that it follows."""
+    imported = sa.exists().where(
+        deposit_file.c.deposit_id == deposit_id, deposit_file.c.holder_id.is_not(None)
+    )
+    return tx.execute(sa.select(imported)).scalar_one()
 
 
 def describe(

@@ -66,6 +66,20 @@ def _is_unexamined(identification: sa.Column[Any]) -> sa.ColumnElement[bool]:
     return tool == UNIDENTIFIED.tool
 
 
+def ask_again(tx: Transaction, deposit_id: int) -> None:
+    """Files of a draft that no scanner went through wholly are to be looked into once more: its limits may be others by
+    now."""
+    tx.execute(
+        sa.update(deposit_file)
+        .where(
+            deposit_file.c.deposit_id == deposit_id,
+            deposit_file.c.holder_id.is_(None),
+            deposit_files.is_unclean(),
+        )
+        .values(identification=codec.identification_to_json(UNIDENTIFIED))
+    )
+
+
 def note_drafted(tx: Transaction, one: Unexamined, found: Identification, verdict: ScanVerdict) -> None:
     """Of a file that is still in its draft as it was; of another nothing is noted."""
     tx.execute(

@@ -11,38 +11,56 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import extra_format
+from pipeline.errors import Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class ExtraFormat:
+    """What is attached; its bytes apart (`content`)."""
+
     media_type: str
-    content: bytes
+    size: int
+    md5: str
     created: datetime
     updated: datetime
 
 
-def put(tx: Transaction, record_id: int, media_type: str, content: bytes, *, now: datetime) -> None:
-    """Attach one, or replace the one of that type."""
+def put(
+    tx: Transaction, record_id: int, media_type: str, content: bytes, *, md5: str, most: int, now: datetime
+) -> None:
+    """Attach one, or replace the one of that type. Raises `Rejected` where a record would have more than `most`."""
+    others = sa.select(sa.func.count()).where(_of(record_id), extra_format.c.media_type != media_type)
+    if tx.execute(others).scalar_one() >= most:
+        raise Rejected(f"A record has {most} extra formats at most.")
     added = insert(tx, extra_format).values(
-        record_id=record_id, media_type=media_type, content=content, created=now, updated=now
+        record_id=record_id,
+        media_type=media_type,
+        content=content,
+        size=len(content),
+        md5=md5,
+        created=now,
+        updated=now,
     )
     tx.execute(
         added.on_conflict_do_update(
             index_elements=["record_id", "media_type"],
-            set_={"content": added.excluded.content, "updated": added.excluded.updated},
+            set_={name: added.excluded[name] for name in ("content", "size", "md5", "updated")},
         )
     )
 
 
-def find(tx: Transaction, record_id: int, media_type: str) -> ExtraFormat | None:
-    row = tx.execute(_ALL.where(_of(record_id), extra_format.c.media_type == media_type)).one_or_none()
-    return None if row is None else ExtraFormat(row.media_type, row.content, row.created, row.updated)
+def content(tx: Transaction, record_id: int, media_type: str) -> bytes | None:
+    """None where there is none of that type."""
+    chosen = sa.select(extra_format.c.content).where(_of(record_id), extra_format.c.media_type == media_type)
+    found: bytes | None = tx.execute(chosen).scalar_one_or_none()
+    return found
 
 
 def of_record(tx: Transaction, record_id: int) -> list[ExtraFormat]:
     """All of a record, by media type."""
-    rows = tx.execute(_ALL.where(_of(record_id)).order_by(extra_format.c.media_type))
-    return [ExtraFormat(row.media_type, row.content, row.created, row.updated) for row in rows]
+    columns = [extra_format.c[name] for name in ("media_type", "size", "md5", "created", "updated")]
+    rows = tx.execute(sa.select(*columns).where(_of(record_id)).order_by(extra_format.c.media_type))
+    return [ExtraFormat(*row) for row in rows]
 
 
 def delete(tx: Transaction, record_id: int, media_type: str) -> bool:
@@ -51,7 +69,9 @@ def delete(tx: Transaction, record_id: int, media_type: str) -> bool:
     return gone.rowcount > 0
 
 
-_ALL = sa.select(extra_format)
+def forget(tx: Transaction, record_id: int) -> None:
+    """All of a record that will not be."""
+    tx.execute(sa.delete(extra_format).where(_of(record_id)))
 
 
 def _of(record_id: int) -> sa.ColumnElement[bool]:

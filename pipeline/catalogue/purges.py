@@ -159,12 +159,14 @@ def unpreserved(tx: Transaction, concept_id: int) -> list[int]:
 
 
 def waiting_for(tx: Transaction, concept_id: int, digests: Collection[str]) -> str | None:
-    """An accession in which a further version of the work is under way that has these bytes, if there is one."""
+    """An accession in which a further version of the work is under way that has these bytes, if there is one; in drafts
+    they are refused at publication."""
     return tx.execute(
         sa.select(deposit.c.accession_id)
         .join(deposit_file, deposit_file.c.deposit_id == deposit.c.id)
         .where(
             deposit.c.concept_id == concept_id,
+            deposit.c.accession_id.is_not(None),
             deposit.c.state.in_(PENDING),
             deposit_file.c.state == FileState.IN_CUSTODY,
             deposit_file.c.root_digest.in_(digests),

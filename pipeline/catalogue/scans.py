@@ -129,6 +129,25 @@ def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
     return [InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature) for row in rows]
 
 
+def infected_of(tx: Transaction, record_id: int) -> InfectedFile | None:
+    """A file of a record that is called infected though the record is published, if there is one."""
+    row = tx.execute(
+        sa.select(record_file.c.record_id, record_file.c.key, record_file.c.scan)
+        .join(record, record.c.id == record_file.c.record_id)
+        .where(
+            record_file.c.record_id == record_id,
+            record_file.c.purge_id.is_(None),
+            record_file.c.scan["status"].as_string() == ScanStatus.INFECTED,
+            record.c.state == RecordState.PUBLISHED,
+        )
+        .order_by(record_file.c.key)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature)
+
+
 @dataclass(frozen=True, slots=True)
 class KnownInfected:
     """A file in custody of a record-to-be that was found infected: by now in the record `held_by`, which has the same

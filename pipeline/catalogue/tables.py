@@ -351,6 +351,8 @@ extra_format = sa.Table(
     sa.Column("record_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("media_type", sa.Text, primary_key=True),
     sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("md5", sa.Text, nullable=False),
     sa.Column("created", Utc, nullable=False),
     sa.Column("updated", Utc, nullable=False),
 )

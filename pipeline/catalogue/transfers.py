@@ -30,11 +30,6 @@ def end(tx: Transaction, number: int) -> None:
     _require(tx.execute(sa.delete(transfer).where(transfer.c.id == number)).rowcount)
 
 
-def give_up(tx: Transaction, number: int) -> None:
-    """`end`, whether it is over or not."""
-    tx.execute(sa.delete(transfer).where(transfer.c.id == number))
-
-
 def are_under_way(tx: Transaction, deposit_id: int, *, now: datetime) -> bool:
     """Whether anything is being sent into a draft. Transfers whose lease has run out are over."""
     mine = transfer.c.deposit_id == deposit_id

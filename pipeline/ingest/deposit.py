@@ -15,9 +15,11 @@ from functools import partial
 from pipeline import codec, publication
 from pipeline.catalogue import (
     Transaction,
+    accounts,
     deposit_files,
     deposits,
     drafts,
+    extra_formats,
     identifiers,
     outbox,
     records,
@@ -121,20 +123,33 @@ def edit(services: Services, record_id: int, account: Account) -> Draft:
             record_id,
             DepositMetadata(record.description, has_metadata=True),
         )
-        return drafts.add(tx, new, account_id=account.id, now=services.now())
+        keeper = _keeper(tx, record.owner, account)
+        return drafts.add(tx, new, account_id=keeper.id, now=services.now())
 
 
-def new_version(services: Services, record_id: int, account: Account) -> Draft:
+def _keeper(tx: Transaction, owner: str, account: Account) -> Account:
+    """Whose a draft of what somebody owns is: theirs, whoever begins it, if they have an account."""
+    return accounts.find_account(tx, owner) or account
+
+
+def new_version(
+    services: Services, record_id: int, account: Account, may_follow: Callable[[str], bool]
+) -> Draft:
     """A draft of the next version of a published record's work, which begins as the newest one: with its files, and its
-    description but for date and version. The one that is open, if there is one. Raises `Missing` where the record is
-    not published, `Denied` where its DOI is another's to give versions to."""
+    description but for date and version. The one that is open, if there is one. Versions may have other owners than
+    the record: `may_follow` says whether what such an owner has may be gone on with. Raises `Missing` where the record
+    is not published, `Denied` where it may not, or where its DOI is another's to give versions to."""
     now = services.now()
     with services.catalogue.write() as tx:
         record = records.get(tx, record_id)
         _require_published(record.state)
-        if (found := drafts.next_version(tx, record.concept_id)) is not None:
-            return found
         base = records.get(tx, records.newest_published(tx, record.concept_id))
+        _require_published(base.state)
+        found = drafts.next_version(tx, record.concept_id)
+        if not may_follow(base.owner) or (found is not None and not may_follow(found.owner)):
+            raise Denied("Permission denied.")
+        if found is not None:
+            return found
         if base.description.doi is not None:
             raise Denied("A record with an external DOI cannot have new versions.")
         [new_id] = identifiers.allot(tx, 1)
@@ -143,7 +158,7 @@ def new_version(services: Services, record_id: int, account: Account) -> Draft:
         metadata["publication_date"] = now.date().isoformat()
         given = DepositMetadata(replace(base.description, metadata=metadata), has_metadata=True)
         new = _new(DepositAction.VERSION, base.concept_id, new_id, base.id, given)
-        draft = drafts.add(tx, new, account_id=account.id, now=now)
+        draft = drafts.add(tx, new, account_id=_keeper(tx, base.owner, account).id, now=now)
         drafts.import_files(tx, draft.deposit, now=now)
         return drafts.get(tx, new_id)
 
@@ -154,11 +169,13 @@ def _require_published(state: RecordState) -> None:
 
 
 def discard(services: Services, draft: Draft) -> None:
-    """Give a draft up, with its files; a published record stays as it is. Its id is not given again. Raises `Missing`
-    where it is open no more."""
+    """Give a draft up, with its files, also one that waits for verdicts; a published record stays as it is. Its id is not
+    given again. Raises `Missing` where it is open no more."""
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
+        one = drafts.locked(tx, draft.deposit.id, may_be_sealed=True)
         transfers.end_all(tx, one.id)
+        if one.action is not DepositAction.REVISION:
+            extra_formats.forget(tx, one.record_id)
         deposit_files.forget(tx, [one.id])
         deposits.move(tx, [one], DepositEvent.CANCEL)
     if one.home:
@@ -212,6 +229,12 @@ def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[Field
     elif one.files_total == 0:
         text = "Missing uploaded files. To disable files for this record please mark it as metadata-only."
         yield FieldFault("files.enabled", (text,))
+    elif one.base_record_id is not None and drafts.has_imported(tx, one.id):
+        if records.get(tx, one.base_record_id).state is RecordState.WITHDRAWN:
+            text = (
+                "The version that files were taken over from was withdrawn: delete them, or send them anew."
+            )
+            yield FieldFault("files", (text,))
 
 
 # ---------------------------------------------------------------- files
@@ -352,11 +375,12 @@ def _attach(
 
 
 def _give_up(services: Services, number: int, place: str) -> None:
-    """What is left where this fails too is nobody's: the transfer ends by time, its bytes are swept."""
+    """The transfer first: where it is over already its file may be in the draft, though nobody heard of that. What is
+    left where this fails counts for nothing, and goes with the draft."""
     with suppress(HeadraceError):
+        with services.catalogue.write() as tx:
+            transfers.end(tx, number)
         services.store.delete(place)
-    with suppress(HeadraceError), services.catalogue.write() as tx:
-        transfers.give_up(tx, number)
 
 
 def remove(services: Services, draft: Draft, key: str) -> None:

@@ -6,7 +6,7 @@ infected is neither published nor served.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -22,30 +22,27 @@ _PAGE = 100
 REASON = "infected"
 
 
-def examine(
-    services: Services, record_ids: Sequence[int], *, on_file: Callable[[], None] = lambda: None
-) -> Mapping[int, HeadraceError]:
-    """Look into every file of records, drafted or published, that nobody has looked into; what failed, by id. `on_file`
-    is called after each."""
+def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+    """Look into every file of records, drafted or published, that nobody has looked into; what failed, by id."""
     failed: dict[int, HeadraceError] = {}
     for record_id in record_ids:
         try:
-            _examine_record(services, record_id, on_file)
+            _examine_record(services, record_id)
         except HeadraceError as error:
             failed[record_id] = error
     return failed
 
 
-def _examine_record(services: Services, record_id: int, on_file: Callable[[], None]) -> None:
+def _examine_record(services: Services, record_id: int) -> None:
     released = _released(services)
     while page := _left(services, record_id):
         for one in page:
             found = _look(services, one)
             if found is not None:
                 _note(services, one, *found, released)
-            on_file()
         if _left(services, record_id) == page:
             break
+    _withdraw_infected(services, record_id)
     publication.publish_waiting(services, record_id)
 
 
@@ -106,7 +103,13 @@ def _note(
         scans.give(tx, [(one.digest, verdict)], now=now)
         records.touch(tx, one.record_id)
         outbox.want(tx, [(kind, one.record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
-    if verdict.status is ScanStatus.INFECTED:
-        note = f"{verdict.signature} was found in one of its files after it had been published."
+
+
+def _withdraw_infected(services: Services, record_id: int) -> None:
+    """After all was noted: what was cut off in between is done by the next call."""
+    with services.catalogue.read() as tx:
+        found = scans.infected_of(tx, record_id)
+    if found is not None:
+        note = f"{found.signature} was found in one of its files after it had been published."
         with suppress(Conflict):  # somebody else was faster
-            publication.withdraw(services, one.record_id, reason=REASON, note=note, by=AGENT)
+            publication.withdraw(services, record_id, reason=REASON, note=note, by=AGENT)

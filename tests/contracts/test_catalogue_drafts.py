@@ -315,7 +315,6 @@ def test_a_transfer_lasts_as_long_as_its_lease(catalogue: Catalogue, ida: Accoun
         for late in (lambda: transfers.renew(tx, number, until=LATER), lambda: transfers.end(tx, number)):
             with pytest.raises(Conflict):
                 late()
-        transfers.give_up(tx, number)
 
 
 def test_a_transfer_ends_once_and_its_number_is_not_given_again(catalogue: Catalogue, ida: Account) -> None:

@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.Column("record_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("media_type", sa.Text(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("md5", sa.Text(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("record_id", "media_type", name=op.f("pk_extra_format")),
