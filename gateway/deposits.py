@@ -10,7 +10,7 @@ from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.lookup import number_of
 from gateway.ownership import account_of, editable, own_draft, own_record
-from pipeline.access import owns
+from pipeline.access import as_of, owns
 from pipeline.catalogue import Transaction, accounts, drafts, records
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
@@ -137,7 +137,8 @@ def _of_record(services: Services, tx: Transaction, record_id: int, *, in_list: 
 
 
 def _described(services: Services, tx: Transaction, record_id: int, *, files: int) -> Dissemination:
-    return records.disseminate(tx, services.repository, [record_id], file_limit=files)[record_id]
+    described = records.disseminate(tx, services.repository, [record_id], file_limit=files)[record_id]
+    return as_of(described, today=services.now().date())
 
 
 def _etag(draft: Draft) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pipeline.model import (
     LET_THROUGH,
     Access,
     Decision,
+    Description,
     Dissemination,
     FilesAccess,
     Record,
@@ -90,12 +91,19 @@ def owns(owner: str, viewer: Viewer) -> bool:
     return viewer.admin or (viewer.email is not None and viewer.email == owner)
 
 
-def as_of(described: Dissemination, *, today: date) -> Dissemination:
-    """The record as it is today: an embargo that has ended is lifted, though it may not be noted yet."""
-    access = described.record.description.access
+def lifted(description: Description, *, today: date) -> Description:
+    """The description as it is today: an embargo that has ended is lifted, though it may not be noted yet."""
+    access = description.access
     if access.files is FilesAccess.PUBLIC or access_status(access, today=today) is not AccessStatus.OPEN:
+        return description
+    return replace(description, access=replace(access, files=FilesAccess.PUBLIC))
+
+
+def as_of(described: Dissemination, *, today: date) -> Dissemination:
+    """The record as it is today (`lifted`)."""
+    description = lifted(described.record.description, today=today)
+    if description is described.record.description:
         return described
-    description = replace(described.record.description, access=replace(access, files=FilesAccess.PUBLIC))
     return replace(described, record=replace(described.record, description=description))
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from pipeline import codec, publication
+from pipeline.access import lifted
 from pipeline.catalogue import (
     Transaction,
     accounts,
@@ -121,7 +122,7 @@ def edit(services: Services, record_id: int, account: Account) -> Draft:
             record.concept_id,
             record_id,
             record_id,
-            DepositMetadata(record.description, has_metadata=True),
+            DepositMetadata(lifted(record.description, today=services.now().date()), has_metadata=True),
         )
         keeper = _keeper(tx, record.owner, account)
         return drafts.add(tx, new, account_id=keeper.id, now=services.now())
@@ -156,7 +157,9 @@ def new_version(
         left_out = {"publication_date", "version"}
         metadata = {key: value for key, value in base.description.metadata.items() if key not in left_out}
         metadata["publication_date"] = now.date().isoformat()
-        given = DepositMetadata(replace(base.description, metadata=metadata), has_metadata=True)
+        given = DepositMetadata(
+            replace(lifted(base.description, today=now.date()), metadata=metadata), has_metadata=True
+        )
         new = _new(DepositAction.VERSION, base.concept_id, new_id, base.id, given)
         draft = drafts.add(tx, new, account_id=_keeper(tx, base.owner, account).id, now=now)
         drafts.import_files(tx, draft.deposit, now=now)
@@ -169,8 +172,8 @@ def _require_published(state: RecordState) -> None:
 
 
 def discard(services: Services, draft: Draft) -> None:
-    """Give a draft up, with its files, also one that waits for verdicts; a published record stays as it is. Its id is not
-    given again. Raises `Missing` where it is open no more."""
+    """Give a draft up, with its files, also one that waits for verdicts; a published record stays as it is. Its id is
+    not given again. Raises `Missing` where it is open no more."""
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id, may_be_sealed=True)
         transfers.end_all(tx, one.id)
@@ -229,12 +232,15 @@ def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[Field
     elif one.files_total == 0:
         text = "Missing uploaded files. To disable files for this record please mark it as metadata-only."
         yield FieldFault("files.enabled", (text,))
-    elif one.base_record_id is not None and drafts.has_imported(tx, one.id):
-        if records.get(tx, one.base_record_id).state is RecordState.WITHDRAWN:
-            text = (
-                "The version that files were taken over from was withdrawn: delete them, or send them anew."
-            )
-            yield FieldFault("files", (text,))
+    elif _has_withdrawn_files(tx, one):
+        text = "The version that files were taken over from was withdrawn: delete them, or send them anew."
+        yield FieldFault("files", (text,))
+
+
+def _has_withdrawn_files(tx: Transaction, one: Deposit) -> bool:
+    if one.base_record_id is None or not drafts.has_imported(tx, one.id):
+        return False
+    return records.get(tx, one.base_record_id).state is RecordState.WITHDRAWN
 
 
 # ---------------------------------------------------------------- files

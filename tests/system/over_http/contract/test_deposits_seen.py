@@ -250,3 +250,13 @@ def test_the_name_of_a_form_counts_behind_the_file_as_well(ida: Depositor) -> No
     assert [one.status_code for one in answers] == [201, 400]
     assert answers[0].json()["filename"] == "gauge.csv"
     assert [one["filename"] for one in ida.send("GET", path).json()] == ["gauge.csv"]
+
+
+def test_what_was_embargoed_can_be_edited_after_its_embargo(archive: Archive, ida: Depositor) -> None:
+    """It reads as open then, and so does its next version."""
+    published = ida.published(access_right="embargoed", embargo_date="2026-03-20")
+    archive.clock.move(days=30)
+    for action in ("edit", "newversion"):
+        draft = ida.send("POST", published["links"][action]).json()
+        assert draft["metadata"]["access_right"] == "open"
+        assert ida.publish(draft)["metadata"]["access_right"] == "open"
