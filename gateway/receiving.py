@@ -49,6 +49,8 @@ class _Body:
     def blocks(self) -> Iterator[bytes]:
         while block := anyio.from_thread.run(self._next):
             yield block
+            # Of many uploads at once, each would hold a block that is done with while it waits for the next.
+            del block
 
     async def _next(self) -> bytes:
         """The next block; empty behind the last."""

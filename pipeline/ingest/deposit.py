@@ -345,6 +345,7 @@ def _store(
                 renew()
                 require_room(services)
                 due = services.now() + _RENEWAL
+            del block  # not to be held while the next one comes
         if total == 0:
             raise Rejected(_EMPTY)
         if size not in (None, total):

@@ -1,0 +1,43 @@
+"""The gateway as a process of its own, as a site runs it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from infra.local.service import Service
+from pipeline.loopback import LOOPBACK, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pipeline.settings import StoreLocation
+
+
+def gateway(
+    home: Path, location: StoreLocation | None = None, environment: Mapping[str, str] | None = None
+) -> Service:
+    """Of the instance at `home`, at a free port; its store is at `location`, or at home as well."""
+    url = f"http://{LOOPBACK}:{free_port()}"
+    own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url, **(environment or {})}
+    if location is not None:
+        own |= _store(location)
+
+    def healthy() -> bool:
+        try:
+            with urlopen(f"{url}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    command = (sys.executable, "-m", "gateway", "--port", url.rpartition(":")[2])
+    return Service("gateway", command, url, healthy, environment=own)
+
+
+def _store(location: StoreLocation) -> dict[str, str]:
+    names = {field.name: "store" if field.name == "url" else field.name for field in fields(location)}
+    return {f"HEADRACE_{name.upper()}": str(getattr(location, key)) for key, name in names.items()}
