@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from gateway import depositions
-from gateway.auth import ServicesHere, ViewerHere, WriterHere
+from gateway.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.checksums import declared_digests
 from gateway.files import READ, file_of, readable, served, served_draft
 from gateway.handles import Kind, number_of, required
@@ -52,22 +52,25 @@ def _receive(
     return deposit.receive(services, draft, key, blocks, size=size, declared=declared)
 
 
-@router.delete("/{key}")
+@router.delete("/{key:path}")
 def delete(bucket: str, key: str, services: ServicesHere, viewer: WriterHere) -> Response:
     deposit.remove(services, _writable(services, bucket, viewer), key)
     return Response(status_code=204)
 
 
-@router.api_route("/{key}", methods=READ)
-def read(request: Request, bucket: str, key: str, services: ServicesHere, viewer: ViewerHere) -> Response:
-    """The bytes: of a draft to its owner, of a published record to whoever may read its files."""
+@router.api_route("/{key:path}", methods=READ)
+def read(
+    request: Request, bucket: str, key: str, services: ServicesHere, viewer: ViewerHere, grant: GrantHere
+) -> Response:
+    """The bytes: of a draft to its owner and to whom the owner signed a resource token, of a published record to
+    whoever may read its files. Names with slashes are those of files that a new version took over."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
         if draft is None or draft.is_edit:
             record_id = draft.record_id if draft else required(services.repository, Kind.RECORD, bucket)
             record = readable(services, tx, str(record_id), viewer)
             return served(request, services, record, file_of(tx, record, key))
-        _require_owner(draft, viewer)
+        _require_owner(draft, file_reader(viewer, grant, deposit_id=draft.record_id, key=key))
         file = drafts.file(tx, draft.deposit.id, key)
     if file is None:
         raise Missing(f"Record '{draft.record_id}' has no file '{key}'.")

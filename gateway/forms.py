@@ -15,9 +15,12 @@ _MOST_FIELDS = 100
 
 @dataclass(slots=True)
 class _Part:
+    """A part's headers; of what is told piece by piece the bytes, for a letter may be cut in two."""
+
     headers: Message = field(default_factory=Message)
-    header: str = ""
-    value: str = ""
+    header: bytearray = field(default_factory=bytearray)
+    value: bytearray = field(default_factory=bytearray)
+    content: bytearray = field(default_factory=bytearray)
 
     @property
     def name(self) -> str:
@@ -85,35 +88,39 @@ class UploadForm:
         self._part = _Part()
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._part.header += data[start:end].decode("latin-1")
+        self._part.header += data[start:end]
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        # Browsers and libraries send names as they are, in UTF-8 (RFC 7578 §5.1).
-        self._part.value += data[start:end].decode(errors="replace")
+        self._part.value += data[start:end]
 
     def _header_end(self) -> None:
-        self._part.headers[self._part.header] = self._part.value
-        self._part.header = self._part.value = ""
+        # Browsers and libraries send names as they are, in UTF-8 (RFC 7578 §5.1).
+        value = self._part.value.decode(errors="replace")
+        self._part.headers[self._part.header.decode("latin-1")] = value
+        self._part.header, self._part.value = bytearray(), bytearray()
 
     def _headers_finished(self) -> None:
-        if self._part.name == "file" and not self._is_over:
+        if self._part.name == "file":
+            if self._is_file:
+                raise Rejected("The form has more than one file.", field="file")
             self._is_file = True
             self.filename = self._part.filename or ""
         elif len(self.fields) >= _MOST_FIELDS:
             raise Rejected("The form has too many fields.")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        name = self._part.name
-        if self._is_file and name == "file":
+        if self._part.name == "file":
             self._pieces.append(data[start:end])
             return
-        value = self.fields.get(name, "") + data[start:end].decode(errors="replace")
-        if len(value) > _LONGEST_VALUE:
-            raise Rejected("The form's field is too long.", field=name)
-        self.fields[name] = value
+        self._part.content += data[start:end]
+        if len(self._part.content) > _LONGEST_VALUE:
+            raise Rejected("The form's field is too long.", field=self._part.name)
 
     def _end(self) -> None:
-        self._is_over = self._is_over or self._is_file
+        if self._part.name == "file":
+            self._is_over = True
+        else:
+            self.fields[self._part.name] = self._part.content.decode(errors="replace")
 
 
 def _boundary(content_type: str) -> bytes:
