@@ -9,6 +9,7 @@ from pipeline import dispatch
 from pipeline.catalogue import drafts, records
 from pipeline.model import RecordState, ScanStatus
 from tests.archive import Archive, open_archive
+from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
 
@@ -97,3 +98,25 @@ def test_what_is_found_infected_after_it_was_submitted_is_not_in_service(scanned
     else:
         assert scanned.record(deposition["id"]).state is RecordState.WITHDRAWN
     assert ida.client.get(f"/api/records/{deposition['id']}/files/bad.com/content").status_code in (404, 410)
+
+
+def test_a_file_that_clamd_cannot_go_through_keeps_no_draft_for_ever(scanned: Archive) -> None:
+    """Under the gate `publish` it is open again with the reason, and can be submitted once more; under no gate it is
+    published, and says so."""
+    ida = depositor(scanned, "ida@pier.example")
+    deposition = ida.create()
+    ida.put(deposition, "deep.zip", TOO_DEEP)
+    assert ida.send("POST", deposition["links"]["publish"]).status_code == 202
+    dispatch.drain(scanned.services)
+    if scanned.services.settings.scan_gate == "none":
+        assert state_of(ida, deposition) == "done"
+        return
+    assert state_of(ida, deposition) == "unsubmitted"
+    [error] = ida.send("GET", deposition["links"]["self"]).json()["errors"]
+    assert "could not go through" in error["message"]
+    again = ida.send("POST", deposition["links"]["publish"])
+    assert (again.status_code, again.json()["state"]) == (202, "inprogress")
+    assert ida.put(deposition, "more.csv").status_code == 403
+    assert ida.send("DELETE", deposition["links"]["self"]).status_code == 204
+    dispatch.drain(scanned.services)
+    assert ida.send("GET", deposition["links"]["self"]).status_code == 404
