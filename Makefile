@@ -15,7 +15,7 @@ VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo demo-production test chaos lint bench screenshots services pins clean
+.PHONY: help setup demo demo-production test chaos clients lint bench screenshots services pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last l
 
 chaos: .venv/.test ## ingest 4 GiB while 20 processes are killed one after the other; half an hour
 	@$(BIN)/python -m pytest -m chaos
+
+clients: .venv/.runtime ## run the clients that others wrote for Zenodo against an instance, each in an environment of its own
+	@$(BIN)/python -m tests.clients
 
 lint: .venv/.test ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -57,10 +60,11 @@ pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=
 	compile requirements/test.txt pyproject.toml --group build --group test --constraints requirements/runtime.txt $(SOURCES); \
 	compile requirements/load.txt pyproject.toml --group build --group load --constraints requirements/runtime.txt; \
 	compile requirements/peers.txt --group pyproject.toml:peers; \
-	compile requirements/go.txt --group pyproject.toml:go
+	compile requirements/go.txt --group pyproject.toml:go; \
+	compile requirements/clients.txt --group pyproject.toml:clients --only-binary :none:
 
 clean: ## remove .venv and the caches; the data in headrace-data stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Stamps: each is younger than the requirement files it was made from, so that a second `make` installs nothing.
 

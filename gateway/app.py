@@ -33,7 +33,7 @@ from gateway import (
     vocabularies,
 )
 from gateway.auth import NotedUse
-from gateway.headers import ApiCors, SecurityHeaders
+from gateway.headers import ApiCors, MergedSlashes, SecurityHeaders
 from gateway.problems import RecordMoved
 from gateway.rate_limits import RateLimited
 from gateway.receiving import Receivers
@@ -96,6 +96,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(ApiCors)
     app.add_middleware(operations.Instrumented, registry=app.state.metrics)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(MergedSlashes)
     if services.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(services.settings.trusted_proxies))
     return app

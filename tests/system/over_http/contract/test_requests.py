@@ -9,7 +9,7 @@ from gateway.app import create_app
 from gateway.bodies import JsonBody
 from pipeline.model import JsonObject
 from tests.archive import Archive
-from tests.asking import Client
+from tests.asking import OTHER_NAME, Client
 
 EXPOSED = (
     "ETag", "Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Content-Type"
@@ -57,6 +57,13 @@ def test_0_2_preflights_allow_what_clients_do(client: Client) -> None:
         assert answer.headers.get_list("access-control-allow-origin") == ["*"]
         assert "PUT" in answer.headers["access-control-allow-methods"]
         assert "if-match" in answer.headers["access-control-allow-headers"]
+
+
+def test_0_2_slashes_between_base_and_path_are_one(client: Client) -> None:
+    """Clients join a base URL that ends with a slash to paths that begin with one; keys of files keep theirs."""
+    for path in ("/api//records", f"{OTHER_NAME}//api/records", "/api///records?size=1"):
+        assert client.get(path).status_code == 200
+    assert client.get("/api/records//1").status_code == 404
 
 
 @pytest.mark.parametrize(
