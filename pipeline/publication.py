@@ -21,6 +21,7 @@ from pipeline.catalogue import (
     outbox,
     records,
     scans,
+    works,
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
@@ -212,6 +213,8 @@ def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:
 
 def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now: datetime) -> None:
     step_record(None, RecordEvent.PUBLISH)
+    # A person and an accession may each have drafted a version of one work.
+    works.lock(tx, {one.concept_id for one in fresh if one.action is DepositAction.VERSION})
     before = records.last_versions(tx, [one.concept_id for one in fresh])
     owners = records.owners(tx, [one.concept_id for one in fresh])
     records.add_records(

@@ -283,6 +283,21 @@ def _select_files(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[
     return [_file(row) for row in tx.execute(_FILES.where(*conditions))]
 
 
+def holds(tx: Transaction, one: Deposit, content: str) -> bool:
+    """Whether what is at this path of a draft's content folder is a file of it, or of the record that it has become."""
+    drafted = sa.exists().where(
+        deposit_file.c.deposit_id == one.id,
+        deposit_file.c.content == content,
+        deposit_file.c.holder_id.is_(None),
+    )
+    published = sa.exists().where(
+        record_file.c.record_id == one.record_id,
+        record_file.c.holder_id == one.record_id,
+        record_file.c.content == content,
+    )
+    return bool(tx.execute(sa.select(sa.or_(drafted, published))).scalar_one())
+
+
 def put_file(
     tx: Transaction, one: Deposit, new: NewFile, *, now: datetime
 ) -> tuple[DraftFile, DraftFile | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,13 @@ class Size:
     record_id: int
     concept_id: int
     file_count: int
+
+
+def lock(tx: Transaction, concept_ids: Collection[int]) -> None:
+    """Keep others from adding versions to works until the transaction ends: which is the next is told by the last."""
+    # In the order of their ids, or two who lock some of the same would wait for each other.
+    chosen = sa.select(concept.c.id).where(concept.c.id.in_(concept_ids)).order_by(concept.c.id)
+    tx.execute(chosen.with_for_update(key_share=True)).all()
 
 
 def due(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:

@@ -29,7 +29,16 @@ from pipeline.catalogue import (
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
-from pipeline.errors import Conflict, Denied, FieldFault, HeadraceError, InvalidFields, Missing, Rejected
+from pipeline.errors import (
+    Conflict,
+    Denied,
+    FieldFault,
+    HeadraceError,
+    InvalidFields,
+    Missing,
+    Rejected,
+    Unavailable,
+)
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.units import require_room
 from pipeline.lifecycle import DepositEvent
@@ -125,7 +134,9 @@ def edit(services: Services, record_id: int, account: Account) -> Draft:
             DepositMetadata(lifted(record.description, today=services.now().date()), has_metadata=True),
         )
         keeper = _keeper(tx, record.owner, account)
-        return drafts.add(tx, new, account_id=keeper.id, now=services.now())
+        with suppress(Conflict):  # somebody else was faster
+            return drafts.add(tx, new, account_id=keeper.id, now=services.now())
+        return drafts.get(tx, record_id)
 
 
 def _keeper(tx: Transaction, owner: str, account: Account) -> Account:
@@ -146,10 +157,9 @@ def new_version(
         _require_published(record.state)
         base = records.get(tx, records.newest_published(tx, record.concept_id))
         _require_published(base.state)
-        found = drafts.next_version(tx, record.concept_id)
-        if not may_follow(base.owner) or (found is not None and not may_follow(found.owner)):
+        if not may_follow(base.owner):
             raise Denied("Permission denied.")
-        if found is not None:
+        if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
             return found
         if base.description.doi is not None:
             raise Denied("A record with an external DOI cannot have new versions.")
@@ -161,9 +171,20 @@ def new_version(
             replace(lifted(base.description, today=now.date()), metadata=metadata), has_metadata=True
         )
         new = _new(DepositAction.VERSION, base.concept_id, new_id, base.id, given)
-        draft = drafts.add(tx, new, account_id=_keeper(tx, base.owner, account).id, now=now)
-        drafts.import_files(tx, draft.deposit, now=now)
-        return drafts.get(tx, new_id)
+        keeper = _keeper(tx, base.owner, account)
+        with suppress(Conflict):  # somebody else was faster
+            draft = drafts.add(tx, new, account_id=keeper.id, now=now)
+            drafts.import_files(tx, draft.deposit, now=now)
+        if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
+            return found
+    raise Missing("The persistent identifier does not exist.")
+
+
+def _next_version(tx: Transaction, concept_id: int, may_follow: Callable[[str], bool]) -> Draft | None:
+    found = drafts.next_version(tx, concept_id)
+    if found is not None and not may_follow(found.owner):
+        raise Denied("Permission denied.")
+    return found
 
 
 def _require_published(state: RecordState) -> None:
@@ -298,8 +319,13 @@ def receive(
             scan=_NOT_SCANNED,
         )
         file, before = _attach(services, one, number, new)
+    except Unavailable:
+        _give_up(services, one, number, content)
+        # The store fails as well where the draft was discarded meanwhile, and its folders with it.
+        find(services, one.record_id)
+        raise
     except BaseException:
-        _give_up(services, number, place)
+        _give_up(services, one, number, content)
         raise
     if before is not None and before.place is not None:
         services.store.delete(before.place)
@@ -381,13 +407,16 @@ def _attach(
         return drafts.put_file(tx, still, new, now=services.now())
 
 
-def _give_up(services: Services, number: int, place: str) -> None:
-    """The transfer first: where it is over already its file may be in the draft, though nobody heard of that. What is
-    left where this fails counts for nothing, and goes with the draft."""
+def _give_up(services: Services, one: Deposit, number: int, content: str) -> None:
+    """End a transfer that failed, and delete its bytes, unless they are in the draft: a commit may have failed after
+    all was done. What is left where this fails too is nobody's: the transfer ends by time, its bytes are swept."""
     with suppress(HeadraceError):
         with services.catalogue.write() as tx:
-            transfers.end(tx, number)
-        services.store.delete(place)
+            with suppress(Conflict):  # it is over already
+                transfers.end(tx, number)
+            is_held = drafts.holds(tx, one, content)
+        if not is_held:
+            services.store.delete(layout.content(one.home, content))
 
 
 def remove(services: Services, draft: Draft, key: str) -> None:

@@ -7,6 +7,7 @@ under way at once (each caller's thread its own, small groups in a pool), and la
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -159,9 +160,9 @@ class LocalStore:
         path = self._path(prefix)
         with translated():
             try:
-                remove = shutil.rmtree if path.is_dir() else Path.unlink
+                remove = _remove_tree if path.is_dir() else Path.unlink
                 remove(path)
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return
             self._prune(path.parent)
 
@@ -222,6 +223,23 @@ class LocalStore:
         with translated():
             for done in [self._pool.submit(action, item) for item in items]:
                 done.result()
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove all that is in a folder, and it. What others write there meanwhile may stay."""
+
+    def raise_unless_gone(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, _, names in os.walk(folder, topdown=False, onerror=raise_unless_gone):
+        for name in names:
+            Path(parent, name).unlink(missing_ok=True)
+        try:
+            Path(parent).rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
 
 
 def _depth(folder: Path) -> int:

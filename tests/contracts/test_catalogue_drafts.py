@@ -236,6 +236,21 @@ def test_files_are_listed_by_key_page_by_page(catalogue: Catalogue, ida: Account
     assert len(listed) == len(keys)
 
 
+def test_a_draft_holds_the_bytes_of_its_files(catalogue: Catalogue, ida: Account) -> None:
+    """As they were sent last, and no other; once it is published, as its record."""
+    with catalogue.write() as tx:
+        one = add(tx, ida).deposit
+        put(tx, one, "a.csv", sent=1)
+        put(tx, one, "a.csv", sent=2)
+        first, second = (layout.deposited_path("a.csv", sent) for sent in (1, 2))
+        assert (drafts.holds(tx, one, first), drafts.holds(tx, one, second)) == (False, True)
+        records.add_concepts(tx, [Concept(WORK)], now=NOW)
+        rows.add_record(tx, RECORD, concept_id=WORK)
+        records.adopt_files(tx, [one.id])
+        deposit_files.forget(tx, [one.id])
+        assert (drafts.holds(tx, one, first), drafts.holds(tx, one, second)) == (False, True)
+
+
 def published(tx: Transaction) -> None:
     """Version 1 of the work, with two files."""
     rows.add_accession(tx)

@@ -18,6 +18,20 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
         yield opened
 
 
+@pytest.fixture(params=["sqlite-local", "postgresql-s3"])
+def each_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+    """An archive on SQLite and the local store, and one on PostgreSQL and S3."""
+    if request.param == "sqlite-local":
+        parts = open_archive(tmp_path / "home")
+    else:
+        database = request.getfixturevalue("postgres_database")
+        parts = open_archive(
+            tmp_path / "home", request.getfixturevalue("seaweedfs_location"), database=database
+        )
+    with parts as opened:
+        yield opened
+
+
 @pytest.fixture
 def client(archive: Archive) -> Client:
     return Client(create_app(archive.services))
