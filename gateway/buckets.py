@@ -28,11 +28,14 @@ _PAGE = 1_000
 _LOCKED = "Bucket is locked for modifications."
 
 
-@router.put("/{key}")
+@router.put("/{key:path}")
 async def put(
     request: Request, bucket: str, key: str, services: ServicesHere, viewer: WriterHere
 ) -> Response:
-    """The body, whatever its type, takes the place of the file of this name, if there is one."""
+    """The body, whatever its type, takes the place of the file of this name, if there is one. The name is one segment
+    of the path."""
+    if "/" in key:
+        raise Missing("Not found.")
     size, declared = _length(request), declared_digests(request.headers)
     draft = await run_in_threadpool(_writable, services, bucket, viewer)
     receivers: Receivers = request.app.state.receivers

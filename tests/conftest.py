@@ -29,7 +29,8 @@ from pipeline.settings import StoreLocation
 from tests.web_server import WebServer, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
 
 # Whoever runs the tests in the background may have had these ignored, which every child would inherit.
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -111,6 +112,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     template = request.getfixturevalue("_migrated_database")
     with _database(request.getfixturevalue("postgres_url"), template) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def production(
+    postgres_url: str,
+    _migrated_database: str,
+    _versitygw_bucket: StoreLocation,
+) -> Callable[[], AbstractContextManager[tuple[StoreLocation, str]]]:
+    """Opens an empty place on S3 and an empty catalogue on PostgreSQL: (the place, `HEADRACE_DATABASE`)."""
+
+    @contextmanager
+    def opened() -> Iterator[tuple[StoreLocation, str]]:
+        with _database(postgres_url, _migrated_database) as url:
+            yield _empty_place(_versitygw_bucket), url
+
+    return opened
 
 
 @contextmanager

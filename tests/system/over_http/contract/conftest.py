@@ -1,13 +1,16 @@
-"""An archive that no test changes, for what is asked of published records."""
+"""Archives for the tests of the contract, which all run on the embedded parts and on those of a data centre."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from gateway.app import create_app
 from pipeline.model import Access, FilesAccess, Record
-from tests.archive import BASE_URL, open_archive
+from pipeline.settings import StoreLocation
+from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import Client
 
 FUNDED = [
@@ -35,9 +38,33 @@ class Library:
         return url.removeprefix(BASE_URL)
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with open_archive(tmp_path_factory.mktemp("library")) as archive:
+Opened = Callable[[], AbstractContextManager[tuple[StoreLocation, str]]]
+
+
+@contextmanager
+def _archive(request: pytest.FixtureRequest, home: Path) -> Iterator[Archive]:
+    if request.param == "sqlite, disk":
+        with open_archive(home) as opened:
+            yield opened
+        return
+    production: Opened = request.getfixturevalue("production")
+    with production() as (location, database), open_archive(home, location, database=database) as opened:
+        yield opened
+
+
+PARTS = ["sqlite, disk", "postgresql, s3"]
+
+
+@pytest.fixture(params=PARTS)
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
+    with _archive(request, tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session", params=PARTS)
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """An archive that no test changes, for what is asked of published records."""
+    with _archive(request, tmp_path_factory.mktemp("library")) as archive:
         token = archive.token("ida@pier.example")
         archive.add_community("tide-tables", "Tide tables")
         earlier = archive.publish(files={"gauge.csv": b"1"}, version="1.0")

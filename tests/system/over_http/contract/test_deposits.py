@@ -192,6 +192,13 @@ def test_b02_to_b08_a_simple_deposition(ida: Depositor) -> None:
     assert (files.status_code, len(files.json())) == (200, 3)
 
 
+def test_b09_b12_files_are_neither_sorted_nor_renamed(ida: Depositor) -> None:
+    deposition = ida.create()
+    file = ida.post_form(deposition, "gauge.csv").json()
+    assert ida.send("PUT", deposition["links"]["files"], [{"id": file["id"]}]).status_code == 405
+    assert ida.send("PUT", file["links"]["self"], {"filename": "new.csv"}).status_code == 405
+
+
 def test_b10_b11_files_of_a_published_deposition_stay(ida: Depositor) -> None:
     deposition = ida.create()
     ida.put(deposition, "gauge.csv")
@@ -228,6 +235,21 @@ def test_b19_reading_a_published_file_hinders_no_upload(ida: Depositor) -> None:
     published = ida.published()
     assert ida.client.get(path_of(published["links"]["bucket"]) + "/gauge.csv").content == CSV
     assert ida.post_form(ida.create(), "next.csv").status_code == 201
+
+
+def test_b20_to_b22_a_new_version_is_drafted(ida: Depositor) -> None:
+    """It can be read, names the draft, lists the old file, takes and loses another, and new metadata."""
+    published = ida.published()
+    answer = ida.send("POST", published["links"]["newversion"])
+    assert answer.status_code == 201
+    draft = ida.send("GET", answer.json()["links"]["self"])
+    assert (draft.status_code, "latest_draft" in draft.json()["links"]) == (200, True)
+    files = draft.json()["links"]["files"]
+    assert [one["filename"] for one in ida.send("GET", files).json()] == ["gauge.csv"]
+    added = ida.post_form(draft.json(), "more.csv")
+    assert added.status_code == 201
+    assert ida.send("DELETE", added.json()["links"]["self"]).status_code == 204
+    assert ida.send("PUT", draft.json()["links"]["self"], {"metadata": METADATA}).status_code == 200
 
 
 def test_b23_what_is_not_published_has_no_versions(ida: Depositor) -> None:

@@ -352,3 +352,14 @@ def test_b42_file_links_keep_slashes_and_encode_blanks(library: Library) -> None
     rdm = library.client.get(path, Accept=RDM).json()["files"]["entries"][key]
     assert zenodo["links"]["self"] == listed["links"]["content"] == rdm["links"]["content"] == wanted
     assert library.client.get(library.path(wanted)).content == b"lunch"
+
+
+def test_a25_records_are_harvested_by_oai_pmh(library: Library) -> None:
+    """In both formats, by the set of a community."""
+    for prefix in ("oai_dc", "oai_datacite"):
+        answer = library.client.get(
+            f"/oai2d?verb=ListIdentifiers&metadataPrefix={prefix}&set=user-tide-tables"
+        )
+        assert answer.status_code == 200
+        assert f":{library.dataset.id}</identifier>" in answer.text
+        assert f":{library.thesis.id}</identifier>" not in answer.text
