@@ -14,6 +14,8 @@ from pipeline.access import as_of, owns
 from pipeline.catalogue import Transaction, accounts, drafts, records
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
+from pipeline.index import query
+from pipeline.index.nodes import Term
 from pipeline.ingest import deposit
 from pipeline.metadata import deposit_form
 from pipeline.model import Dissemination, JsonObject
@@ -27,10 +29,14 @@ _FILES_SHOWN = 1_000
 
 @router.api_route("", methods=READ)
 def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
+    """Of `q`, a concept id or a record id narrows the list: what clients ask before they make a new version. Drafts
+    are in no search index, so that other queries narrow nothing."""
     asked = search.parse(request.query_params, largest=search.largest_page(viewer))
     account = account_of(services, viewer)
     with services.catalogue.read() as tx:
-        page = drafts.owned(tx, account.id, account.email, page=asked.page, size=asked.size)
+        page = drafts.owned(
+            tx, account.id, account.email, page=asked.page, size=asked.size, **_identity(asked.q)
+        )
         listed = [
             _of_draft(services, tx, one, in_list=True)
             if isinstance(one, Draft)
@@ -107,6 +113,16 @@ def new_version(request: Request, record_id: str, services: ServicesHere, viewer
         services, record.id, account_of(services, viewer), partial(owns, viewer=viewer)
     )
     return _shown(request, services, draft, 201)
+
+
+def _identity(q: str) -> dict[str, int]:
+    """The number that `q` names, by the argument of `drafts.owned`. Raises `Rejected` (field `q`)."""
+    match query.parse(q):
+        case Term("parent.id", int(number)):
+            return {"concept_id": number}
+        case Term("id", int(number)):
+            return {"record_id": number}
+    return {}
 
 
 # ---------------------------------------------------------------- answers

@@ -382,9 +382,18 @@ def _measure(tx: Transaction, deposit_id: int, *, files: int, size: int) -> None
 # ---------------------------------------------------------------- lists
 
 
-def owned(tx: Transaction, account_id: int, email: str, *, page: int, size: int) -> list[Draft | int]:
+def owned(
+    tx: Transaction,
+    account_id: int,
+    email: str,
+    *,
+    page: int,
+    size: int,
+    concept_id: int | None = None,
+    record_id: int | None = None,
+) -> list[Draft | int]:
     """A page of what is somebody's own, the newest first: open drafts, and the ids of published records without one;
-    of a work only the newest."""
+    of a work only the newest. `concept_id` and `record_id` narrow it to one work or number."""
     is_open = sa.and_(deposit.c.accession_id.is_(None), deposit.c.state.in_(PENDING))
     drafted = (
         sa.select(draft.c.created, deposit.c.record_id)
@@ -402,14 +411,20 @@ def owned(tx: Transaction, account_id: int, email: str, *, page: int, size: int)
         )
         .order_by(record.c.created.desc(), record.c.id.desc())
     )
+    if concept_id is not None:
+        drafted = drafted.where(deposit.c.concept_id == concept_id)
+        published = published.where(record.c.concept_id == concept_id)
+    if record_id is not None:
+        drafted = drafted.where(deposit.c.record_id == record_id)
+        published = published.where(record.c.id == record_id)
     # Each by its index, and no further than the page.
     newest = [
-        (created, record_id, is_draft)
+        (created, number, is_draft)
         for statement, is_draft in ((drafted, True), (published, False))
-        for created, record_id in tx.execute(statement.limit(page * size))
+        for created, number in tx.execute(statement.limit(page * size))
     ]
     shown = sorted(newest, reverse=True)[(page - 1) * size : page * size]
-    return [get(tx, record_id) if is_draft else record_id for _, record_id, is_draft in shown]
+    return [get(tx, number) if is_draft else number for _, number, is_draft in shown]
 
 
 # ---------------------------------------------------------------- rows

@@ -158,6 +158,22 @@ def test_a13_own_depositions_are_an_array(ida: Depositor, other: Depositor) -> N
     assert ida.send("GET", f"{DEPOSITIONS}?size=1&page=2").json()[0]["id"] == draft["id"]
 
 
+def test_2_2_own_depositions_are_found_by_their_numbers(ida: Depositor, other: Depositor) -> None:
+    """By the number of the work (clients look for its newest version so) and by their own; others' never are."""
+    published, draft = ida.published(), ida.create()
+    newer = ida.send("POST", published["links"]["newversion"]).json()
+
+    def found(q: str, who: Depositor = ida) -> list[int]:
+        return [one["id"] for one in who.send("GET", f"{DEPOSITIONS}?q={q}").json()]
+
+    assert found(f"conceptrecid:{published['conceptrecid']}") == [newer["id"], published["id"]]
+    assert found(f"conceptrecid:{draft['conceptrecid']}") == [draft["id"]]
+    assert found(f"recid:{published['id']}") == [published["id"]]
+    assert found(f"recid:{draft['id']}") == [draft["id"]]
+    assert found(f"recid:{published['conceptrecid']}") == []
+    assert found(f"conceptrecid:{published['conceptrecid']}", other) == []
+
+
 def test_a14_errors_name_status_message_and_fields(ida: Depositor) -> None:
     deposition = ida.send("POST", DEPOSITIONS, {}).json()
     answer = ida.send("POST", deposition["links"]["publish"])
