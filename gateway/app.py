@@ -30,6 +30,7 @@ from gateway import (
     problems,
     records,
     redirects,
+    tus,
     vocabularies,
 )
 from gateway.auth import NotedUse
@@ -72,6 +73,7 @@ def create_app(services: Services) -> FastAPI:
         draft_files.router,
         deposits.router,
         deposit_files.router,
+        tus.router,
         buckets.router,
         files.router,
         records.router,

@@ -31,6 +31,9 @@ _EXPOSED = (
     "ETag", "Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Content-Type",
     # And what else our answers have for scripts.
     "Content-Range", "Accept-Ranges", "Content-Disposition", "Location", "Retry-After",
+    # Of tus.
+    "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Checksum-Algorithm",
+    "Upload-Offset", "Upload-Length", "Upload-Expires",
 )  # fmt: skip
 
 

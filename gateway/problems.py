@@ -24,11 +24,14 @@ from pipeline.errors import (
     Conflict,
     Corrupt,
     Denied,
+    Gone,
     HeadraceError,
     InvalidFields,
     Missing,
     Rejected,
+    TooLong,
     Unavailable,
+    WrongChecksum,
 )
 from pipeline.model import JsonObject
 
@@ -108,6 +111,16 @@ class Purged(HeadraceError):
     code = "purged"
 
 
+class UnsupportedVersion(HeadraceError):
+    """The client speaks no version of tus that we do, or does not say which (tus 1.0.0, Tus-Resumable)."""
+
+    code = "unsupported-version"
+
+    def __init__(self, spoken: str) -> None:
+        super().__init__(f"Send Tus-Resumable: {spoken}.")
+        self.spoken = spoken
+
+
 class RecordMoved(Exception):
     """The id in the address is a work's, and stands for its newest version."""
 
@@ -140,9 +153,13 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
     Missing: 404,
     NotAcceptable: 406,
     Conflict: 409,
+    Gone: 410,
     Purged: 410,
+    UnsupportedVersion: 412,
+    TooLong: 413,
     RangeNotSatisfiable: 416,
     TooManyRequests: 429,
+    WrongChecksum: 460,  # tus 1.0.0, checksum
 }
 """Of errors that are told as they are, each for its subclasses as well."""
 
@@ -176,6 +193,8 @@ def _headers(error: Exception) -> Mapping[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case InsufficientScope():
             return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.scope}"'}
+        case UnsupportedVersion():
+            return {"Tus-Version": error.spoken}
         case RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.size}"}
         case TooManyRequests():

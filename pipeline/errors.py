@@ -118,6 +118,24 @@ class Missing(HeadraceError):
     code = "missing"
 
 
+class Gone(Missing):
+    """What was durable of an upload cannot be gone on with; it has to be begun again."""
+
+    code = "gone"
+
+
+class TooLong(HeadraceError):
+    """More came than was to come."""
+
+    code = "too-long"
+
+
+class WrongChecksum(HeadraceError):
+    """What a request sent has another digest than it said; none of it was taken."""
+
+    code = "wrong-checksum"
+
+
 class Unavailable(HeadraceError):
     """A service or resource is away; the same call may succeed later."""
 

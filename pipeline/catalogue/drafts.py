@@ -333,6 +333,12 @@ def remove_file(tx: Transaction, one: Deposit, gone: DraftFile, *, now: datetime
     _note_change(tx, one.id, now)
 
 
+def home(tx: Transaction, deposit_id: int) -> str:
+    """The key below which the bytes of a draft are, or were."""
+    found: str = tx.execute(sa.select(deposit.c.home).where(deposit.c.id == deposit_id)).scalar_one()
+    return found
+
+
 def import_files(tx: Transaction, one: Deposit, *, now: datetime) -> None:
     """Give a new version, which has no files, those of the version that it follows, without their bytes being moved."""
     chosen = sa.select(

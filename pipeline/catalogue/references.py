@@ -21,6 +21,7 @@ from pipeline.catalogue.tables import (
     quarantine,
     record,
     record_file,
+    resumable,
     upload,
 )
 from pipeline.model import DepositState, EffectKind, FileState, QuarantineState
@@ -111,6 +112,8 @@ def homes(tx: Transaction) -> Iterator[str]:
     )
     for home, record_id in _stream(tx, of_deposits):
         yield from (home, layout.staged(record_id))
+    for (number,) in _stream(tx, sa.select(resumable.c.id)):
+        yield layout.tails(number)
     for (home,) in _stream(tx, sa.select(record.c.staged).where(record.c.staged.is_not(None))):
         yield home
 

@@ -344,6 +344,25 @@ transfer = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# Files that come into drafts in several requests. The id is that of a transfer which is not used otherwise; the one
+# that goes on with it now, if its lease still runs, is `transfer_id`.
+resumable = sa.Table(
+    "resumable",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("deposit_id", sa.ForeignKey("deposit.id"), nullable=False, index=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("expires", Utc, nullable=False, index=True),
+    sa.Column("transfer_id", sa.BigInteger),
+    sa.Column("upload_id", sa.Text, nullable=False),
+    sa.Column("part_size", sa.BigInteger, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.JSON, nullable=False),
+    sa.Column("states", sa.JSON, nullable=False),
+    sa.Column("tail_size", sa.BigInteger, nullable=False),
+)
+
 # Other serialisations of a record that its depositor attached, one of a media type: small documents, no files of it.
 extra_format = sa.Table(
     "extra_format",

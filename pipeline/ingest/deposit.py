@@ -24,6 +24,7 @@ from pipeline.catalogue import (
     identifiers,
     outbox,
     records,
+    resumables,
     transfers,
 )
 from pipeline.catalogue.accounts import Account
@@ -61,9 +62,10 @@ from pipeline.store import layout
 LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
 _LEASE = timedelta(minutes=10)
-_RENEWAL = timedelta(minutes=1)
+RENEWAL = timedelta(minutes=1)
+"""How often a transfer is renewed while it goes on."""
 _EMPTY = "Empty files are not accepted."
-_NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
+NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 
 
 # ---------------------------------------------------------------- drafts
@@ -283,42 +285,34 @@ def receive(
     Raises `Rejected` for a key that no file may have, an empty file, fewer, more or other bytes than were told;
     `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more, in the end too;
     what `blocks` and `named` raise."""
-    require_key(key)
-    if draft.is_edit:
-        raise Denied("Bucket is locked for modifications.")
-    if size == 0:
-        raise Rejected(_EMPTY)
-    require_room(services, reserved=size or 0)
+    require_takeable(services, draft, key, size)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
-        number = transfers.begin(
-            tx,
-            one.id,
-            key,
-            owner=lease_owner(services),
-            now=services.now(),
-            until=services.now() + _LEASE,
-        )
+        number = begin_transfer(services, tx, one.id, key)
     content = layout.deposited_path(key, number)
     place = layout.content(one.home, content)
     try:
         came, digests = _store(
-            services, place, blocks, size, dict(declared or {}), partial(_renew, services, number)
+            services, place, blocks, size, dict(declared or {}), partial(renew, services, number)
         )
         if named is not None:
             key = named()
             require_key(key)
-        new = NewFile(
-            key=key,
-            size=came,
-            content=content,
-            root_digest=digests[services.root_digest],
-            digests=digests,
-            declared=dict(declared or {}),
-            identification=UNIDENTIFIED,
-            scan=_NOT_SCANNED,
+        return attach(
+            services,
+            one,
+            number,
+            NewFile(
+                key=key,
+                size=came,
+                content=content,
+                root_digest=digests[services.root_digest],
+                digests=digests,
+                declared=dict(declared or {}),
+                identification=UNIDENTIFIED,
+                scan=NOT_SCANNED,
+            ),
         )
-        file, before = _attach(services, one, number, new)
     except Unavailable:
         _give_up(services, one, number, content)
         # The store fails as well where the draft was discarded meanwhile, and its folders with it.
@@ -327,9 +321,23 @@ def receive(
     except BaseException:
         _give_up(services, one, number, content)
         raise
-    if before is not None and before.place is not None:
-        services.store.delete(before.place)
-    return file
+
+
+def require_takeable(services: Services, draft: Draft, key: str, size: int | None) -> None:
+    """Raises `Rejected` for a key that no file may have and an empty file, `Denied` for a record whose files cannot
+    change any more, `OutOfSpace`."""
+    require_key(key)
+    if draft.is_edit:
+        raise Denied("Bucket is locked for modifications.")
+    if size == 0:
+        raise Rejected(_EMPTY)
+    require_room(services, reserved=size or 0)
+
+
+def begin_transfer(services: Services, tx: Transaction, deposit_id: int, key: str) -> int:
+    """The number of a new transfer of this process, to be renewed while it goes on (`renew`)."""
+    now = services.now()
+    return transfers.begin(tx, deposit_id, key, owner=lease_owner(services), now=now, until=now + _LEASE)
 
 
 def require_key(key: str) -> None:
@@ -342,7 +350,8 @@ def require_key(key: str) -> None:
         raise Rejected("This cannot name a file.")
 
 
-def _renew(services: Services, number: int) -> None:
+def renew(services: Services, number: int) -> None:
+    """Raises `Conflict` where the transfer is over."""
     with services.catalogue.write() as tx:
         transfers.renew(tx, number, until=services.now() + _LEASE)
 
@@ -359,7 +368,7 @@ def _store(
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
     upload = services.store.begin(place, size)
     try:
-        due, total = services.now() + _RENEWAL, 0
+        due, total = services.now() + RENEWAL, 0
         for block in blocks:
             total += len(block)
             if size is not None and total > size:
@@ -370,7 +379,7 @@ def _store(
             if services.now() >= due:
                 renew()
                 require_room(services)
-                due = services.now() + _RENEWAL
+                due = services.now() + RENEWAL
             del block  # not to be held while the next one comes
         if total == 0:
             raise Rejected(_EMPTY)
@@ -397,14 +406,19 @@ def _commit(services: Services, upload: Upload, place: str) -> None:
     services.store.settle([place])
 
 
-def _attach(
-    services: Services, one: Deposit, number: int, new: NewFile
-) -> tuple[DraftFile, DraftFile | None]:
+def attach(services: Services, one: Deposit, number: int, new: NewFile) -> DraftFile:
+    """End the transfer with this number: the file is in the draft, in the place of one of the same key, and an upload
+    in several requests that it completes is over. Raises `Conflict` where the transfer is over, `Missing` where the
+    draft is open no more."""
     with services.catalogue.write() as tx:
         still = drafts.locked(tx, one.id)
         transfers.end(tx, number)
+        resumables.complete(tx, number)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
-        return drafts.put_file(tx, still, new, now=services.now())
+        file, before = drafts.put_file(tx, still, new, now=services.now())
+    if before is not None and before.place is not None:
+        services.store.delete(before.place)
+    return file
 
 
 def _give_up(services: Services, one: Deposit, number: int, content: str) -> None:

@@ -102,6 +102,16 @@ def assembled(staged_key: str) -> str:
     return f"{staged_key}.object"
 
 
+def tails(number: int) -> str:
+    """The key below which is what an upload in several requests has behind its last whole part."""
+    return f"staging/tails/{number}"
+
+
+def tail(number: int, offset: int) -> str:
+    """The key of what there is when the upload is at the offset."""
+    return f"{tails(number)}/{offset}"
+
+
 def quarantined(accession_id: str, file_id: int) -> str:
     return f"quarantine/{accession_id}/{file_id}"
 

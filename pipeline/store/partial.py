@@ -30,6 +30,7 @@ from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_folders, own_folder
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.transfer import (
+    IN_PARTS_FROM,
     OpenPlan,
     PartPlan,
     SeenPart,
@@ -245,7 +246,9 @@ class PartialFiles:
         self, key: str, final: Path, size: int | None, resume: PartLedger | None
     ) -> WholeUpload | PartedUpload:
         """As `ObjectStore.begin`."""
-        plan = OpenPlan(self._least_part) if size is None else plan_parts(size, least=self._least_part)
+        # What is not yet a part of an object without a size is lost, or kept elsewhere: no larger than need be.
+        open_plan = OpenPlan(min(self._least_part, IN_PARTS_FROM))
+        plan = open_plan if size is None else plan_parts(size, least=self._least_part)
         if not plan.part_size:
             return self.whole(final)
         with translated():
