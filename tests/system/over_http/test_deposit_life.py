@@ -13,7 +13,13 @@ from typing import Any
 import httpx
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from gateway.handles import Kind, handle
 from pipeline import dispatch
@@ -225,11 +231,23 @@ class Deposits(RuleBasedStateMachine):
     def somebody_acts(self, index: int, what: str, is_owners: bool, name: str, value: str) -> None:
         self._do(self._act(self._id(index), what, is_owners, name, value))
 
-    def _do(self, act: Act) -> None:
+    def _do(self, act: Act) -> httpx.Response:
         answer = self._send(act, 0)
         status, self.life = step(self.life, act, self._note(act, answer))
         assert answer.status_code == status, (act, answer.text)
         self._look(self._beside(act.id))
+        return answer
+
+    @precondition(lambda self: self.life.published)
+    @rule(index=INDEX, name=NAME, value=VALUE)
+    def a_version_follows(self, index: int, name: str, value: str) -> None:
+        """Three acts of an owner that seldom come one after the other by themselves."""
+        published = list(self.life.published)
+        id_ = published[index % len(published)]
+        who = self.owners[id_]
+        new_id = self._do(Act("newversion", who, id_)).json()["id"]
+        for act in (Act("upload", who, new_id, name, value), Act("publish", who, new_id)):
+            self._do(act)
 
     @rule(
         index=INDEX,
@@ -346,7 +364,7 @@ def test_deposits_live_as_their_model(each_archive: Archive) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12,
+            max_examples=8,
             stateful_step_count=15,
             deadline=None,
             suppress_health_check=list(HealthCheck),
