@@ -16,7 +16,7 @@ from pipeline.errors import Rejected
 
 DEEPEST = 50
 """Levels of arrays and objects within each other."""
-MOST_VALUES = 10_000
+MOST_VALUES = 100_000
 """Values in a body, arrays and objects among them; names of members not."""
 
 _WHOLE = "_schema"
