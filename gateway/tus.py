@@ -28,7 +28,7 @@ _CONTENT_TYPE = "application/offset+octet-stream"
 _MOST_DIGITS = 18
 
 
-def _require_version(request: Request) -> None:
+def _require_version(request: Request, viewer: WriterHere) -> None:  # noqa: ARG001 - who asks comes first
     if request.headers.get("tus-resumable") != _VERSION:
         raise UnsupportedVersion(_VERSION)
 
