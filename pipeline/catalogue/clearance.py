@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposit_files, deposits
+from pipeline.catalogue import Transaction, accessions, deposit_files, deposits, scans
 from pipeline.catalogue.scans import KnownInfected
-from pipeline.catalogue.tables import accession, deposit, deposit_file, record_file
+from pipeline.catalogue.tables import accession, deposit, deposit_file
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import AccessionState, DepositState, Digests, FileState, JsonObject, ScanVerdict
 
@@ -86,15 +86,6 @@ def take_over_verdicts(tx: Transaction, accession_id: str) -> None:
     sealed_ids = sa.select(deposit.c.id).where(
         deposit.c.accession_id == accession_id, deposit.c.state == DepositState.SEALED
     )
-    verdict = (
-        sa.select(record_file.c.scan)
-        .where(
-            record_file.c.record_id == deposit_file.c.holder_id,
-            record_file.c.root_digest == deposit_file.c.root_digest,
-        )
-        .limit(1)
-        .scalar_subquery()
-    )
     tx.execute(
         sa.update(deposit_file)
         .where(
@@ -102,7 +93,7 @@ def take_over_verdicts(tx: Transaction, accession_id: str) -> None:
             deposit_file.c.holder_id.is_not(None),
             deposit_files.is_unclean(),
         )
-        .values(scan=sa.func.coalesce(verdict, deposit_file.c.scan))
+        .values(scan=scans.of_held_bytes())
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, deposit_files, deposits
+from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
 from pipeline.catalogue.tables import deposit, deposit_file, draft, record, record_file, user
 from pipeline.errors import Conflict, Denied, Missing
@@ -211,19 +211,10 @@ def note_refusal(tx: Transaction, one: Deposit, reasons: Sequence[tuple[str, str
 
 def take_over_verdicts(tx: Transaction, deposit_id: int) -> None:
     """Files that came with the version before have the verdict that its bytes have by now."""
-    verdict = (
-        sa.select(record_file.c.scan)
-        .where(
-            record_file.c.record_id == deposit_file.c.holder_id,
-            record_file.c.root_digest == deposit_file.c.root_digest,
-        )
-        .limit(1)
-        .scalar_subquery()
-    )
     tx.execute(
         sa.update(deposit_file)
         .where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.holder_id.is_not(None))
-        .values(scan=sa.func.coalesce(verdict, deposit_file.c.scan))
+        .values(scan=scans.of_held_bytes())
     )
 
 

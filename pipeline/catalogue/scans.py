@@ -102,6 +102,20 @@ def note_looked(tx: Transaction, files: Sequence[ScannedFile], *, now: datetime)
         )
 
 
+def of_held_bytes() -> sa.ColumnElement[Any]:
+    """Of a file of a deposit whose bytes a published record holds: the verdict that it has there by now."""
+    there = (
+        sa.select(record_file.c.scan)
+        .where(
+            record_file.c.record_id == deposit_file.c.holder_id,
+            record_file.c.root_digest == deposit_file.c.root_digest,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(there, deposit_file.c.scan)
+
+
 @dataclass(frozen=True, slots=True)
 class InfectedFile:
     """A file of a record that is still in service, and what was found in it."""
