@@ -9,7 +9,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from infra.local.service import Service
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.loopback import free_port, http_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,8 @@ def gateway(
     home: Path, location: StoreLocation | None = None, environment: Mapping[str, str] | None = None
 ) -> Service:
     """Of the instance at `home`, at a free port; its store is at `location`, or at home as well."""
-    url = f"http://{LOOPBACK}:{free_port()}"
+    port = free_port()
+    url = http_url(port)
     own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url, **(environment or {})}
     if location is not None:
         own |= _store(location)
@@ -34,7 +35,7 @@ def gateway(
         except (URLError, OSError):
             return False
 
-    command = (sys.executable, "-m", "gateway", "--port", url.rpartition(":")[2])
+    command = (sys.executable, "-m", "gateway", "--port", str(port))
     return Service("gateway", command, url, healthy, environment=own)
 
 

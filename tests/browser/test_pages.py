@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from infra.browser import chromium
-from infra.local.service import Service, running
-from pipeline.loopback import LOOPBACK, free_port
+from infra.local.gateway import gateway
+from infra.local.service import running
 from tests.archive import open_archive
 
 LANDING, SEARCH, HOME = "landing page", "search page", "front page"
@@ -71,8 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             description=_WIDE,
             subjects=[{"subject": "sea level"}],
         )
-    origin = f"http://{LOOPBACK}:{free_port()}"
-    with running(_gateway(home, origin), home / "gateway.log"):
+    with running(gateway(home), home / "gateway.log") as origin:
         yield Site(
             origin,
             {
@@ -217,20 +212,6 @@ def _context_page(browser: Browser, origin: str) -> Iterator[Page]:
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
     yield context.new_page()
     context.close()
-
-
-def _gateway(home: Path, origin: str) -> Service:
-    port = origin.rpartition(":")[2]
-    settings = (f"HEADRACE_HOME={home}", f"HEADRACE_PORT={port}", f"HEADRACE_BASE_URL={origin}")
-
-    def healthy() -> bool:
-        try:
-            with urlopen(f"{origin}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except URLError:
-            return False
-
-    return Service("gateway", ("env", *settings, sys.executable, "-m", "gateway"), origin, healthy)
 
 
 def _luminance(colour: str) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from pipeline.loopback import free_port
+from pipeline.loopback import free_port, http_url
 from tests.clients.sample import FILES, METADATA, TITLE
 from tests.command import Instance, wait_until
 
@@ -73,9 +73,10 @@ def installed(client: Client) -> Path:
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
     """An instance for as long as the block lasts: what scripts are given of it, as their environment."""
-    url = f"http://127.0.0.1:{free_port()}"
+    port = free_port()
+    url = http_url(port)
     instance = Instance(folder / "home", {"HEADRACE_BASE_URL": url})
-    with instance.start("up", "--port", url.rpartition(":")[2]) as up:
+    with instance.start("up", "--port", str(port)) as up:
         wait_until(lambda: "ready" in up.said("out") or up.process.poll() is not None, "the instance")
         if up.process.poll() is not None:
             raise SystemExit(f"headrace up: {up.said('err')}")

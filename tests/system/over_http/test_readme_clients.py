@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.local.gateway import gateway
+from infra.local.service import running
 from tests.archive import open_archive
-from tests.gateway_process import running
 
 _README = Path(__file__).parents[3] / "README.md"
 _SECTION = re.compile(r"^## Use your Zenodo client$(.*?)^## ", re.DOTALL | re.MULTILINE)
@@ -42,7 +43,7 @@ def test_the_examples_that_deposit_publish_a_record(tmp_path: Path, name: str, f
     """The record is there for everyone, with the bytes that the example had on disk."""
     with open_archive(tmp_path / "home") as archive:
         token = archive.token("ida@example.org", scopes=("deposit:write", "deposit:actions"))
-    with running(tmp_path / "home") as (_, address):
+    with running(gateway(tmp_path / "home"), tmp_path / "log") as address:
         said = _run(name, tmp_path, {"ARCHIVE": address, "TOKEN": token})
         record = re.search(rf"{address}/records?/(\d+)", said)
         assert record, said
@@ -54,6 +55,6 @@ def test_the_example_that_downloads_fetches_every_file(tmp_path: Path) -> None:
     """With their names, below the folder that the example says; pooch has compared the checksums."""
     with open_archive(tmp_path / "home") as archive:
         record = archive.publish(files=_FILES)
-    with running(tmp_path / "home") as (_, address):
+    with running(gateway(tmp_path / "home"), tmp_path / "log") as address:
         _run("pooch", tmp_path, {"ARCHIVE": address, "RECORD": str(record.id)})
     assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == _FILES

@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.local.gateway import gateway
+from infra.local.service import launched, running
 from tests.archive import open_archive
-from tests.gateway_process import running
 
 
 def test_the_server_serves_and_stops_when_told(tmp_path: Path) -> None:
@@ -18,7 +19,11 @@ def test_the_server_serves_and_stops_when_told(tmp_path: Path) -> None:
     data = os.urandom(1 << 20) * 12
     with open_archive(tmp_path / "home") as archive:
         record = archive.publish(files={"large.bin": data})
-    with running(tmp_path / "home") as (process, address), httpx.Client(base_url=address) as client:
+    service = gateway(tmp_path / "home")
+    with (
+        launched(service, tmp_path / "log") as process,
+        httpx.Client(base_url=service.url) as client,
+    ):
         path = f"/records/{record.id}/files/large.bin"
         assert client.get(path).content == data
         assert client.get(path, headers={"Range": "bytes=-5"}).content == data[-5:]
@@ -38,7 +43,7 @@ def test_the_server_believes_no_address_but_the_connections(
     """Whatever address a request claims to come from, on this machine and where the environment is lenient, too."""
     monkeypatch.setenv("HEADRACE_RATE_LIMITS", "guest 2/minute")
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
-    with running(tmp_path / "home") as (_, address):
+    with running(gateway(tmp_path / "home"), tmp_path / "log") as address:
         told = [
             httpx.get(f"{address}/api/records/77", headers={"X-Forwarded-For": f"203.0.113.{n}"}).status_code
             for n in range(3)
