@@ -16,6 +16,7 @@ from pipeline.model import (
     Decision,
     Description,
     Dissemination,
+    FalseAlarms,
     FilesAccess,
     Record,
     RecordState,
@@ -115,6 +116,13 @@ def withheld(verdict: ScanVerdict, gate: ScanGate) -> Withheld | None:
     if gate == "serve" and verdict.status not in LET_THROUGH:
         return Withheld.BEING_SCANNED
     return None
+
+
+def heeded(verdict: ScanVerdict, digest: str, false_alarms: FalseAlarms) -> ScanVerdict:
+    """A verdict on bytes with this digest: a person's word counts for more than a scanner's."""
+    if verdict.status is ScanStatus.INFECTED and (digest, verdict.signature) in false_alarms:
+        return replace(verdict, status=ScanStatus.RELEASED)
+    return verdict
 
 
 def purged_again(decision: Decision) -> PurgedBytes:

@@ -55,6 +55,10 @@ class ScanVerdict:
     reason: str = ""
 
 
+FalseAlarms: TypeAlias = frozenset[tuple[str, str]]
+"""(digest by the root's algorithm, signature): what a person answers for that is not in those bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identification:
     """A format as PRONOM names it. `puid` is `""` where nothing matched."""

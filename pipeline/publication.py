@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from pipeline import gates
@@ -20,14 +21,14 @@ from pipeline.catalogue import (
     fixity,
     outbox,
     records,
-    scans,
     works,
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
+from pipeline.catalogue.scans import InfectedFile
 from pipeline.display import shown
-from pipeline.errors import FieldFault, InvalidFields
+from pipeline.errors import Conflict, FieldFault, InvalidFields
 from pipeline.gates import Fault, external_doi
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
@@ -88,9 +89,7 @@ def publish_draft(services: Services, deposit_id: int, check: Callable[[Transact
         drafts.take_over_verdicts(tx, one.id)
         deposits.move(tx, [one], DepositEvent.SEAL)
         [sealed] = deposits.by_id(tx, deposit_id)
-        faults = gates.judge(tx, [sealed]).faults
-        if faults:
-            raise InvalidFields(tuple(_told(faults)))
+        _require_publishable(tx, sealed)
         if _must_wait(tx, services, sealed):
             # In this transaction: who gave the last verdict a moment ago has not seen that anything waits for it.
             examinations.ask_again(tx, deposit_id)
@@ -102,32 +101,29 @@ def publish_draft(services: Services, deposit_id: int, check: Callable[[Transact
 def publish_waiting(services: Services, record_id: int) -> None:
     """Publish the draft of a record that was sealed to wait for verdicts, now that all were given; where they keep it
     from being published it is open again, and tells why."""
-    now = services.now()
-    with services.catalogue.write() as tx:
-        waiting = drafts.sealed(tx, record_id)
-        if waiting is None:
-            return
-        infected = scans.known_infected(tx, [waiting.id])
-        reasons = [("files", f"{one.path} is infected: {one.signature} was found in it.") for one in infected]
-        if not reasons and _must_wait(tx, services, waiting):
-            reasons = [("files", "The virus scanner could not go through all of the files.")]
-        if reasons:
-            deposits.move(tx, [waiting], DepositEvent.REOPEN)
-            drafts.note_refusal(tx, waiting, reasons, now=now)
-            return
     try:
         with services.catalogue.write() as tx:
-            if (still := drafts.sealed(tx, record_id)) is not None:
-                faults = gates.judge(tx, [still]).faults
-                if faults:
-                    raise InvalidFields(tuple(_told(faults)))
-                _publish_sealed_draft(tx, services, still)
+            waiting = drafts.sealed(tx, record_id)
+            if waiting is not None:
+                _require_publishable(tx, waiting)
+                if _must_wait(tx, services, waiting):
+                    raise InvalidFields((FieldFault("files", (_NOT_WHOLE,)),))
+                _publish_sealed_draft(tx, services, waiting)
     except InvalidFields as refused:
         with services.catalogue.write() as tx:
             if (still := drafts.sealed(tx, record_id)) is not None:
                 deposits.move(tx, [still], DepositEvent.REOPEN)
-                told = [(one.field, one.messages[0]) for one in refused.faults]
-                drafts.note_refusal(tx, still, told, now=now)
+                drafts.note_refusal(tx, still, refused.faults, now=services.now())
+
+
+_NOT_WHOLE = "The virus scanner could not go through all of the files."
+
+
+def _require_publishable(tx: Transaction, sealed: Deposit) -> None:
+    """Raises `InvalidFields`, and then nothing of what was judged may be committed."""
+    faults = gates.judge(tx, [sealed]).faults
+    if faults:
+        raise InvalidFields(tuple(_told(faults)))
 
 
 def _must_wait(tx: Transaction, services: Services, one: Deposit) -> bool:
@@ -199,6 +195,13 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
         if was_newest:
             _succeed(tx, record.concept_id, now=now)
+
+
+def withdraw_infected(services: Services, found: InfectedFile) -> None:
+    """Take the record out of service that has an infected file; where somebody else was faster, nothing."""
+    note = f"{found.signature} was found in one of its files after it had been published."
+    with suppress(Conflict):
+        withdraw(services, found.record_id, reason="infected", note=note, by=AGENT)
 
 
 def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:

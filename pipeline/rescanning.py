@@ -15,28 +15,36 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from pipeline import aip, codec, retrieval
+from pipeline.access import heeded
 from pipeline.catalogue import quarantine, records, scans
 from pipeline.catalogue.fixity import FIRST, Position
 from pipeline.catalogue.scans import InfectedFile, ScannedFile
 from pipeline.display import shown
-from pipeline.errors import Conflict, Corrupt, HeadraceError, Missing
+from pipeline.errors import Corrupt, HeadraceError, Missing
 from pipeline.ingest import clearance
 from pipeline.ingest.patience import AT_ONCE, Patience
-from pipeline.model import AGENT, LET_THROUGH, Event, EventType, JsonObject, ScanStatus, ScanVerdict
-from pipeline.publication import withdraw
+from pipeline.model import (
+    LET_THROUGH,
+    Event,
+    EventType,
+    FalseAlarms,
+    JsonObject,
+    ScanStatus,
+    ScanVerdict,
+)
+from pipeline.publication import withdraw_infected
 from pipeline.rereading import Allowance, reread_all
 from pipeline.services import Services
 
 _PAGE = 500
 _BATCH = 100  # files: of that many at most an interruption forgets that they were scanned
 _LISTED = 10_000
-_REASON = "infected"
 
 _NOT_WHOLE = (ScanStatus.UNSCANNED, ScanStatus.PARTIAL, ScanStatus.STALE)
 _WHOLE = (ScanStatus.CLEAN, ScanStatus.INFECTED)
@@ -179,7 +187,7 @@ class _Rescan:
         )
         self._recent = began - policy.older_than
         self._signatures = ""
-        self._released: set[tuple[str, str]] = set()
+        self._false_alarms: FalseAlarms = frozenset()
         self._next: ScannedFile | None = None
         self._given: list[tuple[ScannedFile, ScanVerdict]] = []
         self.rescanned = Rescanned()
@@ -201,14 +209,9 @@ class _Rescan:
 
     def _begin(self) -> str:
         """See how much is due; the version of the signatures that there are now."""
-        algorithm = self._services.root_digest
         with self._services.catalogue.read() as tx:
             extents = [scans.extent(tx, kinds, before=before) for kinds, before in self._due_before]
-            self._released = {
-                (digests[algorithm], signature)
-                for digests, signature in quarantine.released(tx)
-                if algorithm in digests
-            }
+            self._false_alarms = quarantine.released(tx, self._services.root_digest)
         self.rescanned.due_files = sum(files for files, _ in extents)
         self.rescanned.due_bytes = sum(size for _, size in extents)
         return self._services.scanner.signatures()
@@ -235,10 +238,7 @@ class _Rescan:
                     self._put_off(PutOff(file.record, shown(file.path), reason))
 
     def _judged(self, digest: str, verdict: ScanVerdict) -> ScanVerdict:
-        """A person's word counts for more than a scanner's."""
-        if _is_found(verdict) and (digest, verdict.signature) in self._released:
-            return replace(verdict, status=ScanStatus.RELEASED)
-        return verdict
+        return heeded(verdict, digest, self._false_alarms)
 
     # ------------------------------------------------------------ reading
 
@@ -354,18 +354,13 @@ class _Rescan:
         while found := self._patience.insist(self._infected):
             for one in found:
                 if one.record_id not in self.rescanned.withdrawn:
-                    note = f"{one.signature} was found in one of its files after it had been published."
-                    with suppress(Conflict):  # somebody else was faster
-                        self._patience.insist(partial(self._withdraw, one.record_id, note))
+                    self._patience.insist(partial(withdraw_infected, self._services, one))
                     self.rescanned.withdrawn.append(one.record_id)
             self.rescanned.infected += found[: _LISTED - len(self.rescanned.infected)]
 
     def _infected(self) -> list[InfectedFile]:
         with self._services.catalogue.read() as tx:
             return scans.infected_in_service(tx, limit=_PAGE)
-
-    def _withdraw(self, record_id: int, note: str) -> None:
-        withdraw(self._services, record_id, reason=_REASON, note=note, by=AGENT)
 
 
 def _is_found(verdict: ScanVerdict) -> bool:

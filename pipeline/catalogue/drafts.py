@@ -15,7 +15,7 @@ from pipeline import codec
 from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
 from pipeline.catalogue.tables import deposit, deposit_file, draft, record, record_file, user
-from pipeline.errors import Conflict, Denied, Missing
+from pipeline.errors import Conflict, Denied, FieldFault, Missing
 from pipeline.model import (
     DepositAction,
     DepositState,
@@ -202,10 +202,10 @@ def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> 
     return found
 
 
-def note_refusal(tx: Transaction, one: Deposit, reasons: Sequence[tuple[str, str]], *, now: datetime) -> None:
-    """What kept a draft from being published, as (field, reason), is told with it until it is described anew."""
+def note_refusal(tx: Transaction, one: Deposit, faults: Sequence[FieldFault], *, now: datetime) -> None:
+    """What kept a draft from being published is told with it until it is described anew."""
     before = tx.execute(sa.select(draft.c.dropped).where(draft.c.deposit_id == one.id)).scalar_one()
-    told = [{"field": field, "message": reason} for field, reason in reasons]
+    told = [{"field": one.field, "message": text} for one in faults for text in one.messages]
     _note_change(tx, one.id, now, dropped=[*(each for each in before if each not in told), *told])
 
 

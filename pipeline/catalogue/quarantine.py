@@ -16,7 +16,7 @@ from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import deposit, deposit_file, quarantine
 from pipeline.errors import Missing
 from pipeline.lifecycle import QuarantineEvent, step_quarantine
-from pipeline.model import Decision, Digests, FileState, JsonObject, QuarantineState, ScanStatus
+from pipeline.model import Decision, Digests, FalseAlarms, FileState, JsonObject, QuarantineState, ScanStatus
 from pipeline.store import layout
 
 _WITHOUT_BYTES = (QuarantineState.RELEASED, QuarantineState.DESTROYED)
@@ -106,14 +106,14 @@ def listed(tx: Transaction, *, everything: bool) -> Iterator[QuarantinedFile]:
     return map(_quarantined, tx.execute(statement))
 
 
-def released(tx: Transaction) -> list[tuple[Digests, str]]:
-    """(digests, signature) of all that was released: of those bytes that alarm is known to be false."""
+def released(tx: Transaction, algorithm: str) -> FalseAlarms:
+    """All that was released, by digests of this algorithm."""
     rows = tx.execute(
         sa.select(quarantine.c.digests, quarantine.c.signature).where(
             quarantine.c.state == QuarantineState.RELEASED
         )
     )
-    return [(row.digests, row.signature) for row in rows]
+    return frozenset((row.digests[algorithm], row.signature) for row in rows if algorithm in row.digests)
 
 
 def waiting(tx: Transaction, file_id: int) -> Waiting | None:

@@ -125,10 +125,10 @@ class InfectedFile:
     signature: str
 
 
-def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
-    """Files, by record, that are called infected though their records are published."""
+def infected_in_service(tx: Transaction, *, limit: int, record_id: int | None = None) -> list[InfectedFile]:
+    """Files, by record, that are called infected though their records are published; of one record, where so asked."""
     digests = _infected(record_file.c.root_digest)
-    rows = tx.execute(
+    statement = (
         sa.select(record_file.c.record_id, record_file.c.key, record_file.c.scan)
         .join(record, record.c.id == record_file.c.record_id)
         .where(
@@ -140,26 +140,8 @@ def infected_in_service(tx: Transaction, *, limit: int) -> list[InfectedFile]:
         .order_by(record_file.c.record_id, record_file.c.key)
         .limit(limit)
     )
+    rows = tx.execute(statement if record_id is None else statement.where(record.c.id == record_id))
     return [InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature) for row in rows]
-
-
-def infected_of(tx: Transaction, record_id: int) -> InfectedFile | None:
-    """A file of a record that is called infected though the record is published, if there is one."""
-    row = tx.execute(
-        sa.select(record_file.c.record_id, record_file.c.key, record_file.c.scan)
-        .join(record, record.c.id == record_file.c.record_id)
-        .where(
-            record_file.c.record_id == record_id,
-            record_file.c.purge_id.is_(None),
-            record_file.c.scan["status"].as_string() == ScanStatus.INFECTED,
-            record.c.state == RecordState.PUBLISHED,
-        )
-        .order_by(record_file.c.key)
-        .limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
-    return InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature)
 
 
 @dataclass(frozen=True, slots=True)

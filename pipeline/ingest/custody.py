@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 
 from pipeline import codec
-from pipeline.access import purged_again
+from pipeline.access import heeded, purged_again
 from pipeline.display import shown
 from pipeline.errors import (
     Conflict,
@@ -38,6 +38,7 @@ from pipeline.ingest.sources import SourceReader, Tree
 from pipeline.model import (
     LET_THROUGH,
     Decision,
+    FalseAlarms,
     FileOutcome,
     FileState,
     Identification,
@@ -77,7 +78,7 @@ class CustodyTerms:
     scanner: ScannerLocation
     root_digest: str
     digests: tuple[str, ...]
-    released: frozenset[tuple[str, str]] = frozenset()
+    released: FalseAlarms = frozenset()
     purged: Mapping[tuple[str, str], Decision] = field(default_factory=dict)
     bytes_per_second: int = 0
 
@@ -420,10 +421,9 @@ class _Taking:
 
     def report(self, taken: Taken, found: Identification) -> FileReport:
         """What became of the file that was `taken`."""
-        file, terms, verdict = self.file, self._desk.terms, taken.verdict
+        file, terms = self.file, self._desk.terms
         digest = taken.digests[terms.root_digest]
-        if verdict.status is ScanStatus.INFECTED and (digest, verdict.signature) in terms.released:
-            verdict = replace(verdict, status=ScanStatus.RELEASED)
+        verdict = heeded(taken.verdict, digest, terms.released)
         outcome = FileOutcome(
             id=file.id,
             state=FileState.IN_CUSTODY,

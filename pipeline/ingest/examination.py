@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 
 from pipeline import publication, retrieval
+from pipeline.access import heeded
 from pipeline.catalogue import examinations, outbox, quarantine, records, scans
 from pipeline.catalogue.examinations import Unexamined
-from pipeline.errors import Conflict, HeadraceError, Missing
+from pipeline.errors import HeadraceError, Missing
 from pipeline.ingest.identify import Sample, identify_many
-from pipeline.model import AGENT, EffectKind, Identification, ScanStatus, ScanVerdict
+from pipeline.model import EffectKind, Identification, ScanVerdict
 from pipeline.services import Services
 
 _PAGE = 100
-REASON = "infected"
 
 
 def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
@@ -34,12 +33,14 @@ def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, Headr
 
 
 def _examine_record(services: Services, record_id: int) -> None:
-    released = _released(services)
+    with services.catalogue.read() as tx:
+        false_alarms = quarantine.released(tx, services.root_digest)
     while page := _left(services, record_id):
         for one in page:
             found = _look(services, one)
             if found is not None:
-                _note(services, one, *found, released)
+                identification, verdict = found
+                _note(services, one, identification, heeded(verdict, one.digest, false_alarms))
         if _left(services, record_id) == page:
             break
     _withdraw_infected(services, record_id)
@@ -49,16 +50,6 @@ def _examine_record(services: Services, record_id: int) -> None:
 def _left(services: Services, record_id: int) -> list[Unexamined]:
     with services.catalogue.read() as tx:
         return examinations.left(tx, record_id, limit=_PAGE)
-
-
-def _released(services: Services) -> set[tuple[str, str]]:
-    algorithm = services.root_digest
-    with services.catalogue.read() as tx:
-        return {
-            (digests[algorithm], signature)
-            for digests, signature in quarantine.released(tx)
-            if algorithm in digests
-        }
 
 
 def _look(services: Services, one: Unexamined) -> tuple[Identification, ScanVerdict] | None:
@@ -90,10 +81,7 @@ def _note(
     one: Unexamined,
     found: Identification,
     verdict: ScanVerdict,
-    released: set[tuple[str, str]],
 ) -> None:
-    if verdict.status is ScanStatus.INFECTED and (one.digest, verdict.signature) in released:
-        verdict = replace(verdict, status=ScanStatus.RELEASED)
     now = services.now()
     with services.catalogue.write() as tx:
         if one.file_id is not None:
@@ -108,8 +96,6 @@ def _note(
 def _withdraw_infected(services: Services, record_id: int) -> None:
     """After all was noted: what was cut off in between is done by the next call."""
     with services.catalogue.read() as tx:
-        found = scans.infected_of(tx, record_id)
-    if found is not None:
-        note = f"{found.signature} was found in one of its files after it had been published."
-        with suppress(Conflict):  # somebody else was faster
-            publication.withdraw(services, record_id, reason=REASON, note=note, by=AGENT)
+        found = scans.infected_in_service(tx, record_id=record_id, limit=1)
+    for one in found:
+        publication.withdraw_infected(services, one)

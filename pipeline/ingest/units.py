@@ -27,7 +27,7 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
     """How the accession's files are taken in."""
     settings = services.settings
     with services.catalogue.read() as tx:
-        released = quarantine.released(tx)
+        released = quarantine.released(tx, services.root_digest)
         purged = purges.of_accession(tx, accession_id)
     return CustodyTerms(
         accession_id=accession_id,
@@ -36,11 +36,7 @@ def terms(services: Services, accession_id: str, source: SourceLocation) -> Cust
         scanner=settings.scanner_location(),
         root_digest=services.root_digest,
         digests=settings.digests,
-        released=frozenset(
-            (digests[services.root_digest], signature)
-            for digests, signature in released
-            if services.root_digest in digests
-        ),
+        released=released,
         purged=purged,
     )
 
