@@ -5,16 +5,17 @@ from contextlib import suppress
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from gateway import depositions
+from gateway.answers import json_answer
 from gateway.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.checksums import declared_digests
 from gateway.files import READ, file_of, readable, served, served_draft
 from gateway.handles import Kind, number_of, required
+from gateway.ownership import require_owner
 from gateway.receiving import Receivers
-from pipeline.access import Viewer, owns
+from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Denied, Missing, Rejected
@@ -41,7 +42,7 @@ async def put(
     receivers: Receivers = request.app.state.receivers
     receive = partial(_receive, services, draft, key, size, declared)
     file = await receivers.take(request, receive)
-    return JSONResponse(depositions.bucket_object(services.repository, bucket, file), 201)
+    return json_answer(request, depositions.bucket_object(services.repository, bucket, file), 201)
 
 
 def _receive(
@@ -73,7 +74,7 @@ def read(
             record_id = draft.record_id if draft else required(services.repository, Kind.RECORD, bucket)
             record = readable(services, tx, str(record_id), viewer)
             return served(request, services, record, file_of(tx, record, key))
-        _require_owner(draft, file_reader(viewer, grant, deposit_id=draft.record_id, key=key))
+        require_owner(draft, file_reader(viewer, grant, deposit_id=draft.record_id, key=key))
         file = drafts.file(tx, draft.deposit.id, key)
     if file is None:
         raise Missing(f"Record '{draft.record_id}' has no file '{key}'.")
@@ -81,18 +82,18 @@ def read(
 
 
 @router.api_route("", methods=READ)
-def list_files(bucket: str, services: ServicesHere, viewer: WriterHere) -> Response:
+def list_files(request: Request, bucket: str, services: ServicesHere, viewer: WriterHere) -> Response:
     """The bucket of a draft and what is in it."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
         if draft is None:
             raise Missing("Not found.")
-        _require_owner(draft, viewer)
+        require_owner(draft, viewer)
         contents = [
             depositions.bucket_object(services.repository, bucket, one)
             for one in drafts.files(tx, draft.deposit.id, limit=_PAGE)
         ]
-    return JSONResponse(_bucket(services, bucket, draft, contents))
+    return json_answer(request, _bucket(services, bucket, draft, contents))
 
 
 def _bucket(services: Services, bucket: str, draft: Draft, contents: list[JsonObject]) -> JsonObject:
@@ -119,15 +120,10 @@ def _writable(services: Services, bucket: str, viewer: Viewer) -> Draft:
         draft = _draft_of(services, tx, bucket)
     if draft is None:
         raise Missing("Not found.")
-    _require_owner(draft, viewer)
+    require_owner(draft, viewer)
     if draft.is_edit:
         raise Denied(_LOCKED)
     return draft
-
-
-def _require_owner(draft: Draft, viewer: Viewer) -> None:
-    if not owns(draft.owner, viewer):
-        raise Denied("Permission denied.")
 
 
 def _draft_of(services: Services, tx: Transaction, bucket: str) -> Draft | None:

@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from gateway import depositions
-from gateway.answers import to_json
+from gateway.answers import json_answer, to_json
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
-from gateway.files import READ, all_files, readable, streamed
+from gateway.files import READ, all_files, all_files_of_draft, readable, streamed
 from gateway.forms import UploadForm
 from gateway.handles import Kind, number_of
 from gateway.lookup import number_of as record_number
-from gateway.ownership import editable, own_draft
+from gateway.ownership import editable, own_draft, require_owner
 from gateway.receiving import Receivers
-from pipeline.access import Viewer, owns
+from pipeline.access import Viewer
 from pipeline.catalogue import drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Denied, Missing, Rejected
@@ -27,7 +26,6 @@ from pipeline.model import JsonObject, Record
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions/{record_id}/files")
-_PAGE = 1_000
 _UNNAMED = "file"
 
 
@@ -50,7 +48,7 @@ async def add(request: Request, record_id: str, services: ServicesHere, viewer: 
     receivers: Receivers = request.app.state.receivers
     receive = partial(_receive, services, draft, request.headers.get("content-type", ""))
     file = await receivers.take(request, receive)
-    return JSONResponse(_shown(services, draft, file), 201)
+    return json_answer(request, _shown(services, draft, file), 201)
 
 
 def _receive(services: Services, draft: Draft, content_type: str, blocks: Iterator[bytes]) -> DraftFile:
@@ -73,15 +71,17 @@ def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
 
 
 @router.api_route("/{file_id}", methods=READ)
-def read(record_id: str, file_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+def read(
+    request: Request, record_id: str, file_id: str, services: ServicesHere, viewer: KnownHere
+) -> Response:
     with services.catalogue.read() as tx:
         found = editable(tx, record_number(record_id), viewer)
     if isinstance(found, Draft) and not found.is_edit:
-        return JSONResponse(_shown(services, found, _file_of(services, found, file_id)))
+        return json_answer(request, _shown(services, found, _file_of(services, found, file_id)))
     record = found if isinstance(found, Record) else _published(services, found.record_id)
     for one in _of_record(services, record):
         if one["id"] == file_id:
-            return JSONResponse(one)
+            return json_answer(request, one)
     raise Missing("Not found.")
 
 
@@ -116,8 +116,7 @@ def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
         draft = drafts.get(tx, record_number(record_id))
     if draft.is_edit:
         raise Missing("Not found.")
-    if not owns(draft.owner, viewer):
-        raise Denied("Permission denied.")
+    require_owner(draft, viewer)
     return draft
 
 
@@ -141,15 +140,8 @@ def _shown(services: Services, draft: Draft, file: DraftFile) -> JsonObject:
 
 
 def _of_draft(services: Services, draft: Draft) -> Iterator[JsonObject]:
-    after = ""
-    while True:
-        with services.catalogue.read() as tx:
-            page = drafts.files(tx, draft.deposit.id, after=after, limit=_PAGE)
-        for one in page:
-            yield _shown(services, draft, one)
-        if len(page) < _PAGE:
-            return
-        after = page[-1].key
+    for one in all_files_of_draft(services, draft):
+        yield _shown(services, draft, one)
 
 
 def _of_record(services: Services, record: Record) -> Iterator[JsonObject]:

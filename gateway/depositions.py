@@ -62,9 +62,7 @@ def of_draft(
     }
 
 
-def of_record(
-    d: Dissemination, owner: int, files: Sequence[JsonObject], *, in_list: bool = False
-) -> JsonObject:
+def of_record(d: Dissemination, files: Sequence[JsonObject], *, in_list: bool = False) -> JsonObject:
     """A published record without an open edit."""
     repository, record = d.repository, d.record
     links: JsonObject = {
@@ -94,7 +92,7 @@ def of_record(
         "title": facts.metadata(d).get("title", ""),
         "links": links,
         "record_id": record.id,
-        "owner": owner,
+        "owner": d.owner_id or 0,
         "files": list(files),
         "state": "done",
         "submitted": True,

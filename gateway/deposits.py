@@ -10,8 +10,8 @@ from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.lookup import number_of
 from gateway.ownership import account_of, editable, own_draft, own_record
-from pipeline.access import as_of, owns
-from pipeline.catalogue import Transaction, accounts, drafts, records
+from pipeline.access import Viewer, as_of, owns
+from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
 from pipeline.index import query
@@ -32,7 +32,7 @@ def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere
     """Of `q`, a concept id or a record id narrows the list: what clients ask before they make a new version. Drafts
     are in no search index, so that other queries narrow nothing."""
     asked = search.parse(request.query_params, largest=search.largest_page(viewer))
-    account = account_of(services, viewer)
+    account = account_of(viewer)
     with services.catalogue.read() as tx:
         page = drafts.owned(
             tx, account.id, account.email, page=asked.page, size=asked.size, **_identity(asked.q)
@@ -49,18 +49,14 @@ def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere
 @router.post("")
 def create(request: Request, services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
     given = deposit_form.read(body, today=services.now().date())
-    draft = deposit.create(services, given, account_of(services, viewer))
+    draft = deposit.create(services, given, account_of(viewer))
     return _shown(request, services, draft, 201)
 
 
 @router.api_route("/{record_id}", methods=READ)
 def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
     """The draft where one is open, else the published record."""
-    with services.catalogue.read() as tx:
-        found = editable(tx, number_of(record_id), viewer)
-        if isinstance(found, Draft):
-            return json_answer(request, _of_draft(services, tx, found), headers=_etag(found))
-        return json_answer(request, _of_record(services, tx, found.id))
+    return _standing(request, services, number_of(record_id), viewer, 200)
 
 
 @router.put("/{record_id}")
@@ -81,13 +77,10 @@ def delete(record_id: str, services: ServicesHere, viewer: WriterHere) -> Respon
 
 @router.post("/{record_id}/actions/publish")
 def publish(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    """The record, or the draft where it waits for verdicts on its files."""
     draft = own_draft(services, record_id, viewer)
     deposit.publish(services, draft)
-    with services.catalogue.read() as tx:
-        submitted = drafts.sealed(tx, draft.record_id)
-        if submitted is not None:
-            return json_answer(request, _of_draft(services, tx, drafts.get(tx, draft.record_id)), 202)
-        return json_answer(request, _of_record(services, tx, draft.record_id), 202)
+    return _standing(request, services, draft.record_id, viewer, 202)
 
 
 @router.post("/{record_id}/actions/edit")
@@ -95,7 +88,7 @@ def edit(request: Request, record_id: str, services: ServicesHere, viewer: Actor
     """Of what was never published this is the draft that there is."""
     with services.catalogue.read() as tx:
         editable(tx, number_of(record_id), viewer)
-    draft = deposit.edit(services, number_of(record_id), account_of(services, viewer))
+    draft = deposit.edit(services, number_of(record_id), account_of(viewer))
     return _shown(request, services, draft, 201)
 
 
@@ -109,9 +102,7 @@ def discard(record_id: str, services: ServicesHere, viewer: ActorHere) -> Respon
 def new_version(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     with services.catalogue.read() as tx:
         record = own_record(tx, number_of(record_id), viewer)
-    draft = deposit.new_version(
-        services, record.id, account_of(services, viewer), partial(owns, viewer=viewer)
-    )
+    draft = deposit.new_version(services, record.id, account_of(viewer), partial(owns, viewer=viewer))
     return _shown(request, services, draft, 201)
 
 
@@ -126,6 +117,14 @@ def _identity(q: str) -> dict[str, int]:
 
 
 # ---------------------------------------------------------------- answers
+
+
+def _standing(request: Request, services: Services, record_id: int, viewer: Viewer, status: int) -> Response:
+    with services.catalogue.read() as tx:
+        found = editable(tx, record_id, viewer)
+        if isinstance(found, Draft):
+            return json_answer(request, _of_draft(services, tx, found), status, _etag(found))
+        return json_answer(request, _of_record(services, tx, found.id), status)
 
 
 def _shown(request: Request, services: Services, draft: Draft, status: int) -> Response:
@@ -147,9 +146,8 @@ def _of_draft(services: Services, tx: Transaction, draft: Draft, *, in_list: boo
 
 def _of_record(services: Services, tx: Transaction, record_id: int, *, in_list: bool = False) -> JsonObject:
     described = _described(services, tx, record_id, files=_FILES_SHOWN)
-    owner = accounts.find_account(tx, described.record.owner)
     files = [depositions.record_file(described, one) for one in described.files]
-    return depositions.of_record(described, owner.id if owner else 0, files, in_list=in_list)
+    return depositions.of_record(described, files, in_list=in_list)
 
 
 def _described(services: Services, tx: Transaction, record_id: int, *, files: int) -> Dissemination:

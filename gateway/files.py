@@ -1,8 +1,9 @@
 """Files of published records: their list, one entry, the bytes (Zenodo's REST API, files)."""
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 from urllib.parse import quote
 from uuid import uuid5
 
@@ -19,7 +20,7 @@ from gateway.lookup import find, withdrawn
 from gateway.problems import Purged
 from pipeline import codec
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
-from pipeline.catalogue import Transaction, records
+from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.feeds import crosswalks
@@ -30,6 +31,7 @@ from pipeline.services import Services
 router = APIRouter(prefix="/api/records/{record_id}/files")
 READ = ["GET", "HEAD"]
 _PAGE = 1000
+File = TypeVar("File", FileEntry, DraftFile)
 
 
 @router.api_route("", methods=READ)
@@ -223,11 +225,19 @@ def _listing(services: Services, record: Record, *, indent: int | None) -> Itera
 
 
 def all_files(services: Services, record: Record) -> Iterator[FileEntry]:
-    """However many there are: read page by page, each in a transaction of its own."""
+    return _paged(services, lambda tx, after: records.files(tx, record.id, after=after, limit=_PAGE))
+
+
+def all_files_of_draft(services: Services, draft: Draft) -> Iterator[DraftFile]:
+    return _paged(services, lambda tx, after: drafts.files(tx, draft.deposit.id, after=after, limit=_PAGE))
+
+
+def _paged(services: Services, page_after: Callable[[Transaction, str], Sequence[File]]) -> Iterator[File]:
+    """However many there are, in the order of their keys: read page by page, each in a transaction of its own."""
     after = ""
     while True:
         with services.catalogue.read() as tx:
-            page = records.files(tx, record.id, after=after, limit=_PAGE)
+            page = page_after(tx, after)
         yield from page
         if len(page) < _PAGE:
             return

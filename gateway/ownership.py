@@ -2,7 +2,7 @@
 
 from gateway.lookup import number_of
 from pipeline.access import Viewer, owns
-from pipeline.catalogue import Transaction, accounts, drafts, records
+from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Denied, Missing
@@ -18,8 +18,7 @@ def own_draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
 
 def draft_in(tx: Transaction, record_id: int, viewer: Viewer) -> Draft:
     draft = drafts.get(tx, record_id)
-    if not owns(draft.owner, viewer):
-        raise Denied("Permission denied.")
+    require_owner(draft, viewer)
     return draft
 
 
@@ -34,17 +33,20 @@ def editable(tx: Transaction, record_id: int, viewer: Viewer) -> Draft | Record:
 def own_record(tx: Transaction, record_id: int, viewer: Viewer) -> Record:
     """The published record. Raises `Missing`, and `Denied` where it is somebody else's."""
     record = records.get(tx, record_id)
-    if not owns(record.owner, viewer):
-        raise Denied("Permission denied.")
+    require_owner(record, viewer)
     if record.state is not RecordState.PUBLISHED:
         raise Missing("The persistent identifier does not exist.")
     return record
 
 
-def account_of(services: Services, viewer: Viewer) -> Account:
-    """Raises `Denied` where the account is gone."""
-    with services.catalogue.read() as tx:
-        account = accounts.find_account(tx, viewer.email or "")
-    if account is None:
+def require_owner(one: Draft | Record, viewer: Viewer) -> None:
+    """Raises `Denied`."""
+    if not owns(one.owner, viewer):
         raise Denied("Permission denied.")
-    return account
+
+
+def account_of(viewer: Viewer) -> Account:
+    """Whose drafts somebody who is known begins. Raises `Denied` for a stranger."""
+    if viewer.account_id is None or viewer.email is None:
+        raise Denied("Permission denied.")
+    return Account(viewer.account_id, viewer.email, viewer.admin)

@@ -76,9 +76,8 @@ def may_read_files(record: Record, viewer: Viewer, *, today: date) -> bool:
     """Whether `viewer` may list and read the files: all may while they are open, else owner and admins."""
     if record.state is not RecordState.PUBLISHED:
         return False
-    if access_status(record.description.access, today=today) is AccessStatus.OPEN or viewer.admin:
-        return True
-    return viewer.email is not None and viewer.email == record.owner
+    is_open = access_status(record.description.access, today=today) is AccessStatus.OPEN
+    return is_open or owns(record.owner, viewer)
 
 
 def permits(viewer: Viewer, scope: TokenScope) -> bool:

@@ -17,17 +17,20 @@ from pipeline.catalogue.deposits import PENDING, Deposit
 from pipeline.catalogue.tables import deposit, deposit_file, draft, record, record_file, user
 from pipeline.errors import Conflict, Denied, FieldFault, Missing
 from pipeline.model import (
+    UNIDENTIFIED,
     DepositAction,
     DepositState,
     Description,
     Digests,
     FileState,
-    Identification,
     JsonObject,
     RecordState,
+    ScanStatus,
     ScanVerdict,
 )
 from pipeline.store import layout
+
+_NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class DraftFile:
-    """A file of a draft. `place` is the key of its bytes in the store, None where a published version holds them;
-    `sent` tells one sending of it from another."""
+    """A file of a draft. `place` is the key of its bytes in the store, None where a published version holds
+    them."""
 
     id: int
     key: str
@@ -81,7 +84,8 @@ class DraftFile:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file whose bytes are durable in the store, at a path of the draft's content folder."""
+    """A file whose bytes are durable in the store, at a path of the draft's content folder. Nobody has looked into it
+    yet."""
 
     key: str
     size: int
@@ -89,8 +93,6 @@ class NewFile:
     root_digest: str
     digests: Digests
     declared: Digests
-    identification: Identification
-    scan: ScanVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +306,8 @@ def put_file(
         "holder_id": None,
         "root_digest": new.root_digest,
         "digests": dict(new.digests),
-        "identification": codec.identification_to_json(new.identification),
-        "scan": codec.verdict_to_json(new.scan),
+        "identification": codec.identification_to_json(UNIDENTIFIED),
+        "scan": codec.verdict_to_json(_NOT_SCANNED),
         "taken_at": now,
     }
     if before is None:

@@ -45,14 +45,11 @@ from pipeline.ingest.units import require_room
 from pipeline.lifecycle import DepositEvent
 from pipeline.metadata.deposit_form import DepositMetadata, faults_at_publish
 from pipeline.model import (
-    UNIDENTIFIED,
     Concept,
     DepositAction,
     Digests,
     EffectKind,
     RecordState,
-    ScanStatus,
-    ScanVerdict,
 )
 from pipeline.pid.doi import is_own, same, version_doi
 from pipeline.ports import Upload
@@ -65,7 +62,6 @@ _LEASE = timedelta(minutes=10)
 RENEWAL = timedelta(minutes=1)
 """How often a transfer is renewed while it goes on."""
 _EMPTY = "Empty files are not accepted."
-NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 
 
 # ---------------------------------------------------------------- drafts
@@ -309,8 +305,6 @@ def receive(
                 root_digest=digests[services.root_digest],
                 digests=digests,
                 declared=dict(declared or {}),
-                identification=UNIDENTIFIED,
-                scan=NOT_SCANNED,
             ),
         )
     except Unavailable:

@@ -35,7 +35,7 @@ from pipeline.ingest.digests import (
     resumable_hashes,
     saved,
 )
-from pipeline.model import UNIDENTIFIED, JsonObject
+from pipeline.model import JsonObject
 from pipeline.ports import Upload
 from pipeline.services import Services
 from pipeline.store import layout
@@ -283,8 +283,6 @@ class _Sitting:
             root_digest=digests[self._services.root_digest],
             digests=digests,
             declared={},
-            identification=UNIDENTIFIED,
-            scan=deposit.NOT_SCANNED,
         )
         deposit.attach(self._services, self._draft.deposit, self._transfer, new)
         self._services.store.delete(layout.tails(one.id))

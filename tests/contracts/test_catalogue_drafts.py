@@ -26,13 +26,10 @@ from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
 from pipeline.errors import Conflict, Denied, Missing
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
-    UNIDENTIFIED,
     Concept,
     DepositAction,
     DepositState,
     Description,
-    ScanStatus,
-    ScanVerdict,
 )
 from pipeline.store import layout
 from tests.contracts import rows
@@ -75,8 +72,6 @@ def new_file(key: str, size: int = 1, *, sent: int = 1) -> NewFile:
         root_digest=f"digest of {key}, {sent}",
         digests={"md5": "d", "sha512": f"digest of {key}, {sent}"},
         declared={},
-        identification=UNIDENTIFIED,
-        scan=ScanVerdict(ScanStatus.UNSCANNED, ""),
     )
 
 
