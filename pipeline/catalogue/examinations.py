@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +28,26 @@ class Unexamined:
     place: str | None = None
 
 
-def left(tx: Transaction, record_id: int, *, limit: int) -> list[Unexamined]:
-    """Files of a record, drafted or published, that nobody has looked into."""
-    drafted = tx.execute(
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found in a file."""
+
+    file: Unexamined
+    identification: Identification
+    verdict: ScanVerdict
+
+
+def left(tx: Transaction, record_id: int, *, after: Unexamined | None, limit: int) -> list[Unexamined]:
+    """Files of a record that nobody has looked into, from behind `after` on: those of its draft by id, then those of
+    the published version by key. Who goes through all of them misses none that is published meanwhile."""
+    if after is not None and after.file_id is None:
+        return _published(tx, record_id, after=after.key, limit=limit)
+    drafted = _drafted(tx, record_id, after=(after.file_id or 0) if after else 0, limit=limit)
+    return drafted + _published(tx, record_id, after="", limit=limit - len(drafted))
+
+
+def _drafted(tx: Transaction, record_id: int, *, after: int, limit: int) -> list[Unexamined]:
+    rows = tx.execute(
         sa.select(deposit_file, deposit.c.home)
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
@@ -38,26 +56,31 @@ def left(tx: Transaction, record_id: int, *, limit: int) -> list[Unexamined]:
             deposit.c.state.in_(PENDING),
             deposit_file.c.state == FileState.IN_CUSTODY,
             deposit_file.c.holder_id.is_(None),
+            deposit_file.c.id > after,
             _is_unexamined(deposit_file.c.identification),
         )
         .order_by(deposit_file.c.id)
         .limit(limit)
     )
-    found = [
+    return [
         Unexamined(record_id, row.key, row.size, row.root_digest, row.id, deposit_files.place_of(row))
-        for row in drafted
+        for row in rows
     ]
-    published = tx.execute(
+
+
+def _published(tx: Transaction, record_id: int, *, after: str, limit: int) -> list[Unexamined]:
+    rows = tx.execute(
         sa.select(record_file)
         .where(
             record_file.c.record_id == record_id,
+            record_file.c.key > after,
             record_file.c.purge_id.is_(None),
             _is_unexamined(record_file.c.identification),
         )
         .order_by(record_file.c.key)
-        .limit(limit - len(found))
+        .limit(limit)
     )
-    return found + [Unexamined(record_id, row.key, row.size, row.root_digest) for row in published]
+    return [Unexamined(record_id, row.key, row.size, row.root_digest) for row in rows]
 
 
 def _is_unexamined(identification: sa.Column[Any]) -> sa.ColumnElement[bool]:
@@ -80,22 +103,41 @@ def ask_again(tx: Transaction, deposit_id: int) -> None:
     )
 
 
-def note_drafted(tx: Transaction, one: Unexamined, found: Identification, verdict: ScanVerdict) -> None:
-    """Of a file that is still in its draft as it was; of another nothing is noted."""
-    tx.execute(
-        sa.update(deposit_file)
-        .where(
-            deposit_file.c.id == one.file_id,
-            deposit_file.c.root_digest == one.digest,
-            deposit_file.c.state == FileState.IN_CUSTODY,
+def note_drafted(tx: Transaction, examined: Sequence[Examined]) -> None:
+    """Of files that are still in their draft as they were; of others nothing is noted."""
+    if examined:
+        tx.execute(
+            sa.update(deposit_file).where(
+                deposit_file.c.id == sa.bindparam("b_id"),
+                deposit_file.c.root_digest == sa.bindparam("b_digest"),
+                deposit_file.c.state == FileState.IN_CUSTODY,
+            ),
+            [
+                {
+                    "b_id": one.file.file_id,
+                    "b_digest": one.file.digest,
+                    "identification": codec.identification_to_json(one.identification),
+                    "scan": codec.verdict_to_json(one.verdict),
+                }
+                for one in examined
+            ],
         )
-        .values(identification=codec.identification_to_json(found), scan=codec.verdict_to_json(verdict))
-    )
 
 
-def note_published(tx: Transaction, one: Unexamined, found: Identification) -> None:
-    tx.execute(
-        sa.update(record_file)
-        .where(record_file.c.record_id == one.record_id, record_file.c.key == one.key)
-        .values(identification=codec.identification_to_json(found))
-    )
+def note_published(tx: Transaction, examined: Sequence[Examined]) -> None:
+    """What formats files have; verdicts are on their bytes (`scans.give`)."""
+    if examined:
+        tx.execute(
+            sa.update(record_file).where(
+                record_file.c.record_id == sa.bindparam("b_record_id"),
+                record_file.c.key == sa.bindparam("b_key"),
+            ),
+            [
+                {
+                    "b_record_id": one.file.record_id,
+                    "b_key": one.file.key,
+                    "identification": codec.identification_to_json(one.identification),
+                }
+                for one in examined
+            ],
+        )

@@ -81,14 +81,24 @@ def _is_due(statuses: Collection[ScanStatus], before: datetime) -> sa.ColumnElem
 
 def give(tx: Transaction, verdicts: Sequence[tuple[str, ScanVerdict]], *, now: datetime) -> None:
     """Bytes, by their digest, have these verdicts now; where a person answers for them that stays."""
-    for digest, verdict in verdicts:
-        is_ours = sa.and_(
-            record_file.c.root_digest == digest,
-            record_file.c.scan["status"].as_string() != ScanStatus.RELEASED,
-        )
-        kept = sa.exists().where(is_of_file(), is_ours)
-        tx.execute(sa.update(fixity).where(kept).values(scan_status=verdict.status, scanned_at=now))
-        tx.execute(sa.update(record_file).where(is_ours).values(scan=codec.verdict_to_json(verdict)))
+    if not verdicts:
+        return
+    is_ours = sa.and_(
+        record_file.c.root_digest == sa.bindparam("b_digest"),
+        record_file.c.scan["status"].as_string() != ScanStatus.RELEASED,
+    )
+    # Joined, for SQLite would look for each subquery's answer through the whole table.
+    tx.execute(
+        sa.update(fixity).where(is_of_file(), is_ours),
+        [
+            {"b_digest": digest, "scan_status": verdict.status, "scanned_at": now}
+            for digest, verdict in verdicts
+        ],
+    )
+    tx.execute(
+        sa.update(record_file).where(is_ours),
+        [{"b_digest": digest, "scan": codec.verdict_to_json(verdict)} for digest, verdict in verdicts],
+    )
 
 
 def note_looked(tx: Transaction, files: Sequence[ScannedFile], *, now: datetime) -> None:

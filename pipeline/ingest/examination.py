@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import accumulate
 
 from pipeline import publication, retrieval
 from pipeline.access import heeded
 from pipeline.catalogue import examinations, outbox, quarantine, records, scans
-from pipeline.catalogue.examinations import Unexamined
+from pipeline.catalogue.examinations import Examined, Unexamined
 from pipeline.errors import HeadraceError, Missing
 from pipeline.ingest.identify import Sample, identify_many
-from pipeline.model import EffectKind, Identification, ScanVerdict
+from pipeline.model import EffectKind, ScanVerdict
 from pipeline.services import Services
 
-_PAGE = 100
+_FILES, _BYTES = 100, 32 << 20
+"""Of so many files and bytes at once what was found is noted: a record may have very many small files, and what was
+found in large ones is not to be lost with what comes after them."""
 
 
 def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
@@ -35,24 +38,37 @@ def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, Headr
 def _examine_record(services: Services, record_id: int) -> None:
     with services.catalogue.read() as tx:
         false_alarms = quarantine.released(tx, services.root_digest)
-    while page := _left(services, record_id):
-        for one in page:
-            found = _look(services, one)
-            if found is not None:
-                identification, verdict = found
-                _note(services, one, identification, heeded(verdict, one.digest, false_alarms))
-        if _left(services, record_id) == page:
-            break
+    for files in _handfuls(services, record_id):
+        looked = [(one, found) for one in files if (found := _look(services, one)) is not None]
+        formats = identify_many([(one.key, sample) for one, (sample, _) in looked])
+        _note(
+            services,
+            record_id,
+            [
+                Examined(one, format_, heeded(verdict, one.digest, false_alarms))
+                for (one, (_, verdict)), format_ in zip(looked, formats, strict=True)
+            ],
+        )
     _withdraw_infected(services, record_id)
     publication.publish_waiting(services, record_id)
 
 
-def _left(services: Services, record_id: int) -> list[Unexamined]:
+def _handfuls(services: Services, record_id: int) -> Iterator[list[Unexamined]]:
+    """All that nobody has looked into. What comes meanwhile asks for this effect again."""
+    after = None
+    while files := _following(services, record_id, after):
+        total = list(accumulate(one.size for one in files))
+        few = [one for one, size in zip(files, total, strict=True) if size <= _BYTES] or files[:1]
+        yield few
+        after = few[-1]
+
+
+def _following(services: Services, record_id: int, after: Unexamined | None) -> list[Unexamined]:
     with services.catalogue.read() as tx:
-        return examinations.left(tx, record_id, limit=_PAGE)
+        return examinations.left(tx, record_id, after=after, limit=_FILES)
 
 
-def _look(services: Services, one: Unexamined) -> tuple[Identification, ScanVerdict] | None:
+def _look(services: Services, one: Unexamined) -> tuple[Sample, ScanVerdict] | None:
     """None where its bytes are not there any more: it was deleted, or another took its place."""
     try:
         blocks = _read(services, one)
@@ -63,9 +79,7 @@ def _look(services: Services, one: Unexamined) -> tuple[Identification, ScanVerd
         for block in blocks:
             sample.feed(block)
             session.feed(block)
-        verdict = session.finish()
-    [found] = identify_many([(one.key, sample)])
-    return found, verdict
+        return sample, session.finish()
 
 
 def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
@@ -76,21 +90,16 @@ def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
     return retrieval.read_file(services, one.record_id, one.key)
 
 
-def _note(
-    services: Services,
-    one: Unexamined,
-    found: Identification,
-    verdict: ScanVerdict,
-) -> None:
+def _note(services: Services, record_id: int, examined: Sequence[Examined]) -> None:
     now = services.now()
+    published = [one for one in examined if one.file.file_id is None]
     with services.catalogue.write() as tx:
-        if one.file_id is not None:
-            examinations.note_drafted(tx, one, found, verdict)
-            return
-        examinations.note_published(tx, one, found)
-        scans.give(tx, [(one.digest, verdict)], now=now)
-        records.touch(tx, one.record_id)
-        outbox.want(tx, [(kind, one.record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
+        examinations.note_drafted(tx, [one for one in examined if one.file.file_id is not None])
+        if published:
+            examinations.note_published(tx, published)
+            scans.give(tx, [(one.file.digest, one.verdict) for one in published], now=now)
+            records.touch(tx, record_id)
+            outbox.want(tx, [(kind, record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
 
 
 def _withdraw_infected(services: Services, record_id: int) -> None:
