@@ -14,11 +14,11 @@ from gateway.checksums import declared_digests
 from gateway.files import READ, file_of, readable, served, served_draft
 from gateway.handles import Kind, number_of, required
 from gateway.ownership import require_owner
-from gateway.receiving import Receivers
+from gateway.receiving import Receivers, declared_length
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts
 from pipeline.catalogue.drafts import Draft, DraftFile
-from pipeline.errors import Denied, Missing, Rejected
+from pipeline.errors import Denied, Missing
 from pipeline.feeds.crosswalks import facts
 from pipeline.ingest import deposit
 from pipeline.model import JsonObject
@@ -37,7 +37,7 @@ async def put(
     of the path."""
     if "/" in key:
         raise Missing("Not found.")
-    size, declared = _length(request), declared_digests(request.headers)
+    size, declared = declared_length(request), declared_digests(request.headers)
     draft = await run_in_threadpool(_writable, services, bucket, viewer)
     receivers: Receivers = request.app.state.receivers
     receive = partial(_receive, services, draft, key, size, declared)
@@ -134,13 +134,3 @@ def _draft_of(services: Services, tx: Transaction, bucket: str) -> Draft | None:
             return drafts.by_deposit(tx, deposit_id)
         return drafts.get(tx, required(services.repository, Kind.RECORD, bucket))
     return None
-
-
-def _length(request: Request) -> int | None:
-    """None for a body in chunks, which says only at its end how long it was (RFC 9112 §7.1)."""
-    text = request.headers.get("content-length")
-    if text is None:
-        return None
-    if not text.isdecimal():
-        raise Rejected("Content-Length is not a number.")
-    return int(text)

@@ -1,15 +1,86 @@
-"""`/api/records/{id}/draft/files`: bytes of files of a draft, for its owner."""
+"""`/api/records/{id}/draft/files`: files of a draft, for its owner (InvenioRDM's draft files API). Names may have
+slashes."""
+
+from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from gateway.auth import GrantHere, ServicesHere, ViewerHere, file_reader, known_viewer
-from gateway.files import READ, served_draft
+from gateway import announcements, draft_entries
+from gateway.answers import indentation, json_answer
+from gateway.auth import GrantHere, KnownHere, ServicesHere, ViewerHere, WriterHere, file_reader, known_viewer
+from gateway.bodies import JsonBody
+from gateway.checksums import declared_digests
+from gateway.files import READ, all_files_of_draft, all_pending_files, listing, served_draft, streamed
 from gateway.lookup import number_of
 from gateway.ownership import own_draft
-from pipeline.catalogue import drafts
+from gateway.receiving import Receivers, declared_length
+from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing
+from pipeline.ingest import draft_files
+from pipeline.model import JsonObject
+from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records/{record_id}/draft/files")
+
+
+@router.api_route("", methods=READ)
+def list_files(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    """All of them, however many, those that are pending first."""
+    draft = own_draft(services, record_id, viewer)
+    links = {"self": draft_entries.address(services.repository, draft.record_id)}
+    entries = listing(links, _entries(services, draft), indent=indentation(request))
+    return streamed(entries, 200, {"Content-Type": "application/json"})
+
+
+def _entries(services: Services, draft: Draft) -> Iterator[JsonObject]:
+    # What is committed meanwhile may come twice, and is never left out.
+    for pending in all_pending_files(services, draft):
+        yield draft_entries.pending(services.repository, draft, pending)
+    for file in all_files_of_draft(services, draft):
+        yield draft_entries.completed(services.repository, draft, file)
+
+
+@router.post("")
+def announce(
+    request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
+) -> Response:
+    """Files that are going to be sent. The answer lists them, not those that the draft has besides."""
+    given = announcements.read(body)
+    draft = own_draft(services, record_id, viewer)
+    files = draft_files.announce(services, draft, given.files)
+    answer: JsonObject = {
+        "enabled": True,
+        "links": {"self": draft_entries.address(services.repository, draft.record_id)},
+        "default_preview": None,
+        "order": [],
+        "entries": [draft_entries.pending(services.repository, draft, one) for one in files],
+        **({"errors": list(given.dropped)} if given.dropped else {}),
+    }
+    return json_answer(request, answer, 201)
+
+
+@router.delete("")
+def delete_all(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    draft_files.remove_all(services, own_draft(services, record_id, viewer))
+    return Response(status_code=204)
+
+
+@router.put("/{key:path}/content")
+async def put_content(
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: WriterHere
+) -> Response:
+    """The body, whatever its type; in the place of what was sent before, until the file is committed."""
+    size, declared = declared_length(request), declared_digests(request.headers)
+    draft = await run_in_threadpool(own_draft, services, record_id, viewer)
+    receivers: Receivers = request.app.state.receivers
+
+    def receive(blocks: Iterator[bytes]) -> JsonObject:
+        file = draft_files.receive(services, draft, key, blocks, size=size, declared=declared)
+        return draft_entries.pending(services.repository, draft, file)
+
+    return json_answer(request, await receivers.take(request, receive))
 
 
 @router.api_route("/{key:path}/content", methods=READ)
@@ -24,8 +95,52 @@ def read_content(
     """To the owner, and to whom the owner signed a resource token for it."""
     reader = known_viewer(file_reader(viewer, grant, deposit_id=number_of(record_id), key=key))
     draft = own_draft(services, record_id, reader)
-    with services.catalogue.read() as tx:
-        file = drafts.file(tx, draft.deposit.id, key)
-    if file is None:
-        raise Missing(f"Record '{record_id}' has no file '{key}'.")
+    try:
+        file = _found(services, draft, key)
+    except Missing:
+        if grant is not None:
+            raise
+        # The address of the entry of a file that is itself called `…/content`.
+        return json_answer(request, _entry(services, draft, _found(services, draft, f"{key}/content", key)))
+    if isinstance(file, PendingFile):
+        raise Missing(f"The file '{key}' of record '{draft.record_id}' is not committed.")
     return served_draft(request, services, draft, file)
+
+
+@router.post("/{key:path}/commit")
+def commit(
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: WriterHere
+) -> Response:
+    """The file is in the draft; asked again, the answer is the same."""
+    draft = own_draft(services, record_id, viewer)
+    file = draft_files.commit(services, draft, key)
+    return json_answer(request, draft_entries.completed(services.repository, draft, file))
+
+
+@router.api_route("/{key:path}", methods=READ)
+def read_entry(
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: KnownHere
+) -> Response:
+    draft = own_draft(services, record_id, viewer)
+    return json_answer(request, _entry(services, draft, _found(services, draft, key)))
+
+
+@router.delete("/{key:path}")
+def delete(record_id: str, key: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    draft_files.remove(services, own_draft(services, record_id, viewer), key)
+    return Response(status_code=204)
+
+
+def _found(services: Services, draft: Draft, key: str, missing: str = "") -> PendingFile | DraftFile:
+    """Raises `Missing`, naming the file as it was asked for."""
+    with services.catalogue.read() as tx:
+        try:
+            return draft_files.find(tx, draft, key)
+        except Missing:
+            raise Missing(f"Record '{draft.record_id}' has no file '{missing or key}'.") from None
+
+
+def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile) -> JsonObject:
+    if isinstance(file, PendingFile):
+        return draft_entries.pending(services.repository, draft, file)
+    return draft_entries.completed(services.repository, draft, file)

@@ -1,6 +1,6 @@
 """Files of published records: their list, one entry, the bytes (Zenodo's REST API, files)."""
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -20,8 +20,9 @@ from gateway.lookup import find, withdrawn
 from gateway.problems import Purged
 from pipeline import codec
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
-from pipeline.catalogue import Transaction, drafts, records
+from pipeline.catalogue import Transaction, drafts, pending_files, records
 from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.feeds import crosswalks
 from pipeline.model import FileEntry, JsonObject, Record, RecordState
@@ -31,7 +32,7 @@ from pipeline.services import Services
 router = APIRouter(prefix="/api/records/{record_id}/files")
 READ = ["GET", "HEAD"]
 _PAGE = 1000
-File = TypeVar("File", FileEntry, DraftFile)
+File = TypeVar("File", FileEntry, DraftFile, PendingFile)
 
 
 @router.api_route("", methods=READ)
@@ -213,13 +214,18 @@ def _headers(request: Request, entry: FileEntry, validators: content.Validators)
 
 def _listing(services: Services, record: Record, *, indent: int | None) -> Iterator[bytes]:
     address = f"{services.repository.base_url}/api/records/{record.id}/files"
-    links = {"self": address, "archive": f"{address}-archive"}
+    entries = (_entry(services, record, one) for one in all_files(services, record))
+    return listing({"self": address, "archive": f"{address}-archive"}, entries, indent=indent)
+
+
+def listing(links: JsonObject, entries: Iterable[JsonObject], *, indent: int | None) -> Iterator[bytes]:
+    """A list of files as InvenioRDM has it, written while its entries come."""
     head = {"enabled": True, "links": links, "default_preview": None, "order": []}
     between = b",\n" if indent else b", "
     yield to_json(head, indent=indent).removesuffix(b"}").rstrip() + between + b'"entries": ['
     separator = b""
-    for entry in all_files(services, record):
-        yield separator + to_json(_entry(services, record, entry), indent=indent)
+    for entry in entries:
+        yield separator + to_json(entry, indent=indent)
         separator = between
     yield b"]}"
 
@@ -230,6 +236,12 @@ def all_files(services: Services, record: Record) -> Iterator[FileEntry]:
 
 def all_files_of_draft(services: Services, draft: Draft) -> Iterator[DraftFile]:
     return _paged(services, lambda tx, after: drafts.files(tx, draft.deposit.id, after=after, limit=_PAGE))
+
+
+def all_pending_files(services: Services, draft: Draft) -> Iterator[PendingFile]:
+    return _paged(
+        services, lambda tx, after: pending_files.page(tx, draft.deposit.id, after=after, limit=_PAGE)
+    )
 
 
 def _paged(services: Services, page_after: Callable[[Transaction, str], Sequence[File]]) -> Iterator[File]:

@@ -21,6 +21,17 @@ _SILENCE = 120.0
 _TURN = 30.0
 
 
+def declared_length(request: Request) -> int | None:
+    """Bytes that the body is said to have; None for one in chunks, which says only at its end how long it was (RFC 9112
+    §7.1). Raises `Rejected`."""
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise Rejected("Content-Length is not a number.")
+    return int(text)
+
+
 class Receivers:
     """The threads of a gateway that take bodies; others serve everybody else."""
 

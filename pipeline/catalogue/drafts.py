@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pipeline import codec
 from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
-from pipeline.catalogue.tables import deposit, deposit_file, draft, record, record_file, user
+from pipeline.catalogue.tables import deposit, deposit_file, draft, pending_file, record, record_file, user
 from pipeline.errors import Conflict, Denied, FieldFault, Missing
 from pipeline.model import (
     UNIDENTIFIED,
@@ -277,18 +277,20 @@ def _select_files(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[
 
 
 def holds(tx: Transaction, one: Deposit, content: str) -> bool:
-    """Whether what is at this path of a draft's content folder is a file of it, or of the record that it has become."""
+    """Whether what is at this path of a draft's content folder is a file of it, or of the record that it has become, or
+    waits to be committed."""
     drafted = sa.exists().where(
         deposit_file.c.deposit_id == one.id,
         deposit_file.c.content == content,
         deposit_file.c.holder_id.is_(None),
     )
+    pending = sa.exists().where(pending_file.c.deposit_id == one.id, pending_file.c.content == content)
     published = sa.exists().where(
         record_file.c.record_id == one.record_id,
         record_file.c.holder_id == one.record_id,
         record_file.c.content == content,
     )
-    return bool(tx.execute(sa.select(sa.or_(drafted, published))).scalar_one())
+    return bool(tx.execute(sa.select(sa.or_(drafted, pending, published))).scalar_one())
 
 
 def put_file(
@@ -324,6 +326,17 @@ def remove_file(tx: Transaction, one: Deposit, gone: DraftFile, *, now: datetime
     tx.execute(sa.delete(deposit_file).where(deposit_file.c.id == gone.id))
     _measure(tx, one.id, files=-1, size=-gone.size)
     _note_change(tx, one.id, now)
+
+
+def remove_files(tx: Transaction, one: Deposit, *, now: datetime) -> list[str]:
+    """Take all files out of a draft, which is `locked`; where their own bytes lie in the store."""
+    mine = deposit_file.c.deposit_id == one.id
+    own = sa.select(deposit_file.c.content).where(mine, deposit_file.c.holder_id.is_(None))
+    places = [layout.content(one.home, content) for content in tx.execute(own).scalars()]
+    tx.execute(sa.delete(deposit_file).where(mine))
+    deposits.change(tx, one.id, files_total=0, bytes_total=0)
+    _note_change(tx, one.id, now)
+    return places
 
 
 def home(tx: Transaction, deposit_id: int) -> str:

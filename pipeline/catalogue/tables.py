@@ -363,6 +363,32 @@ resumable = sa.Table(
     sa.Column("tail_size", sa.BigInteger, nullable=False),
 )
 
+# Files of drafts that were announced and are not committed yet: a file has a row here or in `deposit_file`, never both.
+# Of what has come of one, `content` is its path, the others what is known of its bytes.
+pending_file = sa.Table(
+    "pending_file",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("deposit_id", sa.ForeignKey("deposit.id"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    # As announced; NULL where nothing was said of it.
+    sa.Column("size", sa.BigInteger),
+    sa.Column("declared", sa.JSON, nullable=False),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("updated", Utc, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("received", sa.BigInteger),
+    sa.Column("root_digest", sa.Text),
+    sa.Column("digests", sa.JSON),
+    sa.UniqueConstraint("deposit_id", "key"),
+    sa.CheckConstraint(
+        "content = '' OR (received IS NOT NULL AND root_digest IS NOT NULL AND digests IS NOT NULL)",
+        name="content_has_digest",
+    ),
+    # Whoever sends to one must be able to tell it from a later one of the same key.
+    sqlite_autoincrement=True,
+)
+
 # Other serialisations of a record that its depositor attached, one of a media type: small documents, no files of it.
 extra_format = sa.Table(
     "extra_format",

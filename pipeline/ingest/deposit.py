@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from pipeline import codec, publication
 from pipeline.access import lifted
@@ -23,6 +24,7 @@ from pipeline.catalogue import (
     extra_formats,
     identifiers,
     outbox,
+    pending_files,
     records,
     resumables,
     transfers,
@@ -30,6 +32,7 @@ from pipeline.catalogue import (
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
+from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import (
     Conflict,
     Denied,
@@ -55,6 +58,8 @@ from pipeline.pid.doi import is_own, same, version_doi
 from pipeline.ports import Upload
 from pipeline.services import Services, lease_owner
 from pipeline.store import layout
+
+Kept = TypeVar("Kept")
 
 LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
@@ -199,6 +204,7 @@ def discard(services: Services, draft: Draft) -> None:
         if one.action is not DepositAction.REVISION:
             extra_formats.forget(tx, one.record_id)
         deposit_files.forget(tx, [one.id])
+        pending_files.remove_all(tx, one)
         deposits.move(tx, [one], DepositEvent.CANCEL)
     if one.home:
         services.store.delete(one.home)
@@ -245,7 +251,7 @@ def _doi_faults(services: Services, draft: Draft) -> Iterator[FieldFault]:
 
 
 def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[FieldFault]:
-    if transfers.are_under_way(tx, one.id, now=now):
+    if one.files_open or transfers.are_under_way(tx, one.id, now=now):
         text = "One or more files have not completed their transfer, please wait."
         yield FieldFault("files", (text,))
     elif one.files_total == 0:
@@ -275,12 +281,27 @@ def receive(
     declared: Mapping[str, str] | None = None,
     named: Callable[[], str] | None = None,
 ) -> DraftFile:
-    """Take a file of `size` bytes, or of as many as come where that is None, into the draft as it comes, in the place
-    of one of the same key; once this returns it is durable. `declared` are digests that somebody computed before.
+    """Take a file into the draft as it comes (`take_in`), in the place of one of the same key."""
+    return take_in(services, draft, key, blocks, attach, size=size, declared=declared, named=named)
+
+
+def take_in(
+    services: Services,
+    draft: Draft,
+    key: str,
+    blocks: Iterable[bytes],
+    keep: Callable[[Services, Deposit, int, NewFile], Kept],
+    *,
+    size: int | None,
+    declared: Mapping[str, str] | None = None,
+    named: Callable[[], str] | None = None,
+) -> Kept:
+    """Take a file of `size` bytes, or of as many as come where that is None, as it comes; once it is durable, `keep` is
+    told of it, and of the number of the transfer, which it ends. `declared` are digests that somebody computed before.
     `named` is asked for the key when all has come, where it cannot be known before; until then it counts as `key`.
     Raises `Rejected` for a key that no file may have, an empty file, fewer, more or other bytes than were told;
     `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more, in the end too;
-    what `blocks` and `named` raise."""
+    what `blocks`, `keep` and `named` raise."""
     require_takeable(services, draft, key, size)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
@@ -294,7 +315,7 @@ def receive(
         if named is not None:
             key = named()
             require_key(key)
-        return attach(
+        return keep(
             services,
             one,
             number,
@@ -321,11 +342,16 @@ def require_takeable(services: Services, draft: Draft, key: str, size: int | Non
     """Raises `Rejected` for a key that no file may have and an empty file, `Denied` for a record whose files cannot
     change any more, `OutOfSpace`."""
     require_key(key)
-    if draft.is_edit:
-        raise Denied("Bucket is locked for modifications.")
+    require_own_files(draft)
     if size == 0:
         raise Rejected(_EMPTY)
     require_room(services, reserved=size or 0)
+
+
+def require_own_files(draft: Draft) -> None:
+    """Raises `Denied` for a record whose files cannot change any more."""
+    if draft.is_edit:
+        raise Denied("Bucket is locked for modifications.")
 
 
 def begin_transfer(services: Services, tx: Transaction, deposit_id: int, key: str) -> int:
@@ -401,18 +427,27 @@ def _commit(services: Services, upload: Upload, place: str) -> None:
 
 
 def attach(services: Services, one: Deposit, number: int, new: NewFile) -> DraftFile:
-    """End the transfer with this number: the file is in the draft, in the place of one of the same key, and an upload
-    in several requests that it completes is over. Raises `Conflict` where the transfer is over, `Missing` where the
-    draft is open no more."""
+    """End the transfer with this number: the file is in the draft, in the place of one of the same key, be it pending
+    only, and an upload in several requests that it completes is over. Raises `Conflict` where the transfer is over,
+    `Missing` where the draft is open no more."""
     with services.catalogue.write() as tx:
         still = drafts.locked(tx, one.id)
         transfers.end(tx, number)
         resumables.complete(tx, number)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
+        pending = pending_files.remove(tx, still, new.key)
         file, before = drafts.put_file(tx, still, new, now=services.now())
     if before is not None and before.place is not None:
         services.store.delete(before.place)
+    if pending is not None:
+        drop_content(services, one, pending)
     return file
+
+
+def drop_content(services: Services, one: Deposit, pending: PendingFile) -> None:
+    """Delete what had come of a pending file that is one no more, or has other content by now."""
+    if pending.came is not None:
+        services.store.delete(layout.content(one.home, pending.came.content))
 
 
 def _give_up(services: Services, one: Deposit, number: int, content: str) -> None:
@@ -428,9 +463,8 @@ def _give_up(services: Services, one: Deposit, number: int, content: str) -> Non
 
 
 def remove(services: Services, draft: Draft, key: str) -> None:
-    """Take a file out of the draft. Raises `Missing`, and `Denied` for a record whose files cannot change any more."""
-    if draft.is_edit:
-        raise Denied("Bucket is locked for modifications.")
+    """Take a file out of the draft. Raises `Missing`, and as `require_own_files`."""
+    require_own_files(draft)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         gone = drafts.file(tx, one.id, key)

@@ -1,0 +1,54 @@
+"""Files of drafts as InvenioRDM's draft files API has them, pending and completed (pure)."""
+
+from urllib.parse import quote
+from uuid import uuid5
+
+from gateway import content, depositions
+from gateway.handles import Kind, handle
+from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.pending_files import PendingFile
+from pipeline.feeds.crosswalks import facts
+from pipeline.model import JsonObject, Repository
+
+
+def address(repository: Repository, record_id: int) -> str:
+    """Of all files of a draft."""
+    return f"{repository.base_url}/api/records/{record_id}/draft/files"
+
+
+def pending(repository: Repository, draft: Draft, file: PendingFile) -> JsonObject:
+    return {
+        "key": file.key,
+        "created": facts.timestamp(file.created),
+        "updated": facts.timestamp(file.updated),
+        "status": "pending",
+        **_common(repository, draft, file.key),
+    }
+
+
+def completed(repository: Repository, draft: Draft, file: DraftFile) -> JsonObject:
+    at = facts.timestamp(file.taken_at)
+    return {
+        "key": file.key,
+        "created": at,
+        "updated": at,
+        "status": "completed",
+        **_common(repository, draft, file.key),
+        "checksum": f"md5:{file.digests['md5']}",
+        "size": file.size,
+        "mimetype": content.type_by_name(file.key),
+        "version_id": str(uuid5(handle(repository, Kind.FILE, file.id), file.content)),
+        "file_id": depositions.file_id(repository, file),
+        "bucket_id": depositions.bucket_of(repository, draft),
+        "storage_class": "L",
+    }
+
+
+def _common(repository: Repository, draft: Draft, key: str) -> JsonObject:
+    itself = f"{address(repository, draft.record_id)}/{quote(key)}"
+    return {
+        "metadata": None,
+        "access": {"hidden": False},
+        "links": {"self": itself, "content": f"{itself}/content", "commit": f"{itself}/commit"},
+        "transfer": {"type": "L"},
+    }

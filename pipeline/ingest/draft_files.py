@@ -1,0 +1,137 @@
+"""Use case: files of drafts that are announced, then sent, then committed (InvenioRDM's draft files).
+
+What was announced keeps its draft from being published until it is committed, or given up. As in `deposit`, who may do
+what was decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from pipeline.catalogue import Transaction, drafts, outbox, pending_files, transfers
+from pipeline.catalogue.deposits import Deposit
+from pipeline.catalogue.drafts import Draft, DraftFile, NewFile
+from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
+from pipeline.errors import Conflict, Missing, Rejected
+from pipeline.ingest import deposit
+from pipeline.model import EffectKind
+from pipeline.services import Services
+
+_FAILED = "The file upload transfer failed, please try again."
+
+
+def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -> list[PendingFile]:
+    """All of them, or none. Raises `Rejected` for a key that no file may have, or that the draft has a file of, for an
+    empty file; `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more."""
+    for one in files:
+        deposit.require_takeable(services, draft, one.key, one.size)
+    with services.catalogue.write() as tx:
+        still = drafts.locked(tx, draft.deposit.id)
+        _require_new(tx, still, [one.key for one in files])
+        return pending_files.add(tx, still, files, now=services.now())
+
+
+def _require_new(tx: Transaction, one: Deposit, keys: Sequence[str]) -> None:
+    seen = pending_files.taken(tx, one.id, keys)
+    for key in keys:
+        if key in seen:
+            raise Rejected(f"File with key {key} already exists.")
+        seen.add(key)
+
+
+def find(tx: Transaction, draft: Draft, key: str) -> PendingFile | DraftFile:
+    """Raises `Missing`."""
+    found = pending_files.find(tx, draft.deposit.id, key) or drafts.file(tx, draft.deposit.id, key)
+    if found is None:
+        raise Missing(f"Record '{draft.record_id}' has no file '{key}'.")
+    return found
+
+
+def receive(
+    services: Services,
+    draft: Draft,
+    key: str,
+    blocks: Iterable[bytes],
+    *,
+    size: int | None,
+    declared: Mapping[str, str],
+) -> PendingFile:
+    """Take what a pending file consists of, in the place of what had come of it before. `size` and `declared` are as in
+    `deposit.take_in`, and must agree with what was announced. Raises as that does; `Missing` where no such file was
+    announced, `Rejected` where it is committed, `Conflict` where it is given up meanwhile."""
+    with services.catalogue.read() as tx:
+        pending = find(tx, draft, key)
+    if not isinstance(pending, PendingFile):
+        raise Rejected(f"File with key {key} is committed already.")
+    announced = pending.announced
+    if None not in (size, announced.size) and size != announced.size:
+        raise Rejected(_FAILED)
+    for algorithm, value in declared.items():
+        if announced.declared.get(algorithm, value) != value:
+            raise Rejected(f"Another {algorithm} was announced.", field="checksum")
+    return deposit.take_in(
+        services,
+        draft,
+        key,
+        blocks,
+        partial(_keep, pending=pending),
+        size=announced.size if size is None else size,
+        declared={**declared, **announced.declared},
+    )
+
+
+def _keep(
+    services: Services, one: Deposit, number: int, came: NewFile, *, pending: PendingFile
+) -> PendingFile:
+    with services.catalogue.write() as tx:
+        drafts.locked(tx, one.id)
+        transfers.end(tx, number)
+        before = pending_files.find(tx, one.id, pending.key)
+        if before is None or before.id != pending.id:
+            raise Conflict("the file was committed or given up while it came")
+        after = pending_files.note_content(tx, before, came, now=services.now())
+    deposit.drop_content(services, one, before)
+    return after
+
+
+def commit(services: Services, draft: Draft, key: str) -> DraftFile:
+    """From now on the file is the draft's; one that is already stays as it is. Raises `Missing` where there is no such
+    file, or the draft is open no more; `Rejected` where nothing has come of it."""
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        found = find(tx, draft, key)
+        if isinstance(found, DraftFile):
+            return found
+        if found.came is None:
+            raise Rejected(_FAILED)
+        pending_files.remove(tx, one, key)
+        outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
+        file, _ = drafts.put_file(tx, one, found.came, now=services.now())
+        return file
+
+
+def remove(services: Services, draft: Draft, key: str) -> None:
+    """Take a file out of the draft, pending or not. Raises as `deposit.remove`."""
+    deposit.require_own_files(draft)
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        pending = pending_files.remove(tx, one, key)
+    if pending is None:
+        deposit.remove(services, draft, key)
+    else:
+        deposit.drop_content(services, one, pending)
+
+
+def remove_all(services: Services, draft: Draft) -> None:
+    """Take all files out of the draft, and end what is being sent into it. Raises `Denied` for a record whose files
+    cannot change any more, `Missing` where the draft is open no more."""
+    deposit.require_own_files(draft)
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        transfers.end_all(tx, one.id)
+        places = pending_files.remove_all(tx, one)
+        places += drafts.remove_files(tx, one, now=services.now())
+    # Not the folder that they are in: others may come into it by now.
+    for place in places:
+        services.store.delete(place)
