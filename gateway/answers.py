@@ -1,13 +1,38 @@
 """Answers in JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fastapi import Request, Response
+
+from pipeline.model import JsonObject
 
 
 def to_json(document: object, *, indent: int | None = None) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=indent).encode()
+
+
+def array(items: Iterable[object], *, indent: int | None = None) -> Iterator[bytes]:
+    """A list in pieces, however long it is: none of it is kept."""
+    separator = b"["
+    for one in items:
+        yield separator + to_json(one, indent=indent)
+        separator = _separator(indent)
+    yield b"[]" if separator == b"[" else b"]"
+
+
+def with_array(
+    document: JsonObject, name: str, items: Iterable[object], *, indent: int | None = None
+) -> Iterator[bytes]:
+    """The document, which has members, with a list as its last one, in pieces."""
+    yield to_json(document, indent=indent).removesuffix(b"}").rstrip() + _separator(indent)
+    yield to_json(name) + b": "
+    yield from array(items, indent=indent)
+    yield b"}"
+
+
+def _separator(indent: int | None) -> bytes:
+    return b", " if indent is None else b",\n"
 
 
 def indentation(request: Request) -> int | None:

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import depositions
-from gateway.answers import json_answer
+from gateway.answers import indentation, json_answer, with_array
 from gateway.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.checksums import declared_digests
-from gateway.files import READ, file_of, readable, served, served_draft
+from gateway.files import READ, all_files_of_draft, file_of, readable, served, served_draft, streamed
 from gateway.handles import Kind, number_of, required
 from gateway.ownership import require_owner
 from gateway.receiving import Receivers, declared_length
@@ -25,7 +25,6 @@ from pipeline.model import JsonObject
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/files/{bucket}")
-_PAGE = 1_000
 _LOCKED = "Bucket is locked for modifications."
 
 
@@ -83,20 +82,22 @@ def read(
 
 @router.api_route("", methods=READ)
 def list_files(request: Request, bucket: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    """The bucket of a draft and what is in it."""
+    """The bucket of a draft and all that is in it, however much."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
-        if draft is None:
-            raise Missing("Not found.")
-        require_owner(draft, viewer)
-        contents = [
-            depositions.bucket_object(services.repository, bucket, one)
-            for one in drafts.files(tx, draft.deposit.id, limit=_PAGE)
-        ]
-    return json_answer(request, _bucket(services, bucket, draft, contents))
+    if draft is None:
+        raise Missing("Not found.")
+    require_owner(draft, viewer)
+    contents = (
+        depositions.bucket_object(services.repository, bucket, one)
+        for one in all_files_of_draft(services, draft)
+    )
+    described = _bucket(services, bucket, draft)
+    listing = with_array(described, "contents", contents, indent=indentation(request))
+    return streamed(listing, 200, {"Content-Type": "application/json"})
 
 
-def _bucket(services: Services, bucket: str, draft: Draft, contents: list[JsonObject]) -> JsonObject:
+def _bucket(services: Services, bucket: str, draft: Draft) -> JsonObject:
     url = depositions.bucket_url(services.repository, bucket)
     return {
         "id": bucket,
@@ -106,7 +107,6 @@ def _bucket(services: Services, bucket: str, draft: Draft, contents: list[JsonOb
         "quota_size": None,
         "max_file_size": None,
         "locked": draft.is_edit,
-        "contents": contents,
         "links": {"self": url, "versions": f"{url}?versions", "uploads": f"{url}?uploads"},
     }
 

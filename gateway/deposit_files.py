@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import depositions
-from gateway.answers import json_answer, to_json
+from gateway.answers import array, json_answer
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
 from gateway.files import READ, all_files, all_files_of_draft, readable, streamed
 from gateway.forms import UploadForm
@@ -153,12 +153,4 @@ def _of_record(services: Services, record: Record) -> Iterator[JsonObject]:
 
 
 def _streamed(files: Iterator[JsonObject]) -> Response:
-    return streamed(_array(files), 200, {"Content-Type": "application/json"})
-
-
-def _array(files: Iterator[JsonObject]) -> Iterator[bytes]:
-    separator = b"["
-    for one in files:
-        yield separator + to_json(one)
-        separator = b", "
-    yield b"[]" if separator == b"[" else b"]"
+    return streamed(array(files), 200, {"Content-Type": "application/json"})

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from gateway import content
-from gateway.answers import indentation, json_answer, to_json
+from gateway.answers import indentation, json_answer, with_array
 from gateway.auth import ServicesHere, ViewerHere
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import find, withdrawn
@@ -221,13 +221,7 @@ def _listing(services: Services, record: Record, *, indent: int | None) -> Itera
 def listing(links: JsonObject, entries: Iterable[JsonObject], *, indent: int | None) -> Iterator[bytes]:
     """A list of files as InvenioRDM has it, written while its entries come."""
     head = {"enabled": True, "links": links, "default_preview": None, "order": []}
-    between = b",\n" if indent else b", "
-    yield to_json(head, indent=indent).removesuffix(b"}").rstrip() + between + b'"entries": ['
-    separator = b""
-    for entry in entries:
-        yield separator + to_json(entry, indent=indent)
-        separator = between
-    yield b"]}"
+    return with_array(head, "entries", entries, indent=indent)
 
 
 def all_files(services: Services, record: Record) -> Iterator[FileEntry]:
