@@ -1,5 +1,6 @@
 """`/api/deposit/depositions`: depositions and what is done with them (Zenodo's legacy deposit API)."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -25,6 +26,8 @@ router = APIRouter(prefix="/api/deposit/depositions")
 READ = ["GET", "HEAD"]
 _FILES_SHOWN = 1_000
 """Files in one deposition; its `files` link leads to all of them."""
+_FILES_LISTED = 100
+"""Files of a published deposition in a list: as many as Zenodo has in one (Zenodo's REST API, limits)."""
 
 
 @router.api_route("", methods=READ)
@@ -37,13 +40,9 @@ def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere
         page = drafts.owned(
             tx, account.id, account.email, page=asked.page, size=asked.size, **_identity(asked.q)
         )
-        listed = [
-            _of_draft(services, tx, one, in_list=True)
-            if isinstance(one, Draft)
-            else _of_record(services, tx, one, in_list=True)
-            for one in page
-        ]
-    return json_answer(request, listed)
+        named = [one.deposit.base_record_id if isinstance(one, Draft) else one for one in page]
+        described = _described(services, tx, [one for one in named if one is not None], files=_FILES_LISTED)
+    return json_answer(request, [_listed(services, one, described) for one in page])
 
 
 @router.post("")
@@ -132,27 +131,43 @@ def _shown(request: Request, services: Services, draft: Draft, status: int) -> R
         return json_answer(request, _of_draft(services, tx, draft), status, _etag(draft))
 
 
-def _of_draft(services: Services, tx: Transaction, draft: Draft, *, in_list: bool = False) -> JsonObject:
+def _listed(services: Services, one: Draft | int, described: Mapping[int, Dissemination]) -> JsonObject:
+    """A draft, which in lists comes without its files, or a record."""
+    if isinstance(one, Draft):
+        base = one.deposit.base_record_id
+        published = None if base is None else described[base]
+        return depositions.of_draft(services.repository, one, published, [], in_list=True)
+    return depositions.of_record(described[one], _files_of(described[one]), in_list=True)
+
+
+def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
     repository, base = services.repository, draft.deposit.base_record_id
-    published = None if base is None else _described(services, tx, base, files=0 if in_list else _FILES_SHOWN)
-    files: list[JsonObject] = []
+    files_shown = _FILES_SHOWN if draft.is_edit else 0
+    published = None if base is None else _described(services, tx, [base], files=files_shown)[base]
     if published is not None and draft.is_edit:
-        files = [depositions.record_file(published, one) for one in published.files]
-    elif not in_list:
+        files = _files_of(published)
+    else:
         held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN)
         files = [depositions.draft_file(repository, draft, one) for one in held]
-    return depositions.of_draft(repository, draft, published, files, in_list=in_list)
+    return depositions.of_draft(repository, draft, published, files)
 
 
-def _of_record(services: Services, tx: Transaction, record_id: int, *, in_list: bool = False) -> JsonObject:
-    described = _described(services, tx, record_id, files=_FILES_SHOWN)
-    files = [depositions.record_file(described, one) for one in described.files]
-    return depositions.of_record(described, files, in_list=in_list)
+def _of_record(services: Services, tx: Transaction, record_id: int) -> JsonObject:
+    described = _described(services, tx, [record_id], files=_FILES_SHOWN)[record_id]
+    return depositions.of_record(described, _files_of(described))
 
 
-def _described(services: Services, tx: Transaction, record_id: int, *, files: int) -> Dissemination:
-    described = records.disseminate(tx, services.repository, [record_id], file_limit=files)[record_id]
-    return as_of(described, today=services.now().date())
+def _files_of(described: Dissemination) -> list[JsonObject]:
+    return [depositions.record_file(described, one) for one in described.files]
+
+
+def _described(
+    services: Services, tx: Transaction, record_ids: Sequence[int], *, files: int
+) -> dict[int, Dissemination]:
+    """Published records as they are today, each with so many of its files at most."""
+    today = services.now().date()
+    found = records.disseminate(tx, services.repository, record_ids, file_limit=files)
+    return {number: as_of(one, today=today) for number, one in found.items()}
 
 
 def _etag(draft: Draft) -> dict[str, str]:

@@ -436,7 +436,9 @@ def owned(
         for created, number in tx.execute(statement.limit(page * size))
     ]
     shown = sorted(newest, reverse=True)[(page - 1) * size : page * size]
-    return [get(tx, number) if is_draft else number for _, number, is_draft in shown]
+    numbers = [number for _, number, is_draft in shown if is_draft]
+    found = {row.record_id: _draft(row) for row in tx.execute(_OPEN.where(deposit.c.record_id.in_(numbers)))}
+    return [found[number] if is_draft else number for _, number, is_draft in shown]
 
 
 # ---------------------------------------------------------------- rows
