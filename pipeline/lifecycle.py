@@ -61,7 +61,8 @@ _DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
     (_D.HELD, _E.CANCEL): _D.CANCELLED,
 }
 
-# What came over HTTP is examined since it came, whatever becomes of its record.
+# What came over HTTP is examined since it came; whether anything of it is left to be is asked where drafts are
+# published.
 _ALL = tuple(kind for kind in EffectKind if kind is not EffectKind.EXAMINE)
 
 _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, tuple[EffectKind, ...]]] = {

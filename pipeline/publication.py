@@ -90,10 +90,12 @@ def publish_draft(services: Services, deposit_id: int, check: Callable[[Transact
         deposits.move(tx, [one], DepositEvent.SEAL)
         [sealed] = deposits.by_id(tx, deposit_id)
         _require_publishable(tx, sealed)
-        if _must_wait(tx, services, sealed):
-            # In this transaction: who gave the last verdict a moment ago has not seen that anything waits for it.
-            examinations.ask_again(tx, deposit_id)
+        if sealed.action is not DepositAction.REVISION:
+            # In this transaction: a verdict that is noted meanwhile comes too late to be seen here, be it by who would
+            # publish what waits, or in the files that go over into the record.
             outbox.want(tx, [(EffectKind.EXAMINE, sealed.record_id)], now=now)
+        if _must_wait(tx, services, sealed):
+            examinations.ask_again(tx, deposit_id)
         else:
             _publish_sealed_draft(tx, services, sealed)
 
