@@ -173,6 +173,9 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
     """Take a record out of service: its tombstone stays. Raises `Missing`, or `Conflict` where it is gone already."""
     now = services.now()
     with services.catalogue.write() as tx:
+        concept_id = records.get(tx, record_id).concept_id
+        # Which of its versions stands for the work is told by the last who changes that.
+        works.lock(tx, [concept_id])
         record = records.get(tx, record_id)
         _, effects = step_record(record.state, RecordEvent.WITHDRAW)
         was_newest = records.newest_published(tx, record.concept_id) == record_id

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import dispatch
-from pipeline.model import RecordState
+from pipeline import dispatch, publication
+from pipeline.catalogue import records
+from pipeline.errors import Conflict
+from pipeline.model import EventType, RecordState
 from tests.archive import Archive, open_archive
+from tests.asking import Client
 from tests.eicar import EICAR
 from tests.held_up import held_up
 from tests.system.over_http.contract.depositor import depositor
@@ -40,3 +43,51 @@ def test_a_verdict_that_is_given_while_its_draft_is_published_is_not_lost(
         assert published.result(30)["state"] == "done"
     dispatch.drain(archive.services)
     assert archive.record(deposition["id"]).state is RecordState.WITHDRAWN
+
+
+def withdraw(archive: Archive, record_id: int, *, by: str) -> bool:
+    """Whether it was still there to be withdrawn."""
+    try:
+        publication.withdraw(archive.services, record_id, reason="retracted", note="", by=by)
+    except Conflict:
+        return False
+    return True
+
+
+def test_of_two_withdrawals_at_once_there_is_one(archive: Archive, postgres_database: str) -> None:
+    """The second finds the record withdrawn: tombstone and event are those of the first."""
+    record = archive.publish()
+    with ThreadPoolExecutor(2) as pool:
+        with held_up(postgres_database, "LOCK TABLE doi IN SHARE ROW EXCLUSIVE MODE") as until_waiting:
+            first = pool.submit(withdraw, archive, record.id, by="first@pier.example")
+            until_waiting(1)
+            second = pool.submit(withdraw, archive, record.id, by="second@pier.example")
+            until_waiting(2)
+        assert (first.result(30), second.result(30)) == (True, False)
+    tombstone = archive.record(record.id).tombstone
+    assert tombstone is not None
+    assert tombstone.removed_by == "first@pier.example"
+    with archive.services.catalogue.read() as tx:
+        events = [one for one in records.events(tx, record.id) if one.type is EventType.DEACCESSION]
+    assert [one.agent for one in events] == ["first@pier.example"]
+
+
+def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_for_the_work(
+    archive: Archive, postgres_database: str, client: Client
+) -> None:
+    """Whichever comes first, search finds the version that is left."""
+    first = archive.publish(title="Harbour gauge")
+    second = archive.publish(title="Harbour gauge", version_of=first)
+    third = archive.publish(title="Harbour gauge", version_of=second)
+    lock = f"SELECT 1 FROM doi WHERE record_id = {second.id} FOR UPDATE"
+    with ThreadPoolExecutor(2) as pool:
+        with held_up(postgres_database, lock) as until_waiting:
+            before = pool.submit(withdraw, archive, second.id, by="ida@pier.example")
+            until_waiting(1)
+            newest = pool.submit(withdraw, archive, third.id, by="ida@pier.example")
+            until_waiting(2)
+        assert (before.result(30), newest.result(30)) == (True, True)
+    archive.clock.move(seconds=1)
+    dispatch.drain(archive.services)
+    hits = client.get("/api/records?q=harbour").json()["hits"]["hits"]
+    assert [one["id"] for one in hits] == [first.id]
