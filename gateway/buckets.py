@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import depositions
+from gateway import depositions, file_names
 from gateway.answers import indentation, json_answer, with_array
 from gateway.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.checksums import declared_digests
@@ -32,10 +32,8 @@ _LOCKED = "Bucket is locked for modifications."
 async def put(
     request: Request, bucket: str, key: str, services: ServicesHere, viewer: WriterHere
 ) -> Response:
-    """The body, whatever its type, takes the place of the file of this name, if there is one. The name is one segment
-    of the path."""
-    if "/" in key:
-        raise Missing("Not found.")
+    """The body, whatever its type, takes the place of the file of this name, if there is one."""
+    key = file_names.segment(key)
     size, declared = declared_length(request), declared_digests(request.headers)
     draft = await run_in_threadpool(_writable, services, bucket, viewer)
     receivers: Receivers = request.app.state.receivers
@@ -66,7 +64,7 @@ def read(
     request: Request, bucket: str, key: str, services: ServicesHere, viewer: ViewerHere, grant: GrantHere
 ) -> Response:
     """The bytes: of a draft to its owner and to whom the owner signed a resource token, of a published record to
-    whoever may read its files. Names with slashes are those of files that a new version took over."""
+    whoever may read its files; also of files that came otherwise, with slashes in their names."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
         if draft is None or draft.is_edit:

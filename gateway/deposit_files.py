@@ -1,14 +1,12 @@
 """`/api/deposit/depositions/{id}/files`: the files of a deposition (Zenodo's legacy deposit API, old files)."""
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import depositions
+from gateway import depositions, file_names
 from gateway.answers import array, json_answer
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
 from gateway.files import READ, all_files, all_files_of_draft, readable, streamed
@@ -61,7 +59,7 @@ def _receive(services: Services, draft: Draft, content_type: str, blocks: Iterat
 
 def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
     """Of what has come of the form. Raises `Rejected` where there is no name, or a file of that name."""
-    key = secure_name(form.fields.get("name") or form.filename)
+    key = file_names.from_form(form.fields.get("name") or form.filename)
     if not key:
         raise Rejected("The file has no name.", field="name")
     with services.catalogue.read() as tx:
@@ -94,17 +92,6 @@ def delete(record_id: str, file_id: str, services: ServicesHere, viewer: WriterH
     file = _file_of(services, found, file_id)
     deposit.remove(services, found, file.key)
     return Response(status_code=204)
-
-
-# ---------------------------------------------------------------- names
-
-
-def secure_name(name: str) -> str:
-    """A name without folders, of plain letters: accents go, other letters too, blanks become `_` (Zenodo's REST API,
-    deposition files)."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    joined = "_".join(plain.replace("/", " ").replace("\\", " ").split())
-    return re.sub(r"[^A-Za-z0-9_.-]", "", joined).strip("._")
 
 
 # ---------------------------------------------------------------- which files

@@ -108,8 +108,15 @@ def _filename(metadata: str) -> str:
     for pair in metadata.split(","):
         key, _, value = pair.strip().partition(" ")
         if key == "filename":
-            return _decoded(value, "Upload-Metadata").decode(errors="replace")
+            return _text(_decoded(value, "Upload-Metadata"))
     raise Rejected("Upload-Metadata has no filename.", field="Upload-Metadata")
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Rejected("The filename is not UTF-8.", field="Upload-Metadata") from None
 
 
 def _checksum(header: str | None) -> tuple[str, str] | None:
