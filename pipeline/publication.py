@@ -12,6 +12,7 @@ from pipeline import gates
 from pipeline.catalogue import (
     Transaction,
     accessions,
+    adoption,
     communities,
     deposit_files,
     deposits,
@@ -249,7 +250,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
             for one in fresh
         ],
     )
-    records.adopt_files(tx, [one.id for one in fresh])
+    adoption.adopt_files(tx, [one.id for one in fresh])
     fixity.begin(tx, [one.id for one in fresh])
     records.measure(tx, [one.record_id for one in fresh])
 

@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, accessions, deposit_files, deposits, fixity, records, tables
+from pipeline.catalogue import (
+    Transaction,
+    accessions,
+    adoption,
+    deposit_files,
+    deposits,
+    fixity,
+    records,
+    tables,
+)
 from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.catalogue.deposits import Deposit
 from pipeline.lifecycle import DepositEvent
@@ -133,7 +142,7 @@ def publish(tx: Transaction, deposit_ids: Sequence[int], *, version: int = 1) ->
         if version == 1:
             records.add_concepts(tx, [Concept(one.concept_id, "tides", one.key)], now=NOW)
         add_record(tx, one.record_id, concept_id=one.concept_id, version=version)
-        records.adopt_files(tx, [id_])
+        adoption.adopt_files(tx, [id_])
         fixity.begin(tx, [id_])
         records.measure(tx, [one.record_id])
         deposits.move(tx, [one], DepositEvent.SEAL)

@@ -13,6 +13,7 @@ from pipeline.catalogue import (
     Catalogue,
     Transaction,
     accounts,
+    adoption,
     deposit_files,
     deposits,
     drafts,
@@ -241,7 +242,7 @@ def test_a_draft_holds_the_bytes_of_its_files(catalogue: Catalogue, ida: Account
         assert (drafts.holds(tx, one, first), drafts.holds(tx, one, second)) == (False, True)
         records.add_concepts(tx, [Concept(WORK)], now=NOW)
         rows.add_record(tx, RECORD, concept_id=WORK)
-        records.adopt_files(tx, [one.id])
+        adoption.adopt_files(tx, [one.id])
         deposit_files.forget(tx, [one.id])
         assert (drafts.holds(tx, one, first), drafts.holds(tx, one, second)) == (False, True)
 
