@@ -8,7 +8,9 @@ from zipfile import ZipFile, ZipInfo
 from fastapi import APIRouter, Response
 
 from gateway.auth import ServicesHere, ViewerHere
-from gateway.files import READ, all_files, check_served, readable, streamed
+from gateway.listings import all_files
+from gateway.methods import READ
+from gateway.serving import check_served, readable, streamed
 from pipeline.model import FileEntry, Record
 from pipeline.retrieval import read_file
 from pipeline.services import Services

@@ -10,7 +10,7 @@ from html import escape
 from fastapi import APIRouter, Request, Response
 
 from gateway.content import is_same_tag
-from gateway.records import READ
+from gateway.methods import READ
 from pipeline.errors import Missing, Rejected
 
 router = APIRouter(prefix="/badge")

@@ -7,14 +7,16 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import depositions, file_names
+from gateway import deposition_json, file_names
 from gateway.answers import indentation, json_answer, with_array
 from gateway.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.checksums import declared_digests
-from gateway.files import READ, all_files_of_draft, file_of, readable, served, served_draft, streamed
 from gateway.handles import Kind, number_of, required
+from gateway.listings import all_files_of_draft
+from gateway.methods import READ
 from gateway.ownership import require_owner
 from gateway.receiving import Receivers, declared_length
+from gateway.serving import file_of, readable, served, served_draft, streamed
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts
 from pipeline.catalogue.drafts import Draft, DraftFile
@@ -39,7 +41,7 @@ async def put(
     receivers: Receivers = request.app.state.receivers
     receive = partial(_receive, services, draft, key, size, declared)
     file = await receivers.take(request, receive)
-    return json_answer(request, depositions.bucket_object(services.repository, bucket, file), 201)
+    return json_answer(request, deposition_json.bucket_object(services.repository, bucket, file), 201)
 
 
 def _receive(
@@ -87,7 +89,7 @@ def list_files(request: Request, bucket: str, services: ServicesHere, viewer: Wr
         raise Missing("Not found.")
     require_owner(draft, viewer)
     contents = (
-        depositions.bucket_object(services.repository, bucket, one)
+        deposition_json.bucket_object(services.repository, bucket, one)
         for one in all_files_of_draft(services, draft)
     )
     described = _bucket(services, bucket, draft)
@@ -96,7 +98,7 @@ def list_files(request: Request, bucket: str, services: ServicesHere, viewer: Wr
 
 
 def _bucket(services: Services, bucket: str, draft: Draft) -> JsonObject:
-    url = depositions.bucket_url(services.repository, bucket)
+    url = deposition_json.bucket_url(services.repository, bucket)
     return {
         "id": bucket,
         "created": facts.timestamp(draft.created),

@@ -6,15 +6,17 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import depositions, file_names
+from gateway import deposition_json, file_names
 from gateway.answers import array, json_answer
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
-from gateway.files import READ, all_files, all_files_of_draft, readable, streamed
 from gateway.forms import UploadForm
 from gateway.handles import Kind, number_of
+from gateway.listings import all_files, all_files_of_draft
 from gateway.lookup import number_of as record_number
+from gateway.methods import READ
 from gateway.ownership import editable, own_draft, require_owner
 from gateway.receiving import Receivers
+from gateway.serving import readable, streamed
 from pipeline.access import Viewer
 from pipeline.catalogue import drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
@@ -123,7 +125,7 @@ def _published(services: Services, record_id: int) -> Record:
 
 def _shown(services: Services, draft: Draft, file: DraftFile) -> JsonObject:
     # A float here, and in a deposition a whole number: so it is on Zenodo.
-    return {**depositions.draft_file(services.repository, draft, file), "filesize": float(file.size)}
+    return {**deposition_json.draft_file(services.repository, draft, file), "filesize": float(file.size)}
 
 
 def _of_draft(services: Services, draft: Draft) -> Iterator[JsonObject]:
@@ -135,7 +137,7 @@ def _of_record(services: Services, record: Record) -> Iterator[JsonObject]:
     with services.catalogue.read() as tx:
         described = records.disseminate(tx, services.repository, [record.id], file_limit=0)[record.id]
     for one in all_files(services, record):
-        shown = depositions.record_file(described, one)
+        shown = deposition_json.record_file(described, one)
         yield {**shown, "filesize": float(one.size)}
 
 

@@ -5,11 +5,12 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from gateway import depositions, search
+from gateway import deposition_json, search
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.lookup import number_of
+from gateway.methods import READ
 from gateway.ownership import account_of, editable, own_draft, own_record
 from pipeline.access import Viewer, as_of, owns
 from pipeline.catalogue import Transaction, drafts, records
@@ -23,7 +24,6 @@ from pipeline.model import Dissemination, JsonObject
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions")
-READ = ["GET", "HEAD"]
 _FILES_SHOWN = 1_000
 """Files in one deposition; its `files` link leads to all of them."""
 _FILES_LISTED = 100
@@ -136,8 +136,8 @@ def _listed(services: Services, one: Draft | int, described: Mapping[int, Dissem
     if isinstance(one, Draft):
         base = one.deposit.base_record_id
         published = None if base is None else described[base]
-        return depositions.of_draft(services.repository, one, published, [], in_list=True)
-    return depositions.of_record(described[one], _files_of(described[one]), in_list=True)
+        return deposition_json.of_draft(services.repository, one, published, [], in_list=True)
+    return deposition_json.of_record(described[one], _files_of(described[one]), in_list=True)
 
 
 def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
@@ -148,17 +148,17 @@ def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
         files = _files_of(published)
     else:
         held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN)
-        files = [depositions.draft_file(repository, draft, one) for one in held]
-    return depositions.of_draft(repository, draft, published, files)
+        files = [deposition_json.draft_file(repository, draft, one) for one in held]
+    return deposition_json.of_draft(repository, draft, published, files)
 
 
 def _of_record(services: Services, tx: Transaction, record_id: int) -> JsonObject:
     described = _described(services, tx, [record_id], files=_FILES_SHOWN)[record_id]
-    return depositions.of_record(described, _files_of(described))
+    return deposition_json.of_record(described, _files_of(described))
 
 
 def _files_of(described: Dissemination) -> list[JsonObject]:
-    return [depositions.record_file(described, one) for one in described.files]
+    return [deposition_json.record_file(described, one) for one in described.files]
 
 
 def _described(

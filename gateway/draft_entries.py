@@ -3,7 +3,7 @@
 from urllib.parse import quote
 from uuid import uuid5
 
-from gateway import content, depositions
+from gateway import content, deposition_json
 from gateway.handles import Kind, handle
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
@@ -38,8 +38,8 @@ def completed(repository: Repository, draft: Draft, file: DraftFile) -> JsonObje
         "size": file.size,
         "mimetype": content.type_by_name(file.key),
         "version_id": str(uuid5(handle(repository, Kind.FILE, file.id), file.content)),
-        "file_id": depositions.file_id(repository, file),
-        "bucket_id": depositions.bucket_of(repository, draft),
+        "file_id": deposition_json.file_id(repository, file),
+        "bucket_id": deposition_json.bucket_of(repository, draft),
         "storage_class": "L",
     }
 

@@ -11,10 +11,12 @@ from gateway.answers import indentation, json_answer
 from gateway.auth import GrantHere, KnownHere, ServicesHere, ViewerHere, WriterHere, file_reader, known_viewer
 from gateway.bodies import JsonBody
 from gateway.checksums import declared_digests
-from gateway.files import READ, all_files_of_draft, all_pending_files, listing, served_draft, streamed
+from gateway.listings import all_files_of_draft, all_pending_files, listing
 from gateway.lookup import number_of
+from gateway.methods import READ
 from gateway.ownership import own_draft
 from gateway.receiving import Receivers, declared_length
+from gateway.serving import served_draft, streamed
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing

@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.answers import json_answer
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
-from gateway.files import READ, readable
 from gateway.handles import Kind, handle
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import number_of
+from gateway.methods import READ
 from gateway.ownership import editable
+from gateway.serving import readable
 from pipeline.catalogue import extra_formats
 from pipeline.catalogue.extra_formats import ExtraFormat
 from pipeline.errors import Missing, Rejected

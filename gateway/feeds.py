@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway.auth import ServicesHere
-from gateway.records import READ
+from gateway.methods import READ
 from pipeline.catalogue import identifiers, records
 from pipeline.errors import Missing, Rejected
 from pipeline.feeds.harvest_source import CatalogueSource

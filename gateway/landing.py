@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from gateway import presentation
 from gateway.auth import ServicesHere, ViewerHere
-from gateway.files import file_of, readable, served
 from gateway.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
 from gateway.lookup import find_described, newest_id
+from gateway.methods import READ
 from gateway.negotiation import choose
 from gateway.presentation import Language, Link
 from gateway.problems import Withdrawn
-from gateway.records import READ
+from gateway.serving import file_of, readable, served
 from gateway.templating import page, root_of
 from pipeline.access import access_status, may_read_files
 from pipeline.catalogue import records

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.answers import json_answer
 from gateway.auth import ServicesHere
-from gateway.records import READ
+from gateway.methods import READ
 from pipeline.catalogue import fixity, outbox, records
 from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import EffectKind

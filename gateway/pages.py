@@ -8,9 +8,9 @@ from fastapi.responses import RedirectResponse
 from gateway import presentation
 from gateway import search as searching
 from gateway.auth import ServicesHere, ViewerHere, services_of
+from gateway.methods import READ
 from gateway.presentation import Link
 from gateway.problems import Answer
-from gateway.records import READ
 from gateway.search import Found, Question
 from gateway.templating import page
 from pipeline.catalogue import communities, records

@@ -18,6 +18,7 @@ from gateway.formats import (
     rendered,
 )
 from gateway.lookup import find_described, newest_id
+from gateway.methods import READ
 from gateway.search import Found
 from pipeline.access import Viewer, as_of, may_read_files
 from pipeline.catalogue import records
@@ -26,7 +27,6 @@ from pipeline.model import RecordState
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records")
-READ = ["GET", "HEAD"]
 
 
 @router.api_route("", methods=READ, openapi_extra=openapi.SEARCH)

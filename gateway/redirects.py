@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.auth import ServicesHere
-from gateway.records import READ
+from gateway.methods import READ
 from pipeline.services import Services
 
 router = APIRouter()

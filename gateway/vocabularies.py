@@ -16,6 +16,7 @@ from gateway import openapi
 from gateway import search as searching
 from gateway.answers import json_answer
 from gateway.auth import ServicesHere
+from gateway.methods import READ
 from gateway.negotiation import choose
 from gateway.problems import NotAcceptable
 from pipeline.errors import Misconfigured, Missing
@@ -24,7 +25,6 @@ from pipeline.metadata.terms import Term
 from pipeline.model import JsonObject
 
 router = APIRouter(prefix="/api")
-READ = ["GET", "HEAD"]
 LARGEST_PAGE = 1000
 """Terms on a page. More than Zenodo's 25: lists are short and stand in memory, and clients fetch them whole."""
 _MEDIA_TYPES = ("application/json", "application/vnd.inveniordm.v1+json")
