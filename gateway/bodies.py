@@ -1,6 +1,6 @@
-"""JSON in the bodies of requests, within bounds (Zenodo's REST API, request bodies).
+"""Bodies of requests that are kept in memory, within bounds, and JSON in them (Zenodo's REST API, request bodies).
 
-What passes can be stored and written again: it is JSON as RFC 8259 has it, not as Python does (`NaN`, halves of
+JSON that passes can be stored and written again: it is JSON as RFC 8259 has it, not as Python does (`NaN`, halves of
 surrogate pairs), and walking through it is safe and soon done.
 """
 
@@ -26,16 +26,22 @@ _WHOLE = "_schema"
 async def json_body(request: Request, services: ServicesHere) -> object:
     """What the request's body says, whatever media type it is called: no client means anything else here. Raises
     `Rejected` as `parse` does, and for more bytes than HEADRACE_JSON_BYTES, of which no more are read."""
-    most = services.settings.json_bytes
+    body = await whole_body(request, services.settings.json_bytes, "The body", field=_WHOLE)
+    return await run_in_threadpool(parse, body)
+
+
+JsonBody = Annotated[object, Depends(json_body)]
+
+
+async def whole_body(request: Request, most: int, what: str, *, field: str = "") -> bytes:
+    """A body that is kept in memory. Raises `Rejected`, in which it is called `what`, for more than `most` bytes, of
+    which no more are read."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > most:
-            raise Rejected(f"The body is longer than {most} bytes.", field=_WHOLE)
-    return await run_in_threadpool(parse, bytes(body))
-
-
-JsonBody = Annotated[object, Depends(json_body)]
+            raise Rejected(f"{what} is longer than {most:,} bytes.", field=field)
+    return bytes(body)
 
 
 def parse(body: bytes) -> object:

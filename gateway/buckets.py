@@ -17,17 +17,17 @@ from gateway.methods import READ
 from gateway.ownership import require_owner
 from gateway.receiving import Receivers, declared_length
 from gateway.serving import file_of, readable, served, served_draft, streamed
+from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts
 from pipeline.catalogue.drafts import Draft, DraftFile
-from pipeline.errors import Denied, Missing
+from pipeline.errors import Missing
 from pipeline.feeds.crosswalks import facts
 from pipeline.ingest import deposit
 from pipeline.model import JsonObject
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/files/{bucket}")
-_LOCKED = "Bucket is locked for modifications."
 
 
 @router.put("/{key:path}")
@@ -76,7 +76,7 @@ def read(
         require_owner(draft, file_reader(viewer, grant, deposit_id=draft.record_id, key=key))
         file = drafts.file(tx, draft.deposit.id, key)
     if file is None:
-        raise Missing(f"Record '{draft.record_id}' has no file '{key}'.")
+        raise refusals.no_file(draft.record_id, key)
     return served_draft(request, services, draft, file)
 
 
@@ -86,7 +86,7 @@ def list_files(request: Request, bucket: str, services: ServicesHere, viewer: Wr
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
     if draft is None:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     require_owner(draft, viewer)
     contents = (
         deposition_json.bucket_object(services.repository, bucket, one)
@@ -119,10 +119,10 @@ def _writable(services: Services, bucket: str, viewer: Viewer) -> Draft:
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
     if draft is None:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     require_owner(draft, viewer)
     if draft.is_edit:
-        raise Denied(_LOCKED)
+        raise refusals.files_locked()
     return draft
 
 

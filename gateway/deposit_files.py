@@ -17,10 +17,11 @@ from gateway.methods import READ
 from gateway.ownership import editable, own_draft, require_owner
 from gateway.receiving import Receivers
 from gateway.serving import readable, streamed
+from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
-from pipeline.errors import Denied, Missing, Rejected
+from pipeline.errors import Missing, Rejected
 from pipeline.ingest import deposit
 from pipeline.model import JsonObject, Record
 from pipeline.services import Services
@@ -66,7 +67,7 @@ def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
         raise Rejected("The file has no name.", field="name")
     with services.catalogue.read() as tx:
         if drafts.file(tx, draft.deposit.id, key) is not None:
-            raise Rejected(f"File with key {key} already exists.")
+            raise refusals.file_exists(key)
     return key
 
 
@@ -82,7 +83,7 @@ def read(
     for one in _of_record(services, record):
         if one["id"] == file_id:
             return json_answer(request, one)
-    raise Missing("Not found.")
+    raise refusals.not_found()
 
 
 @router.delete("/{file_id}")
@@ -90,7 +91,7 @@ def delete(record_id: str, file_id: str, services: ServicesHere, viewer: WriterH
     with services.catalogue.read() as tx:
         found = editable(tx, record_number(record_id), viewer)
     if not isinstance(found, Draft):
-        raise Denied("Permission denied.")
+        raise refusals.not_permitted()
     file = _file_of(services, found, file_id)
     deposit.remove(services, found, file.key)
     return Response(status_code=204)
@@ -104,7 +105,7 @@ def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
     with services.catalogue.read() as tx:
         draft = drafts.get(tx, record_number(record_id))
     if draft.is_edit:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     require_owner(draft, viewer)
     return draft
 
@@ -114,7 +115,7 @@ def _file_of(services: Services, draft: Draft, file_id: str) -> DraftFile:
     with services.catalogue.read() as tx:
         found = None if number is None else drafts.file_by_id(tx, draft.deposit.id, number)
     if found is None:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     return found
 
 

@@ -17,6 +17,7 @@ from gateway.methods import READ
 from gateway.ownership import own_draft
 from gateway.receiving import Receivers, declared_length
 from gateway.serving import served_draft, streamed
+from pipeline import refusals
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing
@@ -139,7 +140,7 @@ def _found(services: Services, draft: Draft, key: str, missing: str = "") -> Pen
         try:
             return draft_files.find(tx, draft, key)
         except Missing:
-            raise Missing(f"Record '{draft.record_id}' has no file '{missing or key}'.") from None
+            raise refusals.no_file(draft.record_id, missing or key) from None
 
 
 def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile) -> JsonObject:

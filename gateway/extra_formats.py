@@ -11,15 +11,17 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.answers import json_answer
 from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
+from gateway.bodies import whole_body
 from gateway.handles import Kind, handle
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import number_of
 from gateway.methods import READ
 from gateway.ownership import editable
 from gateway.serving import readable
+from pipeline import refusals
 from pipeline.catalogue import extra_formats
 from pipeline.catalogue.extra_formats import ExtraFormat
-from pipeline.errors import Missing, Rejected
+from pipeline.errors import Rejected
 from pipeline.feeds.crosswalks import facts
 from pipeline.model import JsonObject, ScanStatus
 from pipeline.services import Services
@@ -34,14 +36,10 @@ _INVALID = "Invalid extra format MIMEType."
 
 
 async def _content(request: Request) -> bytes:
-    content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > _LARGEST:
-            raise Rejected(f"An extra format has {_LARGEST:,} bytes at most.")
+    content = await whole_body(request, _LARGEST, "The extra format")
     if not content:
-        raise Rejected("Empty files are not accepted.")
-    return bytes(content)
+        raise refusals.empty_file()
+    return content
 
 
 @router.put(_DEPOSITION)
@@ -71,7 +69,7 @@ def delete(request: Request, record_id: str, services: ServicesHere, viewer: Wri
     with services.catalogue.write() as tx:
         editable(tx, number_of(record_id), viewer)
         if not extra_formats.delete(tx, number_of(record_id), media_type):
-            raise Missing("Not found.")
+            raise refusals.not_found()
     return json_answer(request, {"message": f'Extra format "{media_type}" deleted.'})
 
 
@@ -113,7 +111,7 @@ def _served(request: Request, services: Services, record_id: int) -> Response:
     with services.catalogue.read() as tx:
         found = extra_formats.content(tx, record_id, media_type)
     if found is None:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     headers = {
         "Content-Type": media_type,
         "Content-Disposition": "attachment",

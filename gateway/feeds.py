@@ -9,9 +9,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway.auth import ServicesHere
+from gateway.bodies import whole_body
 from gateway.methods import READ
+from pipeline import refusals
 from pipeline.catalogue import identifiers, records
-from pipeline.errors import Missing, Rejected
+from pipeline.errors import Rejected
 from pipeline.feeds.harvest_source import CatalogueSource
 from pipeline.feeds.oaipmh import answer
 from pipeline.services import Services
@@ -37,11 +39,7 @@ def oai_pmh(request: Request, services: ServicesHere) -> Response:
 @router.post("/oai2d")
 async def oai_pmh_form(request: Request, services: ServicesHere) -> Response:
     """Arguments of the form, and those of the query besides: both stand for the request."""
-    form = bytearray()
-    async for chunk in request.stream():
-        form += chunk
-        if len(form) > _LONGEST_FORM:
-            raise Rejected(f"The form is longer than {_LONGEST_FORM} bytes.")
+    form = await whole_body(request, _LONGEST_FORM, "The form")
     both = "&".join(filter(None, (request.url.query, form.decode("utf-8", "replace"))))
     return await run_in_threadpool(_harvested, services, both, request.app.state.token_secret)
 
@@ -102,7 +100,7 @@ def sitemap_slice(number: str, services: ServicesHere) -> Response:
             and number.isdigit()
             and 1 <= int(number[:9]) <= _slices(identifiers.high_water_mark(tx))
         ):
-            raise Missing("Not found.")
+            raise refusals.not_found()
         last = int(number) * URLS_PER_SITEMAP
         return _url_set(services, records.published_between(tx, last - URLS_PER_SITEMAP + 1, last))
 

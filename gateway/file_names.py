@@ -14,13 +14,13 @@ deleted at every address that it has.
 import re
 import unicodedata
 
-from pipeline.errors import Missing
+from pipeline import refusals
 
 
 def segment(key: str) -> str:
     """The rest of a bucket's path as a name. Raises `Missing`, for on Zenodo no route has more segments."""
     if "/" in key:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     return key
 
 

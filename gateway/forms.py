@@ -7,6 +7,7 @@ from email.message import Message
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
+from pipeline import refusals
 from pipeline.errors import Rejected
 
 _LONGEST_VALUE = 1 << 16
@@ -70,7 +71,7 @@ class UploadForm:
                 break
             self._write(block)
         if not self._is_over:
-            raise Rejected("The file upload transfer failed, please try again.")
+            raise refusals.transfer_failed()
 
     def _taken(self) -> list[bytes]:
         taken, self._pieces = self._pieces, []

@@ -5,7 +5,7 @@ import hashlib
 from enum import Enum
 from uuid import UUID
 
-from pipeline.errors import Missing
+from pipeline import refusals
 from pipeline.model import Repository
 
 _NUMBER_BITS = 62
@@ -39,7 +39,7 @@ def required(repository: Repository, kind: Kind, text: str) -> int:
     """Raises `Missing`."""
     number = number_of(repository, kind, text)
     if number is None:
-        raise Missing("Not found.")
+        raise refusals.not_found()
     return number
 
 

@@ -3,6 +3,7 @@
 import re
 
 from gateway.problems import RecordMoved, Withdrawn
+from pipeline import refusals
 from pipeline.access import as_of
 from pipeline.catalogue import Transaction, drafts, records
 from pipeline.errors import Missing
@@ -63,7 +64,7 @@ def withdrawn(services: Services, tx: Transaction, record_id: int) -> Withdrawn:
 def number_of(record_id: str) -> int:
     """The number that an id in an address is. Raises `Missing`."""
     if not _ID.fullmatch(record_id):
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
     return int(record_id)
 
 

@@ -1,11 +1,12 @@
 """From an id in an address to the draft or the record that the asker may change."""
 
 from gateway.lookup import number_of
+from pipeline import refusals
 from pipeline.access import Viewer, owns
 from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
-from pipeline.errors import Denied, Missing
+from pipeline.errors import Missing
 from pipeline.model import Record, RecordState
 from pipeline.services import Services
 
@@ -35,18 +36,18 @@ def own_record(tx: Transaction, record_id: int, viewer: Viewer) -> Record:
     record = records.get(tx, record_id)
     require_owner(record, viewer)
     if record.state is not RecordState.PUBLISHED:
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
     return record
 
 
 def require_owner(one: Draft | Record, viewer: Viewer) -> None:
     """Raises `Denied`."""
     if not owns(one.owner, viewer):
-        raise Denied("Permission denied.")
+        raise refusals.not_permitted()
 
 
 def account_of(viewer: Viewer) -> Account:
     """Whose drafts somebody who is known begins. Raises `Denied` for a stranger."""
     if viewer.account_id is None or viewer.email is None:
-        raise Denied("Permission denied.")
+        raise refusals.not_permitted()
     return Account(viewer.account_id, viewer.email, viewer.admin)

@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from pipeline import refusals
 from pipeline.errors import Rejected, Unavailable
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class _Body:
                 pieces.append(piece)
                 size += len(piece)
         except ClientDisconnect:
-            raise Rejected("The file upload transfer failed, please try again.") from None
+            raise refusals.transfer_failed() from None
         except TimeoutError:
             raise Rejected(f"Nothing came for {_SILENCE:.0f} seconds.") from None
         return b"".join(pieces)

@@ -14,6 +14,7 @@ from gateway import content
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import find, withdrawn
 from gateway.problems import Purged
+from pipeline import refusals
 from pipeline.access import Viewer, Withheld, may_read_files, withheld
 from pipeline.catalogue import Transaction, records
 from pipeline.catalogue.drafts import Draft, DraftFile
@@ -29,7 +30,7 @@ def readable(services: Services, tx: Transaction, record_id: str, viewer: Viewer
     """The record whose files the viewer may read. Raises as `find`, and `Denied`."""
     record = find(services, tx, record_id)
     if not may_read_files(record, viewer, today=services.now().date()):
-        raise Denied("Permission denied.")
+        raise refusals.not_permitted()
     return record
 
 
@@ -38,7 +39,7 @@ def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> 
     try:
         return records.holding(tx, record.id, key).entry
     except Missing:
-        raise Missing(f"Record '{record.id}' has no file '{missing or key}'.") from None
+        raise refusals.no_file(record.id, missing or key) from None
 
 
 # ---------------------------------------------------------------- bytes
@@ -126,7 +127,7 @@ def _opened_of_draft(services: Services, place: str, span: content.Span) -> Iter
         return services.store.read(place, span.start, span.length)
     except Missing:
         # It was published, or deleted, between two questions.
-        raise Missing("Not found.") from None
+        raise refusals.not_found() from None
 
 
 def check_served(services: Services, entry: FileEntry) -> None:

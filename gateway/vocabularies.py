@@ -19,7 +19,8 @@ from gateway.auth import ServicesHere
 from gateway.methods import READ
 from gateway.negotiation import choose
 from gateway.problems import NotAcceptable
-from pipeline.errors import Misconfigured, Missing
+from pipeline import refusals
+from pipeline.errors import Misconfigured
 from pipeline.metadata import ror, terms, vocabulary
 from pipeline.metadata.terms import Term
 from pipeline.model import JsonObject
@@ -100,7 +101,7 @@ def read_term(request: Request, name: str, term_id: str, services: ServicesHere)
 
 def _vocabulary(name: str) -> tuple[Term, ...]:
     if name not in terms.TYPES:
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
     return terms.of_type(name)
 
 
@@ -108,7 +109,7 @@ def _found(known: Sequence[Term], term_id: str) -> Term:
     for each in known:
         if each.id == term_id:
             return each
-    raise Missing("The persistent identifier does not exist.")
+    raise refusals.unknown_id()
 
 
 def _vocabulary_item(term: Term, name: str, base: str) -> JsonObject:

@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline import codec
+from pipeline import codec, refusals
 from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
 from pipeline.catalogue.tables import deposit, deposit_file, draft, pending_file, record, record_file, user
-from pipeline.errors import Conflict, Denied, FieldFault, Missing
+from pipeline.errors import Conflict, Denied, FieldFault
 from pipeline.model import (
     UNIDENTIFIED,
     DepositAction,
@@ -149,7 +149,7 @@ def get(tx: Transaction, record_id: int) -> Draft:
     """The open draft of a record. Raises `Missing`."""
     row = tx.execute(_OPEN.where(deposit.c.record_id == record_id)).one_or_none()
     if row is None:
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
     return _draft(row)
 
 
@@ -157,7 +157,7 @@ def by_deposit(tx: Transaction, deposit_id: int) -> Draft:
     """Raises `Missing`."""
     row = tx.execute(_OPEN.where(deposit.c.id == deposit_id)).one_or_none()
     if row is None:
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
     return _draft(row)
 
 
@@ -197,7 +197,7 @@ def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> 
         .with_for_update()
     ).one_or_none()
     if row is None:
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
     found = deposits.from_row(row)
     if found.state is DepositState.SEALED and not may_be_sealed:
         raise Denied("The deposition is being published: it waits for the virus scan of its files.")

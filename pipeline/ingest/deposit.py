@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from pipeline import codec, publication
+from pipeline import codec, publication, refusals
 from pipeline.access import lifted
 from pipeline.catalogue import (
     Transaction,
@@ -66,7 +66,6 @@ LONGEST_KEY = 255
 _LEASE = timedelta(minutes=10)
 RENEWAL = timedelta(minutes=1)
 """How often a transfer is renewed while it goes on."""
-_EMPTY = "Empty files are not accepted."
 
 
 # ---------------------------------------------------------------- drafts
@@ -161,7 +160,7 @@ def new_version(
         base = records.get(tx, records.newest_published(tx, record.concept_id))
         _require_published(base.state)
         if not may_follow(base.owner):
-            raise Denied("Permission denied.")
+            raise refusals.not_permitted()
         if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
             return found
         if base.description.doi is not None:
@@ -180,19 +179,19 @@ def new_version(
             drafts.import_files(tx, draft.deposit, now=now)
         if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
             return found
-    raise Missing("The persistent identifier does not exist.")
+    raise refusals.unknown_id()
 
 
 def _next_version(tx: Transaction, concept_id: int, may_follow: Callable[[str], bool]) -> Draft | None:
     found = drafts.next_version(tx, concept_id)
     if found is not None and not may_follow(found.owner):
-        raise Denied("Permission denied.")
+        raise refusals.not_permitted()
     return found
 
 
 def _require_published(state: RecordState) -> None:
     if state is not RecordState.PUBLISHED:
-        raise Missing("The persistent identifier does not exist.")
+        raise refusals.unknown_id()
 
 
 def discard(services: Services, draft: Draft) -> None:
@@ -344,14 +343,14 @@ def require_takeable(services: Services, draft: Draft, key: str, size: int | Non
     require_key(key)
     require_own_files(draft)
     if size == 0:
-        raise Rejected(_EMPTY)
+        raise refusals.empty_file()
     require_room(services, reserved=size or 0)
 
 
 def require_own_files(draft: Draft) -> None:
     """Raises `Denied` for a record whose files cannot change any more."""
     if draft.is_edit:
-        raise Denied("Bucket is locked for modifications.")
+        raise refusals.files_locked()
 
 
 def begin_transfer(services: Services, tx: Transaction, deposit_id: int, key: str) -> int:
@@ -402,9 +401,9 @@ def _store(
                 due = services.now() + RENEWAL
             del block  # not to be held while the next one comes
         if total == 0:
-            raise Rejected(_EMPTY)
+            raise refusals.empty_file()
         if size not in (None, total):
-            raise Rejected("The file upload transfer failed, please try again.")
+            raise refusals.transfer_failed()
         digests = {name: one.hexdigest() for name, one in hashes.items()}
         _compare(declared, digests)
         _commit(services, upload, place)
@@ -469,7 +468,7 @@ def remove(services: Services, draft: Draft, key: str) -> None:
         one = drafts.locked(tx, draft.deposit.id)
         gone = drafts.file(tx, one.id, key)
         if gone is None:
-            raise Missing(f"Record '{one.record_id}' has no file '{key}'.")
+            raise refusals.no_file(one.record_id, key)
         drafts.remove_file(tx, one, gone, now=services.now())
     if gone.place is not None:
         services.store.delete(gone.place)

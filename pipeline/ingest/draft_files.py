@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
+from pipeline import refusals
 from pipeline.catalogue import Transaction, drafts, outbox, pending_files, transfers
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewFile
 from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
-from pipeline.errors import Conflict, Missing, Rejected
+from pipeline.errors import Conflict, Rejected
 from pipeline.ingest import deposit
 from pipeline.model import EffectKind
 from pipeline.services import Services
-
-_FAILED = "The file upload transfer failed, please try again."
 
 
 def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -> list[PendingFile]:
@@ -36,7 +35,7 @@ def _require_new(tx: Transaction, one: Deposit, keys: Sequence[str]) -> None:
     seen = pending_files.taken(tx, one.id, keys)
     for key in keys:
         if key in seen:
-            raise Rejected(f"File with key {key} already exists.")
+            raise refusals.file_exists(key)
         seen.add(key)
 
 
@@ -44,7 +43,7 @@ def find(tx: Transaction, draft: Draft, key: str) -> PendingFile | DraftFile:
     """Raises `Missing`."""
     found = pending_files.find(tx, draft.deposit.id, key) or drafts.file(tx, draft.deposit.id, key)
     if found is None:
-        raise Missing(f"Record '{draft.record_id}' has no file '{key}'.")
+        raise refusals.no_file(draft.record_id, key)
     return found
 
 
@@ -66,7 +65,7 @@ def receive(
         raise Rejected(f"File with key {key} is committed already.")
     announced = pending.announced
     if None not in (size, announced.size) and size != announced.size:
-        raise Rejected(_FAILED)
+        raise refusals.transfer_failed()
     for algorithm, value in declared.items():
         if announced.declared.get(algorithm, value) != value:
             raise Rejected(f"Another {algorithm} was announced.", field="checksum")
@@ -104,7 +103,7 @@ def commit(services: Services, draft: Draft, key: str) -> DraftFile:
         if isinstance(found, DraftFile):
             return found
         if found.came is None:
-            raise Rejected(_FAILED)
+            raise refusals.transfer_failed()
         pending_files.remove(tx, one, key)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
         file, _ = drafts.put_file(tx, one, found.came, now=services.now())

@@ -9,6 +9,7 @@ from gateway.app import create_app
 from pipeline.model import Record
 from tests.archive import Archive, open_archive
 from tests.asking import Client
+from tests.system.over_http.contract.depositor import Depositor, depositor
 from tests.system.over_http.sample import CSV, NAMES
 
 
@@ -35,6 +36,16 @@ def each_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arc
 @pytest.fixture
 def client(archive: Archive) -> Client:
     return Client(create_app(archive.services))
+
+
+@pytest.fixture
+def ida(archive: Archive) -> Depositor:
+    return depositor(archive, "ida@pier.example")
+
+
+@pytest.fixture
+def other(archive: Archive) -> Depositor:
+    return depositor(archive, "jo@pier.example")
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,6 @@ from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, METADATA
 
 
 @pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
-
-
-@pytest.fixture
 def jo(archive: Archive) -> Depositor:
     return depositor(archive, "jo@quay.example")
 

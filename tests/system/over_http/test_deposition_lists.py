@@ -3,16 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 import sqlalchemy as sa
 
 from tests.archive import Archive
-from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor, depositor
-
-
-@pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
+from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor
 
 
 @contextmanager

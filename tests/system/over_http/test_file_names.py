@@ -6,15 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.archive import Archive
-from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
+from tests.system.over_http.contract.depositor import CSV, Depositor, path_of
 
 KEY = "2025/räk smörgås.csv"
-
-
-@pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
 
 
 def send_by_tus(

@@ -9,12 +9,7 @@ import pytest
 
 from tests import large_deposit
 from tests.archive import BASE_URL, Archive
-from tests.system.over_http.contract.depositor import DEPOSITIONS, METADATA, Depositor, depositor
-
-
-@pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
+from tests.system.over_http.contract.depositor import DEPOSITIONS, METADATA, Depositor
 
 
 def refusal(ida: Depositor, **metadata: object) -> list[dict[str, Any]]:

@@ -20,16 +20,6 @@ MD5 = hashlib.md5(CSV, usedforsecurity=False).hexdigest()
 
 
 @pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
-
-
-@pytest.fixture
-def other(archive: Archive) -> Depositor:
-    return depositor(archive, "jo@pier.example")
-
-
-@pytest.fixture
 def admin(archive: Archive) -> Depositor:
     return depositor(archive, "root@pier.example", admin=True)
 

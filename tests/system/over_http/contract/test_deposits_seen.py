@@ -23,16 +23,6 @@ from tests.system.over_http.contract.depositor import (
 )
 
 
-@pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
-
-
-@pytest.fixture
-def other(archive: Archive) -> Depositor:
-    return depositor(archive, "jo@pier.example")
-
-
 def test_d1_2_2_items_of_the_list_have_no_bucket_and_drafts_no_files(ida: Depositor) -> None:
     """All else is as in the deposition by itself."""
     ida.published()

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import pytest
 
 from gateway.app import create_app
 from tests.archive import Archive
@@ -14,11 +13,6 @@ from tests.system.over_http.contract.depositor import CSV, Depositor, depositor,
 
 MD5 = hashlib.md5(CSV, usedforsecurity=False).hexdigest()
 WAIT = "One or more files have not completed their transfer, please wait."
-
-
-@pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
 
 
 def files_of(deposition: dict[str, Any]) -> str:
