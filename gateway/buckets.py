@@ -19,7 +19,7 @@ from gateway.receiving import Receivers, declared_length
 from gateway.serving import file_of, readable, served, served_draft, streamed
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, drafts
+from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Missing
 from pipeline.feeds.crosswalks import facts
@@ -71,7 +71,8 @@ def read(
         draft = _draft_of(services, tx, bucket)
         if draft is None or draft.is_edit:
             record_id = draft.record_id if draft else required(services.repository, Kind.RECORD, bucket)
-            record = readable(services, tx, str(record_id), viewer)
+            # Works have no buckets: nothing leads on from here to a newest version.
+            record = readable(services, tx, str(records.get(tx, record_id).id), viewer)
             return served(request, services, record, file_of(tx, record, key))
         require_owner(draft, file_reader(viewer, grant, deposit_id=draft.record_id, key=key))
         file = drafts.file(tx, draft.deposit.id, key)

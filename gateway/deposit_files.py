@@ -36,8 +36,10 @@ def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Re
     try:
         draft = _draft(services, record_id, viewer)
     except Missing:
+        # The id of a work is no deposition's: nothing leads on from here to its newest version.
+        published = _published(services, record_number(record_id))
         with services.catalogue.read() as tx:
-            record = readable(services, tx, record_id, viewer)
+            record = readable(services, tx, str(published.id), viewer)
         return _streamed(_of_record(services, record))
     return _streamed(_of_draft(services, draft))
 

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from gateway.app import create_app
+from gateway.handles import Kind, handle
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.conftest import Library
@@ -67,6 +68,15 @@ def test_a18_the_concept_id_leads_to_the_newest_version(library: Library, path: 
     answer = library.client.get(path.format(library.dataset.concept_id))
     newest = path.format(library.dataset.id).removesuffix("/versions/latest")
     assert (answer.status_code, library.path(answer.headers["location"])) == (status, newest)
+
+
+def test_the_concept_id_is_no_depositions(archive: Archive) -> None:
+    """Where drafts are and in buckets the id of a work is unknown, as on Zenodo (part (d), 3.5)."""
+    client, record = Client(create_app(archive.services)), archive.publish(files={"gauge.csv": b"1"})
+    for id_, status in ((record.id, 200), (record.concept_id, 404)):
+        bucket = handle(archive.services.repository, Kind.RECORD, id_)
+        for path in (f"/api/deposit/depositions/{id_}/files", f"/api/files/{bucket}/gauge.csv"):
+            assert (path, client.get(path).status_code) == (path, status)
 
 
 def test_a19_versions_are_listed(library: Library) -> None:
