@@ -15,7 +15,7 @@ VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo demo-production test chaos clients lint bench screenshots services pins clean
+.PHONY: help setup demo demo-production test chaos fuzz clients lint bench screenshots services pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last l
 
 chaos: .venv/.test ## ingest 4 GiB while 20 processes are killed one after the other; half an hour
 	@$(BIN)/python -m pytest -m chaos
+
+fuzz: .venv/.test ## send 10,000 requests that schemathesis makes up to a gateway; some minutes
+	@$(BIN)/python -m pytest -m fuzz
 
 clients: .venv/.runtime ## run the clients that others wrote for Zenodo against an instance, each in an environment of its own
 	@$(BIN)/python -m tests.clients
