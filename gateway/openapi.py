@@ -122,10 +122,12 @@ TERMS: JsonObject = {
 """What lists of terms take."""
 
 
+# In the one thread of the event loop, so that it is made once: while it is made no warning of the process is heeded.
 @router.api_route("/api/openapi.json", methods=["GET", "HEAD"])
-def read_document(request: Request) -> Response:
-    """This document."""
-    return json_answer(request, request.app.state.openapi)
+async def read_document(request: Request) -> Response:
+    """This document, made when it is first asked for."""
+    describe: Callable[[], JsonObject] = request.app.state.describe
+    return json_answer(request, describe())
 
 
 def document(app: FastAPI, services: Services) -> JsonObject:
