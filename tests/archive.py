@@ -42,6 +42,7 @@ from pipeline.model import (
 from pipeline.services import Services
 from pipeline.settings import Settings, StoreLocation
 from pipeline.store import layout
+from tests.migrated import add_catalogue
 
 BASE_URL = "https://archive.example.org"
 UNSCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="none")
@@ -228,6 +229,8 @@ def open_archive(home: Path, location: StoreLocation | None = None, **settings: 
     clock = Clock()
     if location is not None:
         settings |= {"store" if name == "url" else name: value for name, value in asdict(location).items()}
+    if "database" not in settings:
+        add_catalogue(home)
     with wiring.open_services(Settings(home=home, base_url=BASE_URL, **settings), now=clock) as services:
         yield Archive(services, clock)
 

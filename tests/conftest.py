@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import signal
 import threading
 import time
@@ -26,6 +25,7 @@ from infra.local.service import running
 from infra.local.versitygw import versitygw
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.settings import StoreLocation
+from tests.migrated import add_catalogue
 from tests.web_server import WebServer, serving
 
 if TYPE_CHECKING:
@@ -87,16 +87,8 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite database with the catalogue's tables, to be copied: migrating takes longer."""
-    file = tmp_path_factory.mktemp("migrated") / "catalogue.sqlite"
-    open_catalogue(f"sqlite:///{file}").close()
-    return file
-
-
-@pytest.fixture(scope="session")
 def _migrated_database(postgres_url: str) -> Iterator[str]:
-    """The name of a PostgreSQL database with the catalogue's tables, to be copied as well."""
+    """The name of a PostgreSQL database with the catalogue's tables, to be copied: migrating takes longer."""
     with _database(postgres_url, "template1") as url:
         open_catalogue(url).close()
         yield str(sa.make_url(url).database)
@@ -106,8 +98,7 @@ def _migrated_database(postgres_url: str) -> Iterator[str]:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """`HEADRACE_DATABASE` of a catalogue with nothing in it: what uses it runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        file = shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path)
-        yield f"sqlite:///{file}"
+        yield f"sqlite:///{add_catalogue(tmp_path)}"
         return
     template = request.getfixturevalue("_migrated_database")
     with _database(request.getfixturevalue("postgres_url"), template) as url:

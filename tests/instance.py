@@ -31,6 +31,7 @@ from pipeline.model import JsonObject, Problem, Record
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import Settings
+from tests.migrated import add_catalogue
 
 
 class Clock:
@@ -243,6 +244,8 @@ def open_instance(home: Path, **settings: object) -> Iterator[Instance]:
     clock = Clock()
     chosen = Settings(home=home, compute="inline:", base_url="https://archive.example.org", **settings)  # type: ignore[arg-type]
     chosen.home.mkdir(parents=True, exist_ok=True)
+    if "database" not in settings:
+        add_catalogue(chosen.home)
     with wiring.open_services(chosen, now=clock) as services:
         try:
             yield Instance(services, clock)
