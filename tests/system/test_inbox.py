@@ -32,7 +32,9 @@ def bag_in_tar_gz(place: Path) -> Path:
     return place / "bag.tar.gz"
 
 
-def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Path) -> None:
+def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(
+    tmp_path: Path, home_with_prefect: Path
+) -> None:
     """A bag in an archive, a folder, a ZIP of one and a manifest with its file beside it are published, all with their
     own bytes; an archive that is damaged is told of and keeps nobody waiting; who watches ends when that is asked for,
     and another look takes nothing."""
@@ -52,7 +54,7 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
     codes = {"bag.tar.gz": 0, "cut.zip": 2, tides: 0, "packed.zip": 0, "list.jsonl": 0}
     for name in codes:
         (inbox / f"{name}.done").touch()
-    instance = Instance(tmp_path / "home")
+    instance = Instance(home_with_prefect)
     reports = {name: inbox / f"{name}.report.json" for name in codes}
 
     with instance.start("watch", str(inbox), "--every", "0.1", "--owner", "ida@example.org") as watching:
@@ -77,12 +79,12 @@ def test_an_inbox_is_taken_in_once_with_a_report_beside_each_entry(tmp_path: Pat
     assert len(again.report["waiting"]) == len(codes)
 
 
-def test_an_entry_is_not_to_blame_for_the_settings(tmp_path: Path) -> None:
+def test_an_entry_is_not_to_blame_for_the_settings(tmp_path: Path, prefect: dict[str, str]) -> None:
     """What a wrong setting kept from being taken in is tried again, and taken in as it is once that is mended."""
     inbox = tmp_path / "inbox"
     write_record(inbox / "tides" / "pier", {"b.csv": b"3,4"})
     (inbox / "tides.done").touch()
-    instance = Instance(tmp_path / "home")
+    instance = Instance(tmp_path / "home", prefect)
     watch = ("watch", str(inbox), "--once", "--json")
 
     wrong = instance.run(*watch, env={"HEADRACE_SCANNER": "clamd:"})
