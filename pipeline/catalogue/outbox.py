@@ -179,9 +179,10 @@ def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
     ]
 
 
-def is_due(tx: Transaction, *, now: datetime) -> bool:
-    """Whether there is anything that `claim` would hand out, of whatever kind."""
-    return tx.execute(_due(now, None).limit(1)).first() is not None
+def is_due(tx: Transaction, *, now: datetime, kind: EffectKind | None = None) -> bool:
+    """Whether there is anything that `claim` would hand out, of whatever kind or of one."""
+    due = _due(now, None) if kind is None else _due(now, None).where(outbox.c.kind == kind)
+    return tx.execute(due.limit(1)).first() is not None
 
 
 def _due(now: datetime, accession_id: str | None) -> sa.Select[tuple[int]]:

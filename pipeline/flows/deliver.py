@@ -1,33 +1,38 @@
 """The dispatcher: drains every effect that no ingest run brings about itself, in a flow `deliver` for each burst of
-them; without Prefect while Prefect is away."""
+them; without Prefect while Prefect is away. Search is written beside that, for it is to show a record within seconds,
+however long it takes to preserve or look into another."""
 
 from __future__ import annotations
 
 import logging
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 
 import httpx
 from prefect import flow, get_run_logger
 from prefect.exceptions import TerminationSignal
 
 from pipeline import dispatch, wiring
+from pipeline.beside import beside
 from pipeline.catalogue import outbox
 from pipeline.dispatch import Drained
 from pipeline.errors import Unavailable
 from pipeline.flows import api
 from pipeline.flows.page import RunPage
 from pipeline.flows.runs import Attendant, attendant, concluded, watched
-from pipeline.model import JsonObject
+from pipeline.model import EffectKind, JsonObject
 from pipeline.services import Services
 from pipeline.settings import load_settings
 
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
+_INDEX_POLL = 0.5
 _SETTLE = 0.5  # one run goes on while there is work: it looks once more before it ends
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
 _FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
@@ -69,8 +74,13 @@ def _opened() -> Iterator[Services]:
 def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> None:
     """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
     is away is waited for."""
-    watching = _Dispatcher(should_stop)
     _standing.set(services)
+    with beside("index", partial(_index_forever, services)):
+        _deliver_forever(services, should_stop)
+
+
+def _deliver_forever(services: Services, should_stop: Callable[[], bool]) -> None:
+    watching = _Dispatcher(should_stop)
     looked = -math.inf
     while not should_stop():
         try:
@@ -90,6 +100,16 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
         except Unavailable as away:
             _LOG.warning("%s; trying again", away.message)
             time.sleep(_AWAY)
+
+
+def _index_forever(services: Services, is_over: threading.Event) -> None:
+    while not is_over.wait(_INDEX_POLL):
+        try:
+            if _is_due(services, EffectKind.INDEX):
+                dispatch.drain(services, [EffectKind.INDEX], should_stop=is_over.is_set)
+        except Unavailable as away:
+            _LOG.warning("%s; trying again", away.message)
+            is_over.wait(_AWAY)
 
 
 class _Dispatcher(Attendant):
@@ -118,9 +138,9 @@ def _drain_all(
     return total
 
 
-def _is_due(services: Services) -> bool:
+def _is_due(services: Services, kind: EffectKind | None = None) -> bool:
     with services.catalogue.read() as tx:
-        return outbox.is_due(tx, now=services.now())
+        return outbox.is_due(tx, now=services.now(), kind=kind)
 
 
 def _told(drained: Drained) -> JsonObject:

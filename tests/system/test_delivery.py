@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -184,3 +185,38 @@ def test_the_dispatcher_survives_a_restart_of_the_database(
 
     deliver.dispatch_forever(restarting, is_idle)
     assert is_idle()
+
+
+class _LongAtWork(LocalStore):
+    """Takes as long over what it is to write as a question takes to be answered with yes, but a minute at most."""
+
+    def __init__(self, folder: Path, question: Callable[[], bool]) -> None:
+        super().__init__(folder)
+        self._question = question
+        self.answers: list[bool] = []
+
+    def put_many(self, objects: Mapping[str, bytes]) -> None:
+        deadline = time.monotonic() + 60
+        while not self._question() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.answers.append(self._question())
+        super().put_many(objects)
+
+
+def test_search_waits_for_nothing_else(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is found while the dispatcher is still at work on preserving it, however long that takes."""
+    from pipeline.flows import deliver
+
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    services = archive.services
+    Unpreserved(services, archive.clock).publish(files={"a.txt": b"1"})
+
+    def is_preserved() -> bool:
+        with services.catalogue.read() as tx:
+            return EffectKind.PRESERVE not in {one.kind for one in outbox.waiting(tx)}
+
+    slow = _LongAtWork(services.settings.home / "store", lambda: bool(services.index.count()))
+    with closing(slow):
+        deliver.dispatch_forever(replace(services, store=slow), is_preserved)
+    assert slow.answers
+    assert all(slow.answers)
