@@ -82,12 +82,16 @@ class ObjectStore(Protocol):
 
     traits: StoreTraits
 
-    def begin(self, key: str, size: int | None, resume: PartLedger | None = None) -> Upload:
+    def begin(
+        self, key: str, size: int | None, resume: PartLedger | None = None, *, from_network: bool = False
+    ) -> Upload:
         """Start writing `key` of an expected `size`, or None where only its end will tell; an object already there is
         replaced at commit. With `resume`, go on after its checkpoint (of an object of unknown size: the end of a part)
         if the store still has every part before it as the ledger says, else begin afresh
         (`offset` tells). Parts of the ledger behind the checkpoint are written again and must come out the same.
-        Whoever begins a key in parts last is the only one to commit it: to begin afresh ends its other uploads."""
+        `from_network`: the bytes come at somebody else's pace, of many at once, and cannot be had again; what is
+        under way to the store does not wait for them. Whoever begins a key in parts last is the only one to commit it:
+        to begin afresh ends its other uploads."""
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """Uploads below `prefix` that were begun and not ended, by whichever process."""

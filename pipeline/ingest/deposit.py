@@ -385,7 +385,7 @@ def _store(
 ) -> tuple[int, Digests]:
     """How many bytes came, and their digests."""
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
-    upload = services.store.begin(place, size)
+    upload = services.store.begin(place, size, from_network=True)
     try:
         due, total = services.now() + RENEWAL, 0
         for block in blocks:

@@ -176,7 +176,7 @@ class _Sitting:
     def _resumed(self) -> Upload:
         ledger = self._one.ledger
         known = ledger if ledger.upload_id else None
-        upload = self._services.store.begin(self._place, None, known)
+        upload = self._services.store.begin(self._place, None, known, from_network=True)
         if known and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):
             upload.abort()
             end(self._services, self._one)

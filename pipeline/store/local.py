@@ -45,7 +45,12 @@ class LocalStore:
         self._partial = PartialFiles(self._folder, self._disk, self._pool, part_size)
 
     def begin(
-        self, key: str, size: int | None, resume: PartLedger | None = None
+        self,
+        key: str,
+        size: int | None,
+        resume: PartLedger | None = None,
+        *,
+        from_network: bool = False,  # noqa: ARG002 - a disk waits for nobody
     ) -> WholeUpload | PartedUpload:
         return self._partial.begin(key, self._path(key), size, resume)
 

@@ -13,6 +13,7 @@ from pipeline.errors import Rejected, SourceChanged
 from pipeline.model import Part, PartLedger
 
 MIB = 1 << 20
+SMALLEST_PART = 5 * MIB
 LARGEST_PART = 5 << 30
 MOST_PARTS = 10_000
 IN_PARTS_FROM = 8 * MIB

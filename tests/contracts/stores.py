@@ -13,9 +13,8 @@ from pipeline.ports import ObjectStore
 from pipeline.settings import StoreLocation
 from pipeline.store.local import LocalStore
 from pipeline.store.s3.store import S3Store
-from pipeline.store.transfer import IN_PARTS_FROM, MIB
+from pipeline.store.transfer import IN_PARTS_FROM, SMALLEST_PART
 
-SMALLEST_PART = 5 * MIB
 """The smallest that S3 allows, so that objects of a test need not be large to go in several parts."""
 
 Opener: TypeAlias = Callable[..., ObjectStore]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 from botocore.retries.standard import ExponentialBackoff
@@ -19,7 +20,7 @@ from pipeline.store.s3.bucket import Abilities, Bucket
 from pipeline.store.s3.buffers import BufferPool
 from pipeline.store.s3.checksums import CRC32C, CRC64NVME, Checksum
 from pipeline.store.s3.store import S3Store
-from pipeline.store.s3.uploads import MultipartUpload
+from pipeline.store.s3.uploads import Assembly, MultipartUpload
 from pipeline.store.s3.wire import Target, Trailer
 from pipeline.store.transfer import MIB, PartPlan
 from tests.contracts.stores import SMALLEST_PART
@@ -57,7 +58,8 @@ def begun(bucket: Bucket, key: str, pool: BufferPool) -> MultipartUpload:
     name, algorithm = bucket.full(key), bucket.abilities().checksum
     kind = {"ChecksumAlgorithm": algorithm.name, "ChecksumType": "FULL_OBJECT"} if algorithm else {}
     answer = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=name, **kind)
-    return MultipartUpload(bucket, name, answer["UploadId"], PartPlan(len(BODY), SMALLEST_PART), pool)
+    assembly = Assembly(bucket, name, answer["UploadId"])
+    return MultipartUpload(assembly, PartPlan(len(BODY), SMALLEST_PART), pool)
 
 
 def write(upload: Upload, start: int = 0) -> None:
@@ -274,6 +276,24 @@ def test_a_small_object_is_sent_again(s3_location: StoreLocation, proxy: Cutting
         store.put_many({"small": BODY[: 2 * MIB]})
         assert proxy.cuts == 0
         assert content(store, "small") == BODY[: 2 * MIB]
+
+
+def test_a_part_that_came_over_a_network_is_sent_again(s3_location: StoreLocation) -> None:
+    """Nobody could be asked for its bytes again."""
+    with (
+        fault_proxy(s3_location.s3_endpoint, 0, rate=0.0) as proxy,
+        closing(opened(replace(s3_location, s3_endpoint=proxy.url))) as store,
+    ):
+        upload = store.begin("received", len(BODY), from_network=True)
+        upload.write(BODY[:SMALLEST_PART])
+        while not upload.parts():
+            time.sleep(0.002)
+        for kind in (Kind.SLOW_DOWN, Kind.RESET_BEFORE, Kind.RESET_AFTER):
+            proxy.befall("PUT", urlencode({"partNumber": 2, "uploadId": upload.id}), kind)
+        upload.write(BODY[SMALLEST_PART:])
+        upload.commit()
+        assert len(proxy.injected) == 3
+        assert content(store, "received") == BODY
 
 
 def test_a_reader_does_not_notice_a_broken_connection(

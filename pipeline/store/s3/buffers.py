@@ -42,6 +42,14 @@ class Budget:
             self._changed.wait_for(lambda: self._left >= size)
             self._left -= size
 
+    def take_at_once(self, size: int) -> bool:
+        """Hold as many bytes if they are there; whether they were."""
+        with self._changed:
+            if self._left < size:
+                return False
+            self._left -= size
+            return True
+
     def give(self, size: int) -> None:
         """Give bytes back."""
         with self._changed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -19,11 +20,11 @@ from pipeline.settings import StoreLocation
 from pipeline.store.s3 import reading
 from pipeline.store.s3.bucket import Bucket
 from pipeline.store.s3.buffers import Budget, BufferPool
+from pipeline.store.s3.collected import COLLECTED_PART, LARGEST_COLLECTED, CollectedUpload
 from pipeline.store.s3.copying import copy
 from pipeline.store.s3.open_uploads import begin_upload, end_upload, listed_uploads
 from pipeline.store.s3.refusals import refusal, translated
-from pipeline.store.s3.unsized import COLLECTED_PART, UnsizedUpload
-from pipeline.store.s3.uploads import MultipartUpload, SingleUpload
+from pipeline.store.s3.uploads import Assembly, MultipartUpload, SingleUpload
 from pipeline.store.s3.wire import Target
 from pipeline.store.transfer import MIB, OpenPlan, PartPlan, SeenPart, agreed, plan_parts
 
@@ -36,7 +37,7 @@ _TRIES = 3
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
 _SINGLES = Budget(32 * MIB)
-_UNSIZED = Budget(128 * MIB)
+_COLLECTED = Budget(48 * MIB)
 
 
 class S3Store:
@@ -54,6 +55,7 @@ class S3Store:
         self._bucket = Bucket(location)
         self._least_part = least_part
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3")
+        self._senders = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3-collected")
         self._copy_in_parts_from = copy_in_parts_from
         self._bucket.require()
 
@@ -64,44 +66,42 @@ class S3Store:
     # ------------------------------------------------------------ writing
 
     def begin(
-        self, key: str, size: int | None, resume: PartLedger | None = None
-    ) -> SingleUpload | MultipartUpload | UnsizedUpload:
+        self, key: str, size: int | None, resume: PartLedger | None = None, *, from_network: bool = False
+    ) -> SingleUpload | MultipartUpload | CollectedUpload:
         name = self._bucket.full(key)
-        if size is None:
-            return self._unsized(name, resume)
+        if size is None or (from_network and size <= LARGEST_COLLECTED):
+            return self._collected(name, size, resume)
         plan = plan_parts(size, least=self._least_part)
         if not plan.part_size:
             return SingleUpload(self._bucket, name, size, _SINGLES)
-        return (resume and self._resumed(name, PartPlan(size, resume.part_size), resume)) or self._afresh(
-            name, plan
-        )
+        if resume and (assembly := self._resumed(name, PartPlan(size, resume.part_size), resume)):
+            return MultipartUpload(assembly, PartPlan(size, resume.part_size), _PARTS)
+        return MultipartUpload(self._afresh(name), plan, _PARTS)
 
-    def _unsized(self, name: str, resume: PartLedger | None) -> UnsizedUpload:
-        plan = OpenPlan(COLLECTED_PART)
-        goes_on = resume is not None and resume.part_size == plan.part_size
-        under_way = self._resumed(name, plan, resume) if resume and goes_on else None
-        return UnsizedUpload(self._bucket, name, _UNSIZED, lambda: self._afresh(name, plan), under_way)
+    def _collected(self, name: str, size: int | None, resume: PartLedger | None) -> CollectedUpload:
+        goes_on = resume is not None and resume.part_size == COLLECTED_PART
+        under_way = self._resumed(name, OpenPlan(COLLECTED_PART), resume) if resume and goes_on else None
+        afresh = partial(self._afresh, name)
+        return CollectedUpload(self._bucket, name, size, self._senders, _COLLECTED, afresh, under_way)
 
-    def _resumed(self, name: str, plan: PartPlan | OpenPlan, ledger: PartLedger) -> MultipartUpload | None:
+    def _resumed(self, name: str, plan: PartPlan | OpenPlan, ledger: PartLedger) -> Assembly | None:
         try:
             seen = list(self._seen_parts(name, ledger.upload_id))
         except Conflict:  # it was ended
             return None
         if not agreed(ledger, seen) or not plan.is_border(ledger.offset):
             return None
-        upload = MultipartUpload(self._bucket, name, ledger.upload_id, plan, _PARTS)
-        upload.go_on(ledger)
-        return upload
+        return Assembly(self._bucket, name, ledger.upload_id, ledger)
 
     def _seen_parts(self, name: str, upload_id: str) -> Iterator[SeenPart]:
         for page in self._bucket.pages("list_parts", Key=name, UploadId=upload_id):
             for part in page.get("Parts", ()):
                 yield SeenPart(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
 
-    def _afresh(self, name: str, plan: PartPlan | OpenPlan) -> MultipartUpload:
+    def _afresh(self, name: str) -> Assembly:
         checksum = self._bucket.abilities().checksum
         kind = {"ChecksumAlgorithm": checksum.name, "ChecksumType": "FULL_OBJECT"} if checksum else {}
-        return MultipartUpload(self._bucket, name, begin_upload(self._bucket, name, **kind), plan, _PARTS)
+        return Assembly(self._bucket, name, begin_upload(self._bucket, name, **kind))
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         for found in listed_uploads(self._bucket, self._bucket.below(prefix)):
@@ -230,6 +230,7 @@ class S3Store:
     # ------------------------------------------------------------ all of it
 
     def close(self) -> None:
+        self._senders.shutdown()
         self._pool.shutdown()
         self._bucket.close()
 

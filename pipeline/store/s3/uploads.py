@@ -24,7 +24,6 @@ from pipeline.store.s3.refusals import translated
 from pipeline.store.s3.wire import Answer, Target, Trailer
 from pipeline.store.transfer import (
     MIB,
-    OpenPlan,
     PartPlan,
     before_checkpoint,
     behind_checkpoint,
@@ -78,25 +77,103 @@ class SingleUpload:
             self._budget.give(self._size)
 
 
+class Assembly:
+    """An object that S3 puts together of parts: which have arrived, and how it is completed. Its methods may be called
+    by many threads; with a `ledger`, parts before its checkpoint are there, and those behind must come out as it
+    says."""
+
+    def __init__(self, bucket: Bucket, name: str, upload_id: str, ledger: PartLedger | None = None) -> None:
+        self.bucket = bucket
+        self.name = name
+        self.id = upload_id
+        self.offset = ledger.offset if ledger else 0
+        self._arrived = {part.number: part for part in before_checkpoint(ledger)} if ledger else {}
+        self._expected = behind_checkpoint(ledger) if ledger else {}
+
+    def target(self, number: int) -> Target:
+        """Where a part is put."""
+        return Target(self.name, urlencode({"partNumber": number, "uploadId": self.id}))
+
+    def verify(self, number: int, xxh3: str) -> None:
+        """Raises `SourceChanged` where the part was another when it was first written."""
+        require_unchanged(self._expected, number, xxh3)
+
+    def send(self, number: int, content: bytearray) -> None:
+        """Put a part whose bytes are at hand; tries again where that may help."""
+        xxh3 = xxhash.xxh3_128_hexdigest(content)
+        self.verify(number, xxh3)
+        algorithm = self.bucket.abilities().checksum
+        checksum = algorithm.of(content) if algorithm else ""
+        headers = {algorithm.header: checksum} if algorithm else {}
+        answer = self.bucket.wire.put(replace(self.target(number), headers=headers), content, None)
+        self.note(number, len(content), answer, xxh3, checksum)
+
+    def note(self, number: int, size: int, answer: Answer, xxh3: str, checksum: str) -> None:
+        """A part has arrived. Raises `Unavailable` where the answer does not tell by what name."""
+        if not answer.etag:
+            raise Unavailable(f"S3 answered without an ETag for part {number} of {self.name}")
+        self._arrived[number] = Part(number, size, answer.etag, xxh3, checksum)
+
+    def parts(self) -> Sequence[Part]:
+        """Those that have arrived, in order."""
+        return sorted(self._arrived.copy().values(), key=lambda part: part.number)
+
+    def complete(self, size: int) -> None:
+        """Make it visible. The answer may get lost, and may lie: what counts is what the bucket has then."""
+        parts = self.parts()
+        algorithm = self.bucket.abilities().checksum
+        whole = algorithm.of_parts(parts) if algorithm else None
+        checksum = {algorithm.parameter: whole} if algorithm and whole else {}
+        of_whole = {"ChecksumType": "FULL_OBJECT"} if checksum else {}
+        etags, failure = {multipart_etag(parts)}, None
+        try:
+            with translated(f"complete {self.name}"):
+                answer = self.bucket.client.complete_multipart_upload(
+                    Bucket=self.bucket.name,
+                    Key=self.name,
+                    UploadId=self.id,
+                    MultipartUpload={"Parts": [_told(part, algorithm) for part in parts]},
+                    **checksum,
+                    **of_whole,
+                )
+            etags.add(answer["ETag"].strip('"'))
+        except HeadraceError as error:
+            failure = error
+        if not self._has_appeared(size, etags, checksum):
+            raise failure or Unavailable(f"S3 has something else under {self.name} than was sent")
+
+    def _has_appeared(self, size: int, etags: set[str | None], checksum: Mapping[str, str]) -> bool:
+        try:
+            with translated(f"look at {self.name}"):
+                found = self.bucket.client.head_object(
+                    Bucket=self.bucket.name, Key=self.name, ChecksumMode="ENABLED"
+                )
+        except Missing:
+            return False
+        is_same = found["ETag"].strip('"') in etags or any(
+            found.get(name) == value for name, value in checksum.items()
+        )
+        return is_same and found["ContentLength"] == size
+
+    def end(self) -> None:
+        # Where S3 is away now, the upload is found open later, and swept.
+        with suppress(Unavailable):
+            end_upload(self.bucket, self.name, self.id)
+
+
 class MultipartUpload:
     """An object in parts, each streamed by a thread of its own while the next is being written.
 
     What fails in a sender is raised by the next `write` or by `commit`; whoever writes then leaves, and resumes.
     """
 
-    def __init__(
-        self, bucket: Bucket, name: str, upload_id: str, plan: PartPlan | OpenPlan, pool: BufferPool
-    ) -> None:
-        self.id = upload_id
+    def __init__(self, assembly: Assembly, plan: PartPlan, pool: BufferPool) -> None:
+        self.id = assembly.id
         self.part_size = plan.part_size
-        self.offset = 0
-        self._bucket = bucket
-        self._name = name
+        self.offset = self._position = assembly.offset
+        self._assembly = assembly
         self._plan = plan
         self._pool = pool
-        self._position = 0
-        self._acknowledged: dict[int, Part] = {}
-        self._expected: dict[int, str] = {}
         self._filling: PartPipe | None = None
         self._sending: set[PartPipe] = set()
         self._slots = threading.Semaphore(PARTS_AT_ONCE)
@@ -104,15 +181,9 @@ class MultipartUpload:
         self._failure: BaseException | None = None
         self._is_over = False
 
-    def go_on(self, ledger: PartLedger) -> None:
-        """Write on from the ledger's checkpoint."""
-        self.offset = self._position = ledger.offset
-        self._acknowledged = {part.number: part for part in before_checkpoint(ledger)}
-        self._expected = behind_checkpoint(ledger)
-
     def write(self, block: bytes | bytearray | memoryview) -> None:
         view = memoryview(block).cast("B")
-        while view and self._is_wanted():
+        while view and self._position < self._plan.size:
             self._raise_failure()
             self._filling = self._filling or self._next_part()
             taken = self._filling.feed(view)
@@ -122,13 +193,6 @@ class MultipartUpload:
             view = view[taken:]
         # What comes beyond the size is counted only: such an object is not committed.
         self._position += len(view)
-
-    def _is_wanted(self) -> bool:
-        return isinstance(self._plan, OpenPlan) or self._position < self._plan.size
-
-    def close_plan(self, size: int) -> None:
-        """Tell how large the object is that was begun without a size, before the first byte of its last part."""
-        self._plan = PartPlan(size, self.part_size)
 
     def _next_part(self) -> PartPipe:
         self._slots.acquire()
@@ -140,7 +204,7 @@ class MultipartUpload:
 
     def _send(self, number: int, pipe: PartPipe) -> None:
         try:
-            self._acknowledged[number] = self._sent(number, pipe)
+            self._stream(number, pipe)
         except BaseException as error:
             self._failure = self._failure or error
         finally:
@@ -148,21 +212,17 @@ class MultipartUpload:
             self._sending.discard(pipe)
             self._slots.release()
 
-    def _sent(self, number: int, pipe: PartPipe) -> Part:
-        target = Target(self._name, urlencode({"partNumber": number, "uploadId": self.id}))
+    def _stream(self, number: int, pipe: PartPipe) -> None:
+        assembly = self._assembly
         # Closed at once: an error keeps what it has passed through, and the last block with it.
         with closing(pipe.blocks()) as blocks:
-            algorithm = self._bucket.abilities().checksum
-            bytes_ = _PartBytes(
-                blocks, pipe.size, algorithm, partial(require_unchanged, self._expected, number)
-            )
-            answer = self._put(target, bytes_, pipe.size)
-        if not answer.etag:
-            raise Unavailable(f"S3 answered without an ETag for part {number} of {self._name}")
-        return Part(number, pipe.size, answer.etag, bytes_.xxh3(), bytes_.checksum())
+            algorithm = assembly.bucket.abilities().checksum
+            bytes_ = _PartBytes(blocks, pipe.size, algorithm, partial(assembly.verify, number))
+            answer = self._put(assembly.target(number), bytes_, pipe.size)
+        assembly.note(number, pipe.size, answer, bytes_.xxh3(), bytes_.checksum())
 
     def _put(self, target: Target, bytes_: _PartBytes, size: int) -> Answer:
-        abilities, wire = self._bucket.abilities(), self._bucket.wire
+        abilities, wire = self._assembly.bucket.abilities(), self._assembly.bucket.wire
         if abilities.checksum and abilities.trailers:
             return wire.stream(target, bytes_, size, Trailer(abilities.checksum, bytes_.checksum))
         if abilities.checksum and size <= HELD_PART:
@@ -178,61 +238,21 @@ class MultipartUpload:
             raise self._failure
 
     def parts(self) -> Sequence[Part]:
-        return sorted(self._acknowledged.copy().values(), key=lambda part: part.number)
+        return self._assembly.parts()
 
     def commit(self) -> None:
-        if isinstance(self._plan, PartPlan):
-            require_size(self._plan.size, self._position)
+        require_size(self._plan.size, self._position)
         self._senders.shutdown()
         self._raise_failure()
-        self._complete()
+        self._assembly.complete(self._position)
         self._is_over = True
-
-    def _complete(self) -> None:
-        """The answer may get lost, and may lie: what counts is what the bucket has under the name then."""
-        parts = self.parts()
-        algorithm = self._bucket.abilities().checksum
-        whole = algorithm.of_parts(parts) if algorithm else None
-        checksum = {algorithm.parameter: whole} if algorithm and whole else {}
-        of_whole = {"ChecksumType": "FULL_OBJECT"} if checksum else {}
-        etags, failure = {multipart_etag(parts)}, None
-        try:
-            with translated(f"complete {self._name}"):
-                answer = self._bucket.client.complete_multipart_upload(
-                    Bucket=self._bucket.name,
-                    Key=self._name,
-                    UploadId=self.id,
-                    MultipartUpload={"Parts": [_told(part, algorithm) for part in parts]},
-                    **checksum,
-                    **of_whole,
-                )
-            etags.add(answer["ETag"].strip('"'))
-        except HeadraceError as error:
-            failure = error
-        if not self._has_appeared(etags, checksum):
-            raise failure or Unavailable(f"S3 has something else under {self._name} than was sent")
-
-    def _has_appeared(self, etags: set[str | None], checksum: Mapping[str, str]) -> bool:
-        try:
-            with translated(f"look at {self._name}"):
-                found = self._bucket.client.head_object(
-                    Bucket=self._bucket.name, Key=self._name, ChecksumMode="ENABLED"
-                )
-        except Missing:
-            return False
-        is_same = found["ETag"].strip('"') in etags or any(
-            found.get(name) == value for name, value in checksum.items()
-        )
-        return is_same and found["ContentLength"] == self._position
 
     def abort(self) -> None:
         if not self._is_over:
             for pipe in self._sending.copy():
                 pipe.cut()
             self.leave()
-            # Where S3 is away now, the upload is found open later, and swept.
-            with suppress(Unavailable):
-                end_upload(self._bucket, self._name, self.id)
+            self._assembly.end()
 
     def leave(self) -> None:
         """Parts that have all their bytes still arrive."""

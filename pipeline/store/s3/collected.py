@@ -1,0 +1,152 @@
+"""Objects whose bytes come over a network, at somebody else's pace: every part is collected before it is sent.
+
+So no request to S3 waits for anybody, each can be tried again, and how many there are at once is bounded for the whole
+process. S3 wants to know how long a part is before its first byte, too, which nobody may know.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, wait
+
+from pipeline.errors import Rejected
+from pipeline.model import Part
+from pipeline.store.s3.bucket import Bucket
+from pipeline.store.s3.buffers import Budget
+from pipeline.store.s3.uploads import PARTS_AT_ONCE, Assembly, require_size
+from pipeline.store.s3.wire import Target
+from pipeline.store.transfer import MOST_PARTS, SMALLEST_PART
+
+COLLECTED_PART = SMALLEST_PART
+"""Bytes of every part but the last; what is smaller goes in one piece. Memory decides: S3 takes no smaller ones."""
+LARGEST_COLLECTED = MOST_PARTS * COLLECTED_PART
+"""Bytes; a larger object has to tell its size, and is streamed in larger parts."""
+
+
+class CollectedUpload:
+    """An object of `size` bytes, or of as many as come where that is None. It goes in one piece where it turns out to
+    be small, else in parts, of which `senders` send one after the other: `begin` begins those when the first is full;
+    `under_way` is what was begun before and is gone on with. Memory for one part it always has; for more of them,
+    while those before are being sent, only what `spare` can do without."""
+
+    part_size = COLLECTED_PART
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        name: str,
+        size: int | None,
+        senders: Executor,
+        spare: Budget,
+        begin: Callable[[], Assembly],
+        under_way: Assembly | None,
+    ) -> None:
+        self.id = under_way.id if under_way else ""
+        self.offset = self._position = under_way.offset if under_way else 0
+        self._bucket = bucket
+        self._name = name
+        self._size = size
+        self._senders = senders
+        self._spare = spare
+        self._begin = begin
+        self._assembly = under_way
+        self._collected = bytearray()
+        self._sending: list[Future[None]] = []
+        self._failure: BaseException | None = None
+        self._changed = threading.Condition()
+        self._held = 0
+        self._is_over = False
+
+    def write(self, block: bytes | memoryview) -> None:
+        view = memoryview(block).cast("B")
+        while view:
+            self._raise_failure()
+            if not self._collected:
+                self._hold()
+            piece = view[: self.part_size - len(self._collected)]
+            self._collected += piece
+            self._position += len(piece)
+            view = view[len(piece) :]
+            if len(self._collected) == self.part_size:
+                self._send_part()
+
+    def _hold(self) -> None:
+        """Have memory for one more part: at once where none is held, so that no upload waits for another."""
+        with self._changed:
+            while self._held and not self._may_hold_more():
+                self._changed.wait()
+            self._held += 1
+
+    def _may_hold_more(self) -> bool:
+        return self._held < PARTS_AT_ONCE and self._spare.take_at_once(self.part_size)
+
+    def _let_go(self) -> None:
+        with self._changed:
+            self._held -= 1
+            if self._held:
+                self._spare.give(self.part_size)
+            self._changed.notify()
+
+    def _send_part(self) -> None:
+        if self._position > LARGEST_COLLECTED:
+            raise Rejected(
+                f"{LARGEST_COLLECTED:,} bytes came, and no end of them",
+                remedy="send the file with its size as Content-Length",
+            )
+        if self._assembly is None:
+            self._assembly = self._begin()
+            self.id = self._assembly.id
+        number = -(-self._position // self.part_size)
+        part, self._collected = self._collected, bytearray()
+        self._sending = [one for one in self._sending if not one.done()]
+        self._sending.append(self._senders.submit(self._send, self._assembly, number, part))
+
+    def _send(self, assembly: Assembly, number: int, part: bytearray) -> None:
+        try:
+            assembly.send(number, part)
+        except BaseException as error:
+            self._failure = self._failure or error
+        finally:
+            self._let_go()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def parts(self) -> Sequence[Part]:
+        return self._assembly.parts() if self._assembly else ()
+
+    def commit(self) -> None:
+        if self._size is not None:
+            require_size(self._size, self._position)
+        if self._assembly is None:
+            self._senders.submit(self._put_whole).result()
+        else:
+            if self._collected:
+                self._send_part()
+            wait(self._sending)
+            self._raise_failure()
+            self._assembly.complete(self._position)
+        self.leave()
+
+    def _put_whole(self) -> None:
+        self._bucket.wire.put(Target(self._name), self._collected, self._bucket.abilities().checksum)
+
+    def abort(self) -> None:
+        if not self._is_over:
+            for sending in self._sending:
+                if sending.cancel():
+                    self._let_go()
+            self.leave()
+            if self._assembly is not None:
+                self._assembly.end()
+
+    def leave(self) -> None:
+        """What was not yet a part is lost; parts that have all their bytes still arrive."""
+        if not self._is_over:
+            self._is_over = True
+            if self._collected:
+                self._collected = bytearray()
+                self._let_go()
+            wait(self._sending)
