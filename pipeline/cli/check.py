@@ -19,7 +19,7 @@ from pipeline.compute.standing import standing_address
 from pipeline.errors import HeadraceError
 from pipeline.flows.server import flow_environment, named_server, running_server
 from pipeline.ingest.digests import engine
-from pipeline.ingest.units import require_room
+from pipeline.ingest.room import require_room
 from pipeline.services import Services
 from pipeline.settings import Settings, describe_settings, load_settings, redacted
 

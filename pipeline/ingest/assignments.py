@@ -21,6 +21,7 @@ from pipeline.ingest import accession, units
 from pipeline.ingest.accession import Run
 from pipeline.ingest.custody import CustodyTerms, FileReport, PartNote, Unit
 from pipeline.ingest.patience import Patience
+from pipeline.ingest.room import require_room
 from pipeline.ingest.sources import fates
 from pipeline.model import FileOutcome, FileState, PartLedger, PlannedFile
 from pipeline.ports import Note
@@ -67,7 +68,7 @@ class Assignments:
         alone = self._fatal.keys()
         fresh = units.left(self.services, self.terms, self.patience, workers=workers, alone=alone)
         while (unit := self._next(fresh)) is not None:
-            units.require_room(self.services, reserved=self._reserved() + unit.size)
+            require_room(self.services, reserved=self._reserved() + unit.size)
             yield self._assigned(unit)
 
     def _next(self, fresh: Iterator[Unit]) -> Unit | None:

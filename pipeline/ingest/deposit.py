@@ -44,7 +44,7 @@ from pipeline.errors import (
     Unavailable,
 )
 from pipeline.ingest.digests import new_hashes
-from pipeline.ingest.units import require_room
+from pipeline.ingest.room import require_room
 from pipeline.lifecycle import DepositEvent
 from pipeline.metadata.deposit_form import DepositMetadata, faults_at_publish
 from pipeline.model import (

@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import islice
 
 from pipeline.catalogue import deposit_files, purges, quarantine
-from pipeline.errors import OutOfSpace
 from pipeline.ingest.custody import CustodyTerms, Unit
 from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import PlannedFile
@@ -20,7 +19,6 @@ _PAGE = 5000
 _LARGE = transfer.IN_PARTS_FROM
 _UNIT_BYTES = 256 << 20
 _UNIT_FILES = 256
-_LEAST_FREE = 2_000_000_000
 
 
 def terms(services: Services, accession_id: str, source: SourceLocation) -> CustodyTerms:
@@ -48,21 +46,6 @@ def paced(settings: Settings, unit: Unit, workers: Callable[[], int]) -> Unit:
     busy = min(number for number in (max(1, workers()), settings.bulk_workers) if number)
     share = max(1, settings.bulk_bytes_per_second // busy)
     return replace(unit, terms=replace(unit.terms, bytes_per_second=share))
-
-
-def require_room(services: Services, *, reserved: int = 0) -> None:
-    """Raises `OutOfSpace` where the store, with `reserved` bytes more in it, has less room than must stay free."""
-    room = services.store.room()
-    if room is None:
-        return
-    free, total = room
-    least = services.settings.min_free or min(total // 20, _LEAST_FREE)
-    if free - reserved < least:
-        wanted = f", {reserved:,} are to come" if reserved else ""
-        raise OutOfSpace(
-            f"only {free:,} bytes are free in the store{wanted}, {least:,} must stay free",
-            remedy="make room on its disk (or lower HEADRACE_MIN_FREE), then run the same command again",
-        )
 
 
 def left(

@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipeline.codec import to_text
 from pipeline.display import shown, without_secrets
 from pipeline.errors import Rejected, UnusableSource
@@ -99,7 +96,7 @@ def read_rows(tree: Tree, name: str) -> Rows:
             yield from _READERS[manifest_form(name)](file, name)
     except Rejected as error:
         raise UnusableSource(error.message, remedy=error.remedy or _REMEDY) from error
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UnusableSource(
             f"{shown(name)} cannot be read as a manifest: {error}", remedy=_REMEDY
         ) from error
@@ -179,15 +176,24 @@ def _csv(file: BinaryIO, name: str) -> Rows:
 
 
 def _parquet(file: BinaryIO, name: str) -> Rows:
-    with pq.ParquetFile(file) as table:
-        columns = table.schema_arrow.names
-        _require_path_column(name, columns)
-        number = 0
-        for batch in table.iter_batches(5000, columns=[column for column in COLUMNS if column in columns]):
-            for cells in batch.to_pylist():
-                number += 1
-                # Every row of a Parquet struct has all of its fields.
-                yield f"row {number}", cells | {"metadata": _without_nulls(cells.get("metadata"))}
+    # 25 MB of every process that imports it, and a gateway reads no manifests.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as table:
+            columns = table.schema_arrow.names
+            _require_path_column(name, columns)
+            number = 0
+            for batch in table.iter_batches(
+                5000, columns=[column for column in COLUMNS if column in columns]
+            ):
+                for cells in batch.to_pylist():
+                    number += 1
+                    # Every row of a Parquet struct has all of its fields.
+                    yield f"row {number}", cells | {"metadata": _without_nulls(cells.get("metadata"))}
+    except pa.ArrowException as error:
+        raise Rejected(f"{shown(name)} cannot be read as a manifest: {error}") from error
 
 
 _READERS: Mapping[str, Callable[[BinaryIO, str], Rows]] = {

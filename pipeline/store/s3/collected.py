@@ -6,6 +6,7 @@ process. S3 wants to know how long a part is before its first byte, too, which n
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -22,6 +23,26 @@ COLLECTED_PART = SMALLEST_PART
 """Bytes of every part but the last; what is smaller goes in one piece. Memory decides: S3 takes no smaller ones."""
 LARGEST_COLLECTED = MOST_PARTS * COLLECTED_PART
 """Bytes; a larger object has to tell its size, and is streamed in larger parts."""
+
+
+class _PartBuffer:
+    """The bytes of one part, in memory that goes back to the system with it: what many threads allocate and give up,
+    megabytes at a time, else stays with the process in pieces."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._memory: mmap.mmap | None = None
+
+    def take(self, view: memoryview) -> int:
+        """As many bytes as still have room; answers how many."""
+        self._memory = self._memory or mmap.mmap(-1, COLLECTED_PART)
+        taken = min(len(view), COLLECTED_PART - self.size)
+        self._memory[self.size : self.size + taken] = view[:taken]
+        self.size += taken
+        return taken
+
+    def content(self) -> memoryview:
+        return memoryview(self._memory or b"")[: self.size]
 
 
 class CollectedUpload:
@@ -51,7 +72,7 @@ class CollectedUpload:
         self._spare = spare
         self._begin = begin
         self._assembly = under_way
-        self._collected = bytearray()
+        self._part = _PartBuffer()
         self._sending: list[Future[None]] = []
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
@@ -62,13 +83,12 @@ class CollectedUpload:
         view = memoryview(block).cast("B")
         while view:
             self._raise_failure()
-            if not self._collected:
+            if not self._part.size:
                 self._hold()
-            piece = view[: self.part_size - len(self._collected)]
-            self._collected += piece
-            self._position += len(piece)
-            view = view[len(piece) :]
-            if len(self._collected) == self.part_size:
+            taken = self._part.take(view)
+            self._position += taken
+            view = view[taken:]
+            if self._part.size == self.part_size:
                 self._send_part()
 
     def _hold(self) -> None:
@@ -98,13 +118,13 @@ class CollectedUpload:
             self._assembly = self._begin()
             self.id = self._assembly.id
         number = -(-self._position // self.part_size)
-        part, self._collected = self._collected, bytearray()
+        part, self._part = self._part, _PartBuffer()
         self._sending = [one for one in self._sending if not one.done()]
         self._sending.append(self._senders.submit(self._send, self._assembly, number, part))
 
-    def _send(self, assembly: Assembly, number: int, part: bytearray) -> None:
+    def _send(self, assembly: Assembly, number: int, part: _PartBuffer) -> None:
         try:
-            assembly.send(number, part)
+            assembly.send(number, part.content())
         except BaseException as error:
             self._failure = self._failure or error
         finally:
@@ -123,7 +143,7 @@ class CollectedUpload:
         if self._assembly is None:
             self._senders.submit(self._put_whole).result()
         else:
-            if self._collected:
+            if self._part.size:
                 self._send_part()
             wait(self._sending)
             self._raise_failure()
@@ -131,7 +151,7 @@ class CollectedUpload:
         self.leave()
 
     def _put_whole(self) -> None:
-        self._bucket.wire.put(Target(self._name), self._collected, self._bucket.abilities().checksum)
+        self._bucket.wire.put(Target(self._name), self._part.content(), self._bucket.abilities().checksum)
 
     def abort(self) -> None:
         if not self._is_over:
@@ -146,7 +166,7 @@ class CollectedUpload:
         """What was not yet a part is lost; parts that have all their bytes still arrive."""
         if not self._is_over:
             self._is_over = True
-            if self._collected:
-                self._collected = bytearray()
+            if self._part.size:
+                self._part = _PartBuffer()
                 self._let_go()
             wait(self._sending)

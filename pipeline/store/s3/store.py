@@ -37,7 +37,7 @@ _TRIES = 3
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
 _SINGLES = Budget(32 * MIB)
-_COLLECTED = Budget(48 * MIB)
+_COLLECTED = Budget(20 * MIB)
 
 
 class S3Store:

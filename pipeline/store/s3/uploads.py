@@ -98,7 +98,7 @@ class Assembly:
         """Raises `SourceChanged` where the part was another when it was first written."""
         require_unchanged(self._expected, number, xxh3)
 
-    def send(self, number: int, content: bytearray) -> None:
+    def send(self, number: int, content: memoryview) -> None:
         """Put a part whose bytes are at hand; tries again where that may help."""
         xxh3 = xxhash.xxh3_128_hexdigest(content)
         self.verify(number, xxh3)
