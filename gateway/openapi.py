@@ -26,6 +26,7 @@ _Needs: TypeAlias = frozenset[Callable[..., Any]]
 """What an operation depends on, at any depth."""
 
 _NOT_IN_NAMES = re.compile(r"\W+")
+_REMEDY: JsonObject = {"type": "string", "description": "What to do next, where that is not plain"}
 _ERROR: JsonObject = {
     "type": "object",
     "required": ["status", "message"],
@@ -40,9 +41,11 @@ _ERROR: JsonObject = {
                 "properties": {
                     "field": {"type": "string", "description": "Dotted path; positions in lists are numbers"},
                     "messages": {"type": "array", "items": {"type": "string"}},
+                    "remedy": _REMEDY,
                 },
             },
         },
+        "remedy": _REMEDY,
     },
 }
 _ANY_ERROR: JsonObject = {

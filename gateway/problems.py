@@ -1,7 +1,8 @@
 """Errors as HTTP answers: the only place where an error has a status code.
 
-Bodies are those of Zenodo's REST API: `status`, `message`, and `errors` where fields are to blame. What went
-wrong inside is logged under an `error_id` and never told.
+Bodies are those of Zenodo's REST API: `status`, `message`, and `errors` where fields are to blame; and, which Zenodo
+does not have, `remedy` where it can be said what to do next. What went wrong inside is logged under an `error_id` and
+never told.
 """
 
 import logging
@@ -24,11 +25,13 @@ from pipeline.errors import (
     Conflict,
     Corrupt,
     Denied,
+    FieldFault,
     Gone,
     HeadraceError,
     InvalidFields,
     Missing,
     Rejected,
+    Stale,
     TooLong,
     Unavailable,
     WrongChecksum,
@@ -155,6 +158,7 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
     Conflict: 409,
     Gone: 410,
     Purged: 410,
+    Stale: 412,
     UnsupportedVersion: 412,
     TooLong: 413,
     RangeNotSatisfiable: 416,
@@ -169,8 +173,6 @@ def answer_to(error: Exception) -> Answer:
     match error:
         case Withdrawn():
             return Answer(410, error.message, extra={"tombstone": error.tombstone})
-        case Conflict() if error.field == "If-Match":
-            return Answer(412, error.message)
         case Rejected():
             return _rejected(error)
         case Unavailable():
@@ -182,9 +184,16 @@ def answer_to(error: Exception) -> Answer:
         case RequestValidationError():
             return Answer(400, _INVALID, tuple(_parameter(one) for one in error.errors()))
     for kind in type(error).__mro__:
-        if kind in _STATUSES:
-            return Answer(_STATUSES[kind], str(error), headers=_headers(error))
+        if isinstance(error, HeadraceError) and kind in _STATUSES:
+            return Answer(
+                _STATUSES[kind], error.message, extra=_remedy(error.remedy), headers=_headers(error)
+            )
     return _internal(error)
+
+
+def _remedy(text: str) -> JsonObject:
+    """What to do next, beside the words that Zenodo has for what is wrong."""
+    return {"remedy": text} if text else {}
 
 
 def _headers(error: Exception) -> Mapping[str, str]:
@@ -204,24 +213,23 @@ def _headers(error: Exception) -> Mapping[str, str]:
 
 def _rejected(error: Rejected) -> Answer:
     if isinstance(error, InvalidFields):
-        errors = ({"field": each.field, "messages": list(each.messages)} for each in error.faults)
-        return Answer(400, error.message, tuple(errors))
+        return Answer(400, error.message, tuple(map(_entry, error.faults)))
     if error.field == "q":
-        return Answer(400, "Invalid query string syntax.", _fields("q", error.message))
+        return Answer(400, "Invalid query string syntax.", (_entry(FieldFault("q", (error.message,))),))
     if error.field == "sort":
-        return Answer(400, _INVALID, _fields("_schema", error.message))
+        return Answer(400, _INVALID, (_entry(FieldFault("_schema", (error.message,))),))
     if error.field:
-        return Answer(400, _INVALID, _fields(error.field, error.message))
-    return Answer(400, error.message)
+        return Answer(400, _INVALID, (_entry(FieldFault(error.field, (error.message,), error.remedy)),))
+    return Answer(400, error.message, extra=_remedy(error.remedy))
+
+
+def _entry(fault: FieldFault) -> JsonObject:
+    return {"field": fault.field, "messages": list(fault.messages), **_remedy(fault.remedy)}
 
 
 def _parameter(wrong: Mapping[str, Any]) -> JsonObject:
     """What the framework says of a parameter, whose place begins with where parameters of its kind are."""
-    return {"field": ".".join(str(part) for part in wrong["loc"][1:]), "messages": [str(wrong["msg"])]}
-
-
-def _fields(name: str, message: str) -> tuple[JsonObject, ...]:
-    return ({"field": name, "messages": [message]},)
+    return _entry(FieldFault(".".join(str(part) for part in wrong["loc"][1:]), (str(wrong["msg"]),)))
 
 
 _FRAMEWORK_MESSAGES = {

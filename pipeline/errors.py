@@ -8,6 +8,7 @@
     │   └── UnusableSource  what is to be ingested is none, or damaged as a whole
     ├── Denied         the caller may not do that
     ├── Conflict       somebody else holds it, or it has moved on since
+    │   └── Stale           it is at another revision than the caller has seen
     ├── Missing        there is no such thing
     ├── Unavailable    a service or a resource is away; trying again later may succeed
     │   ├── OutOfSpace      no room left to take anything in
@@ -54,10 +55,12 @@ class Rejected(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """What is wrong with one field of a document. `field` is a dotted path with list positions as bare integers."""
+    """What is wrong with one field of a document, and what to do about it, where that is not plain. `field` is a dotted
+    path with list positions as bare integers."""
 
     field: str
     messages: tuple[str, ...]
+    remedy: str = ""
 
 
 class InvalidFields(Rejected):
@@ -110,6 +113,12 @@ class Conflict(HeadraceError):
     """The thing is held by another, or has changed since it was read."""
 
     code = "conflict"
+
+
+class Stale(Conflict):
+    """The thing has changed since the revision that the caller means to change."""
+
+    code = "stale"
 
 
 class Missing(HeadraceError):

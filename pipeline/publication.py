@@ -110,7 +110,7 @@ def publish_waiting(services: Services, record_id: int) -> None:
             if waiting is not None:
                 _require_publishable(tx, waiting)
                 if _must_wait(tx, services, waiting):
-                    raise InvalidFields((FieldFault("files", (_NOT_WHOLE,)),))
+                    raise InvalidFields((FieldFault("files", (_NOT_WHOLE,), remedy=_LOOK_AGAIN),))
                 _publish_sealed_draft(tx, services, waiting)
     except InvalidFields as refused:
         with services.catalogue.write() as tx:
@@ -120,6 +120,7 @@ def publish_waiting(services: Services, record_id: int) -> None:
 
 
 _NOT_WHOLE = "The virus scanner could not go through all of the files."
+_LOOK_AGAIN = "Publish once more, and it looks again; or leave out archives within archives."
 
 
 def _require_publishable(tx: Transaction, sealed: Deposit) -> None:
@@ -134,13 +135,30 @@ def _must_wait(tx: Transaction, services: Services, one: Deposit) -> bool:
 
 
 def _told(faults: Sequence[Fault]) -> Iterator[FieldFault]:
-    for _, problem in faults:
-        of_file = f"{problem.path}: " if problem.path else ""
-        yield FieldFault(_FIELDS.get(problem.field, problem.field) or "files", (of_file + problem.reason,))
+    for one, problem in faults:
+        yield FieldFault(
+            _FIELDS.get(problem.field, problem.field) or "files",
+            (_reason(one, problem),),
+            remedy=_REMEDIES.get(problem.code, problem.remedy),
+        )
+
+
+def _reason(one: Deposit, problem: Problem) -> str:
+    if problem.code == "doi-taken":
+        # In the words of InvenioRDM, which clients know.
+        return f"doi:{(one.description or {}).get('doi')} already exists."
+    return f"{problem.path}: {problem.reason}" if problem.path else problem.reason
 
 
 # As InvenioRDM calls what a description calls otherwise.
 _FIELDS = {"metadata.doi": "pids.doi"}
+# Who deposits over HTTP has no source to mend.
+_REMEDIES = {
+    "doi-changed": "Put the DOI back as it was.",
+    "infected": "Delete the file, or send one that is clean in its place.",
+    "purged": "Delete the file: what was purged is not taken in again.",
+    "withdrawn": "Discard the edit.",
+}
 
 
 def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) -> None:

@@ -24,12 +24,14 @@ def not_permitted() -> Denied:
 
 def files_locked() -> Denied:
     """The record is published: its files stay as they are."""
-    return Denied("Bucket is locked for modifications.")
+    return Denied(
+        "Bucket is locked for modifications.", remedy="Make a new version: its files can be changed."
+    )
 
 
 def file_exists(key: str) -> Rejected:
     """What only adds files does not replace one."""
-    return Rejected(f"File with key {key} already exists.")
+    return Rejected(f"File with key {key} already exists.", remedy="Delete it first.")
 
 
 def empty_file() -> Rejected:

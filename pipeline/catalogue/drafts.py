@@ -200,14 +200,21 @@ def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> 
         raise refusals.unknown_id()
     found = deposits.from_row(row)
     if found.state is DepositState.SEALED and not may_be_sealed:
-        raise Denied("The deposition is being published: it waits for the virus scan of its files.")
+        raise Denied(
+            "The deposition is being published: it waits for the virus scan of its files.",
+            remedy="Wait until it is published; then edit it, or make a new version.",
+        )
     return found
 
 
 def note_refusal(tx: Transaction, one: Deposit, faults: Sequence[FieldFault], *, now: datetime) -> None:
     """What kept a draft from being published is told with it until it is described anew."""
     before = tx.execute(sa.select(draft.c.dropped).where(draft.c.deposit_id == one.id)).scalar_one()
-    told = [{"field": one.field, "message": text} for one in faults for text in one.messages]
+    told = [
+        {"field": one.field, "message": text, **({"remedy": one.remedy} if one.remedy else {})}
+        for one in faults
+        for text in one.messages
+    ]
     _note_change(tx, one.id, now, dropped=[*(each for each in before if each not in told), *told])
 
 

@@ -41,6 +41,7 @@ from pipeline.errors import (
     InvalidFields,
     Missing,
     Rejected,
+    Stale,
     Unavailable,
 )
 from pipeline.ingest.digests import new_hashes
@@ -108,12 +109,16 @@ def replace_description(
     services: Services, draft: Draft, given: DepositMetadata, *, expected: int | None = None
 ) -> Draft:
     """Replace all that the draft says of itself; only at the revision `expected`, where there is one. Raises `Missing`
-    where it is open no more, `Conflict` at another revision."""
+    where it is open no more, `Stale` at another revision."""
     now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
-        if expected not in (None, drafts.get(tx, one.record_id).revision):
-            raise Conflict("the draft has changed since", field="If-Match")
+        revision = drafts.get(tx, one.record_id).revision
+        if expected not in (None, revision):
+            raise Stale(
+                f"The draft has changed since: it is at revision {revision}, not {expected}.",
+                remedy="Read it again, and send the change with the ETag that it has then.",
+            )
         drafts.describe(
             tx, one, given.description, has_metadata=given.has_metadata, dropped=given.errors, now=now
         )
@@ -164,7 +169,10 @@ def new_version(
         if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
             return found
         if base.description.doi is not None:
-            raise Denied("A record with an external DOI cannot have new versions.")
+            raise Denied(
+                "A record with an external DOI cannot have new versions.",
+                remedy="Begin a new deposition, and name this record in its related identifiers.",
+            )
         [new_id] = identifiers.allot(tx, 1)
         left_out = {"publication_date", "version"}
         metadata = {key: value for key, value in base.description.metadata.items() if key not in left_out}
@@ -362,11 +370,14 @@ def begin_transfer(services: Services, tx: Transaction, deposit_id: int, key: st
 def require_key(key: str) -> None:
     """Raises `Rejected` for a key that no file may have."""
     if len(key) > LONGEST_KEY:
-        raise Rejected("Filename is too long.")
+        raise Rejected("Filename is too long.", remedy=f"Names have {LONGEST_KEY} characters at most.")
     if any(ord(char) < ord(" ") or char == "\x7f" for char in key):
         raise Rejected("A file's name has no control characters.")
     if any(name in ("", ".", "..") for name in key.split("/")):
-        raise Rejected("This cannot name a file.")
+        raise Rejected(
+            "This cannot name a file.",
+            remedy="Between slashes and at both ends there has to be a name, which is neither `.` nor `..`.",
+        )
 
 
 def renew(services: Services, number: int) -> None:

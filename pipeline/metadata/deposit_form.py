@@ -13,6 +13,7 @@ from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.metadata.legacy import from_legacy
 from pipeline.metadata.legacy_form import to_legacy
 from pipeline.metadata.problems import (
+    MISSING,
     NO_DATE,
     NO_SCHEME,
     REFUSED_ON_SAVE,
@@ -84,8 +85,12 @@ def _refuse(problems: list[FieldProblem]) -> None:
     """Raise what is to be told of `problems`, if there are any; shapes are looked at before vocabularies are."""
     misshapen = [each for each in problems if each.code != UNKNOWN_VALUE]
     if misshapen:
+        # Entries for what is refused on save are Zenodo's as they are: clients compare them whole.
         raise InvalidFields(
-            _faults((_FIELDS_BY_REASON.get(each.reason, each.field), each.reason) for each in misshapen)
+            _faults(
+                replace(each, field=_FIELDS_BY_REASON.get(each.reason, each.field), remedy="")
+                for each in misshapen
+            )
         )
     for each in problems:
         raise Rejected(clean(each.reason), remedy=each.remedy)
@@ -111,16 +116,26 @@ def _published(description: Description, repository: Repository) -> JsonObject:
 def faults_at_publish(description: Description, *, today: date) -> tuple[FieldFault, ...]:
     """What a draft is not published for, under the field names of InvenioRDM's record JSON; empty when nothing is in
     the way. Files, and which DOIs are free, are the caller's to look at."""
-    problems = [(each.field, each.reason) for each in validate(description, today=today)]
+    problems = list(validate(description, today=today))
     if description.metadata.get("publisher") == "":
-        problems.append(("metadata.publisher", "Missing publisher field required for DOI registration."))
+        reason = "Missing publisher field required for DOI registration."
+        problems.append(
+            FieldProblem("metadata.publisher", MISSING, reason, "Name the publisher, or leave it out.")
+        )
     return _faults(problems)
 
 
-def _faults(problems: Iterable[tuple[str, str]]) -> tuple[FieldFault, ...]:
-    """(field, message) pairs by field, in their order."""
-    messages: dict[str, list[str]] = {}
-    for field, message in dict.fromkeys(problems):
-        # Keys of the depositor's are in them, which may hold what no answer can carry, such as lone surrogates.
-        messages.setdefault(clean(field), []).append(clean(message))
-    return tuple(FieldFault(field, tuple(each)) for field, each in messages.items())
+def _faults(problems: Iterable[FieldProblem]) -> tuple[FieldFault, ...]:
+    """Problems by field, in their order; what is said twice of a field is told once."""
+    of_fields: dict[str, list[FieldProblem]] = {}
+    for each in problems:
+        of_fields.setdefault(each.field, []).append(each)
+    return tuple(
+        FieldFault(
+            # Keys of the depositor's are in them, which may hold what no answer can carry, such as lone surrogates.
+            clean(field),
+            tuple(dict.fromkeys(clean(each.reason) for each in found)),
+            remedy=clean(" ".join(dict.fromkeys(each.remedy for each in found))),
+        )
+        for field, found in of_fields.items()
+    )

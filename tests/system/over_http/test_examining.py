@@ -81,6 +81,7 @@ def test_an_infected_file_keeps_its_draft_from_being_published(scanned: Archive)
     [error] = answer.json()["errors"]
     assert error["field"] == "files"
     assert "infected" in error["messages"][0]
+    assert error["remedy"] == "Delete the file, or send one that is clean in its place."
     assert ida.send("DELETE", entry["links"]["self"]).status_code == 204
     assert ida.publish(deposition)["state"] == "done"
 
@@ -114,6 +115,7 @@ def test_a_file_that_clamd_cannot_go_through_keeps_no_draft_for_ever(scanned: Ar
     assert state_of(ida, deposition) == "unsubmitted"
     [error] = ida.send("GET", deposition["links"]["self"]).json()["errors"]
     assert "could not go through" in error["message"]
+    assert error["remedy"].startswith("Publish once more")
     again = ida.send("POST", deposition["links"]["publish"])
     assert (again.status_code, again.json()["state"]) == (202, "inprogress")
     assert ida.put(deposition, "more.csv").status_code == 403
