@@ -3,9 +3,11 @@ known again without the catalogue (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from io import BytesIO
+from itertools import chain
 
 from pipeline import codec
 from pipeline.catalogue.records import Holding
@@ -57,16 +59,19 @@ def before_withdrawal(package: Package) -> Package:
 def documents(package: Package, algorithm: str) -> dict[str, bytes]:
     """Name → content of the files below metadata/: the record's own JSON, its PREMIS events, one a line, and while it
     is published its DataCite metadata. Files are named by their digest by `algorithm`, the storage root's."""
+    files = (_file_json(one.entry) for one in package.holdings)
     found = {
-        "record.json": _json(_record_json(package)),
-        "premis.jsonl": "".join(codec.to_text(one) + "\n" for one in _premis(package, algorithm)).encode(),
+        "record.json": _bytes(chain(codec.to_texts(_record_json(package), "files", files), "\n")),
+        "premis.jsonl": _bytes(codec.to_text(one) + "\n" for one in _premis(package, algorithm)),
     }
     if package.record.state is RecordState.PUBLISHED:
-        found["datacite.json"] = _json(crosswalks.datacite_json(package.dissemination))
+        datacite = crosswalks.datacite_json(package.dissemination)
+        found["datacite.json"] = _bytes([codec.to_text(datacite), "\n"])
     return found
 
 
 def _record_json(package: Package) -> JsonObject:
+    """All but its files."""
     record, shown = package.record, package.dissemination
     return {
         "format": "headrace-record/1",
@@ -94,7 +99,6 @@ def _record_json(package: Package) -> JsonObject:
             "removed_by": record.tombstone.removed_by,
             "removed_at": codec.time_to_json(record.tombstone.removed_at),
         },
-        "files": [_file_json(one.entry) for one in package.holdings],
     }
 
 
@@ -105,12 +109,12 @@ def _file_json(entry: FileEntry) -> JsonObject:
     return document
 
 
-def _premis(package: Package, algorithm: str) -> list[JsonObject]:
+def _premis(package: Package, algorithm: str) -> Iterator[JsonObject]:
     """PREMIS events: the record's own, then of each file what the one read of it found."""
-    events = [codec.event_to_json(one) for one in package.events]
+    for one in package.events:
+        yield codec.event_to_json(one)
     for holding in package.holdings:
-        events += _file_events(package.record, holding.entry, algorithm)
-    return events
+        yield from _file_events(package.record, holding.entry, algorithm)
 
 
 def _file_events(record: Record, entry: FileEntry, algorithm: str) -> list[JsonObject]:
@@ -167,5 +171,8 @@ VIRUS_OUTCOMES = {
 }
 
 
-def _json(document: JsonObject) -> bytes:
-    return (codec.to_text(document) + "\n").encode()
+def _bytes(texts: Iterable[str]) -> bytes:
+    """Of very many texts, none of which is kept."""
+    joined = BytesIO()
+    joined.writelines(one.encode() for one in texts)
+    return joined.getvalue()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 
 from pipeline.model import (
@@ -37,6 +38,28 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 def to_text(document: object) -> str:
     """Canonical JSON text: keys sorted, no blanks, ASCII only. Equal documents give equal text."""
     return _CANONICAL.encode(document)
+
+
+def to_texts(document: JsonObject, name: str, items: Iterable[object]) -> Iterator[str]:
+    """The canonical text of the document with one member more, a list, in pieces: of its items one at a time is
+    looked at."""
+    separator = "{"
+    for member in sorted([*document, name]):
+        yield f"{separator}{to_text(member)}:"
+        if member == name:
+            yield from _list_to_texts(items)
+        else:
+            yield to_text(document[member])
+        separator = ","
+    yield "}"
+
+
+def _list_to_texts(items: Iterable[object]) -> Iterator[str]:
+    separator = "["
+    for one in items:
+        yield separator + to_text(one)
+        separator = ","
+    yield "[]" if separator == "[" else "]"
 
 
 def time_to_json(at: datetime) -> str:

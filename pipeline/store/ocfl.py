@@ -11,12 +11,14 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 
 from pipeline.errors import Corrupt
 from pipeline.model import JsonObject
 
 _TYPE = "https://ocfl.io/1.1/spec/#inventory"
 _RESTORE = "bring the object back from a copy of the storage root; `headrace check --storage` lists what else is wrong"
+_ENCODER = json.JSONEncoder(indent=1, ensure_ascii=False)
 DECLARATION = "0=ocfl_object_1.1"
 DECLARATION_BYTES = b"ocfl_object_1.1\n"
 
@@ -135,7 +137,11 @@ def place_of(inventory: JsonObject | None, digest: str) -> str | None:
 
 
 def to_bytes(inventory: JsonObject) -> bytes:
-    return json.dumps(inventory, indent=1, ensure_ascii=False).encode() + b"\n"
+    joined = BytesIO()
+    # In pieces, for an inventory may be of very many files.
+    joined.writelines(one.encode() for one in _ENCODER.iterencode(inventory))
+    joined.write(b"\n")
+    return joined.getvalue()
 
 
 def sidecar(inventory: bytes, algorithm: str) -> tuple[str, bytes]:

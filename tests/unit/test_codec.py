@@ -146,3 +146,14 @@ def test_canonical_text_does_not_depend_on_order(document: dict[str, Any]) -> No
     assert codec.to_text(document) == codec.to_text(backwards)
     assert codec.to_text(document).isascii()
     assert json.loads(codec.to_text(document)) == document
+
+
+@given(
+    st.dictionaries(st.text(), st.integers() | st.text()),
+    st.text(),
+    st.lists(st.dictionaries(st.text(), st.integers())),
+)
+def test_a_long_list_is_written_in_pieces(document: dict[str, Any], name: str, items: list[Any]) -> None:
+    """The text is that of the whole, wherever the list stands in it."""
+    others = {key: value for key, value in document.items() if key != name}
+    assert "".join(codec.to_texts(others, name, iter(items))) == codec.to_text({**others, name: items})
