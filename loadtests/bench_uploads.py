@@ -24,15 +24,12 @@ from infra.local.buckets import make_bucket
 from infra.local.gateway import gateway
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import launched, running
+from loadtests.depositing import client, depositor_token, draft
 from loadtests.running import peak
-from pipeline import wiring
-from pipeline.access import TokenScope
-from pipeline.catalogue import accounts
 from pipeline.settings import Settings, StoreLocation
 
 _KEYS = ("benchmark", "benchmark-of-this-machine")
 _BLOCK = os.urandom(1 << 20)
-_EMAIL = "ida@pier.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +43,19 @@ class Uploaded:
 def measure(home: Path, uploads: int, mib: int, location: StoreLocation | None = None) -> Uploaded:
     """Upload so many files of so many MiB at once into a new instance at `home`. Raises `httpx.HTTPError` where one is
     refused."""
-    token = _token(home)
+    token = depositor_token(Settings(home=home))
     service = gateway(home, location)
-    with launched(service, home / "gateway.log") as process:
-        bearer = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(headers=bearer, timeout=600) as client:
-            drafted = client.post(f"{service.url}/api/deposit/depositions", json={})
-            bucket = drafted.raise_for_status().json()["links"]["bucket"]
-            begun = time.monotonic()
-            with ThreadPoolExecutor(uploads) as pool:
-                list(pool.map(lambda number: _put(client, f"{bucket}/{number}.bin", mib), range(uploads)))
-            return Uploaded(peak(process.pid), time.monotonic() - begun)
+    with launched(service, home / "gateway.log") as process, client(service.url, token) as asking:
+        bucket = draft(asking, "Uploads at once")["links"]["bucket"]
+        begun = time.monotonic()
+        with ThreadPoolExecutor(uploads) as pool:
+            list(pool.map(lambda number: _put(asking, f"{bucket}/{number}.bin", mib), range(uploads)))
+        return Uploaded(peak(process.pid), time.monotonic() - begun)
 
 
-def _token(home: Path) -> str:
-    """Of a depositor, in an instance that is made for it."""
-    with wiring.open_services(Settings(home=home)) as services, services.catalogue.write() as tx:
-        account = accounts.create_account(tx, _EMAIL, admin=False, now=services.now())
-        return accounts.create_token(tx, account, [TokenScope.DEPOSIT_WRITE], now=services.now())
-
-
-def _put(client: httpx.Client, url: str, mib: int) -> None:
+def _put(asking: httpx.Client, url: str, mib: int) -> None:
     length = {"Content-Length": str(mib << 20)}
-    client.put(url, content=_blocks(mib), headers=length).raise_for_status()
+    asking.put(url, content=_blocks(mib), headers=length).raise_for_status()
 
 
 def _blocks(mib: int) -> Iterator[bytes]:

@@ -1,9 +1,10 @@
-"""The gateway as a process of its own, as a site runs it."""
+"""The gateway as a process of its own, as a site runs it, and with all that belongs to an instance."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -27,16 +28,26 @@ def gateway(
     own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url, **(environment or {})}
     if location is not None:
         own |= _store(location)
-
-    def healthy() -> bool:
-        try:
-            with urlopen(f"{url}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
-
     command = (sys.executable, "-m", "gateway", "--port", str(port))
-    return Service("gateway", command, url, healthy, environment=own)
+    return Service("gateway", command, url, partial(_is_healthy, url), environment=own)
+
+
+def instance(home: Path) -> Service:
+    """All of the instance at `home` (`headrace up`), its gateway at a free port. It is healthy once the gateway is,
+    shortly before its dispatcher."""
+    port = free_port()
+    url = http_url(port)
+    own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url}
+    command = (sys.executable, "-m", "pipeline", "up", "--port", str(port))
+    return Service("headrace up", command, url, partial(_is_healthy, url), environment=own)
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
 
 
 def _store(location: StoreLocation) -> dict[str, str]:
