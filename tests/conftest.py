@@ -43,17 +43,27 @@ _LASTING_THREADS = ("Dask-", "TCP-Executor")
 """How the names begin of threads that `distributed` keeps for the whole process on purpose."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are marked `alone` begin, and their files: later on they would wait for tests that take minutes, and
+    everybody else for them."""
+    first = {item.path for item in items if _is_alone(item)}
+    items.sort(key=lambda item: (0, item.path, not _is_alone(item)) if item.path in first else (1,))
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A test that is marked `alone` has the machine to itself, in however many processes the others run."""
-    is_alone = item.get_closest_marker("alone") is not None
     with (
         _locked(_HERE) as turnstile,
-        _locked(_HERE / "conftest.py", fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH),
+        _locked(_HERE / "conftest.py", fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH),
     ):
         # Whoever waits to be alone holds up those who come later.
         fcntl.flock(turnstile, fcntl.LOCK_UN)
         return (yield)
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @contextmanager
