@@ -1,6 +1,7 @@
 """Uploads by `multipart/form-data` (RFC 7578): fields, and among them one file, which is read as it comes."""
 
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 
@@ -11,6 +12,8 @@ from pipeline import refusals
 from pipeline.errors import Rejected
 
 _LONGEST_VALUE = 1 << 16
+_MOST_HEADERS, _LONGEST_HEADER = 8, 1 << 13
+"""Of one part; a header has its name with it, and the name of a file may be encoded (RFC 5987)."""
 _MOST_FIELDS = 100
 
 
@@ -45,18 +48,21 @@ class UploadForm:
         self._is_file = False
         self._is_over = False
         boundary = _boundary(content_type)
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._header_field,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_finished,
-                "on_part_data": self._data,
-                "on_part_end": self._end,
-            },
-        )
+        with _refusing():
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._header_field,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._headers_finished,
+                    "on_part_data": self._data,
+                    "on_part_end": self._end,
+                },
+                max_header_count=_MOST_HEADERS,
+                max_header_size=_LONGEST_HEADER,
+            )
         while not self._is_file and (block := next(blocks, b"")):
             self._write(block)
         if not self._is_file:
@@ -78,10 +84,8 @@ class UploadForm:
         return taken
 
     def _write(self, block: bytes) -> None:
-        try:
+        with _refusing():
             self._parser.write(block)
-        except FormParserError:
-            raise Rejected("The form cannot be read.") from None
 
     # What the parser tells.
 
@@ -122,6 +126,15 @@ class UploadForm:
             self._is_over = True
         else:
             self.fields[self._part.name] = self._part.content.decode(errors="replace")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Raises `Rejected` for what the parser does not take."""
+    try:
+        yield
+    except FormParserError:
+        raise Rejected("The form cannot be read.") from None
 
 
 def _boundary(content_type: str) -> bytes:

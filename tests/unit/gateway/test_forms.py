@@ -56,6 +56,30 @@ def test_what_is_no_form_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        [b"X: y"] * 9,
+        [b"X: " + b"y" * 10_000],
+        [b"X" * 10_000 + b": y"],
+    ],
+    ids=["many", "long", "with a long name"],
+)
+def test_headers_of_a_part_are_bounded(headers: list[bytes]) -> None:
+    """They are kept in memory until the part begins, so that no client may send them without end; the form is refused
+    before they are over."""
+    body = b"--abc\r\n" + b"\r\n".join(headers)
+    with pytest.raises(Rejected, match="cannot be read"):
+        UploadForm("multipart/form-data; boundary=abc", blocks(body + b"\r\n", 100))
+
+
+def test_the_boundary_of_a_form_is_bounded() -> None:
+    """RFC 2046 §5.1.1 has 70 characters at most; one of thousands is no form, and no error of ours."""
+    boundary = "a" * 5_000
+    with pytest.raises(Rejected, match="cannot be read"):
+        UploadForm(f"multipart/form-data; boundary={boundary}", iter([f"--{boundary}\r\n".encode()]))
+
+
+@pytest.mark.parametrize(
     "content_type", ["", "application/json", "multipart/form-data", "text/plain; boundary=a"]
 )
 def test_a_body_of_another_type_is_refused(content_type: str) -> None:
