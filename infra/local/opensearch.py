@@ -32,6 +32,8 @@ _JAVA_OPTIONS = (
     "-Xms512m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
+    # Half as much work until it answers: 9 s of CPU in place of 17. Code that runs for hours would be slower.
+    "-XX:TieredStopAtLevel=1",
     "-Djava.locale.providers=SPI,CLDR",
     "--enable-native-access=ALL-UNNAMED",
 )
