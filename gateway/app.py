@@ -35,7 +35,7 @@ from gateway import (
     vocabularies,
 )
 from gateway.auth import NotedUse
-from gateway.headers import ApiCors, MergedSlashes, SecurityHeaders
+from gateway.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
 from gateway.problems import RecordMoved
 from gateway.rate_limits import RateLimited
 from gateway.receiving import Receivers
@@ -92,6 +92,7 @@ def create_app(services: Services) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     # The last one added is the outermost.
+    app.add_middleware(BoundedAddress)
     if services.settings.rates():
         app.add_middleware(RateLimited, services=services)
     problems.install(app, pages.error_page)

@@ -9,6 +9,7 @@ from gateway import deposition_json, search
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
+from gateway.headers import whole_number
 from gateway.lookup import number_of
 from gateway.methods import READ
 from gateway.ownership import account_of, editable, own_draft, own_record
@@ -179,6 +180,7 @@ def _expected(request: Request) -> int | None:
     text = request.headers.get("if-match", "*").strip().strip('"')
     if text == "*":
         return None
-    if not text.isdecimal():
+    revision = whole_number(text)
+    if revision is None:
         raise Rejected("If-Match is not a revision.", field="If-Match")
-    return int(text)
+    return revision

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
-from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.errors import Rejected
+
 LONGEST_QUERY = 32_768
 """Bytes of a query string; the longest question of the search language fits in."""
+_MOST_DIGITS = 18
 
 CONTENT_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 """The Content-Security-Policy of uploaded bytes: a browser gives them no origin and no scripts."""
@@ -38,7 +41,7 @@ _EXPOSED = (
 
 
 class SecurityHeaders:
-    """Sets the default headers where the answer has none of its own, and refuses over-long queries."""
+    """Sets the default headers where the answer has none of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,11 +58,24 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
             await send(message)
 
-        if len(scope["query_string"]) > LONGEST_QUERY:
-            text = f"The query string is longer than {LONGEST_QUERY} bytes."
-            await JSONResponse({"status": 400, "message": text}, 400)(scope, receive, protected)
-            return
         await self._app(scope, receive, protected)
+
+
+class BoundedAddress:
+    """Raises `Rejected` for over-long queries, and for NUL, however it is written, in path or query: no name of ours
+    has one, PostgreSQL's texts take none, and C libraries end at it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            query = scope["query_string"]
+            if len(query) > LONGEST_QUERY:
+                raise Rejected(f"The query string is longer than {LONGEST_QUERY} bytes.")
+            if "\0" in scope["path"] or b"\0" in unquote_to_bytes(query):
+                raise Rejected("An address has no NUL characters.")
+        await self._app(scope, receive, send)
 
 
 class MergedSlashes:
@@ -108,3 +124,8 @@ def _is_preflight(scope: Scope) -> bool:
     """Whether a browser asks for leave to make another request (Fetch, CORS-preflight request)."""
     headers = Headers(scope=scope)
     return scope["method"] == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers)
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a header's text is, of at most 18 digits, which fits into 64 bits; None for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None

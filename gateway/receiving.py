@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from gateway.headers import whole_number
 from pipeline import refusals
 from pipeline.errors import Rejected, Unavailable
 
@@ -28,9 +29,10 @@ def declared_length(request: Request) -> int | None:
     text = request.headers.get("content-length")
     if text is None:
         return None
-    if not text.isdecimal():
-        raise Rejected("Content-Length is not a number.")
-    return int(text)
+    size = whole_number(text)
+    if size is None:
+        raise Rejected("Content-Length is not a number of bytes.")
+    return size
 
 
 class Receivers:

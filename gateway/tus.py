@@ -9,6 +9,8 @@ from email.utils import format_datetime
 from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.auth import ServicesHere, WriterHere
+from gateway.headers import whole_number
+from gateway.lookup import number_of
 from gateway.ownership import own_draft
 from gateway.problems import UnsupportedVersion
 from gateway.receiving import Receivers
@@ -25,7 +27,6 @@ _ABOUT = {
     "Tus-Checksum-Algorithm": ",".join(_ALGORITHMS),
 }
 _CONTENT_TYPE = "application/offset+octet-stream"
-_MOST_DIGITS = 18
 
 
 def _require_version(request: Request, viewer: WriterHere) -> None:  # noqa: ARG001 - who asks comes first
@@ -56,15 +57,15 @@ def create(request: Request, record_id: str, services: ServicesHere, viewer: Wri
 
 
 @router.head("/{number}", dependencies=_SPOKEN)
-def look(record_id: str, number: int, services: ServicesHere, viewer: WriterHere) -> Response:
-    one = resumption.find(services, own_draft(services, record_id, viewer), number)
+def look(record_id: str, number: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    one = resumption.find(services, own_draft(services, record_id, viewer), number_of(number))
     length = {"Upload-Length": str(one.size), "Cache-Control": "no-store"}
     return Response(headers={**length, **_standing(one)})
 
 
 @router.patch("/{number}", dependencies=_SPOKEN)
 async def go_on(
-    request: Request, record_id: str, number: int, services: ServicesHere, viewer: WriterHere
+    request: Request, record_id: str, number: str, services: ServicesHere, viewer: WriterHere
 ) -> Response:
     """The bytes behind `Upload-Offset`; with the last of them the file is in the draft."""
     if request.headers.get("content-type") != _CONTENT_TYPE:
@@ -75,16 +76,16 @@ async def go_on(
 
     def receive(blocks: Iterator[bytes]) -> Resumable:
         draft = own_draft(services, record_id, viewer)
-        return resumption.go_on(services, draft, number, offset, blocks, checksum)
+        return resumption.go_on(services, draft, number_of(number), offset, blocks, checksum)
 
     one = await receivers.take(request, receive)
     return Response(status_code=204, headers=_standing(one))
 
 
 @router.delete("/{number}", dependencies=_SPOKEN)
-def end(record_id: str, number: int, services: ServicesHere, viewer: WriterHere) -> Response:
+def end(record_id: str, number: str, services: ServicesHere, viewer: WriterHere) -> Response:
     draft = own_draft(services, record_id, viewer)
-    resumption.end(services, resumption.find(services, draft, number))
+    resumption.end(services, resumption.find(services, draft, number_of(number)))
     return Response(status_code=204, headers={"Tus-Resumable": _VERSION})
 
 
@@ -97,10 +98,10 @@ def _standing(one: Resumable) -> dict[str, str]:
 
 
 def _number(request: Request, name: str) -> int:
-    text = request.headers.get(name, "")
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+    number = whole_number(request.headers.get(name, ""))
+    if number is None:
         raise Rejected(f"{name} is not a number of bytes.", field=name)
-    return int(text)
+    return number
 
 
 def _filename(metadata: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.metadata.problems import (
     WRONG_TYPE,
     FieldProblem,
 )
+from pipeline.metadata.text import clean
 from pipeline.model import Access, FilesAccess, JsonObject
 from pipeline.pid import doi
 
@@ -317,7 +318,7 @@ def _communities(form: Form, legacy: JsonObject) -> None:
         return
     entries = given if isinstance(given, list) else [given]
     slugs = [entry.get("identifier") if isinstance(entry, dict) else None for entry in entries]
-    named = [slug for slug in slugs if isinstance(slug, str) and slug]
+    named = [text for slug in slugs if isinstance(slug, str) and (text := clean(slug))]
     if not isinstance(given, list) or len(named) < len(slugs):
         # The one field that Zenodo names without its prefix.
         reason = "Communities must be an array of objects with an 'identifier' key."

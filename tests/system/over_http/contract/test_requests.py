@@ -1,6 +1,8 @@
 """What holds for every address of the API (Zenodo's REST API: ground rules)."""
 
 import json
+import re
+from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
@@ -10,6 +12,7 @@ from gateway.bodies import JsonBody
 from pipeline.model import JsonObject
 from tests.archive import Archive
 from tests.asking import OTHER_NAME, Client
+from tests.system.over_http.contract.depositor import DEPOSITIONS, METADATA, depositor
 
 EXPOSED = (
     "ETag", "Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Content-Type"
@@ -149,3 +152,79 @@ def test_d_bodies_are_bounded(taking: Client, body: bytes) -> None:
     answer = taking.ask("POST", "/api/test/json", content=body)
     assert (answer.status_code, answer.json()["message"]) == (400, "A validation error occurred.")
     assert [one["field"] for one in answer.json()["errors"]] == ["_schema"]
+
+
+# ---------------------------------------------------------------- what no database takes
+
+
+def addresses(client: Client, parameter: str, record_id: int) -> Iterator[tuple[str, str]]:
+    """(method, path) of each route that has parameters in its path: each of them is `parameter` in turn, ids before
+    it are `record_id`."""
+    for path, methods in client.get("/api/openapi.json").json()["paths"].items():
+        names = re.findall(r"{(\w+)}", path)
+        for number, _ in enumerate(names):
+            values = [*[str(record_id)] * number, *[parameter] * (len(names) - number)]
+            filled = re.sub(r"{\w+}", "{}", path).format(*values)
+            yield from ((method.upper(), filled) for method in methods)
+
+
+def test_no_address_has_a_nul_character(client: Client) -> None:
+    """It is refused whoever asks for whatever, in paths and in queries."""
+    for path in ("/api/records?q=%00", "/api/records?communities=a%00b", "/search?q=%00", "/nothing?a%00=b"):
+        assert client.get(path).status_code == 400, path
+    for method, path in addresses(client, "a%00b", 1):
+        assert client.ask(method, path).status_code == 400, (method, path)
+
+
+@pytest.mark.parametrize("digits", [18, 19, 20, 5000])
+def test_a_number_of_any_length_is_answered(archive: Archive, digits: int) -> None:
+    """As one that is nobody's, or as none, where an address or a header has one."""
+    ida = depositor(archive, "ida@pier.example")
+    draft = ida.create()
+    number = "9" * digits
+    for method, path in addresses(ida.client, number, draft["id"]):
+        answer = ida.client.ask(method, path, tus_resumable="1.0.0", upload_offset="0", upload_length="3")
+        assert answer.status_code < 500, (method, path)
+    match = {"if_match": number}
+    assert ida.client.ask("PUT", f"{DEPOSITIONS}/{draft['id']}", **match).status_code in (400, 412)
+    # More than 18 digits are no size; less may be one that there is no room for.
+    assert ida.put(draft, "gauge.csv", content_length=number).status_code in (400, *[503] * (digits == 18))
+
+
+def with_nul(value: object) -> Iterator[object]:
+    """The value with NUL in each of its texts and names in turn."""
+    match value:
+        case str():
+            yield f"{value[:1]}\0{value[1:]}"
+        case dict():
+            for name, inner in value.items():
+                others = {key: each for key, each in value.items() if key != name}
+                yield {**others, f"{name}\0": inner}
+                yield from ({**others, name: each} for each in with_nul(inner))
+        case list():
+            for number, inner in enumerate(value):
+                yield from ([*value[:number], each, *value[number + 1 :]] for each in with_nul(inner))
+
+
+FULL = {
+    **METADATA,
+    "communities": [{"identifier": "tides"}],
+    "doi": "10.1234/gauge",
+    "grants": [{"id": "10.13039/501100000780::871234"}],
+    "keywords": ["tide"],
+    "license": "cc-by-4.0",
+    "notes": "None.",
+    "related_identifiers": [{"identifier": "10.1234/other", "relation": "cites"}],
+    "subjects": [{"term": "Sea level", "identifier": "https://id.example/sea-level"}],
+    "version": "v1",
+}
+
+
+def test_nul_in_a_body_is_taken_out_or_refused(archive: Archive) -> None:
+    """Wherever in a description it is."""
+    ida = depositor(archive, "ida@pier.example")
+    path = f"{DEPOSITIONS}/{ida.create()['id']}"
+    for body in with_nul({"metadata": FULL}):
+        answer = ida.send("PUT", path, body)
+        assert answer.status_code in (200, 400), body
+        assert "\\u0000" not in answer.text
