@@ -2,11 +2,13 @@
 
 import re
 import signal
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
+import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -38,7 +40,7 @@ from gateway.auth import NotedUse
 from gateway.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
 from gateway.problems import RecordMoved
 from gateway.rate_limits import RateLimited
-from gateway.receiving import Receivers
+from gateway.receiving import SERVING, Receivers
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.services import Services
@@ -58,6 +60,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=_with_threads,
     )
     app.state.services = services
     with services.catalogue.write() as tx:
@@ -104,6 +107,13 @@ def create_app(services: Services) -> FastAPI:
     if services.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(services.settings.trusted_proxies))
     return app
+
+
+@asynccontextmanager
+async def _with_threads(_app: FastAPI) -> AsyncIterator[None]:
+    """Not as many threads as the framework happens to have, but as many as the catalogue is made for."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = SERVING
+    yield
 
 
 def _redirect_to_newest(request: Request, moved: Exception) -> Response:

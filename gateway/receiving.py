@@ -11,13 +11,16 @@ from starlette.requests import ClientDisconnect
 
 from gateway.headers import whole_number
 from pipeline import refusals
+from pipeline.catalogue import MOST_THREADS
 from pipeline.errors import Rejected, Unavailable
 
 T = TypeVar("T")
 
 BLOCK = 1 << 20
 """Bytes that are collected before they go to the thread: a hop costs the same for one byte."""
-_AT_ONCE = 64
+SERVING = 40
+"""Threads of a gateway that do everything else."""
+_AT_ONCE = MOST_THREADS - SERVING
 _SILENCE = 120.0
 """Seconds that a client may send nothing."""
 _TURN = 30.0

@@ -16,6 +16,9 @@ from pipeline.errors import OutOfSpace, Unavailable
 
 Transaction: TypeAlias = sa.Connection
 
+MOST_THREADS = 104
+"""Threads of one process that use a catalogue at once, each in one transaction at a time."""
+
 
 class Catalogue:
     """Hands out transactions on one database. Threads and processes may share the database."""

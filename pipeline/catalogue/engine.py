@@ -13,15 +13,16 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from pipeline.catalogue import Catalogue
+from pipeline.catalogue import MOST_THREADS, Catalogue
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.settings import redacted
 
 _BUSY_SECONDS = 60
-# Each thread of the gateway has one transaction at a time, and Starlette's pool has this many: none is to wait for the
-# connection of another. Those beyond the first few are closed when they are given back.
-_THREADS = 40
+# Connections that are kept; further ones are closed when they are given back. SQLite has one for each thread: who
+# waits for the one writer keeps its own for as long, and no reader is to wait for that. A PostgreSQL server has few for
+# all processes, 100 unless it is told otherwise: threads wait for one another, for as long as a transaction takes.
 _SQLITE_KEPT, _POSTGRESQL_KEPT = 5, 10
+_POSTGRESQL_MOST = 40
 _MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
 
 
@@ -58,7 +59,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         url,
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
         pool_size=_SQLITE_KEPT,
-        max_overflow=_THREADS - _SQLITE_KEPT,
+        max_overflow=MOST_THREADS - _SQLITE_KEPT,
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -85,7 +86,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             remedy="use sqlite:///path or postgresql+psycopg://user@host/name",
         )
     return sa.create_engine(
-        url, pool_pre_ping=True, pool_size=_POSTGRESQL_KEPT, max_overflow=_THREADS - _POSTGRESQL_KEPT
+        url, pool_pre_ping=True, pool_size=_POSTGRESQL_KEPT, max_overflow=_POSTGRESQL_MOST - _POSTGRESQL_KEPT
     )
 
 

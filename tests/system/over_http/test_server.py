@@ -1,16 +1,21 @@
 """The gateway as a process of its own, over a socket."""
 
+import asyncio
 import os
 import signal
 import time
 from pathlib import Path
 
+import anyio.to_thread
 import httpx
 import pytest
 
+from gateway.app import create_app
+from gateway.receiving import SERVING
 from infra.local.gateway import gateway
 from infra.local.service import launched, running
-from tests.archive import open_archive
+from pipeline.catalogue import MOST_THREADS
+from tests.archive import Archive, open_archive
 
 
 def test_the_server_serves_and_stops_when_told(tmp_path: Path) -> None:
@@ -49,6 +54,19 @@ def test_the_server_believes_no_address_but_the_connections(
             for n in range(3)
         ]
     assert told == [404, 404, 429]
+
+
+def test_a_gateway_has_the_threads_that_its_catalogue_is_made_for(archive: Archive) -> None:
+    """Those that take bodies are left out of them, whatever number the framework begins with."""
+
+    async def serving() -> float:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = 2 * MOST_THREADS
+        app = create_app(archive.services)
+        async with app.router.lifespan_context(app):
+            return limiter.total_tokens
+
+    assert asyncio.run(serving()) == SERVING < MOST_THREADS
 
 
 def _holds_no(pid: int, name: str) -> bool:
