@@ -1,9 +1,7 @@
 """`…/formats`: other serialisations of a record, one of a media type, that its depositor attaches (Zenodo's REST API,
 extra formats). They are given out as they came, never to be run by a browser."""
 
-import hashlib
 import re
-from contextlib import closing
 from typing import Annotated
 from uuid import uuid5
 
@@ -19,11 +17,14 @@ from gateway.methods import READ
 from gateway.ownership import editable
 from gateway.serving import readable
 from pipeline import refusals
+from pipeline.access import Viewer
 from pipeline.catalogue import extra_formats
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.extra_formats import ExtraFormat
 from pipeline.errors import Rejected
 from pipeline.feeds.crosswalks import facts
-from pipeline.model import JsonObject, ScanStatus
+from pipeline.ingest.extra_formats import attach, detach
+from pipeline.model import JsonObject, Record
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api")
@@ -31,7 +32,6 @@ _DEPOSITION = "/deposit/depositions/{record_id}/formats"
 _RECORD = "/records/{record_id}/formats"
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.IGNORECASE)
 _LARGEST = 5_000_000
-_MOST = 20
 _INVALID = "Invalid extra format MIMEType."
 
 
@@ -53,30 +53,20 @@ def put(
     """The body, under its Content-Type, once the virus scanner has seen it. A published record needs no open edit for
     it."""
     media_type = _media_type(request.headers.get("content-type", ""))
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    _require_clean(services, content)
-    with services.catalogue.write() as tx:
-        editable(tx, number_of(record_id), viewer)
-        extra_formats.put(
-            tx, number_of(record_id), media_type, content, md5=md5, most=_MOST, now=services.now()
-        )
+    attach(services, _editable(services, record_id, viewer), media_type, content)
     return json_answer(request, {"message": f'Extra format "{media_type}" updated.'})
 
 
 @router.delete(_DEPOSITION)
 def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     media_type = _media_type(request.headers.get("content-type", ""))
-    with services.catalogue.write() as tx:
-        editable(tx, number_of(record_id), viewer)
-        if not extra_formats.delete(tx, number_of(record_id), media_type):
-            raise refusals.not_found()
+    detach(services, _editable(services, record_id, viewer), media_type)
     return json_answer(request, {"message": f'Extra format "{media_type}" deleted.'})
 
 
 @router.api_route(_DEPOSITION, methods=READ)
 def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
-    with services.catalogue.read() as tx:
-        editable(tx, number_of(record_id), viewer)
+    _editable(services, record_id, viewer)
     return _served(request, services, number_of(record_id))
 
 
@@ -89,8 +79,7 @@ def read_published(request: Request, record_id: str, services: ServicesHere, vie
 
 @router.options(_DEPOSITION)
 def listed(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
-    with services.catalogue.read() as tx:
-        editable(tx, number_of(record_id), viewer)
+    _editable(services, record_id, viewer)
     return _listed(request, services, number_of(record_id))
 
 
@@ -101,6 +90,11 @@ def listed_published(
     with services.catalogue.read() as tx:
         record = readable(services, tx, record_id, viewer)
     return _listed(request, services, record.id)
+
+
+def _editable(services: Services, record_id: str, viewer: Viewer) -> Draft | Record:
+    with services.catalogue.read() as tx:
+        return editable(tx, number_of(record_id), viewer)
 
 
 def _served(request: Request, services: Services, record_id: int) -> Response:
@@ -143,15 +137,6 @@ def _entry(services: Services, record_id: int, one: ExtraFormat) -> JsonObject:
         "status": "completed",
         "storage_class": "L",
     }
-
-
-def _require_clean(services: Services, content: bytes) -> None:
-    """Raises `Rejected` for an infected document."""
-    with closing(services.scanner.begin(len(content))) as session:
-        session.feed(content)
-        verdict = session.finish()
-    if verdict.status is ScanStatus.INFECTED:
-        raise Rejected(f"The document is infected: {verdict.signature} was found in it.")
 
 
 def _media_type(text: str) -> str:

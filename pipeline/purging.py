@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, outbox, purges, records, works
+from pipeline.catalogue import Transaction, extra_formats, outbox, purges, records, works
 from pipeline.catalogue.purges import Copy, Purge
 from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.lifecycle import RecordEvent, step_record
@@ -43,9 +43,10 @@ class Purged:
 
 
 def purge(services: Services, record_id: int, *, key: str = "", reason: str, by: str) -> Purged:
-    """Purge a file of a record, or with no `key` all its files, and withdraw it. One that was purged before stays as it
-    is. Raises `Missing`; `Conflict` where a further version of the work with the same bytes is under way; `Unavailable`
-    where another process writes to the work's object; and what preserving a version that waits for that raises."""
+    """Purge a file of a record, or with no `key` all its files and extra formats, and withdraw it. One
+    that was purged before stays as it is. Raises `Missing`; `Conflict` where a further version of the work with the
+    same bytes is under way; `Unavailable` where another process writes to the work's object; and what preserving a
+    version that waits for that raises."""
     with services.catalogue.read() as tx:
         record = records.get(tx, record_id)
         if key:
@@ -98,7 +99,10 @@ def _leased(services: Services, record_id: int) -> Iterator[Callable[[], None]]:
 
 def _begin(services: Services, concept_id: int, asked: tuple[int, str], decision: Decision) -> None:
     """Tell the catalogue which bytes shall go, if any are left. Raises `Conflict`."""
+    record_id, key = asked
     with services.catalogue.write() as tx:
+        if not key:
+            extra_formats.forget(tx, record_id)
         digests = purges.digests_left(tx, *asked)
         if not digests:
             return

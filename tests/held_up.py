@@ -13,8 +13,8 @@ _PATIENCE = 20.0
 
 @contextmanager
 def held_up(database_url: str, lock: str) -> Iterator[Callable[[int], None]]:
-    """Whoever needs what the statement `lock` locks waits until the block ends. Calling what is given waits until that
-    many transactions wait, for this lock or for one another."""
+    """Whoever needs what the statement `lock` locks waits until the block ends, and with it what the statement did.
+    Calling what is given waits until that many transactions wait, for this lock or for one another."""
     url = database_url.replace("+psycopg", "")
     with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as watcher:
         holder.execute(lock)  # type: ignore[call-overload]
@@ -25,7 +25,10 @@ def held_up(database_url: str, lock: str) -> Iterator[Callable[[int], None]]:
                 assert time.monotonic() < deadline, f"{found} transactions wait instead of {number}"
                 time.sleep(0.01)
 
-        yield until_waiting
+        try:
+            yield until_waiting
+        finally:
+            holder.rollback()
 
 
 def _waiting(watcher: psycopg.Connection) -> int:

@@ -70,7 +70,7 @@ def delete(tx: Transaction, record_id: int, media_type: str) -> bool:
 
 
 def forget(tx: Transaction, record_id: int) -> None:
-    """All of a record that will not be."""
+    """All of a record that will not be, or is purged."""
     tx.execute(sa.delete(extra_format).where(_of(record_id)))
 
 

@@ -4,20 +4,20 @@ the order that would do harm, and does none."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
 from pipeline import dispatch, publication
-from pipeline.catalogue import records
+from pipeline.catalogue import extra_formats, records
 from pipeline.errors import Conflict
 from pipeline.model import EventType, RecordState
 from tests.archive import Archive, open_archive
 from tests.asking import Client
 from tests.eicar import EICAR
 from tests.held_up import held_up
-from tests.system.over_http.contract.depositor import depositor
+from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, depositor
 
 
 @pytest.fixture
@@ -43,6 +43,27 @@ def test_a_verdict_that_is_given_while_its_draft_is_published_is_not_lost(
         assert published.result(30)["state"] == "done"
     dispatch.drain(archive.services)
     assert archive.record(deposition["id"]).state is RecordState.WITHDRAWN
+
+
+def test_no_extra_format_outlives_its_draft(archive: Archive, postgres_database: str) -> None:
+    """Which was discarded when the document was about to be attached: whoever comes first, nothing is left."""
+    ida = depositor(archive, "ida@pier.example")
+    draft = ida.create()
+    path = f"{DEPOSITIONS}/{draft['id']}/formats"
+    columns = "record_id, media_type, content, size, md5, created, updated"
+    same = f"{draft['id']}, 'application/custom+xml', '', 0, '', now(), now()"
+    with ThreadPoolExecutor(2) as pool:
+        with held_up(
+            postgres_database, f"INSERT INTO extra_format ({columns}) VALUES ({same})"
+        ) as until_waiting:
+            put = pool.submit(ida.client.ask, "PUT", path, content=CSV, content_type="application/custom+xml")
+            until_waiting(1)
+            discard = pool.submit(ida.send, "DELETE", draft["links"]["self"])
+            # It would not be held up by the document that is not there yet.
+            wait([discard], timeout=2)
+        assert (put.result(30).status_code, discard.result(30).status_code) == (200, 204)
+    with archive.services.catalogue.read() as tx:
+        assert extra_formats.of_record(tx, draft["id"]) == []
 
 
 def withdraw(archive: Archive, record_id: int, *, by: str) -> bool:
