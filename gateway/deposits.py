@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from gateway import deposition_json, search
+from gateway import deposition_json, own_depositions, search
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
@@ -17,8 +17,6 @@ from pipeline.access import Viewer, as_of, owns
 from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
-from pipeline.index import query
-from pipeline.index.nodes import Term
 from pipeline.ingest import deposit
 from pipeline.metadata import deposit_form
 from pipeline.model import Dissemination, JsonObject
@@ -33,14 +31,11 @@ _FILES_LISTED = 100
 
 @router.api_route("", methods=READ)
 def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
-    """Of `q`, a concept id or a record id narrows the list: what clients ask before they make a new version. Drafts
-    are in no search index, so that other queries narrow nothing."""
+    """One's own drafts and records, also by a question as of all records: of the newest thousand, and drafts not by
+    their files."""
     asked = search.parse(request.query_params, largest=search.largest_page(viewer))
-    account = account_of(viewer)
     with services.catalogue.read() as tx:
-        page = drafts.owned(
-            tx, account.id, account.email, page=asked.page, size=asked.size, **_identity(asked.q)
-        )
+        page = own_depositions.page(services, tx, account_of(viewer), asked)
         named = [one.deposit.base_record_id if isinstance(one, Draft) else one for one in page]
         described = _described(services, tx, [one for one in named if one is not None], files=_FILES_LISTED)
     return json_answer(request, [_listed(services, one, described) for one in page])
@@ -104,16 +99,6 @@ def new_version(request: Request, record_id: str, services: ServicesHere, viewer
         record = own_record(tx, number_of(record_id), viewer)
     draft = deposit.new_version(services, record.id, account_of(viewer), partial(owns, viewer=viewer))
     return _shown(request, services, draft, 201)
-
-
-def _identity(q: str) -> dict[str, int]:
-    """The number that `q` names, by the argument of `drafts.owned`. Raises `Rejected` (field `q`)."""
-    match query.parse(q):
-        case Term("parent.id", int(number)):
-            return {"concept_id": number}
-        case Term("id", int(number)):
-            return {"record_id": number}
-    return {}
 
 
 # ---------------------------------------------------------------- answers

@@ -408,11 +408,12 @@ def owned(
     *,
     page: int,
     size: int,
+    all_versions: bool = False,
     concept_id: int | None = None,
     record_id: int | None = None,
 ) -> list[Draft | int]:
     """A page of what is somebody's own, the newest first: open drafts, and the ids of published records without one;
-    of a work only the newest. `concept_id` and `record_id` narrow it to one work or number."""
+    of a work only the newest, unless `all_versions`. `concept_id` and `record_id` narrow it to one work or number."""
     is_open = sa.and_(deposit.c.accession_id.is_(None), deposit.c.state.in_(PENDING))
     drafted = (
         sa.select(draft.c.created, deposit.c.record_id)
@@ -424,7 +425,7 @@ def owned(
         sa.select(record.c.created, record.c.id)
         .where(
             record.c.owner == email,
-            record.c.is_latest,
+            sa.true() if all_versions else record.c.is_latest,
             record.c.state == RecordState.PUBLISHED,
             ~sa.exists().where(deposit.c.record_id == record.c.id, is_open),
         )

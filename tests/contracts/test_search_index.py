@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import Rejected
+from pipeline.index import matching
+from pipeline.index.dates import seconds
 from pipeline.index.embedded import EmbeddedIndex
 from pipeline.index.query import SORTS
 from pipeline.ports import Clock, IndexDocument, SearchIndex, SearchRequest
@@ -320,6 +322,54 @@ def test_any_text_is_answered_or_rejected(archive: SearchIndex, text: str) -> No
     """No query makes the index fail: it answers, or rejects the query."""
     with suppress(Rejected):
         assert archive.search(SearchRequest(text, facets=("file_type",))).total <= len(CORPUS)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.one_of(st.text(), st.lists(_PIECES, max_size=20).map("".join)),
+    st.booleans(),
+    st.sampled_from(list(SORTS)),
+)
+def test_documents_in_no_index_are_found_alike(
+    archive: SearchIndex, text: str, all_versions: bool, sort: str
+) -> None:
+    """Of the same documents a question finds the same without an index, and where they do not go by how well they match
+    also in the same order."""
+    asked = SearchRequest(text, all_versions=all_versions, sort=sort)
+    with suppress(Rejected):
+        found, expected = matching.search(CORPUS, asked, seconds(NOW)), archive.search(asked).ids
+        assert sorted(found) == sorted(expected)
+        assert SORTS[sort].key == "" or found == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            '"sea level"',
+            '"level sea"~3',
+            '"sea rise"~1',
+            "tid*",
+            "creators.name:s?lva",
+            "tude~1",
+            "doi:10.5072*",
+        ),
+        *("filesize:>10", "created:[2024 TO *]", "_exists_:doi", "NOT coral", "+coral -model", "type:data*"),
+        *(
+            "access_right:open",
+            "access_right:embargoed",
+            "filename:data.csv",
+            "title:(coral OR tide)",
+            "recid:1",
+        ),
+    ],
+)
+def test_what_each_part_of_the_language_finds_is_found_without_an_index(
+    archive: SearchIndex, query: str
+) -> None:
+    """By whatever means records are asked for."""
+    asked = SearchRequest(query, all_versions=True)
+    assert sorted(matching.search(CORPUS, asked, seconds(NOW))) == sorted(archive.search(asked).ids)
 
 
 def test_only_the_latest_version_is_found(archive: SearchIndex) -> None:

@@ -164,6 +164,30 @@ def test_2_2_own_depositions_are_found_by_their_numbers(ida: Depositor, other: D
     assert found(f"conceptrecid:{published['conceptrecid']}", other) == []
 
 
+def test_2_2_own_depositions_are_searched_as_records_are(ida: Depositor, other: Depositor) -> None:
+    """Drafts and published ones, by the same words and fields and in the same orders; who takes the first hit for the
+    one that was asked for must not meet another."""
+    coral = ida.published(title="Coral cover", keywords=["reef"])
+    tides = ida.create(title="Tide gauge readings")
+    other.create(title="Coral of another")
+    newer = ida.send("POST", coral["links"]["newversion"]).json()
+    ida.put(newer, "more.csv")
+    body = {"metadata": {**newer["metadata"], "title": "Coral cover, again", "version": "2"}}
+    assert ida.send("PUT", newer["links"]["self"], body).status_code == 200
+    published = ida.publish(newer)
+
+    def found(query: str) -> list[int]:
+        return [one["id"] for one in ida.send("GET", f"{DEPOSITIONS}?{query}").json()]
+
+    assert found("q=coral") == [published["id"]]
+    assert found("q=coral&all_versions=true") == [published["id"], coral["id"]]
+    assert found("q=title:%22tide+gauge%22") == [tides["id"]]
+    assert found("q=title:%22gauge+tide%22") == []
+    assert found("q=creators.name:marlow&sort=oldest") == [tides["id"], published["id"]]
+    assert found("sort=-mostrecent&size=1&page=2") == [published["id"]]
+    assert ida.send("GET", f"{DEPOSITIONS}?sort=colour").status_code == 400
+
+
 def test_a14_errors_name_status_message_and_fields(ida: Depositor) -> None:
     deposition = ida.send("POST", DEPOSITIONS, {}).json()
     answer = ida.send("POST", deposition["links"]["publish"])

@@ -1,0 +1,119 @@
+"""What a search would find among a few documents that are in no index (pure): the same tree, over the same terms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import translate
+from typing import Any, cast
+
+from pipeline.index.document import Terms, terms
+from pipeline.index.fields import EVERYWHERE, FIELDS, PRESENT, Kind
+from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
+from pipeline.index.query import order
+from pipeline.index.selection import select
+from pipeline.ports import IndexDocument, SearchRequest
+
+_WILD = re.compile(r"\\(.)|([*?])|(.)", re.DOTALL)
+
+
+def search(documents: Iterable[IndexDocument], request: SearchRequest, now: int) -> tuple[int, ...]:
+    """The ids that `SearchIndex.search` answers where it holds just these documents; the newest first where it would
+    go by how well they match. Raises `Rejected` as that does."""
+    selection = select(request, now)
+    chosen = selection.order if selection.order.key else order("newest", text="")
+    wanted = (selection.query, *selection.filters.values())
+    hits = [
+        (one.body[chosen.key], one.id)
+        for one in documents
+        if one.body is not None
+        and all(matches(query, found) for found in [terms(one.body)] for query in wanted)
+    ]
+    hits.sort(reverse=chosen.descending)
+    return tuple(number for _, number in hits[selection.offset :][: selection.size])
+
+
+def matches(query: Query, found: Terms) -> bool:
+    """Whether a document with these terms is a hit."""
+    match query:
+        case MatchAll():
+            return True
+        case Bool(must, should, must_not):
+            wanted = all(matches(part, found) for part in must)
+            offered = bool(must) or any(matches(part, found) for part in should)
+            return wanted and offered and not any(matches(part, found) for part in must_not)
+        case Boost(inner):
+            return matches(inner, found)
+        case Exists(field):
+            return field in found[PRESENT]
+        case Term(field, value):
+            return value in _values(found, field)
+        case Range(field, low, high):
+            return any(_within(low, one, high) for one in _numbers(found, field))
+        case Wildcard(field, pattern):
+            expression = _expression(pattern)
+            return any(expression.fullmatch(one) for one in _values(found, field))
+        case Fuzzy(field, word, distance):
+            return any(_edits(word, one) <= distance for one in _values(found, field))
+        case Phrase(field, words, slop):
+            return any(_in_order(words, text.split(" "), slop) for text in _texts(found, field))
+
+
+def _values(found: Terms, field: str) -> Sequence[Any]:
+    """The words of a TEXT, the values of any other field."""
+    has_words = field == EVERYWHERE or FIELDS[field].kind is Kind.TEXT
+    return (
+        [word for text in _texts(found, field) for word in text.split(" ")]
+        if has_words
+        else found.get(field, ())
+    )
+
+
+def _texts(found: Terms, field: str) -> Sequence[str]:
+    return cast("Sequence[str]", found.get(field, ()))
+
+
+def _numbers(found: Terms, field: str) -> Sequence[int]:
+    return cast("Sequence[int]", found.get(field, ()))
+
+
+def _within(low: int | None, one: int, high: int | None) -> bool:
+    return (low is None or low <= one) and (high is None or one <= high)
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    # As a pattern of `fnmatch`, whose expressions take linear time.
+    pieces = (wild or _literal(escaped or plain) for escaped, wild, plain in _WILD.findall(pattern))
+    return re.compile(translate("".join(pieces)))
+
+
+def _literal(char: str) -> str:
+    return f"[{char}]" if char in "*?[" else char
+
+
+def _in_order(wanted: Sequence[str], text: Sequence[str], slop: int) -> bool:
+    """Whether the words stand in this order, at most `slop` moves apart (Lucene's sloppy phrase): where each begins the
+    phrase, if it stands right, differs by no more."""
+    begins = sorted(
+        (at - nth, nth) for nth, one in enumerate(wanted) for at, word in enumerate(text) if word == one
+    )
+    latest: dict[int, int] = {}
+    for begin, nth in begins:
+        latest[nth] = begin
+        if len(latest) == len(wanted) and begin - min(latest.values()) <= slop:
+            return True
+    return False
+
+
+def _edits(left: str, right: str) -> int:
+    """Insertions, deletions, replacements and swaps of neighbours between two words."""
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, one in enumerate(left, 1):
+        two_before, before, row = before, row, [i]
+        for j, other in enumerate(right, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (one != other))
+            if i > 1 and j > 1 and one == right[j - 2] and left[i - 2] == other:
+                cost = min(cost, two_before[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
