@@ -16,14 +16,15 @@ from gateway.lookup import number_of as record_number
 from gateway.methods import READ
 from gateway.ownership import editable, own_draft, require_owner
 from gateway.receiving import Receivers
-from gateway.serving import readable, streamed
+from gateway.serving import file_of, readable, streamed
 from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Missing, Rejected
+from pipeline.feeds import crosswalks
 from pipeline.ingest import deposit
-from pipeline.model import JsonObject, Record
+from pipeline.model import Dissemination, FileEntry, JsonObject, Record
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions/{record_id}/files")
@@ -82,10 +83,8 @@ def read(
     if isinstance(found, Draft) and not found.is_edit:
         return json_answer(request, _shown(services, found, _file_of(services, found, file_id)))
     record = found if isinstance(found, Record) else _published(services, found.record_id)
-    for one in _of_record(services, record):
-        if one["id"] == file_id:
-            return json_answer(request, one)
-    raise refusals.not_found()
+    entry = _entry_of(services, record, file_id)
+    return json_answer(request, _shown_published(_described(services, record), entry))
 
 
 @router.delete("/{file_id}")
@@ -121,6 +120,15 @@ def _file_of(services: Services, draft: Draft, file_id: str) -> DraftFile:
     return found
 
 
+def _entry_of(services: Services, record: Record, file_id: str) -> FileEntry:
+    """The id of a published file does not tell its key, so the keys are gone through, and nothing else of the files."""
+    with services.catalogue.read() as tx:
+        for key in records.keys(tx, record.id):
+            if str(crosswalks.file_id(services.repository.id, record.id, key)) == file_id:
+                return file_of(tx, record, key)
+    raise refusals.not_found()
+
+
 def _published(services: Services, record_id: int) -> Record:
     with services.catalogue.read() as tx:
         return records.get(tx, record_id)
@@ -137,11 +145,18 @@ def _of_draft(services: Services, draft: Draft) -> Iterator[JsonObject]:
 
 
 def _of_record(services: Services, record: Record) -> Iterator[JsonObject]:
-    with services.catalogue.read() as tx:
-        described = records.disseminate(tx, services.repository, [record.id], file_limit=0)[record.id]
+    described = _described(services, record)
     for one in all_files(services, record):
-        shown = deposition_json.record_file(described, one)
-        yield {**shown, "filesize": float(one.size)}
+        yield _shown_published(described, one)
+
+
+def _described(services: Services, record: Record) -> Dissemination:
+    with services.catalogue.read() as tx:
+        return records.disseminate(tx, services.repository, [record.id], file_limit=0)[record.id]
+
+
+def _shown_published(described: Dissemination, entry: FileEntry) -> JsonObject:
+    return {**deposition_json.record_file(described, entry), "filesize": float(entry.size)}
 
 
 def _streamed(files: Iterator[JsonObject]) -> Response:

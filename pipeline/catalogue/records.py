@@ -134,6 +134,12 @@ def files(tx: Transaction, record_id: int, *, after: str = "", limit: int | None
     return [_file(row) for row in tx.execute(statement if limit is None else statement.limit(limit))]
 
 
+def keys(tx: Transaction, record_id: int) -> Iterator[str]:
+    """Of all files of a record, in order."""
+    statement = sa.select(record_file.c.key).where(record_file.c.record_id == record_id)
+    yield from tx.execute(statement.order_by(record_file.c.key)).scalars()
+
+
 def holding(tx: Transaction, record_id: int, key: str) -> Holding:
     """A file of a record and where its bytes are. Raises `Missing`."""
     for found in holdings(tx, record_id, key=key):
