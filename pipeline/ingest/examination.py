@@ -38,7 +38,7 @@ def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, Headr
 def _examine_record(services: Services, record_id: int) -> None:
     with services.catalogue.read() as tx:
         false_alarms = quarantine.released(tx, services.root_digest)
-    for files in _handfuls(services, record_id):
+    for files, are_last in _handfuls(services, record_id):
         looked = [(one, found) for one in files if (found := _look(services, one)) is not None]
         formats = identify_many([(one.key, sample) for one, (sample, _) in looked])
         _note(
@@ -48,24 +48,28 @@ def _examine_record(services: Services, record_id: int) -> None:
                 Examined(one, format_, heeded(verdict, one.digest, false_alarms))
                 for (one, (_, verdict)), format_ in zip(looked, formats, strict=True)
             ],
+            # With the last of them: whoever goes on where this is cut off comes to them, or to others.
+            tells=are_last and any(one.file_id is None for one in files),
         )
     _withdraw_infected(services, record_id)
     publication.publish_waiting(services, record_id)
 
 
-def _handfuls(services: Services, record_id: int) -> Iterator[list[Unexamined]]:
-    """All that nobody has looked into. What comes meanwhile asks for this effect again."""
+def _handfuls(services: Services, record_id: int) -> Iterator[tuple[list[Unexamined], bool]]:
+    """All that nobody has looked into, and whether no more are left. What comes meanwhile asks for this effect
+    again."""
     after = None
     while files := _following(services, record_id, after):
-        total = list(accumulate(one.size for one in files))
-        few = [one for one, size in zip(files, total, strict=True) if size <= _BYTES] or files[:1]
-        yield few
+        total = list(accumulate(one.size for one in files[:_FILES]))
+        few = [one for one, size in zip(files, total, strict=False) if size <= _BYTES] or files[:1]
+        yield few, len(few) == len(files)
         after = few[-1]
 
 
 def _following(services: Services, record_id: int, after: Unexamined | None) -> list[Unexamined]:
     with services.catalogue.read() as tx:
-        return examinations.left(tx, record_id, after=after, limit=_FILES)
+        # One more tells whether any are left.
+        return examinations.left(tx, record_id, after=after, limit=_FILES + 1)
 
 
 def _look(services: Services, one: Unexamined) -> tuple[Sample, ScanVerdict] | None:
@@ -90,7 +94,8 @@ def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
     return retrieval.read_file(services, one.record_id, one.key)
 
 
-def _note(services: Services, record_id: int, examined: Sequence[Examined]) -> None:
+def _note(services: Services, record_id: int, examined: Sequence[Examined], *, tells: bool) -> None:
+    """`tells` whether all that is shown and kept of the record is to follow."""
     now = services.now()
     published = [one for one in examined if one.file.file_id is None]
     with services.catalogue.write() as tx:
@@ -99,6 +104,7 @@ def _note(services: Services, record_id: int, examined: Sequence[Examined]) -> N
             examinations.note_published(tx, published)
             scans.give(tx, [(one.file.digest, one.verdict) for one in published], now=now)
             records.touch(tx, record_id)
+        if tells:
             outbox.want(tx, [(kind, record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
 
 
