@@ -4,7 +4,6 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -91,7 +90,7 @@ def create_app(services: Services) -> FastAPI:
         openapi.router,
     ):
         app.include_router(router)
-    app.state.describe = cache(partial(openapi.document, app, services))
+    app.state.openapi = openapi.document(app, services)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     # The last one added is the outermost.

@@ -125,12 +125,10 @@ TERMS: JsonObject = {
 """What lists of terms take."""
 
 
-# In the one thread of the event loop, so that it is made once: while it is made no warning of the process is heeded.
 @router.api_route("/api/openapi.json", methods=["GET", "HEAD"])
-async def read_document(request: Request) -> Response:
-    """This document, made when it is first asked for."""
-    describe: Callable[[], JsonObject] = request.app.state.describe
-    return json_answer(request, describe())
+def read_document(request: Request) -> Response:
+    """This document."""
+    return json_answer(request, request.app.state.openapi)
 
 
 def document(app: FastAPI, services: Services) -> JsonObject:
