@@ -16,7 +16,7 @@ from gateway.problems import UnsupportedVersion
 from gateway.receiving import Receivers
 from pipeline.catalogue.resumables import Resumable
 from pipeline.errors import Rejected
-from pipeline.ingest import resumption
+from pipeline.ingest import abandonment, resumption
 
 _VERSION = "1.0.0"
 _ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
@@ -85,7 +85,7 @@ async def go_on(
 @router.delete("/{number}", dependencies=_SPOKEN)
 def end(record_id: str, number: str, services: ServicesHere, viewer: WriterHere) -> Response:
     draft = own_draft(services, record_id, viewer)
-    resumption.end(services, resumption.find(services, draft, number_of(number)))
+    abandonment.give_up(services, resumption.find(services, draft, number_of(number)))
     return Response(status_code=204, headers={"Tus-Resumable": _VERSION})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.catalogue import references
-from pipeline.ingest import accession, resumption
+from pipeline.ingest import abandonment, accession
 from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_runs
 from pipeline.services import Services
@@ -29,8 +29,12 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
     """End uploads, and delete staged bytes, that nothing refers to and that are older; and the folders of runs that
     died. Nothing in the storage root is touched but what was begun there and given up. Tells what goes as it goes."""
     before = services.now() - older_than
+    told = set()
+    for gone in _expired_uploads(services, dry_run=dry_run):
+        told.add(gone.name)
+        yield gone
     for one in compare(services):
-        if one.since is None or one.since >= before:
+        if one.since is None or one.since >= before or not told.isdisjoint(keys_above(one.key)):
             continue
         if one.kind is FindingKind.OPEN_UPLOAD:
             if not dry_run:
@@ -41,13 +45,20 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
                 services.store.delete(one.key)
             yield Leftover("object", one.key, one.size, one.since)
     if not dry_run:
-        resumption.end_expired(services)
         # Those that the ledger has and the store has no more.
         accession.end_leftovers(services, before=before)
     for folder in abandoned_runs(services.settings.home):
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)
         yield Leftover("folder", str(folder), None, None)
+
+
+def _expired_uploads(services: Services, *, dry_run: bool) -> Iterator[Leftover]:
+    """Uploads in several requests wait for a time of their own."""
+    for one in abandonment.expired(services):
+        if not dry_run:
+            abandonment.end(services, one)
+        yield Leftover("upload", abandonment.place(services, one), one.offset, one.expires)
 
 
 def _is_given_up(services: Services, key: str) -> bool:

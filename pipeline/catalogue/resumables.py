@@ -1,23 +1,30 @@
-"""Uploads that are sent in several requests, each going on where the one before ended (tus 1.0)."""
+"""Uploads that are sent in several requests, each going on where the one before ended (tus 1.0.0).
+
+The request that goes on with an upload is a transfer; the newest has it, and those before are over. An upload that is
+given up expires at once: it is forgotten when the store has been told, so that a crash in between leaves a row that
+says what to end.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
-from pipeline.catalogue.tables import resumable, transfer
-from pipeline.errors import Conflict, Missing
+from pipeline.catalogue.tables import resumable, resumable_part, transfer
+from pipeline.errors import Conflict, Gone, Missing
 from pipeline.model import JsonObject, Part, PartLedger
 
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
     """A file of `size` bytes on its way into a draft. Of what is durable of it, the store has parts up to the ledger's
-    checkpoint in the upload under way, and `tail_size` bytes behind that in an object of their own; `ledger.checkpoint`
-    has the states of the digests at the end of both (`ingest.digests.saved`)."""
+    checkpoint in the upload that the transfer `begun_by` began, and `tail_size` bytes behind that, which the transfer
+    `tail_of` left; `ledger.checkpoint` has the states of the digests at the end of both (`ingest.digests.saved`).
+    Either transfer is None where there are no such bytes."""
 
     id: int
     deposit_id: int
@@ -25,7 +32,9 @@ class Resumable:
     size: int
     expires: datetime
     ledger: PartLedger
+    begun_by: int | None
     tail_size: int
+    tail_of: int | None
 
     @property
     def offset(self) -> int:
@@ -53,7 +62,6 @@ def begin(
         "upload_id": "",
         "part_size": 0,
         "offset": 0,
-        "parts": [],
         "states": states,
         "tail_size": 0,
     }
@@ -61,40 +69,61 @@ def begin(
 
 
 def get(tx: Transaction, number: int) -> Resumable:
-    """Raises `Missing`."""
+    """Without the ledger's parts. Raises `Missing`."""
     row = tx.execute(sa.select(resumable).where(resumable.c.id == number)).one_or_none()
     if row is None:
         raise Missing("There is no such upload, or it is over.")
     return _from_row(row)
 
 
+def are_under_way(tx: Transaction, deposit_id: int, *, now: datetime) -> bool:
+    """Whether a draft has any that may be gone on with."""
+    mine = sa.exists().where(resumable.c.deposit_id == deposit_id, resumable.c.expires > now)
+    return tx.execute(sa.select(mine)).scalar_one()
+
+
 def claim(tx: Transaction, number: int, transfer_id: int, *, now: datetime) -> Resumable:
-    """As it is, for a transfer to go on with. Raises `Missing`, and `Conflict` where another transfer is at it."""
-    alive = sa.select(transfer.c.id).where(transfer.c.lease_until > now)
-    free = sa.or_(resumable.c.transfer_id.is_(None), resumable.c.transfer_id.not_in(alive))
-    claimed = tx.execute(
-        sa.update(resumable).where(resumable.c.id == number, free).values(transfer_id=transfer_id)
+    """As it is, with the ledger's parts, for a transfer to go on with; the one that was at it is over. Raises
+    `Missing`, and `Gone` where it has expired."""
+    _end_transfer(tx, number)
+    mine = sa.and_(resumable.c.id == number, resumable.c.expires > now)
+    if not tx.execute(sa.update(resumable).where(mine).values(transfer_id=transfer_id)).rowcount:
+        get(tx, number)
+        raise Gone("The upload has expired.")
+    row = tx.execute(sa.select(resumable).where(resumable.c.id == number)).one()
+    parts = tx.execute(
+        sa.select(resumable_part)
+        .where(resumable_part.c.resumable_id == number)
+        .order_by(resumable_part.c.number)
     )
-    found = get(tx, number)
-    if not claimed.rowcount:
-        raise Conflict("another request is sending to this upload")
-    return found
+    return _from_row(row, [Part(one.number, one.size, one.etag, one.xxh3, one.checksum) for one in parts])
 
 
-def keep(tx: Transaction, one: Resumable, transfer_id: int) -> None:
-    """Note how far it has come. Raises `Conflict` where the transfer is not at it any more."""
+def keep(tx: Transaction, one: Resumable, transfer_id: int, new: Sequence[Part]) -> None:
+    """Note how far it has come, of the ledger's parts those that are new. Raises `Conflict` where the transfer is not
+    at it any more."""
     values = {
         "expires": one.expires,
         "upload_id": one.ledger.upload_id,
         "part_size": one.ledger.part_size,
         "offset": one.ledger.offset,
-        "parts": [asdict(part) for part in one.ledger.parts],
         "states": one.ledger.checkpoint,
+        "begun_by": one.begun_by,
         "tail_size": one.tail_size,
+        "tail_of": one.tail_of,
     }
     mine = sa.and_(resumable.c.id == one.id, resumable.c.transfer_id == transfer_id)
     if not tx.execute(sa.update(resumable).where(mine).values(**values)).rowcount:
         raise Conflict("the upload is over, or gone on with by another request")
+    if new:
+        tx.execute(sa.insert(resumable_part), [{"resumable_id": one.id, **asdict(part)} for part in new])
+
+
+def places(tx: Transaction, number: int, *, now: datetime) -> tuple[int | None, int | None]:
+    """`begun_by` and `tail_of` of one that may be gone on with; of any other, None."""
+    chosen = sa.select(resumable.c.begun_by, resumable.c.tail_of)
+    row = tx.execute(chosen.where(resumable.c.id == number, resumable.c.expires > now)).one_or_none()
+    return (None, None) if row is None else (row.begun_by, row.tail_of)
 
 
 def complete(tx: Transaction, transfer_id: int) -> None:
@@ -102,29 +131,44 @@ def complete(tx: Transaction, transfer_id: int) -> None:
     tx.execute(sa.delete(resumable).where(resumable.c.transfer_id == transfer_id))
 
 
-def forget(tx: Transaction, number: int) -> bool:
-    """End it, and the transfer that is at it, which so cannot complete it any more; whether it was not over already."""
+def expire(tx: Transaction, number: int, *, now: datetime) -> bool:
+    """Nobody goes on with it from now on, nor completes it; whether it was not over already."""
+    _end_transfer(tx, number)
+    values = {"expires": now, "transfer_id": None}
+    return tx.execute(sa.update(resumable).where(resumable.c.id == number).values(**values)).rowcount > 0
+
+
+def expire_all(tx: Transaction, deposit_id: int, *, now: datetime) -> list[Resumable]:
+    """All of a draft, as `expire`; those that there were."""
+    numbers = tx.execute(sa.select(resumable.c.id).where(resumable.c.deposit_id == deposit_id)).scalars()
+    return [get(tx, number) for number in numbers.all() if expire(tx, number, now=now)]
+
+
+def expired(tx: Transaction, *, now: datetime, after: int, limit: int) -> list[Resumable]:
+    """Those that nobody goes on with any more, by number from behind `after` on, without their ledgers' parts."""
+    due = sa.select(resumable).where(resumable.c.expires <= now, resumable.c.id > after)
+    return [_from_row(row) for row in tx.execute(due.order_by(resumable.c.id).limit(limit))]
+
+
+def forget(tx: Transaction, number: int) -> None:
+    tx.execute(sa.delete(resumable).where(resumable.c.id == number))
+
+
+def _end_transfer(tx: Transaction, number: int) -> None:
+    """End the transfer that is at an upload, which so cannot complete it any more."""
     at_it = sa.select(resumable.c.transfer_id).where(resumable.c.id == number)
     tx.execute(sa.delete(transfer).where(transfer.c.id.in_(at_it)))
-    return tx.execute(sa.delete(resumable).where(resumable.c.id == number)).rowcount > 0
 
 
-def expired(tx: Transaction, *, now: datetime, limit: int) -> list[Resumable]:
-    """The first of those that nobody has gone on with in time."""
-    rows = tx.execute(
-        sa.select(resumable).where(resumable.c.expires <= now).order_by(resumable.c.expires).limit(limit)
-    )
-    return [_from_row(row) for row in rows]
-
-
-def _from_row(row: sa.Row[tuple[object, ...]]) -> Resumable:
-    parts = tuple(Part(**part) for part in row.parts)
+def _from_row(row: sa.Row[tuple[object, ...]], parts: Sequence[Part] = ()) -> Resumable:
     return Resumable(
         id=row.id,
         deposit_id=row.deposit_id,
         key=row.key,
         size=row.size,
         expires=row.expires,
-        ledger=PartLedger(row.upload_id, row.part_size, row.offset, row.states, parts),
+        ledger=PartLedger(row.upload_id, row.part_size, row.offset, row.states, tuple(parts)),
+        begun_by=row.begun_by,
         tail_size=row.tail_size,
+        tail_of=row.tail_of,
     )

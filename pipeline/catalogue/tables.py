@@ -344,8 +344,9 @@ transfer = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# Files that come into drafts in several requests. The id is that of a transfer which is not used otherwise; the one
-# that goes on with it now, if its lease still runs, is `transfer_id`.
+# Files that come into drafts in several requests. The id is that of a transfer which is not used otherwise; the newest
+# that went on with it is `transfer_id`. Those that began the store's upload, and left the bytes behind its last whole
+# part, are named for the sake of their places in the store.
 resumable = sa.Table(
     "resumable",
     metadata,
@@ -358,9 +359,26 @@ resumable = sa.Table(
     sa.Column("upload_id", sa.Text, nullable=False),
     sa.Column("part_size", sa.BigInteger, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
-    sa.Column("parts", sa.JSON, nullable=False),
     sa.Column("states", sa.JSON, nullable=False),
+    sa.Column("begun_by", sa.BigInteger),
     sa.Column("tail_size", sa.BigInteger, nullable=False),
+    sa.Column("tail_of", sa.BigInteger),
+    sa.CheckConstraint(
+        '("offset" = 0) = (begun_by IS NULL) AND (tail_size = 0) = (tail_of IS NULL)',
+        name="bytes_have_a_place",
+    ),
+)
+
+resumable_part = sa.Table(
+    "resumable_part",
+    metadata,
+    sa.Column("resumable_id", sa.ForeignKey("resumable.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.Text, nullable=False),
+    sa.Column("xxh3", sa.Text, nullable=False),
+    sa.Column("checksum", sa.Text, nullable=False),
+    sa.CheckConstraint("number >= 1 AND size > 0", name="counts_from_one"),
 )
 
 # Files of drafts that were announced and are not committed yet: a file has a row here or in `deposit_file`, never both.

@@ -19,15 +19,18 @@ def begin(tx: Transaction, deposit_id: int, key: str, *, owner: str, now: dateti
     return number
 
 
-def renew(tx: Transaction, number: int, *, until: datetime) -> None:
+def renew(tx: Transaction, number: int, *, now: datetime, until: datetime) -> None:
     """Raises `Conflict` where the transfer is over."""
-    renewed = tx.execute(sa.update(transfer).where(transfer.c.id == number).values(lease_until=until))
-    _require(renewed.rowcount)
+    _require(tx.execute(sa.update(transfer).where(_is_alive(number, now)).values(lease_until=until)).rowcount)
 
 
-def end(tx: Transaction, number: int) -> None:
+def end(tx: Transaction, number: int, *, now: datetime) -> None:
     """Raises `Conflict` where the transfer is over already."""
-    _require(tx.execute(sa.delete(transfer).where(transfer.c.id == number)).rowcount)
+    _require(tx.execute(sa.delete(transfer).where(_is_alive(number, now))).rowcount)
+
+
+def _is_alive(number: int, now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(transfer.c.id == number, transfer.c.lease_until > now)
 
 
 def are_under_way(tx: Transaction, deposit_id: int, *, now: datetime) -> bool:
@@ -43,4 +46,6 @@ def end_all(tx: Transaction, deposit_id: int) -> None:
 
 def _require(changed: int) -> None:
     if not changed:
-        raise Conflict("the transfer is over: it took too long, or its draft was published or discarded")
+        raise Conflict(
+            "the transfer is over: it stood still too long, was overtaken, or its draft was published or discarded"
+        )

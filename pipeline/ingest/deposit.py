@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -44,6 +44,7 @@ from pipeline.errors import (
     Stale,
     Unavailable,
 )
+from pipeline.ingest import abandonment, transferring
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.room import require_room
 from pipeline.lifecycle import DepositEvent
@@ -57,16 +58,13 @@ from pipeline.model import (
 )
 from pipeline.pid.doi import is_own, same, version_doi
 from pipeline.ports import Upload
-from pipeline.services import Services, lease_owner
+from pipeline.services import Services
 from pipeline.store import layout
 
 Kept = TypeVar("Kept")
 
 LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
-_LEASE = timedelta(minutes=10)
-RENEWAL = timedelta(minutes=1)
-"""How often a transfer is renewed while it goes on."""
 
 
 # ---------------------------------------------------------------- drafts
@@ -208,11 +206,14 @@ def discard(services: Services, draft: Draft) -> None:
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id, may_be_sealed=True)
         transfers.end_all(tx, one.id)
+        given_up = resumables.expire_all(tx, one.id, now=services.now())
         if one.action is not DepositAction.REVISION:
             extra_formats.forget(tx, one.record_id)
         deposit_files.forget(tx, [one.id])
         pending_files.remove_all(tx, one)
         deposits.move(tx, [one], DepositEvent.CANCEL)
+    for upload in given_up:
+        abandonment.end(services, upload)
     if one.home:
         services.store.delete(one.home)
 
@@ -304,37 +305,33 @@ def take_in(
     named: Callable[[], str] | None = None,
 ) -> Kept:
     """Take a file of `size` bytes, or of as many as come where that is None, as it comes; once it is durable, `keep` is
-    told of it, and of the number of the transfer, which it ends. `declared` are digests that somebody computed before.
-    `named` is asked for the key when all has come, where it cannot be known before; until then it counts as `key`.
+    told of it, and of the number of the transfer, which it ends. That must bear to be done twice: the catalogue may be
+    away, or its word on what was done get lost. `declared` are digests that somebody computed before. `named` is asked
+    for the key when all has come, where it cannot be known before; until then it counts as `key`.
     Raises `Rejected` for a key that no file may have, an empty file, fewer, more or other bytes than were told;
     `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more, in the end too;
     what `blocks`, `keep` and `named` raise."""
     require_takeable(services, draft, key, size)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
-        number = begin_transfer(services, tx, one.id, key)
+        number = transferring.begin(services, tx, one.id, key)
     content = layout.deposited_path(key, number)
     place = layout.content(one.home, content)
     try:
-        came, digests = _store(
-            services, place, blocks, size, dict(declared or {}), partial(renew, services, number)
-        )
-        if named is not None:
-            key = named()
-            require_key(key)
-        return keep(
-            services,
-            one,
-            number,
-            NewFile(
+        with transferring.under_way(services, number) as require:
+            came, digests = _store(services, place, blocks, size, dict(declared or {}), require)
+            if named is not None:
+                key = named()
+                require_key(key)
+            new = NewFile(
                 key=key,
                 size=came,
                 content=content,
                 root_digest=digests[services.root_digest],
                 digests=digests,
                 declared=dict(declared or {}),
-            ),
-        )
+            )
+            return transferring.insist(partial(keep, services, one, number, new))
     except Unavailable:
         _give_up(services, one, number, content)
         # The store fails as well where the draft was discarded meanwhile, and its folders with it.
@@ -361,12 +358,6 @@ def require_own_files(draft: Draft) -> None:
         raise refusals.files_locked()
 
 
-def begin_transfer(services: Services, tx: Transaction, deposit_id: int, key: str) -> int:
-    """The number of a new transfer of this process, to be renewed while it goes on (`renew`)."""
-    now = services.now()
-    return transfers.begin(tx, deposit_id, key, owner=lease_owner(services), now=now, until=now + _LEASE)
-
-
 def require_key(key: str) -> None:
     """Raises `Rejected` for a key that no file may have."""
     if len(key) > LONGEST_KEY:
@@ -380,25 +371,19 @@ def require_key(key: str) -> None:
         )
 
 
-def renew(services: Services, number: int) -> None:
-    """Raises `Conflict` where the transfer is over."""
-    with services.catalogue.write() as tx:
-        transfers.renew(tx, number, until=services.now() + _LEASE)
-
-
 def _store(
     services: Services,
     place: str,
     blocks: Iterable[bytes],
     size: int | None,
     declared: Digests,
-    renew: Callable[[], None],
+    require: Callable[[], None],
 ) -> tuple[int, Digests]:
-    """How many bytes came, and their digests."""
+    """How many bytes came, and their digests. `require` raises where no more are to come."""
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
     upload = services.store.begin(place, size, from_network=True)
     try:
-        due, total = services.now() + RENEWAL, 0
+        total = 0
         for block in blocks:
             total += len(block)
             if size is not None and total > size:
@@ -406,10 +391,7 @@ def _store(
             for one in hashes.values():
                 one.update(block)
             upload.write(block)
-            if services.now() >= due:
-                renew()
-                require_room(services)
-                due = services.now() + RENEWAL
+            require()
             del block  # not to be held while the next one comes
         if total == 0:
             raise refusals.empty_file()
@@ -438,11 +420,14 @@ def _commit(services: Services, upload: Upload, place: str) -> None:
 
 def attach(services: Services, one: Deposit, number: int, new: NewFile) -> DraftFile:
     """End the transfer with this number: the file is in the draft, in the place of one of the same key, be it pending
-    only, and an upload in several requests that it completes is over. Raises `Conflict` where the transfer is over,
-    `Missing` where the draft is open no more."""
+    only, and an upload in several requests that it completes is over. Done twice it is done once. Raises `Conflict`
+    where the transfer is over, `Missing` where the draft is open no more."""
     with services.catalogue.write() as tx:
         still = drafts.locked(tx, one.id)
-        transfers.end(tx, number)
+        held = drafts.file(tx, one.id, new.key)
+        if held is not None and held.content == new.content:
+            return held
+        transfers.end(tx, number, now=services.now())
         resumables.complete(tx, number)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
         pending = pending_files.remove(tx, still, new.key)
@@ -466,7 +451,7 @@ def _give_up(services: Services, one: Deposit, number: int, content: str) -> Non
     with suppress(HeadraceError):
         with services.catalogue.write() as tx:
             with suppress(Conflict):  # it is over already
-                transfers.end(tx, number)
+                transfers.end(tx, number, now=services.now())
             is_held = drafts.holds(tx, one, content)
         if not is_held:
             services.store.delete(layout.content(one.home, content))

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from pipeline import refusals
-from pipeline.catalogue import Transaction, drafts, outbox, pending_files, transfers
+from pipeline.catalogue import Transaction, drafts, outbox, pending_files, resumables, transfers
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewFile
 from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
 from pipeline.errors import Conflict, Rejected
-from pipeline.ingest import deposit
+from pipeline.ingest import abandonment, deposit
 from pipeline.model import EffectKind
 from pipeline.services import Services
 
@@ -85,10 +85,12 @@ def _keep(
 ) -> PendingFile:
     with services.catalogue.write() as tx:
         drafts.locked(tx, one.id)
-        transfers.end(tx, number)
         before = pending_files.find(tx, one.id, pending.key)
         if before is None or before.id != pending.id:
             raise Conflict("the file was committed or given up while it came")
+        if before.came is not None and before.came.content == came.content:
+            return before  # done before, and the catalogue's word on it got lost
+        transfers.end(tx, number, now=services.now())
         after = pending_files.note_content(tx, before, came, now=services.now())
     deposit.drop_content(services, one, before)
     return after
@@ -129,8 +131,11 @@ def remove_all(services: Services, draft: Draft) -> None:
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         transfers.end_all(tx, one.id)
+        given_up = resumables.expire_all(tx, one.id, now=services.now())
         places = pending_files.remove_all(tx, one)
         places += drafts.remove_files(tx, one, now=services.now())
+    for upload in given_up:
+        abandonment.end(services, upload)
     # Not the folder that they are in: others may come into it by now.
     for place in places:
         services.store.delete(place)

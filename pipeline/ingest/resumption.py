@@ -1,15 +1,18 @@
 """Use case: a file that comes into a draft in several requests, each going on where the one before ended.
 
 What is told as the offset is durable, digests' states included: whole parts in the store's upload, and what lies behind
-the last of them in an object of its own. So any process goes on, whatever became of the one before.
+the last of them in an object of its own. So any process goes on, whatever became of the one before, and without waiting
+for it: the newest request has the upload, and one that was overtaken notes nothing any more and brings nothing in. An
+offset at the end of the file is never noted, for it would tell the client that the file is in its draft.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from pipeline.catalogue import drafts, resumables, transfers
 from pipeline.catalogue.drafts import Draft, NewFile
@@ -24,7 +27,7 @@ from pipeline.errors import (
     Unavailable,
     WrongChecksum,
 )
-from pipeline.ingest import deposit
+from pipeline.ingest import abandonment, deposit, transferring
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.digests import (
     HAVE_STATES,
@@ -39,10 +42,11 @@ from pipeline.model import JsonObject
 from pipeline.ports import Upload
 from pipeline.services import Services
 from pipeline.store import layout
+from pipeline.store.transfer import before_checkpoint
 
 LIFE = timedelta(days=1)
 """How long an upload waits to be gone on with."""
-_BATCH = 100
+_LOST = "The store does not have any more what had come of the upload."
 
 
 def create(services: Services, draft: Draft, key: str, size: int) -> Resumable:
@@ -54,8 +58,8 @@ def create(services: Services, draft: Draft, key: str, size: int) -> Resumable:
         raise Unavailable("states of digests cannot be saved here, so no upload can be gone on with")
     with services.catalogue.write() as tx:
         drafts.locked(tx, draft.deposit.id)
-        number = deposit.begin_transfer(services, tx, draft.deposit.id, key)
-        transfers.end(tx, number)
+        number = transferring.begin(services, tx, draft.deposit.id, key)
+        transfers.end(tx, number, now=services.now())
         expires = services.now() + LIFE
         resumables.begin(tx, number, draft.deposit.id, key, size, states=states, expires=expires)
         return resumables.get(tx, number)
@@ -80,56 +84,24 @@ def go_on(
     blocks: Iterable[bytes],
     checksum: tuple[str, str] | None = None,
 ) -> Resumable:
-    """Take what comes behind `offset`; where that is the end of the file, the file is in the draft once this returns.
-    With a `checksum` (algorithm, hex), all that comes is taken or nothing. Where the client goes away, what came is
-    kept. Raises `Conflict` where the upload is not at this offset, or another request is at it; `WrongChecksum`;
-    `TooLong`; `Gone` where it has to be begun again; what `deposit.attach` and `blocks` raise."""
+    """Take what comes behind `offset`, from whichever request is at the upload; where that is the end of the file, the
+    file is in the draft once this returns. With a `checksum` (algorithm, hex), all that comes is taken or nothing.
+    Where the client goes away, what came is kept. Raises `Conflict` where the upload is not at this offset, or another
+    request went on with it meanwhile; `WrongChecksum`; `TooLong`; `Gone` where it has to be begun again; what
+    `deposit.attach` and `blocks` raise."""
     one = find(services, draft, number)
     with services.catalogue.write() as tx:
         drafts.locked(tx, draft.deposit.id)
-        mine = deposit.begin_transfer(services, tx, draft.deposit.id, one.key)
+        mine = transferring.begin(services, tx, draft.deposit.id, one.key)
         one = resumables.claim(tx, number, mine, now=services.now())
         if one.offset != offset:
             raise Conflict(f"the upload is at {one.offset}, not at {offset}", field="Upload-Offset")
     try:
-        return _Sitting(services, draft, one, mine, checksum).take(blocks)
+        with transferring.under_way(services, mine) as require:
+            return _Sitting(services, draft, one, mine, require, checksum).take(blocks)
     finally:
         with suppress(HeadraceError), services.catalogue.write() as tx:
-            transfers.end(tx, mine)
-
-
-def end(services: Services, one: Resumable) -> None:
-    """Give an upload up, and what is durable of it; idempotent."""
-    with services.catalogue.write() as tx:
-        if not resumables.forget(tx, one.id):
-            return  # it was completed meanwhile: what is there is the draft's
-        home = drafts.home(tx, one.deposit_id)
-    place = _place(home, one)
-    for found in services.store.open_uploads(place.rpartition("/")[0]):
-        services.store.end_upload(found)
-    services.store.delete(place)
-    services.store.delete(layout.tails(one.id))
-
-
-def end_expired(services: Services) -> int:
-    """End all that nobody has gone on with in time; answers how many."""
-    ended = 0
-    while True:
-        with services.catalogue.read() as tx:
-            due = resumables.expired(tx, now=services.now(), limit=_BATCH)
-        for one in due:
-            end(services, one)
-        ended += len(due)
-        if len(due) < _BATCH:
-            return ended
-
-
-def _content(one: Resumable) -> str:
-    return layout.deposited_path(one.key, one.id)
-
-
-def _place(home: str, one: Resumable) -> str:
-    return layout.content(home, _content(one))
+            transfers.end(tx, mine, now=services.now())
 
 
 def _algorithms(services: Services) -> list[str]:
@@ -144,7 +116,7 @@ def _saved(hashes: Mapping[str, Hash]) -> JsonObject:
 
 
 class _Sitting:
-    """One request that goes on with an upload."""
+    """One request that goes on with an upload. `require` raises where no more is to come."""
 
     def __init__(
         self,
@@ -152,20 +124,26 @@ class _Sitting:
         draft: Draft,
         one: Resumable,
         transfer: int,
+        require: Callable[[], None],
         checksum: tuple[str, str] | None,
     ) -> None:
         self._services = services
         self._draft = draft
         self._one = one
         self._transfer = transfer
+        self._require = require
         self._checksum = checksum
-        self._place = _place(draft.deposit.home, one)
+        self._begun_by = one.begun_by or transfer
+        self._content = layout.resumable_path(one.key, one.id, self._begun_by)
+        self._place = layout.content(draft.deposit.home, self._content)
         self._hashes = self._restored()
         self._upload = self._resumed()
         self._tail = bytearray()
         self._position = one.ledger.offset
+        self._noted = {part.number for part in one.ledger.parts}
+        self._cut: HeadraceError | None = None
         ledger = replace(one.ledger, upload_id=self._upload.id, part_size=self._upload.part_size)
-        self._checkpoints = Checkpoints(self._upload, ledger, {}, lambda _news: self._keep(0))
+        self._checkpoints = Checkpoints(self._upload, ledger, {}, lambda _news: self._note_parts())
 
     def _restored(self) -> Mapping[str, Hash]:
         hashes = restored(self._one.ledger.checkpoint["digests"], _algorithms(self._services))
@@ -175,13 +153,16 @@ class _Sitting:
 
     def _resumed(self) -> Upload:
         ledger = self._one.ledger
-        known = ledger if ledger.upload_id else None
+        known = ledger if ledger.offset else None
         upload = self._services.store.begin(self._place, None, known, from_network=True)
-        if known and (upload.id, upload.offset) != (ledger.upload_id, ledger.offset):
-            upload.abort()
-            end(self._services, self._one)
-            raise Gone("The store does not have any more what had come of the upload.")
-        return upload
+        if upload.offset == ledger.offset:
+            return upload
+        upload.abort()
+        with self._services.catalogue.write() as tx:
+            transfers.end(tx, self._transfer, now=self._services.now())  # whoever was overtaken has no say
+            resumables.expire(tx, self._one.id, now=self._services.now())
+        abandonment.end(self._services, self._one)
+        raise Gone(_LOST)
 
     def take(self, blocks: Iterable[bytes]) -> Resumable:
         try:
@@ -191,43 +172,47 @@ class _Sitting:
                 self._finish()
             else:
                 self._rest()
+                if self._cut:
+                    raise self._cut
         except BaseException:
             with suppress(HeadraceError):
                 self._upload.leave()
+            self._clear_up()
             raise
         return self._one
 
     def _restore_tail(self) -> None:
         one = self._one
-        if one.tail_size:
+        if one.tail_of is not None:
             try:
-                tail = b"".join(self._services.store.read(layout.tail(one.id, one.offset)))
+                tail = b"".join(self._services.store.read(layout.tail(one.id, one.tail_of)))
             except Missing:
-                raise Gone("The store does not have any more what had come of the upload.") from None
+                raise Gone(_LOST) from None
             self._write(tail)
 
     def _feed(self, blocks: Iterable[bytes]) -> None:
-        """Where the client goes away, what came before is kept, unless a checksum was to be of all."""
         check = new_hashes([self._checksum[0]]) if self._checksum else {}
-        due = self._services.now() + deposit.RENEWAL
-        try:
-            for block in blocks:
-                if self._position + len(block) > self._one.size:
-                    raise TooLong("More came than the upload was said to be long.")
-                self._digest(block)
-                for one in check.values():
-                    one.update(block)
-                if self._services.now() >= due:
-                    deposit.renew(self._services, self._transfer)
-                    due = self._services.now() + deposit.RENEWAL
-                if not check:
-                    self._checkpoints.report_in_time()
-        except (Rejected, TooLong):
+        for block in self._until_cut(blocks):
+            if self._position + len(block) > self._one.size:
+                raise TooLong("More came than the upload was said to be long.")
+            self._digest(block)
+            for one in check.values():
+                one.update(block)
+            self._require()
             if not check:
-                self._rest()
-            raise
-        if self._checksum and check[self._checksum[0]].hexdigest() != self._checksum[1]:
-            raise WrongChecksum("The checksum is not that of what came.", field="Upload-Checksum")
+                self._checkpoints.report_in_time()
+        if self._checksum:
+            if self._cut:
+                raise self._cut
+            if check[self._checksum[0]].hexdigest() != self._checksum[1]:
+                raise WrongChecksum("The checksum is not that of what came.", field="Upload-Checksum")
+
+    def _until_cut(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Where the client goes away, what came before is not lost for it."""
+        try:
+            yield from blocks
+        except Rejected as cut:
+            self._cut = cut
 
     def _digest(self, block: bytes) -> None:
         """Digest and write, piece by piece: the states at each border of parts can be gone on from."""
@@ -252,24 +237,38 @@ class _Sitting:
         """Make durable what came, up to the last byte."""
         self._upload.leave()
         self._checkpoints.report()
-        if self._position - len(self._tail) != self._checkpoints.ledger.offset:
+        offset = self._checkpoints.ledger.offset
+        if self._position - len(self._tail) != offset:
             return  # a part did not arrive: the client is told how far the others go
-        offset = self._position
         if self._tail:
-            self._services.store.put_many({layout.tail(self._one.id, offset): bytes(self._tail)})
-        self._keep(len(self._tail))
+            self._services.store.put_many({layout.tail(self._one.id, self._transfer): bytes(self._tail)})
+        self._note(_saved(self._hashes), len(self._tail))
+        if self._upload.id and not offset:
+            self._end_begun()  # the tail is all that there is
 
-    def _keep(self, tail_size: int) -> None:
-        ledger, before = self._checkpoints.ledger, self._one
-        states = _saved(self._hashes) if tail_size else ledger.checkpoint
-        ledger = replace(ledger, upload_id=self._upload.id, checkpoint=states)
-        expires = self._services.now() + LIFE
-        now = replace(before, ledger=ledger, tail_size=tail_size, expires=expires)
+    def _note_parts(self) -> None:
+        ledger = self._checkpoints.ledger
+        if self._one.ledger.offset < ledger.offset < self._one.size:
+            self._note(ledger.checkpoint, 0)
+
+    def _note(self, states: JsonObject, tail_size: int) -> None:
+        before, ledger = self._one, self._checkpoints.ledger
+        new = [part for part in before_checkpoint(ledger) if part.number not in self._noted]
+        upload_id, begun_by = (self._upload.id, self._begun_by) if ledger.offset else ("", None)
+        now = replace(
+            before,
+            expires=self._services.now() + LIFE,
+            ledger=replace(ledger, upload_id=upload_id, checkpoint=states),
+            begun_by=begun_by,
+            tail_size=tail_size,
+            tail_of=self._transfer if tail_size else None,
+        )
         with self._services.catalogue.write() as tx:
-            resumables.keep(tx, now, self._transfer)
+            resumables.keep(tx, now, self._transfer, new)
+        self._noted.update(part.number for part in new)
         self._one = now
-        if before.tail_size and before.offset != now.offset:
-            self._services.store.delete(layout.tail(before.id, before.offset))
+        if before.tail_of not in (None, now.tail_of):
+            self._services.store.delete(layout.tail(before.id, before.tail_of))
 
     def _finish(self) -> None:
         one = self._one
@@ -279,11 +278,29 @@ class _Sitting:
         new = NewFile(
             key=one.key,
             size=one.size,
-            content=_content(one),
+            content=self._content,
             root_digest=digests[self._services.root_digest],
             digests=digests,
             declared={},
         )
-        deposit.attach(self._services, self._draft.deposit, self._transfer, new)
-        self._services.store.delete(layout.tails(one.id))
-        self._one = replace(one, ledger=replace(one.ledger, offset=one.size), tail_size=0)
+        transferring.insist(partial(deposit.attach, self._services, self._draft.deposit, self._transfer, new))
+        with suppress(Unavailable):  # a sweep finds them
+            abandonment.clear(self._services, one, but=self._place)
+        self._one = replace(one, ledger=replace(one.ledger, offset=one.size), tail_size=0, tail_of=None)
+
+    def _clear_up(self) -> None:
+        """Take away what this request left that nobody goes on with, having been overtaken, or as the upload is over.
+        Where that fails, it goes with the upload."""
+        with suppress(HeadraceError):
+            with self._services.catalogue.read() as tx:
+                begun_by, tail_of = resumables.places(tx, self._one.id, now=self._services.now())
+                is_held = drafts.holds(tx, self._draft.deposit, self._content)
+            if tail_of != self._transfer:
+                self._services.store.delete(layout.tail(self._one.id, self._transfer))
+            if begun_by != self._begun_by and not is_held:
+                self._end_begun()
+                self._services.store.delete(self._place)
+
+    def _end_begun(self) -> None:
+        for found in self._services.store.open_uploads(self._place.rpartition("/")[0]):
+            self._services.store.end_upload(found)

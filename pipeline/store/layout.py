@@ -3,6 +3,7 @@
 root/                                the OCFL 1.1 storage root, layout extension 0004
 root/3c0/ff4/240/3c0ff4240c1e…/      an object: a work with all its versions, or a system object
 staging/<record>/content/…           bytes of record versions that are not preserved yet
+staging/tails/<upload>/<transfer>    what an upload in several requests has behind its last whole part
 quarantine/<accession>/<file>        infected files, kept apart
 """
 
@@ -107,9 +108,9 @@ def tails(number: int) -> str:
     return f"staging/tails/{number}"
 
 
-def tail(number: int, offset: int) -> str:
-    """The key of what there is when the upload is at the offset."""
-    return f"{tails(number)}/{offset}"
+def tail(number: int, transfer: int) -> str:
+    """The key of what one of its requests left there: what was overtaken by another never lies in its place."""
+    return f"{tails(number)}/{transfer}"
 
 
 def quarantined(accession_id: str, file_id: int) -> str:
@@ -133,6 +134,17 @@ def deposited_path(key: str, number: int) -> str:
     """The same for a file that somebody sent: a new one with each sending, so that what takes the place of another
     never lies in its place."""
     return f"deposited/{number}/{_content_name(key.rpartition('/')[2])}"
+
+
+def resumable_path(key: str, number: int, transfer: int) -> str:
+    """The same for one that comes in several requests, of which `transfer` begins to write it: should one that was
+    overtaken still complete its object, it is another than that of those behind it."""
+    return f"{resumable_folder(number)}/{transfer}/{_content_name(key.rpartition('/')[2])}"
+
+
+def resumable_folder(number: int) -> str:
+    """The path below which is whatever any request of an upload began."""
+    return f"deposited/{number}"
 
 
 def _content_name(name: str) -> str:

@@ -315,17 +315,19 @@ def begin(tx: Transaction, deposit_id: int, *, owner: str = "one/1", key: str = 
 
 
 def test_a_transfer_lasts_as_long_as_its_lease(catalogue: Catalogue, ida: Account) -> None:
-    """Until then something is under way, then nothing, and it cannot be ended in order any more."""
+    """Until then something is under way; then nothing is, and it can be neither renewed nor ended in order any more."""
     with catalogue.write() as tx:
         id_ = add(tx, ida).deposit.id
         number = begin(tx, id_)
         assert transfers.are_under_way(tx, id_, now=LATER - timedelta(seconds=1))
-        transfers.renew(tx, number, until=LATER + timedelta(minutes=1))
+        transfers.renew(tx, number, now=NOW, until=LATER + timedelta(minutes=1))
         assert transfers.are_under_way(tx, id_, now=LATER)
-        assert not transfers.are_under_way(tx, id_, now=LATER + timedelta(minutes=1))
-        for late in (lambda: transfers.renew(tx, number, until=LATER), lambda: transfers.end(tx, number)):
-            with pytest.raises(Conflict):
-                late()
+        over = LATER + timedelta(minutes=1)
+        with pytest.raises(Conflict):
+            transfers.renew(tx, number, now=over, until=over + timedelta(minutes=1))
+        with pytest.raises(Conflict):
+            transfers.end(tx, number, now=over)
+        assert not transfers.are_under_way(tx, id_, now=over)
 
 
 def test_a_transfer_ends_once_and_its_number_is_not_given_again(catalogue: Catalogue, ida: Account) -> None:
@@ -333,9 +335,9 @@ def test_a_transfer_ends_once_and_its_number_is_not_given_again(catalogue: Catal
     with catalogue.write() as tx:
         mine, other = add(tx, ida, 2).deposit.id, add(tx, ida, 3).deposit.id
         first, second = begin(tx, mine), begin(tx, mine)
-        transfers.end(tx, second)
+        transfers.end(tx, second, now=NOW)
         with pytest.raises(Conflict):
-            transfers.end(tx, second)
+            transfers.end(tx, second, now=NOW)
         third, elsewhere = begin(tx, mine), begin(tx, other)
         assert len({first, second, third, elsewhere}) == 4
         transfers.end_all(tx, mine)
@@ -350,8 +352,8 @@ def test_what_a_dead_process_was_being_sent_is_over(catalogue: Catalogue, ida: A
         dead, alive = begin(tx, id_, owner="proc%/7"), begin(tx, id_, owner="process/7")
         leases.release(tx, "proc%")
         with pytest.raises(Conflict):
-            transfers.end(tx, dead)
-        transfers.end(tx, alive)
+            transfers.end(tx, dead, now=NOW)
+        transfers.end(tx, alive, now=NOW)
 
 
 def test_a_discarded_draft_forgets_its_files(catalogue: Catalogue, ida: Account) -> None:

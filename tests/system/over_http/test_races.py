@@ -237,28 +237,35 @@ def test_of_uploads_of_one_name_at_once_one_stays(archive: Archive) -> None:
 
 
 class LossyCatalogue(Catalogue):
-    """Commits the second of its transactions that write, and then loses the connection."""
+    """Loses the connection in the second of its transactions that write, before or after it has committed it."""
 
+    has_committed = True
     _written = 0
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
+        self._written += 1
+        is_lost = self._written == 2
+        if is_lost and not self.has_committed:
+            raise Unavailable("the connection to the database was lost")
         with super().write() as tx:
             yield tx
-        self._written += 1
-        if self._written == 2:
+        if is_lost:
             raise Unavailable("the connection to the database was lost")
 
 
-def test_a_file_that_is_in_its_draft_keeps_its_bytes(archive: Archive) -> None:
-    """Where a file was attached, and the catalogue's word on that got lost, the upload fails and the file is there."""
+@pytest.mark.parametrize("has_committed", [False, True])
+def test_a_file_outlives_a_moment_without_the_catalogue(archive: Archive, has_committed: bool) -> None:
+    """Where a file has come, and the catalogue is away just then, or its word got lost that the file is in the draft,
+    it is asked again, and the file is there."""
     [ida] = gateways(archive, 1)
     deposition = ida.create()
     with archive.services.catalogue.read() as tx:
         draft = drafts.get(tx, deposition["id"])
-    lossy = replace(archive.services, catalogue=LossyCatalogue(archive.services.catalogue._engine))
-    with pytest.raises(Unavailable):
-        deposit.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV))
+    catalogue = LossyCatalogue(archive.services.catalogue._engine)
+    catalogue.has_committed = has_committed
+    lossy = replace(archive.services, catalogue=catalogue)
+    assert deposit.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV)).size == len(CSV)
     [file] = ida.send("GET", deposition["links"]["files"]).json()
     assert ida.client.get(path_of(file["links"]["download"])).content == CSV
 

@@ -2,13 +2,11 @@
 
 import base64
 import hashlib
-import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,49 +19,8 @@ from pipeline.ingest import resumption
 from pipeline.settings import StoreLocation
 from pipeline.store.transfer import IN_PARTS_FROM, MIB
 from tests.archive import Archive, open_archive
-from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
-
-SPOKEN = {"tus_resumable": "1.0.0"}
-BODY = os.urandom(2 * IN_PARTS_FROM + MIB + 7)
-
-
-def named(filename: str) -> str:
-    return f"filename {base64.b64encode(filename.encode()).decode()},other"
-
-
-@dataclass
-class Upload:
-    """An upload into a deposition of its own."""
-
-    ida: Depositor
-    path: str
-    bucket: str
-
-    def ask(self, method: str, content: bytes = b"", **headers: str) -> httpx.Response:
-        return self.ida.client.ask(method, self.path, content=content, **{**SPOKEN, **headers})
-
-    def send(self, offset: int, content: bytes, **headers: str) -> httpx.Response:
-        kind = {"content_type": "application/offset+octet-stream", "upload_offset": str(offset)}
-        return self.ask("PATCH", content, **kind, **headers)
-
-    def offset(self) -> int:
-        return int(self.ask("HEAD").headers["upload-offset"])
-
-    def file(self) -> httpx.Response:
-        return self.ida.client.get(f"{self.bucket}/large.bin")
-
-
-def begun(ida: Depositor, size: int = len(BODY)) -> Upload:
-    links = ida.create()["links"]
-    answer = ida.client.ask(
-        "POST",
-        path_of(links["self"]) + "/uploads",
-        upload_length=str(size),
-        upload_metadata=named("large.bin"),
-        **SPOKEN,
-    )
-    assert answer.status_code == 201, answer.text
-    return Upload(ida, path_of(answer.headers["location"]), path_of(links["bucket"]))
+from tests.system.over_http.contract.depositor import CSV, Depositor, depositor
+from tests.system.over_http.resumable import BODY, begun, named
 
 
 @pytest.fixture
@@ -123,22 +80,40 @@ def test_what_has_another_checksum_is_not_taken(ida: Depositor) -> None:
 def test_an_upload_is_its_drafts_owners_alone(archive: Archive, ida: Depositor) -> None:
     """Others may neither look, nor send, nor end it."""
     upload = begun(ida)
-    other = Upload(depositor(archive, "jo@pier.example"), upload.path, upload.bucket)
+    other = upload.by(depositor(archive, "jo@pier.example"))
     answers = [other.ask("HEAD"), other.send(0, CSV), other.ask("DELETE")]
     assert [one.status_code for one in answers] == [403, 403, 403]
     assert upload.offset() == 0
 
 
 def test_an_upload_that_is_ended_leaves_nothing(archive: Archive, ida: Depositor) -> None:
-    """By its client, or by a sweep once it has expired, which is 410 until then."""
+    """By its client, or by a sweep once it has expired, which tells of it, and which is 410 until then."""
     first, second = begun(ida), begun(ida)
     for one in (first, second):
         assert one.send(0, BODY[: IN_PARTS_FROM + 5]).status_code == 204
     assert first.ask("DELETE").status_code == 204
     archive.clock.move(seconds=resumption.LIFE.total_seconds())
     assert [one.ask("HEAD").status_code for one in (first, second)] == [404, 410]
-    list(upkeep.sweep(archive.services, resumption.LIFE))
+    would_go = list(upkeep.sweep(archive.services, resumption.LIFE, dry_run=True))
+    assert [(one.kind, one.size) for one in would_go] == [("upload", IN_PARTS_FROM + 5)]
+    assert second.ask("HEAD").status_code == 410
+    assert list(upkeep.sweep(archive.services, resumption.LIFE)) == would_go
     assert second.ask("HEAD").status_code == 404
+    store = archive.services.store
+    assert [*store.list("staging"), *store.open_uploads()] == []
+
+
+@pytest.mark.parametrize("how", ["discarded", "emptied"])
+def test_an_upload_ends_with_its_draft(archive: Archive, ida: Depositor, how: str) -> None:
+    """Nothing of it stays where the draft is discarded, or all its files are deleted."""
+    upload = begun(ida)
+    assert upload.send(0, BODY[: IN_PARTS_FROM + 5]).status_code == 204
+    if how == "discarded":
+        assert ida.send("DELETE", upload.deposition).status_code == 204
+    else:
+        number = upload.deposition.rpartition("/")[2]
+        assert ida.send("DELETE", f"/api/records/{number}/draft/files").status_code == 204
+    assert upload.ask("HEAD").status_code == 404
     store = archive.services.store
     assert [*store.list("staging"), *store.open_uploads()] == []
 

@@ -1,0 +1,143 @@
+"""Requests that go on with an upload while an earlier one may still be at it: the later one has it, and the earlier one
+can neither bring its file in nor take any bytes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import httpx
+import pytest
+
+from pipeline import upkeep
+from pipeline.ingest import resumption
+from pipeline.stocktaking import compare
+from pipeline.store.transfer import MIB
+from tests.archive import Archive
+from tests.system.over_http.contract.depositor import Depositor, depositor
+from tests.system.over_http.resumable import BODY, Upload, begun
+
+IDA = "ida@pier.example"
+HALF = len(BODY) // 2
+
+
+@pytest.fixture
+def archive(each_archive: Archive) -> Iterator[Archive]:
+    """Whatever happened in it, store and catalogue agree once a sweep has been there, and nothing stays open."""
+    yield each_archive
+    each_archive.clock.move(seconds=resumption.LIFE.total_seconds())
+    list(upkeep.sweep(each_archive.services, resumption.LIFE))
+    assert list(compare(each_archive.services)) == []
+    assert list(each_archive.services.store.open_uploads()) == []
+
+
+@pytest.fixture
+def ida(archive: Archive) -> Depositor:
+    return depositor(archive, IDA)
+
+
+def interrupted_by(meanwhile: Callable[[], object], before: bytes, after: bytes) -> AsyncIterator[bytes]:
+    """A body in the middle of which something else happens."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield before
+        await asyncio.to_thread(meanwhile)
+        yield after
+
+    return body()
+
+
+def gone_on_with(upload: Upload, end: int | None = None) -> httpx.Response:
+    """As a client does that lost its connection: from where the upload is told to be."""
+    at = upload.offset()
+    return upload.send(at, BODY[at:end])
+
+
+def swept_a_day_later(archive: Archive) -> None:
+    archive.clock.move(seconds=resumption.LIFE.total_seconds())
+    list(upkeep.sweep(archive.services, resumption.LIFE))
+
+
+@pytest.mark.parametrize("minutes", [0, 11])
+@pytest.mark.parametrize("end", [HALF + 1, None], ids=["in part", "to the end"])
+def test_who_was_overtaken_brings_nothing_in(
+    archive: Archive, ida: Depositor, minutes: int, end: int | None
+) -> None:
+    """A client that lost its connection goes on at once, or when the lease of the request before has run out: that
+    one's file does not come in when it ends after all, and the file is whole in the end, also when all has expired."""
+    upload = begun(ida)
+    again = upload.by(depositor(archive, IDA))
+    sent: list[httpx.Response] = []
+
+    def meanwhile() -> None:
+        archive.clock.move(minutes=minutes)
+        sent.append(gone_on_with(again, end))
+
+    slow = upload.send(0, interrupted_by(meanwhile, BODY[:HALF], BODY[HALF:]))
+    assert sent[0].status_code == 204
+    assert slow.status_code in (404, 409)
+    if end is not None:
+        assert gone_on_with(again).status_code == 204
+    assert upload.file().content == BODY
+    swept_a_day_later(archive)
+    assert upload.file().content == BODY
+
+
+def test_other_bytes_of_who_was_overtaken_are_not_in_the_file(archive: Archive, ida: Depositor) -> None:
+    """Even where an earlier request sends other bytes than the later one, the file has the later one's, and their
+    digests."""
+    upload = begun(ida)
+    again = upload.by(depositor(archive, IDA))
+
+    def meanwhile() -> None:
+        assert gone_on_with(again, HALF + MIB).status_code == 204
+
+    slow = upload.send(0, interrupted_by(meanwhile, BODY[:HALF], bytes(len(BODY) - HALF)))
+    assert slow.status_code == 409
+    assert gone_on_with(again).status_code == 204
+    assert upload.file().content == BODY
+
+
+def test_who_was_sent_to_when_an_upload_ended_brings_nothing_in(archive: Archive, ida: Depositor) -> None:
+    """DELETE does not wait for a request that is under way, whose bytes go with the upload."""
+    upload = begun(ida)
+    again = upload.by(depositor(archive, IDA))
+
+    def meanwhile() -> None:
+        assert again.ask("DELETE").status_code == 204
+
+    slow = upload.send(0, interrupted_by(meanwhile, BODY[:HALF], BODY[HALF:]))
+    assert slow.status_code == 409
+    assert upload.ask("HEAD").status_code == 404
+    assert upload.file().status_code == 404
+    store = archive.services.store
+    assert [*store.list("staging"), *store.open_uploads()] == []
+
+
+@pytest.mark.parametrize("key", ["small.bin", "large.bin"])
+def test_a_request_whose_lease_ran_out_brings_nothing_in(archive: Archive, ida: Depositor, key: str) -> None:
+    """A gateway that stood still for longer than its lease lets the upload be, and it can be gone on with."""
+    upload = begun(ida, 10 if key == "small.bin" else len(BODY))
+    body = BODY[: upload.size]
+
+    def meanwhile() -> None:
+        archive.clock.move(minutes=11)
+
+    answer = upload.send(0, interrupted_by(meanwhile, body[:5], body[5:]))
+    assert answer.status_code == 409
+    at = upload.offset()
+    assert upload.send(at, body[at:]).status_code == 204
+    assert upload.file().content == body
+
+
+def test_a_put_whose_lease_ran_out_brings_nothing_in(archive: Archive, ida: Depositor) -> None:
+    """The same of a file that comes in one request: it is refused, and what came of it is deleted."""
+    deposition = ida.create()
+
+    def meanwhile() -> None:
+        archive.clock.move(minutes=11)
+
+    answer = ida.put(deposition, "gauge.csv", interrupted_by(meanwhile, BODY[:HALF], BODY[HALF:]))
+    assert answer.status_code == 409
+    assert ida.send("GET", deposition["links"]["files"]).json() == []
+    assert list(archive.services.store.list("staging")) == []
