@@ -76,10 +76,12 @@ def get(tx: Transaction, number: int) -> Resumable:
     return _from_row(row)
 
 
-def are_under_way(tx: Transaction, deposit_id: int, *, now: datetime) -> bool:
-    """Whether a draft has any that may be gone on with."""
-    mine = sa.exists().where(resumable.c.deposit_id == deposit_id, resumable.c.expires > now)
-    return tx.execute(sa.select(mine)).scalar_one()
+def half_sent(tx: Transaction, deposit_id: int, *, now: datetime) -> str | None:
+    """The key of a file of the draft whose upload may be gone on with; None where there is none."""
+    waiting = sa.select(resumable.c.key).where(
+        resumable.c.deposit_id == deposit_id, resumable.c.expires > now
+    )
+    return tx.execute(waiting.order_by(resumable.c.id).limit(1)).scalar_one_or_none()
 
 
 def claim(tx: Transaction, number: int, transfer_id: int, *, now: datetime) -> Resumable:

@@ -262,6 +262,9 @@ def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[Field
     if one.files_open or transfers.are_under_way(tx, one.id, now=now):
         text = "One or more files have not completed their transfer, please wait."
         yield FieldFault("files", (text,))
+    elif (key := resumables.half_sent(tx, one.id, now=now)) is not None:
+        text = f"'{key}' has come in part only: send the rest of it, or end its upload with DELETE."
+        yield FieldFault("files", (text,))
     elif one.files_total == 0:
         text = "Missing uploaded files. To disable files for this record please mark it as metadata-only."
         yield FieldFault("files.enabled", (text,))

@@ -103,6 +103,29 @@ def test_an_upload_that_is_ended_leaves_nothing(archive: Archive, ida: Depositor
     assert [*store.list("staging"), *store.open_uploads()] == []
 
 
+@pytest.mark.parametrize("how", ["sent", "ended", "expired"])
+def test_a_draft_is_not_published_over_a_half_sent_file(archive: Archive, ida: Depositor, how: str) -> None:
+    """Between two requests, too: what is to be done is told, and once the upload is over the draft is published."""
+    upload = begun(ida, 10)
+    assert ida.client.ask("PUT", f"{upload.bucket}/other.csv", content=CSV).status_code == 201
+    assert upload.send(0, b"12345").status_code == 204
+    publish = f"{upload.deposition}/actions/publish"
+    refused = ida.send("POST", publish)
+    assert refused.status_code == 400
+    [fault] = refused.json()["errors"]
+    assert (fault["field"], "DELETE" in fault["messages"][0]) == ("files", True)
+    match how:
+        case "sent":
+            assert upload.send(5, b"67890").status_code == 204
+        case "ended":
+            assert upload.ask("DELETE").status_code == 204
+        case "expired":
+            archive.clock.move(seconds=resumption.LIFE.total_seconds())
+    published = ida.send("POST", publish)
+    assert published.status_code == 202
+    assert len(published.json()["files"]) == (2 if how == "sent" else 1)
+
+
 @pytest.mark.parametrize("how", ["discarded", "emptied"])
 def test_an_upload_ends_with_its_draft(archive: Archive, ida: Depositor, how: str) -> None:
     """Nothing of it stays where the draft is discarded, or all its files are deleted."""
