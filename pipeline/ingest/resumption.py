@@ -38,6 +38,7 @@ from pipeline.ingest.digests import (
     resumable_hashes,
     saved,
 )
+from pipeline.ingest.room import require_room
 from pipeline.model import JsonObject
 from pipeline.ports import Upload
 from pipeline.services import Services
@@ -87,9 +88,10 @@ def go_on(
     """Take what comes behind `offset`, from whichever request is at the upload; where that is the end of the file, the
     file is in the draft once this returns. With a `checksum` (algorithm, hex), all that comes is taken or nothing.
     Where the client goes away, what came is kept. Raises `Conflict` where the upload is not at this offset, or another
-    request went on with it meanwhile; `WrongChecksum`; `TooLong`; `Gone` where it has to be begun again; what
-    `deposit.attach` and `blocks` raise."""
+    request went on with it meanwhile; `WrongChecksum`; `TooLong`; `Gone` where it has to be begun again;
+    `OutOfSpace` where the rest would leave less room than must stay free; what `deposit.attach` and `blocks` raise."""
     one = find(services, draft, number)
+    require_room(services, reserved=one.size - one.offset)
     with services.catalogue.write() as tx:
         drafts.locked(tx, draft.deposit.id)
         mine = transferring.begin(services, tx, draft.deposit.id, one.key)

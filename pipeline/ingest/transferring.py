@@ -25,7 +25,7 @@ T = TypeVar("T")
 LEASE = timedelta(minutes=2)
 """How long the catalogue may be away without a file being lost that is on its way."""
 RENEWAL = LEASE / 6
-_LOOK_FOR_ROOM = 10.0
+LOOK_FOR_ROOM = 10.0
 """Seconds."""
 
 
@@ -56,7 +56,7 @@ def under_way(services: Services, number: int) -> Iterator[Callable[[], None]]:
         nonlocal looked_at
         if losses:
             raise losses[0]
-        if time.monotonic() - looked_at >= _LOOK_FOR_ROOM:
+        if time.monotonic() - looked_at >= LOOK_FOR_ROOM:
             looked_at = time.monotonic()
             require_room(services)
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -101,6 +102,19 @@ def test_an_upload_that_is_ended_leaves_nothing(archive: Archive, ida: Depositor
     assert second.ask("HEAD").status_code == 404
     store = archive.services.store
     assert [*store.list("staging"), *store.open_uploads()] == []
+
+
+def test_room_that_must_stay_free_stays_free(archive: Archive, ida: Depositor) -> None:
+    """An upload that was begun while there was room is not gone on with while there is none for its rest: 503, and
+    when to try again; then it goes on."""
+    upload = begun(ida, 10)
+    assert upload.send(0, b"12345").status_code == 204
+    full = archive.services.settings.model_copy(update={"min_free": 1 << 60})
+    crowded = Archive(replace(archive.services, settings=full), archive.clock)
+    refused = upload.by(depositor(crowded, "ida@pier.example")).send(5, b"67890")
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+    assert upload.send(5, b"67890").status_code == 204
+    assert upload.file().content == b"1234567890"
 
 
 @pytest.mark.parametrize("how", ["sent", "ended", "expired"])

@@ -1,0 +1,91 @@
+"""Files that are being sent into drafts: how long they are leased, and what those who send hear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.catalogue import drafts, transfers
+from pipeline.catalogue.tables import transfer
+from pipeline.errors import Conflict, OutOfSpace
+from pipeline.ingest import transferring
+from pipeline.services import Services
+from tests.archive import Archive, open_archive
+from tests.command import wait_until
+from tests.system.over_http.contract.depositor import depositor
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transferring, "RENEWAL", timedelta(milliseconds=5))
+    monkeypatch.setattr(transferring, "LOOK_FOR_ROOM", 0.0)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with open_archive(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture
+def deposit_id(archive: Archive) -> int:
+    draft = depositor(archive, "ida@pier.example").create()
+    with archive.services.catalogue.read() as tx:
+        return drafts.get(tx, draft["id"]).deposit.id
+
+
+def begun(services: Services, deposit_id: int) -> int:
+    with services.catalogue.write() as tx:
+        return transferring.begin(services, tx, deposit_id, "slow.csv")
+
+
+def leased_until(archive: Archive, number: int) -> datetime:
+    with archive.services.catalogue.read() as tx:
+        return tx.execute(sa.select(transfer.c.lease_until).where(transfer.c.id == number)).scalar_one()
+
+
+def test_a_lease_lasts_as_long_as_its_transfer(archive: Archive, deposit_id: int) -> None:
+    """However slow that is: it is renewed in time, for which no byte has to come; and no longer."""
+    number = begun(archive.services, deposit_id)
+    with transferring.under_way(archive.services, number) as require:
+        for _ in range(4):
+            archive.clock.move(seconds=transferring.LEASE.total_seconds() - 1)
+            renewed = archive.clock() + transferring.LEASE
+            wait_until(lambda until=renewed: leased_until(archive, number) == until, "the lease")
+        require()
+    archive.clock.move(seconds=transferring.LEASE.total_seconds())
+    with archive.services.catalogue.write() as tx:
+        assert not transfers.are_under_way(tx, deposit_id, now=archive.clock())
+
+
+def test_who_sends_hears_that_the_transfer_is_over(archive: Archive, deposit_id: int) -> None:
+    """Without having asked the catalogue: the next block is refused."""
+    with transferring.under_way(archive.services, begun(archive.services, deposit_id)) as require:
+        require()
+        with archive.services.catalogue.write() as tx:
+            transfers.end_all(tx, deposit_id)
+
+        def is_refused() -> bool:
+            try:
+                require()
+            except Conflict:
+                return True
+            return False
+
+        wait_until(is_refused, "the transfer is over")
+
+
+def test_who_sends_hears_that_there_is_no_room(archive: Archive, deposit_id: int) -> None:
+    """While the file comes as well: others may have taken the room that there was when it began."""
+    everything = archive.services.settings.model_copy(update={"min_free": 1 << 60})
+    full = replace(archive.services, settings=everything)
+    with (
+        transferring.under_way(full, begun(full, deposit_id)) as require,
+        pytest.raises(OutOfSpace),
+    ):
+        require()
