@@ -2,7 +2,7 @@
 
 The process died between the commit and its report, or the store's answer was lost. Reading all of a large file again
 for that would be a waste at the source, so the object is read instead, and believed as far as the ledger bears it out;
-what the ledger does not reach is compared with the source.
+what the ledger does not reach is compared with the source, or with what a client sends again.
 """
 
 from __future__ import annotations

@@ -23,12 +23,14 @@ from pipeline.errors import (
     HeadraceError,
     Missing,
     Rejected,
+    SourceChanged,
     TooLong,
     Unavailable,
     WrongChecksum,
 )
 from pipeline.ingest import abandonment, deposit, transferring
 from pipeline.ingest.checkpoints import Checkpoints
+from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import (
     HAVE_STATES,
     Hash,
@@ -160,6 +162,9 @@ class _Sitting:
         if upload.offset == ledger.offset:
             return upload
         upload.abort()
+        committed = find_committed(self._services.store, self._place, self._one.size, ledger)
+        if committed is not None:
+            return committed
         with self._services.catalogue.write() as tx:
             transfers.end(tx, self._transfer, now=self._services.now())  # whoever was overtaken has no say
             resumables.expire(tx, self._one.id, now=self._services.now())
@@ -229,7 +234,10 @@ class _Sitting:
             view = view[len(piece) :]
 
     def _write(self, piece: bytes | memoryview) -> None:
-        self._upload.write(piece)
+        try:
+            self._upload.write(piece)
+        except SourceChanged:  # the file was whole once, and its object is there
+            raise Conflict("other bytes of the file came before") from None
         self._tail += piece
         self._position += len(piece)
         if len(self._tail) == self._upload.part_size:

@@ -6,8 +6,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -20,6 +20,7 @@ from pipeline.ingest import resumption
 from pipeline.settings import StoreLocation
 from pipeline.store.transfer import IN_PARTS_FROM, MIB
 from tests.archive import Archive, open_archive
+from tests.faults import Fault, Trap
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor
 from tests.system.over_http.resumable import BODY, begun, named
 
@@ -173,45 +174,114 @@ def _slowly(body: bytes, sent: threading.Event) -> Iterator[bytes]:
     time.sleep(60)
 
 
-def test_another_gateway_goes_on_where_one_was_killed(tmp_path: Path, location: StoreLocation | None) -> None:
-    """In the middle of a request: what it had told before is there, and the file is right in the end."""
-    home = tmp_path / "home"
+@dataclass
+class Sender:
+    """A client of one gateway after the other, at one upload; `url` is the gateway's that runs now."""
+
+    client: httpx.Client
+    url: str = ""
+    path: str = ""
+    bucket: str = ""
+
+    def begin(self) -> None:
+        links = self.client.post(f"{self.url}/api/deposit/depositions", json={}).json()["links"]
+        length = {"Upload-Length": str(len(BODY)), "Upload-Metadata": named("large.bin")}
+        made = self.client.post(links["self"] + "/uploads", headers=length)
+        self.path = made.headers["location"].removeprefix(self.url)
+        self.bucket = links["bucket"].removeprefix(self.url)
+
+    def offset(self) -> int | None:
+        """None where the upload is over."""
+        told = self.client.head(self.url + self.path)
+        return int(told.headers["upload-offset"]) if told.status_code == 200 else None
+
+    def send(self, start: int, content: bytes | Iterator[bytes]) -> httpx.Response:
+        headers = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(start)}
+        return self.client.patch(self.url + self.path, content=content, headers=headers)
+
+    def send_rest(self, step: int = len(BODY)) -> None:
+        while (at := self.offset()) is not None:
+            assert self.send(at, BODY[at : at + step]).status_code == 204
+
+    def checksum(self) -> str:
+        [entry] = self.client.get(self.url + self.bucket).json()["contents"]
+        checksum: str = entry["checksum"]
+        return checksum
+
+
+WHOLE = f"md5:{hashlib.md5(BODY, usedforsecurity=False).hexdigest()}"
+
+
+@contextmanager
+def sender(home: Path, location: StoreLocation | None) -> Iterator[Sender]:
     with open_archive(home, location) as archive:
         token = archive.token("ida@pier.example", scopes=("deposit:write",))
     headers = {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
-    kind = {"Content-Type": "application/offset+octet-stream"}
-    first = IN_PARTS_FROM + 5
     with httpx.Client(headers=headers, timeout=60) as client:
-        before = gateway(home, location)
+        yield Sender(client)
+
+
+def test_another_gateway_goes_on_where_one_was_killed(tmp_path: Path, location: StoreLocation | None) -> None:
+    """In the middle of a request: what it had told before is there, and the file is right in the end."""
+    home, first = tmp_path / "home", IN_PARTS_FROM + 5
+    with sender(home, location) as ida:
+        before, after = gateway(home, location), gateway(home, location)
         with launched(before, tmp_path / "log") as process:
-            links = client.post(f"{before.url}/api/deposit/depositions", json={}).json()["links"]
-            length = {"Upload-Length": str(len(BODY)), "Upload-Metadata": named("large.bin")}
-            made = client.post(links["self"] + "/uploads", headers=length)
-            upload = made.headers["location"].removeprefix(before.url)
-            url, start = before.url + upload, {**kind, "Upload-Offset": "0"}
-            assert client.patch(url, content=BODY[:first], headers=start).status_code == 204
+            ida.url = before.url
+            ida.begin()
+            assert ida.send(0, BODY[:first]).status_code == 204
             sent = threading.Event()
 
             def send_on() -> None:
                 with suppress(httpx.TransportError):
-                    rest = _slowly(BODY[first:-1], sent)
-                    httpx.patch(
-                        url,
-                        content=rest,
-                        headers={**headers, **kind, "Upload-Offset": str(first)},
-                        timeout=60,
-                    )
+                    ida.send(first, _slowly(BODY[first:-1], sent))
 
             threading.Thread(target=send_on, daemon=True).start()
             assert sent.wait(30)
             process.send_signal(signal.SIGKILL)
             process.wait()
-        after = gateway(home, location)
         with launched(after, tmp_path / "log"):
-            url = after.url + upload
-            offset = int(client.head(url).headers["upload-offset"])
-            assert first <= offset < len(BODY)
-            on = {**kind, "Upload-Offset": str(offset)}
-            assert client.patch(url, content=BODY[offset:], headers=on).status_code == 204
-            entry = client.get(links["bucket"].replace(before.url, after.url)).json()["contents"][0]
-    assert entry["checksum"] == f"md5:{hashlib.md5(BODY, usedforsecurity=False).hexdigest()}"
+            ida.url = after.url
+            assert first <= (ida.offset() or 0) < len(BODY)
+            ida.send_rest()
+            assert ida.checksum() == WHOLE
+
+
+NOTED, ATTACHED = "pipeline.catalogue.resumables:keep", "pipeline.ingest.deposit:attach"
+
+
+@pytest.mark.parametrize(
+    ("location", "fault"),
+    [
+        ("local", Fault(NOTED, call=2)),
+        ("local", Fault(NOTED, call=2, after=True)),
+        ("local", Fault(ATTACHED)),
+        ("seaweedfs", Fault(ATTACHED)),
+        ("local", Fault(ATTACHED, after=True)),
+    ],
+    indirect=["location"],
+    ids=["noting", "noted", "committed", "committed on S3", "in the draft"],
+)
+def test_what_was_told_outlives_a_kill_at_any_step(
+    tmp_path: Path, location: StoreLocation | None, fault: Fault
+) -> None:
+    """Where a gateway is killed between the steps that make bytes durable and tell of them, another goes on from what
+    had been told, and the file is in the draft once, with nothing beside it that a sweep leaves."""
+    home, trap = tmp_path / "home", Trap(tmp_path / "trap", fault)
+    with sender(home, location) as ida:
+        before, after = gateway(home, location, trap.environment), gateway(home, location)
+        with launched(before, tmp_path / "log"):
+            ida.url = before.url
+            ida.begin()
+            with suppress(httpx.TransportError):
+                ida.send_rest(step=IN_PARTS_FROM + 5)
+        assert trap.sprung()
+        with launched(after, tmp_path / "log"):
+            ida.url = after.url
+            ida.send_rest()
+            assert ida.checksum() == WHOLE
+    with open_archive(home, location) as archive:
+        archive.clock.move(days=3650)
+        list(upkeep.sweep(archive.services, resumption.LIFE))
+        assert [one.size for one in archive.services.store.list("staging")] == [len(BODY)]
+        assert list(archive.services.store.open_uploads()) == []
