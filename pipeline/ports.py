@@ -25,6 +25,8 @@ class StoreTraits:
     byte, so content may wait in staging; without it content is written to its final place at once."""
 
     renames_trees: bool
+    largest_unsized: int | None = None
+    """Bytes of the largest object that can be begun without its size; None: of any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from pipeline.errors import (
     Unavailable,
     WrongChecksum,
 )
-from pipeline.ingest import abandonment, deposit, transferring
+from pipeline.ingest import abandonment, deposit, tails, transferring
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import (
@@ -41,6 +41,7 @@ from pipeline.ingest.digests import (
     saved,
 )
 from pipeline.ingest.room import require_room
+from pipeline.ingest.tails import Tail
 from pipeline.model import JsonObject
 from pipeline.ports import Upload
 from pipeline.services import Services
@@ -53,9 +54,10 @@ _LOST = "The store does not have any more what had come of the upload."
 
 
 def create(services: Services, draft: Draft, key: str, size: int) -> Resumable:
-    """An upload of `size` bytes into a draft. Raises as `deposit.receive` does before it takes anything, `Unavailable`
-    where states of digests cannot be saved here."""
+    """An upload of `size` bytes into a draft. Raises as `deposit.receive` does before it takes anything, `Rejected` for
+    more bytes than the store has objects of, `Unavailable` where states of digests cannot be saved here."""
     deposit.require_takeable(services, draft, key, size)
+    services.store.requests(size)  # refuses what no object may have
     states = _saved(resumable_hashes(_algorithms(services)))
     if restored(states["digests"], _algorithms(services)) is None:
         raise Unavailable("states of digests cannot be saved here, so no upload can be gone on with")
@@ -142,7 +144,7 @@ class _Sitting:
         self._place = layout.content(draft.deposit.home, self._content)
         self._hashes = self._restored()
         self._upload = self._resumed()
-        self._tail = bytearray()
+        self._tail = Tail(services.store, one.id, transfer, one.ledger.offset)
         self._position = one.ledger.offset
         self._noted = {part.number for part in one.ledger.parts}
         self._cut: HeadraceError | None = None
@@ -158,7 +160,7 @@ class _Sitting:
     def _resumed(self) -> Upload:
         ledger = self._one.ledger
         known = ledger if ledger.offset else None
-        upload = self._services.store.begin(self._place, None, known, from_network=True)
+        upload = self._services.store.begin(self._place, self._told_size(), known, from_network=True)
         if upload.offset == ledger.offset:
             return upload
         upload.abort()
@@ -170,6 +172,11 @@ class _Sitting:
             resumables.expire(tx, self._one.id, now=self._services.now())
         abandonment.end(self._services, self._one)
         raise Gone(_LOST)
+
+    def _told_size(self) -> int | None:
+        """Only where it has to be told: parts of what has no size are the smallest, and so are tails."""
+        largest = self._services.store.traits.largest_unsized
+        return self._one.size if largest is not None and self._one.size > largest else None
 
     def take(self, blocks: Iterable[bytes]) -> Resumable:
         try:
@@ -189,13 +196,11 @@ class _Sitting:
         return self._one
 
     def _restore_tail(self) -> None:
-        one = self._one
-        if one.tail_of is not None:
-            try:
-                tail = b"".join(self._services.store.read(layout.tail(one.id, one.tail_of)))
-            except Missing:
-                raise Gone(_LOST) from None
-            self._write(tail)
+        try:
+            for block in tails.saved(self._services.store, self._one):
+                self._write(block)
+        except Missing:
+            raise Gone(_LOST) from None
 
     def _feed(self, blocks: Iterable[bytes]) -> None:
         check = new_hashes([self._checksum[0]]) if self._checksum else {}
@@ -225,11 +230,11 @@ class _Sitting:
         """Digest and write, piece by piece: the states at each border of parts can be gone on from."""
         view = memoryview(block)
         while view:
-            piece = view[: self._upload.part_size - len(self._tail)]
+            piece = view[: self._upload.part_size - self._tail.size]
             for one in self._hashes.values():
                 one.update(piece)
             self._write(piece)
-            if not self._tail:
+            if not self._tail.size:
                 self._checkpoints.passed(self._position, _saved(self._hashes))
             view = view[len(piece) :]
 
@@ -238,21 +243,21 @@ class _Sitting:
             self._upload.write(piece)
         except SourceChanged:  # the file was whole once, and its object is there
             raise Conflict("other bytes of the file came before") from None
-        self._tail += piece
         self._position += len(piece)
-        if len(self._tail) == self._upload.part_size:
-            self._tail.clear()
+        if self._tail.size + len(piece) == self._upload.part_size:
+            self._tail.begin_again(self._position)
+        else:
+            self._tail.add(piece)
 
     def _rest(self) -> None:
         """Make durable what came, up to the last byte."""
         self._upload.leave()
         self._checkpoints.report()
         offset = self._checkpoints.ledger.offset
-        if self._position - len(self._tail) != offset:
+        if self._position - self._tail.size != offset:
             return  # a part did not arrive: the client is told how far the others go
-        if self._tail:
-            self._services.store.put_many({layout.tail(self._one.id, self._transfer): bytes(self._tail)})
-        self._note(_saved(self._hashes), len(self._tail))
+        self._tail.save()
+        self._note(_saved(self._hashes), self._tail.size)
         if self._upload.id and not offset:
             self._end_begun()  # the tail is all that there is
 

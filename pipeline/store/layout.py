@@ -3,7 +3,7 @@
 root/                                the OCFL 1.1 storage root, layout extension 0004
 root/3c0/ff4/240/3c0ff4240c1e…/      an object: a work with all its versions, or a system object
 staging/<record>/content/…           bytes of record versions that are not preserved yet
-staging/tails/<upload>/<transfer>    what an upload in several requests has behind its last whole part
+staging/tails/<upload>/<transfer>/…  what an upload in several requests has behind its last whole part
 quarantine/<accession>/<file>        infected files, kept apart
 """
 
@@ -109,8 +109,14 @@ def tails(number: int) -> str:
 
 
 def tail(number: int, transfer: int) -> str:
-    """The key of what one of its requests left there: what was overtaken by another never lies in its place."""
+    """The key below which is what one of its requests left there: what was overtaken by another never lies in its
+    place."""
     return f"{tails(number)}/{transfer}"
+
+
+def tail_piece(number: int, transfer: int, start: int) -> str:
+    """The key of those of its bytes that begin at the file's byte `start`."""
+    return f"{tail(number, transfer)}/{start}"
 
 
 def quarantined(accession_id: str, file_id: int) -> str:

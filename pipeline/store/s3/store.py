@@ -47,7 +47,7 @@ class S3Store:
     Raises `Misconfigured` where location, environment or bucket will not do, `Unavailable` where S3 does not answer.
     """
 
-    traits = StoreTraits(renames_trees=False)
+    traits = StoreTraits(renames_trees=False, largest_unsized=LARGEST_COLLECTED)
 
     def __init__(
         self, location: StoreLocation, *, least_part: int = 16 * MIB, copy_in_parts_from: int = 5 << 30

@@ -17,12 +17,14 @@ from infra.local.gateway import gateway
 from infra.local.service import launched
 from pipeline import upkeep
 from pipeline.ingest import resumption
+from pipeline.ports import StoreTraits
 from pipeline.settings import StoreLocation
+from pipeline.store.s3 import store as s3
 from pipeline.store.transfer import IN_PARTS_FROM, MIB
 from tests.archive import Archive, open_archive
 from tests.faults import Fault, Trap
-from tests.system.over_http.contract.depositor import CSV, Depositor, depositor
-from tests.system.over_http.resumable import BODY, begun, named
+from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
+from tests.system.over_http.resumable import BODY, SPOKEN, begun, named
 
 
 @pytest.fixture
@@ -42,6 +44,38 @@ def test_a_file_comes_in_as_many_requests_as_its_client_likes(ida: Depositor, st
     assert upload.file().content == BODY
     assert upload.file().headers["etag"].strip('"') != ""
     assert upload.ask("HEAD").status_code == 404
+
+
+def test_a_file_in_large_parts_comes_in_many_requests(
+    tmp_path: Path, seaweedfs_location: StoreLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too large for the smallest parts of S3 goes in larger ones: requests end anywhere in them, and the next
+    go on there; what lies behind the last whole part is in pieces, which go when the part is whole."""
+    monkeypatch.setattr(s3, "LARGEST_COLLECTED", len(BODY))
+    monkeypatch.setattr(s3.S3Store, "traits", StoreTraits(renames_trees=False, largest_unsized=len(BODY)))
+    body, step = BODY + BODY[::-1], 11 * MIB
+    with open_archive(tmp_path / "home", seaweedfs_location) as archive:
+        upload = begun(depositor(archive, "ida@pier.example"), len(body))
+        left: list[list[int]] = []
+        for at in range(0, len(body), step):
+            assert upload.offset() == at
+            assert upload.send(at, body[at : at + step]).status_code == 204
+            left.append(sorted(one.size // MIB for one in archive.services.store.list("staging/tails")))
+        assert upload.file().content == body
+        assert left == [[3, 8], [6], [1], []]
+        assert list(archive.services.store.open_uploads()) == []
+
+
+@pytest.mark.parametrize(("size", "status"), [(49 << 40, 400), (48 << 40, 201)], ids=["49 TiB", "48 TiB"])
+def test_an_upload_that_no_object_could_hold_is_not_begun(
+    tmp_path: Path, seaweedfs_location: StoreLocation, size: int, status: int
+) -> None:
+    """S3 has objects of 10,000 parts of 5 GiB at most: who wants to send more is told before the first byte."""
+    with open_archive(tmp_path / "home", seaweedfs_location) as archive:
+        ida = depositor(archive, "ida@pier.example")
+        uploads = path_of(ida.create()["links"]["self"]) + "/uploads"
+        told = {"upload_length": str(size), "upload_metadata": named("huge.bin")}
+        assert ida.client.ask("POST", uploads, **told, **SPOKEN).status_code == status
 
 
 def test_what_a_client_is_told_of_an_upload(ida: Depositor) -> None:
