@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -63,8 +63,9 @@ class Measured:
         return {name: f"{statistics.median(self.answers[name]):.2f} s" for name in names}
 
 
-def measure(settings: Settings, files: int) -> Measured:
-    """Make a record of so many files in a new instance. Raises `httpx.HTTPError` where something is refused."""
+def measure(settings: Settings, files: int, catalogue: str) -> Iterator[Figure]:
+    """Make a record of so many files in a new instance: the figures, as they are taken. `catalogue` is the kind of
+    database, which stands in their names. Raises `httpx.HTTPError` where something is refused."""
     measured = Measured()
     token = depositor_token(settings)
     service = gateway(settings.home, environment={"HEADRACE_DATABASE": settings.database})
@@ -88,8 +89,10 @@ def measure(settings: Settings, files: int) -> Measured:
         _ask(asking, measured, "record JSON", f"/api/records/{record_id}")
         _ask(asking, measured, "deposition", document["links"]["self"])
         _ask(asking, measured, "list of all files", f"/api/records/{record_id}/files", times=1)
+        of = f"a record of {files:,} files, {catalogue}"
+        yield from _answers(measured, of)
         _dispatch(services, settings, measured, record_id)
-    return measured
+        yield _dispatcher(measured, of)
 
 
 def fill(services: Services, record_id: int, numbers: Iterable[int]) -> None:
@@ -194,9 +197,7 @@ def _is_all_done(services: Services) -> bool:
 # ---------------------------------------------------------------- figures
 
 
-def figures(m: Measured, files: int, catalogue: str) -> list[Figure]:
-    """`catalogue` is the kind of database, which stands in the names."""
-    of = f"a record of {files:,} files, {catalogue}"
+def _answers(m: Measured, of: str) -> list[Figure]:
     http = "over HTTP against a gateway process, store on disk"
     return [
         _figure(
@@ -220,15 +221,18 @@ def figures(m: Measured, files: int, catalogue: str) -> list[Figure]:
             f"p95 of {len(m.answers[_LANDING])} answers, {http}",
             m.took(_LANDING, _LAST_PAGE, "record JSON", "deposition", "list of all files"),
         ),
-        _figure(
-            f"peak memory of the dispatcher: {of}",
-            m.memory,
-            "MB",
-            500,
-            "VmHWM of `headrace dispatch` until the record is preserved, found, and each file looked into",
-            {"preserved after": f"{m.preserved:.0f} s", "all done after": f"{m.all_done:.0f} s"},
-        ),
     ]
+
+
+def _dispatcher(m: Measured, of: str) -> Figure:
+    return _figure(
+        f"peak memory of the dispatcher: {of}",
+        m.memory,
+        "MB",
+        500,
+        "VmHWM of `headrace dispatch` until the record is preserved, found, and each file looked into",
+        {"preserved after": f"{m.preserved:.0f} s", "all done after": f"{m.all_done:.0f} s"},
+    )
 
 
 def _figure(
@@ -252,12 +256,11 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=chosen.folder, prefix="bench-")))
         database = _postgresql(stack, folder / "postgresql") if chosen.postgresql else ""
-        measured = measure(Settings(home=folder / "home", database=database), chosen.files)
-    taken = figures(measured, chosen.files, "PostgreSQL" if chosen.postgresql else "SQLite")
-    for one in taken:
-        show(one)
-    if chosen.keep:
-        keep(taken)
+        settings = Settings(home=folder / "home", database=database)
+        for one in measure(settings, chosen.files, "PostgreSQL" if chosen.postgresql else "SQLite"):
+            show(one)
+            if chosen.keep:
+                keep([one])
 
 
 def _postgresql(stack: ExitStack, folder: Path) -> str:
