@@ -7,7 +7,7 @@ what the ledger does not reach is compared with the source, or with what a clien
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import xxhash
 
@@ -51,6 +51,7 @@ class CommittedUpload:
             if upload.key == self._key:
                 self._store.end_upload(upload)
         self._is_committed = True
+        self.leave()
 
     def abort(self) -> None:
         if not self._is_committed:
@@ -58,6 +59,9 @@ class CommittedUpload:
 
     def leave(self) -> None:
         self._left = memoryview(b"")
+        if isinstance(self._blocks, Generator):
+            # Its connection is given up now, not when somebody collects it, who may keep the error that ended this.
+            self._blocks.close()
 
 
 def find_committed(store: ObjectStore, key: str, size: int, ledger: PartLedger) -> CommittedUpload | None:

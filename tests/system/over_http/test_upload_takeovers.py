@@ -12,6 +12,7 @@ import pytest
 from pipeline import upkeep
 from pipeline.ingest import resumption
 from pipeline.stocktaking import compare
+from pipeline.store import layout
 from pipeline.store.transfer import MIB
 from tests.archive import Archive
 from tests.system.over_http.contract.depositor import Depositor, depositor
@@ -128,6 +129,27 @@ def test_a_request_whose_lease_ran_out_brings_nothing_in(archive: Archive, ida: 
     at = upload.offset()
     assert upload.send(at, body[at:]).status_code == 204
     assert upload.file().content == body
+
+
+def test_a_file_that_is_whole_in_the_store_is_gone_on_with(archive: Archive, ida: Depositor) -> None:
+    """Where its object was complete, and the file could not come into the draft: what the client sends again is
+    compared with the object. Other bytes are refused; the same are taken, some now and the rest later."""
+    upload = begun(ida)
+    assert upload.send(0, BODY[:HALF]).status_code == 204
+
+    def meanwhile() -> None:
+        archive.clock.move(minutes=11)
+
+    draft_id = int(upload.deposition.rpartition("/")[2])
+    rest = interrupted_by(meanwhile, BODY[HALF : HALF + 5], BODY[HALF + 5 :])
+    assert upload.send(HALF, rest).status_code == 409
+    assert [one.size for one in archive.services.store.list(layout.staged(draft_id))] == [len(BODY)]
+    at = upload.offset()
+    assert upload.send(at, bytes(len(BODY) - at)).status_code == 409
+    assert upload.send(at, BODY[at : at + 3]).status_code == 204
+    assert upload.offset() == at + 3
+    assert upload.send(at + 3, BODY[at + 3 :]).status_code == 204
+    assert upload.file().content == BODY
 
 
 def test_a_put_whose_lease_ran_out_brings_nothing_in(archive: Archive, ida: Depositor) -> None:
