@@ -82,10 +82,10 @@ def read(body: object, *, today: date) -> DepositMetadata:
 
 
 def _refuse(problems: list[FieldProblem]) -> None:
-    """Raise what is to be told of `problems`, if there are any; shapes are looked at before vocabularies are."""
+    """Raise what is to be told of `problems`, if there are any, without remedies: clients compare answers to what they
+    save whole. Shapes are looked at before vocabularies are."""
     misshapen = [each for each in problems if each.code != UNKNOWN_VALUE]
     if misshapen:
-        # Entries for what is refused on save are Zenodo's as they are: clients compare them whole.
         raise InvalidFields(
             _faults(
                 replace(each, field=_FIELDS_BY_REASON.get(each.reason, each.field), remedy="")
@@ -93,7 +93,7 @@ def _refuse(problems: list[FieldProblem]) -> None:
             )
         )
     for each in problems:
-        raise Rejected(clean(each.reason), remedy=each.remedy)
+        raise Rejected(clean(each.reason))
 
 
 def write(
