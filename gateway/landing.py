@@ -39,16 +39,20 @@ def landing(
     """The landing page, or the record in a format that the request prefers to HTML (DOI content negotiation)."""
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
-        # One more than is shown tells whether any are left.
-        listed = records.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1)
+        # One more than is shown tells whether any are left; the first ones were read already.
+        behind = (
+            records.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1) if after else []
+        )
         events = records.events(tx, described.record.id)
     files_open = may_read_files(described.record, viewer, today=services.now().date())
     preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
     if preferred != _HTML:
         return rendered(request, described, BY_MEDIA_TYPE[preferred], files_open=files_open)
-    shown = listed[:FILES_PER_PAGE] if files_open else []
+    listed = behind[:FILES_PER_PAGE] if after else described.files
+    has_more = (len(behind) if after else described.record.file_count) > FILES_PER_PAGE
+    shown = listed if files_open else []
     context = _description(services, described, events)
-    context |= _files(services, described, shown, after=after, has_more=len(listed) > FILES_PER_PAGE)
+    context |= _files(services, described, shown, after=after, has_more=has_more)
     response = page(services, "record.html", files_open=files_open, **context)
     exports = [(f"{described.url}/export/{one.name}", one.media_types[0]) for one in EXPORTS.values()]
     response.headers["Link"] = presentation.signposts(described, exports, shown)
