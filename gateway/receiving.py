@@ -20,7 +20,8 @@ BLOCK = 1 << 20
 """Bytes that are collected before they go to the thread: a hop costs the same for one byte."""
 SERVING = 40
 """Threads of a gateway that do everything else."""
-_AT_ONCE = MOST_THREADS - SERVING
+_AT_ONCE = (MOST_THREADS - SERVING) // 2
+"""Each has another thread beside it, which renews its lease (`pipeline.ingest.transferring`)."""
 _SILENCE = 120.0
 """Seconds that a client may send nothing."""
 _TURN = 30.0

@@ -16,7 +16,7 @@ from pipeline.errors import OutOfSpace, Unavailable
 
 Transaction: TypeAlias = sa.Connection
 
-MOST_THREADS = 104
+MOST_THREADS = 168
 """Threads of one process that use a catalogue at once, each in one transaction at a time."""
 
 
