@@ -27,11 +27,6 @@ from tests.system.over_http.contract.depositor import CSV, Depositor, depositor,
 from tests.system.over_http.resumable import BODY, SPOKEN, begun, named
 
 
-@pytest.fixture
-def ida(archive: Archive) -> Depositor:
-    return depositor(archive, "ida@pier.example")
-
-
 @pytest.mark.parametrize("step", [3 * MIB + 1, IN_PARTS_FROM, len(BODY)])
 def test_a_file_comes_in_as_many_requests_as_its_client_likes(ida: Depositor, step: int) -> None:
     """Each goes on at the offset of the one before, and HEAD tells it; at the end the file is in the draft."""
