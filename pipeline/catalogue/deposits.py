@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pipeline import lifecycle
 from pipeline.catalogue import Transaction, deposit_files
 from pipeline.catalogue.tables import accession, concept, deposit, deposit_file, record, record_file
+from pipeline.errors import Conflict
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
     DepositAction,
@@ -248,9 +249,12 @@ def rehome(tx: Transaction, homes: Mapping[int, str]) -> None:
 
 
 def move(tx: Transaction, chosen: Iterable[Deposit], event: DepositEvent) -> None:
-    """Step deposits. Raises `Conflict` where one cannot take the step."""
+    """Step deposits. Raises `Conflict` where one cannot take the step, and for a draft that is to be held: who made it
+    is told what is wrong."""
     targets: dict[DepositState, list[int]] = {}
     for one in chosen:
+        if event is DepositEvent.HOLD and one.accession_id is None:
+            raise Conflict("a draft is not held")
         targets.setdefault(lifecycle.step_deposit(one.state, event), []).append(one.id)
     for state, ids in targets.items():
         tx.execute(sa.update(deposit).where(deposit.c.id.in_(ids)).values(state=state))

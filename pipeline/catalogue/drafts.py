@@ -109,6 +109,13 @@ class NewDraft:
     dropped: Sequence[JsonObject]
 
 
+def is_open() -> sa.ColumnElement[bool]:
+    """Whether a deposit is a draft that has not come to an end. In the very words of the unique indexes of open drafts,
+    not with parameters: only then does a database know that it may look there."""
+    states: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in PENDING]
+    return sa.and_(deposit.c.accession_id.is_(None), deposit.c.state.in_(states))
+
+
 def add(tx: Transaction, new: NewDraft, *, account_id: int, now: datetime) -> Draft:
     """Raises `Conflict` where the record has a draft, or the work a new version, already."""
     try:
@@ -174,11 +181,7 @@ def sealed(tx: Transaction, record_id: int) -> Deposit | None:
     the transaction ends."""
     row = tx.execute(
         sa.select(deposit)
-        .where(
-            deposit.c.record_id == record_id,
-            deposit.c.accession_id.is_(None),
-            deposit.c.state == DepositState.SEALED,
-        )
+        .where(deposit.c.record_id == record_id, is_open(), deposit.c.state == DepositState.SEALED)
         .with_for_update()
     ).one_or_none()
     return None if row is None else deposits.from_row(row)
@@ -188,13 +191,7 @@ def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> 
     """The deposit of an open draft, which nobody else changes until the transaction ends. Raises `Missing` where it is
     open no more, `Denied` where it waits to be published, unless that does not matter."""
     row = tx.execute(
-        sa.select(deposit)
-        .where(
-            deposit.c.id == deposit_id,
-            deposit.c.accession_id.is_(None),
-            deposit.c.state.in_([DepositState.PLANNED, DepositState.SEALED]),
-        )
-        .with_for_update()
+        sa.select(deposit).where(deposit.c.id == deposit_id, is_open()).with_for_update()
     ).one_or_none()
     if row is None:
         raise refusals.unknown_id()
@@ -414,11 +411,10 @@ def owned(
 ) -> list[Draft | int]:
     """A page of what is somebody's own, the newest first: open drafts, and the ids of published records without one;
     of a work only the newest, unless `all_versions`. `concept_id` and `record_id` narrow it to one work or number."""
-    is_open = sa.and_(deposit.c.accession_id.is_(None), deposit.c.state.in_(PENDING))
     drafted = (
         sa.select(draft.c.created, deposit.c.record_id)
         .join(deposit, deposit.c.id == draft.c.deposit_id)
-        .where(draft.c.account_id == account_id, is_open)
+        .where(draft.c.account_id == account_id, is_open())
         .order_by(draft.c.created.desc(), deposit.c.record_id.desc())
     )
     published = (
@@ -427,7 +423,7 @@ def owned(
             record.c.owner == email,
             sa.true() if all_versions else record.c.is_latest,
             record.c.state == RecordState.PUBLISHED,
-            ~sa.exists().where(deposit.c.record_id == record.c.id, is_open),
+            ~sa.exists().where(deposit.c.record_id == record.c.id, is_open()),
         )
         .order_by(record.c.created.desc(), record.c.id.desc())
     )
@@ -464,7 +460,7 @@ _OPEN = (
     )
     .join(draft, draft.c.deposit_id == deposit.c.id)
     .join(user, user.c.id == draft.c.account_id)
-    .where(deposit.c.accession_id.is_(None), deposit.c.state.in_(PENDING))
+    .where(is_open())
 )
 _FILES = (
     sa.select(deposit_file, deposit.c.home)

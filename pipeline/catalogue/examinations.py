@@ -9,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, deposit_files
-from pipeline.catalogue.deposits import PENDING
+from pipeline.catalogue import Transaction, deposit_files, drafts
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
 from pipeline.model import UNIDENTIFIED, FileState, Identification, ScanVerdict
 
@@ -52,8 +51,7 @@ def _drafted(tx: Transaction, record_id: int, *, after: int, limit: int) -> list
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
             deposit.c.record_id == record_id,
-            deposit.c.accession_id.is_(None),
-            deposit.c.state.in_(PENDING),
+            drafts.is_open(),
             deposit_file.c.state == FileState.IN_CUSTODY,
             deposit_file.c.holder_id.is_(None),
             deposit_file.c.id > after,

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pipeline.catalogue import (
     Catalogue,
@@ -17,6 +21,7 @@ from pipeline.catalogue import (
     deposit_files,
     deposits,
     drafts,
+    examinations,
     leases,
     records,
     transfers,
@@ -24,6 +29,7 @@ from pipeline.catalogue import (
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
+from pipeline.catalogue.engine import open_catalogue
 from pipeline.errors import Conflict, Denied, Missing
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import (
@@ -144,6 +150,48 @@ def test_an_edit_and_a_new_version_stand_side_by_side(catalogue: Catalogue, ida:
         version = add(tx, ida, 3, action=DepositAction.VERSION)
         assert drafts.next_version(tx, WORK) == version
         assert (edit.is_edit, version.is_edit) == (True, False)
+
+
+def test_a_draft_is_never_held(catalogue: Catalogue, ida: Account) -> None:
+    """Whoever makes it is told what is wrong with it, and it stays as it is."""
+    with catalogue.write() as tx:
+        planned = add(tx, ida).deposit
+        with pytest.raises(Conflict):
+            deposits.move(tx, [planned], DepositEvent.HOLD)
+        assert drafts.get(tx, RECORD).deposit == planned
+        deposits.move(tx, [planned], DepositEvent.SEAL)
+        [sealed] = deposits.by_id(tx, planned.id)
+        with pytest.raises(Conflict):
+            deposits.move(tx, [sealed], DepositEvent.HOLD)
+        assert drafts.get(tx, RECORD).deposit == sealed
+
+
+def test_open_drafts_are_found_by_their_indexes(tmp_path: Path) -> None:
+    """One of a record, one of a work, and records without one: none takes longer for all the others that are open."""
+    with closing(open_catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite")) as catalogue:
+        with catalogue.write() as tx:
+            ida = accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
+            add(tx, ida)
+        statements: list[tuple[str, Any]] = []
+        sa.event.listen(
+            catalogue._engine,
+            "before_cursor_execute",
+            lambda _1, _2, statement, parameters, _3, _4: statements.append((statement, parameters)),
+        )
+        with catalogue.read() as tx:
+            drafts.get(tx, RECORD)
+            drafts.next_version(tx, WORK)
+            drafts.owned(tx, ida.id, ida.email, page=1, size=10)
+            examinations.left(tx, RECORD, after=None, limit=10)
+            plans = [
+                step[-1]
+                for statement, parameters in list(statements)
+                if "deposit" in statement
+                for step in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            ]
+    looked_up = [step for step in plans if "SEARCH deposit USING INDEX" in step]
+    assert len(looked_up) >= 4
+    assert all("INDEX uq_deposit_draft" in step for step in looked_up), looked_up
 
 
 # ---------------------------------------------------------------- locked
