@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pipeline.catalogue.pending_files import AnnouncedFile
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import JsonObject
+from pipeline.store.transfer import MOST_PARTS, fault_of_parts
 
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 _LARGEST = (1 << 63) - 1
@@ -27,17 +28,22 @@ def read(body: object) -> Announcements:
     faults = [fault for number, one in enumerate(body) for fault in _faults(number, one)]
     if faults:
         raise InvalidFields(tuple(faults))
+    files = tuple(map(_announced, body))
+    if sum(one.plan.count for one in files if one.part_size) > MOST_PARTS:
+        raise Rejected(f"One request announces {MOST_PARTS:,} parts at most.", field="_schema")
     dropped = [each for number, one in enumerate(body) for each in _dropped(number, one)]
-    return Announcements(tuple(map(_announced, body)), tuple(dropped))
+    return Announcements(files, tuple(dropped))
 
 
 def _announced(one: Mapping[str, object]) -> AnnouncedFile:
-    size = one.get("size")
+    size, transfer = one.get("size"), one.get("transfer")
+    part_size = transfer.get("part_size") if isinstance(transfer, dict) and _kind(transfer) == "M" else 0
     algorithm, _, value = str(one.get("checksum") or "").partition(":")
     return AnnouncedFile(
         key=str(one["key"]),
         size=size if isinstance(size, int) else None,
         declared={algorithm: value.lower()} if algorithm else {},
+        part_size=part_size if isinstance(part_size, int) else 0,
     )
 
 
@@ -49,7 +55,8 @@ def _faults(number: int, one: object) -> Iterator[FieldFault]:
         ("key", _fault_of_key(one)),
         ("size", _fault_of_size(one.get("size"))),
         ("checksum", _fault_of_checksum(one.get("checksum"))),
-        ("transfer.type", _fault_of_transfer(one.get("transfer"))),
+        ("transfer.type", _fault_of_kind(one.get("transfer"))),
+        *_faults_of_parts(one),
     ):
         if fault:
             yield FieldFault(f"{number}.{name}", (fault,))
@@ -75,11 +82,38 @@ def _fault_of_checksum(checksum: object) -> str:
     return f"Not a checksum: give {', '.join(_DIGITS)}, a colon and the digest in hexadecimal."
 
 
-def _fault_of_transfer(transfer: object) -> str:
-    if transfer is None:
+def _kind(transfer: object) -> object:
+    return transfer.get("type", "L") if isinstance(transfer, dict) else "L"
+
+
+def _fault_of_kind(transfer: object) -> str:
+    if transfer is not None and not isinstance(transfer, dict):
+        return "Invalid input type."
+    kind = _kind(transfer)
+    if kind in ("L", "M"):
         return ""
-    kind = transfer.get("type", "L") if isinstance(transfer, dict) else transfer
-    return "" if kind == "L" else f"Unsupported value: {kind}. Files are sent to this server (L)."
+    return f"Unsupported value: {kind}. Files are sent to this server, in one piece (L) or in parts (M)."
+
+
+def _faults_of_parts(one: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Size, parts and part size have to agree, and be what S3 takes (`pipeline.store.transfer`)."""
+    transfer = one.get("transfer")
+    if _kind(transfer) != "M" or not isinstance(transfer, dict):
+        return
+    size, parts, part_size = one.get("size"), transfer.get("parts"), transfer.get("part_size")
+    given = {"size": size, "transfer.parts": parts, "transfer.part_size": part_size}
+    wrong = {name: value for name, value in given.items() if not _is_count(value)}
+    for name, value in wrong.items():
+        if value is None:
+            yield name, "Missing data for required field."
+        elif name != "size":
+            yield name, "Not a valid integer."
+    if isinstance(size, int) and isinstance(parts, int) and isinstance(part_size, int) and not wrong:
+        yield "transfer.part_size", fault_of_parts(size, parts, part_size)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST
 
 
 def _dropped(number: int, one: Mapping[str, object]) -> Iterator[JsonObject]:

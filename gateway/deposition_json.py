@@ -6,7 +6,7 @@ from uuid import uuid5
 
 from gateway import content
 from gateway.handles import Kind, handle
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile
 from pipeline.feeds import crosswalks
 from pipeline.feeds.crosswalks import facts
 from pipeline.metadata import deposit_form
@@ -169,9 +169,15 @@ def draft_file(repository: Repository, draft: Draft, file: DraftFile) -> JsonObj
         "id": id_,
         "filename": file.key,
         "filesize": file.size,
-        "checksum": file.digests["md5"],
+        "checksum": draft_checksum(file).removeprefix("md5:"),
         "links": {"self": f"{_api(repository, draft.record_id)}/files/{id_}", "download": download},
     }
+
+
+def draft_checksum(file: DraftFile) -> str:
+    """`md5:…`; of a file that came in parts and was not read yet `multipart:…`, which is no digest of it."""
+    algorithm = "md5" if "md5" in file.digests else MULTIPART
+    return f"{algorithm}:{file.digests[algorithm]}"
 
 
 def file_id(repository: Repository, file: DraftFile) -> str:
@@ -205,7 +211,7 @@ def bucket_object(repository: Repository, bucket: str, file: DraftFile) -> JsonO
         "key": file.key,
         "size": file.size,
         "mimetype": content.type_by_name(file.key),
-        "checksum": f"md5:{file.digests['md5']}",
+        "checksum": draft_checksum(file),
         "is_head": True,
         "delete_marker": False,
         "links": {"self": url, "version": f"{url}?version_id={version}", "uploads": f"{url}?uploads=1"},

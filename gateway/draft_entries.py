@@ -1,5 +1,7 @@
 """Files of drafts as InvenioRDM's draft files API has them, pending and completed (pure)."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from urllib.parse import quote
 from uuid import uuid5
 
@@ -26,6 +28,28 @@ def pending(repository: Repository, draft: Draft, file: PendingFile) -> JsonObje
     }
 
 
+def in_parts(
+    repository: Repository, draft: Draft, file: PendingFile, expires: datetime, urls: Iterable[str | None]
+) -> JsonObject:
+    """A pending one that comes in parts; `urls` are where each of them goes, None where that is here."""
+    shown = pending(repository, draft, file)
+    links, plan = shown["links"], file.announced.plan
+    parts = [
+        {
+            "part": number,
+            "url": url or f"{links['content']}/{number}",
+            "expiration": facts.timestamp(expires),
+        }
+        for number, url in enumerate(urls, 1)
+    ]
+    return {
+        **shown,
+        "size": plan.size,
+        "links": {"self": links["self"], "commit": links["commit"], "parts": parts},
+        "transfer": {"type": "M", "parts": plan.count, "part_size": plan.part_size},
+    }
+
+
 def completed(repository: Repository, draft: Draft, file: DraftFile) -> JsonObject:
     at = facts.timestamp(file.taken_at)
     return {
@@ -34,7 +58,7 @@ def completed(repository: Repository, draft: Draft, file: DraftFile) -> JsonObje
         "updated": at,
         "status": "completed",
         **_common(repository, draft, file.key),
-        "checksum": f"md5:{file.digests['md5']}",
+        "checksum": deposition_json.draft_checksum(file),
         "size": file.size,
         "mimetype": content.type_by_name(file.key),
         "version_id": str(uuid5(handle(repository, Kind.FILE, file.id), file.content)),

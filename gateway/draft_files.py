@@ -21,11 +21,13 @@ from pipeline import refusals
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing
-from pipeline.ingest import draft_files
+from pipeline.ingest import draft_files, multipart
 from pipeline.model import JsonObject
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records/{record_id}/draft/files")
+_SECRET = {"Cache-Control": "no-store"}
+"""Of answers with URLs that let whoever has them send a part."""
 
 
 @router.api_route("", methods=READ)
@@ -34,15 +36,15 @@ def list_files(request: Request, record_id: str, services: ServicesHere, viewer:
     draft = own_draft(services, record_id, viewer)
     links = {"self": draft_entries.address(services.repository, draft.record_id)}
     entries = listing(links, _entries(services, draft), indent=indentation(request))
-    return streamed(entries, 200, {"Content-Type": "application/json"})
+    return streamed(entries, 200, {"Content-Type": "application/json", **_SECRET})
 
 
 def _entries(services: Services, draft: Draft) -> Iterator[JsonObject]:
     # What is committed meanwhile may come twice, and is never left out.
     for pending in all_pending_files(services, draft):
-        yield draft_entries.pending(services.repository, draft, pending)
+        yield _entry(services, draft, pending)
     for file in all_files_of_draft(services, draft):
-        yield draft_entries.completed(services.repository, draft, file)
+        yield _entry(services, draft, file)
 
 
 @router.post("")
@@ -58,10 +60,10 @@ def announce(
         "links": {"self": draft_entries.address(services.repository, draft.record_id)},
         "default_preview": None,
         "order": [],
-        "entries": [draft_entries.pending(services.repository, draft, one) for one in files],
+        "entries": [_entry(services, draft, one) for one in files],
         **({"errors": list(given.dropped)} if given.dropped else {}),
     }
-    return json_answer(request, answer, 201)
+    return json_answer(request, answer, 201, _SECRET)
 
 
 @router.delete("")
@@ -84,6 +86,22 @@ async def put_content(
         return draft_entries.pending(services.repository, draft, file)
 
     return json_answer(request, await receivers.take(request, receive))
+
+
+@router.put("/{key:path}/content/{number:int}")
+async def put_part(
+    request: Request, record_id: str, key: str, number: int, services: ServicesHere, viewer: WriterHere
+) -> Response:
+    """A part of a file that comes in parts, in any order, several at once, again where need be."""
+    size = declared_length(request)
+    draft = await run_in_threadpool(own_draft, services, record_id, viewer)
+    receivers: Receivers = request.app.state.receivers
+
+    def receive(blocks: Iterator[bytes]) -> None:
+        draft_files.receive_part(services, draft, key, number, blocks, size=size)
+
+    await receivers.take(request, receive)
+    return Response(status_code=200)
 
 
 @router.api_route("/{key:path}/content", methods=READ)
@@ -125,7 +143,7 @@ def read_entry(
     request: Request, record_id: str, key: str, services: ServicesHere, viewer: KnownHere
 ) -> Response:
     draft = own_draft(services, record_id, viewer)
-    return json_answer(request, _entry(services, draft, _found(services, draft, key)))
+    return json_answer(request, _entry(services, draft, _found(services, draft, key)), headers=_SECRET)
 
 
 @router.delete("/{key:path}")
@@ -145,5 +163,8 @@ def _found(services: Services, draft: Draft, key: str, missing: str = "") -> Pen
 
 def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile) -> JsonObject:
     if isinstance(file, PendingFile):
-        return draft_entries.pending(services.repository, draft, file)
+        if file.multipart is None:
+            return draft_entries.pending(services.repository, draft, file)
+        urls = multipart.urls(services, draft, file)
+        return draft_entries.in_parts(services.repository, draft, file, file.multipart.expires, urls)
     return draft_entries.completed(services.repository, draft, file)

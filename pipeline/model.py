@@ -347,10 +347,14 @@ class SourceRecord:
 
 
 class FileState(StrEnum):
+    """What became of a file of a deposit. `unread` is one whose bytes came to the store without passing through here:
+    its digests are not known before it was read once."""
+
     PLANNED = "planned"
     IN_CUSTODY = "in-custody"
     REJECTED = "rejected"
     QUARANTINED = "quarantined"
+    UNREAD = "unread"
 
 
 class QuarantineState(StrEnum):

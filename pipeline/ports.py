@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pipeline.model import DoiState, JsonObject, Part, PartLedger, ScanVerdict
+from pipeline.store.transfer import PartPlan
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -27,6 +28,10 @@ class StoreTraits:
     renames_trees: bool
     largest_unsized: int | None = None
     """Bytes of the largest object that can be begun without its size; None: of any."""
+
+
+LONGEST_SIGNED = timedelta(days=7)
+"""How long a signed URL of S3 lasts at most (API reference, "Authenticating Requests: Using Query Parameters")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,29 @@ class Upload(Protocol):
         process's to `abort` any more. Harmless after `commit` and `abort`."""
 
 
+class PartsUpload(Protocol):
+    """One object whose parts come in any order, several at once, each as often as need be, and from several processes;
+    some stores take them from whoever has a URL. Nothing is visible under its key before `commit`."""
+
+    id: str
+    """The store's name for it, by which another process opens it."""
+
+    def url(self, number: int, lifetime: timedelta) -> str | None:
+        """Where whoever has it may PUT that part, of just its length, and nothing else, for as long (at most
+        `LONGEST_SIGNED`); None where the store takes parts by `write` only."""
+
+    def write(self, number: int, blocks: Iterable[bytes]) -> None:
+        """Write a part; durable when this returns. Raises `Rejected` where its bytes are more or fewer than the plan
+        says, and what `blocks` raises: then the part is as it was, or not there. Raises `Conflict` where another is at
+        that part and the store can tell, or the upload is over."""
+
+    def commit(self) -> str:
+        """Make the object durable and visible under its key, whole or not at all; idempotent, also for another process.
+        Answers the md5 (hex) of the md5s of its parts as they came, `""` where the store cannot tell: `end_upload`
+        gives up what a repeated call tells that by. Raises `Rejected` where parts are not there as the plan says, by
+        what the store has; `Conflict` where one is just coming and the store can tell, or the upload was ended."""
+
+
 @runtime_checkable
 class ObjectStore(Protocol):
     """Bytes under keys (relative paths with `/`)."""
@@ -94,6 +122,13 @@ class ObjectStore(Protocol):
         `from_network`: the bytes come at somebody else's pace, of many at once, and cannot be had again; what is
         under way to the store does not wait for them. Whoever begins a key in parts last is the only one to commit it:
         to begin afresh ends its other uploads."""
+
+    def begin_parts(self, key: str, plan: PartPlan) -> PartsUpload:
+        """Begin an object in parts that come in any order. The key's other uploads are ended. Whoever is told of it
+        finds it after a crash as well."""
+
+    def open_parts(self, key: str, plan: PartPlan, upload_id: str) -> PartsUpload:
+        """One that was begun before, with the same plan; the store is not asked."""
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """Uploads below `prefix` that were begun and not ended, by whichever process."""

@@ -29,12 +29,13 @@ from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.scans import InfectedFile
 from pipeline.display import shown
-from pipeline.errors import Conflict, FieldFault, InvalidFields
+from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing
 from pipeline.gates import Fault, external_doi
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
     AGENT,
     DepositAction,
+    DepositState,
     DoiState,
     EffectKind,
     Event,
@@ -80,9 +81,10 @@ def publish_sealed(
 
 def publish_draft(services: Services, deposit_id: int, check: Callable[[Transaction, Deposit], None]) -> None:
     """Publish one deposit that belongs to no accession, or change nothing. `check` looks at it first, in the same
-    transaction. With the scan gate `publish` one with a file that no scanner called clean yet is sealed, and published
-    once they all are (`publish_waiting`). Raises what `check` does, `Missing` where it is not open any more, `Denied`
-    where it waits already, `InvalidFields` for all that keeps it from being published."""
+    transaction. One with a file that nobody has read yet, or, with the scan gate `publish`, that no scanner called
+    clean yet, is sealed, and published once they all are (`publish_waiting`). Raises what `check` does, `Missing` where
+    it is not open any more, `Denied` where it waits already, `InvalidFields` for all that keeps it from being
+    published."""
     now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, deposit_id)
@@ -107,7 +109,8 @@ def publish_waiting(services: Services, record_id: int) -> None:
     try:
         with services.catalogue.write() as tx:
             waiting = drafts.sealed(tx, record_id)
-            if waiting is not None:
+            # What came since the files were read asks for that once more.
+            if waiting is not None and not deposit_files.are_unread(tx, waiting.id):
                 _require_publishable(tx, waiting)
                 if _must_wait(tx, services, waiting):
                     raise InvalidFields((FieldFault("files", (_NOT_WHOLE,), remedy=_LOOK_AGAIN),))
@@ -115,8 +118,20 @@ def publish_waiting(services: Services, record_id: int) -> None:
     except InvalidFields as refused:
         with services.catalogue.write() as tx:
             if (still := drafts.sealed(tx, record_id)) is not None:
-                deposits.move(tx, [still], DepositEvent.REOPEN)
-                drafts.note_refusal(tx, still, refused.faults, now=services.now())
+                _refuse(tx, still, refused.faults, now=services.now())
+
+
+def refuse_draft(services: Services, record_id: int, faults: Sequence[FieldFault]) -> None:
+    """Have the draft of a record tell what keeps it from being published; one that waits for that is open again."""
+    with services.catalogue.write() as tx, suppress(Missing):
+        draft = drafts.get(tx, record_id)
+        _refuse(tx, drafts.locked(tx, draft.deposit.id, may_be_sealed=True), faults, now=services.now())
+
+
+def _refuse(tx: Transaction, one: Deposit, faults: Sequence[FieldFault], *, now: datetime) -> None:
+    if one.state is DepositState.SEALED:
+        deposits.move(tx, [one], DepositEvent.REOPEN)
+    drafts.note_refusal(tx, one, faults, now=now)
 
 
 _NOT_WHOLE = "The virus scanner could not go through all of the files."
@@ -131,6 +146,8 @@ def _require_publishable(tx: Transaction, sealed: Deposit) -> None:
 
 
 def _must_wait(tx: Transaction, services: Services, one: Deposit) -> bool:
+    if deposit_files.are_unread(tx, one.id):
+        return True
     return services.settings.scan_gate == "publish" and deposit_files.are_unclean(tx, one.id)
 
 

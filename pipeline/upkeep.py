@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.catalogue import references
-from pipeline.ingest import abandonment, accession
+from pipeline.ingest import abandonment, accession, multipart
 from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_runs
 from pipeline.services import Services
@@ -45,6 +45,7 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
                 services.store.delete(one.key)
             yield Leftover("object", one.key, one.size, one.since)
     if not dry_run:
+        multipart.end_expired(services)
         # Those that the ledger has and the store has no more.
         accession.end_leftovers(services, before=before)
     for folder in abandoned_runs(services.settings.home):

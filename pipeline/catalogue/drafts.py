@@ -14,7 +14,16 @@ import sqlalchemy as sa
 from pipeline import codec, refusals
 from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
-from pipeline.catalogue.tables import deposit, deposit_file, draft, pending_file, record, record_file, user
+from pipeline.catalogue.tables import (
+    deposit,
+    deposit_file,
+    draft,
+    multipart,
+    pending_file,
+    record,
+    record_file,
+    user,
+)
 from pipeline.errors import Conflict, Denied, FieldFault
 from pipeline.model import (
     UNIDENTIFIED,
@@ -29,6 +38,10 @@ from pipeline.model import (
     ScanVerdict,
 )
 from pipeline.store import layout
+
+MULTIPART = "multipart"
+"""Stands in place of an algorithm where nobody has read a file yet: the md5 of the md5s of its parts as they came, or
+what tells its sending from every other, and behind a dash the size of the parts."""
 
 _NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 
@@ -68,8 +81,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class DraftFile:
-    """A file of a draft. `place` is the key of its bytes in the store, None where a published version holds
-    them."""
+    """A file of a draft. `place` is the key of its bytes in the store, None where a published version holds them. Of
+    one that nobody has read yet, `digests` has `MULTIPART` only."""
 
     id: int
     key: str
@@ -85,12 +98,12 @@ class DraftFile:
 @dataclass(frozen=True, slots=True)
 class NewFile:
     """A file whose bytes are durable in the store, at a path of the draft's content folder. Nobody has looked into it
-    yet."""
+    yet. Of one that nobody has read at all, `root_digest` is None and `digests` has `MULTIPART` only."""
 
     key: str
     size: int
     content: str
-    root_digest: str
+    root_digest: str | None
     digests: Digests
     declared: Digests
 
@@ -289,12 +302,17 @@ def holds(tx: Transaction, one: Deposit, content: str) -> bool:
         deposit_file.c.holder_id.is_(None),
     )
     pending = sa.exists().where(pending_file.c.deposit_id == one.id, pending_file.c.content == content)
+    in_parts = sa.exists().where(
+        pending_file.c.deposit_id == one.id,
+        multipart.c.file_id == pending_file.c.id,
+        multipart.c.content == content,
+    )
     published = sa.exists().where(
         record_file.c.record_id == one.record_id,
         record_file.c.holder_id == one.record_id,
         record_file.c.content == content,
     )
-    return bool(tx.execute(sa.select(sa.or_(drafted, pending, published))).scalar_one())
+    return bool(tx.execute(sa.select(sa.or_(drafted, pending, in_parts, published))).scalar_one())
 
 
 def put_file(
@@ -307,7 +325,7 @@ def put_file(
         "path": os.fsencode(new.key),
         "size": new.size,
         "declared": dict(new.declared),
-        "state": FileState.IN_CUSTODY,
+        "state": FileState.UNREAD if new.root_digest is None else FileState.IN_CUSTODY,
         "content": new.content,
         "holder_id": None,
         "root_digest": new.root_digest,
@@ -465,7 +483,7 @@ _OPEN = (
 _FILES = (
     sa.select(deposit_file, deposit.c.home)
     .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
-    .where(deposit_file.c.state == FileState.IN_CUSTODY)
+    .where(deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]))
 )
 
 

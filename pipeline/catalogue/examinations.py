@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,13 +12,14 @@ import sqlalchemy as sa
 from pipeline import codec
 from pipeline.catalogue import Transaction, deposit_files, drafts
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
-from pipeline.model import UNIDENTIFIED, FileState, Identification, ScanVerdict
+from pipeline.model import UNIDENTIFIED, Digests, FileState, Identification, ScanVerdict
 
 
 @dataclass(frozen=True, slots=True)
 class Unexamined:
-    """A file of a draft (`file_id`, its bytes under the key `place` in the store), or of the published version
-    `record_id` where these are None. `digest` is by the root's algorithm."""
+    """A file of a draft (`file_id`, its bytes under the key `place` in the store, at `content` in its home), or of the
+    published version `record_id` where these are None. `digest` is by the root's algorithm, `""` where nobody has read
+    the file at all: then `declared` is what its bytes shall be, `sent` what is known of how it came (`MULTIPART`)."""
 
     record_id: int
     key: str
@@ -25,15 +27,19 @@ class Unexamined:
     digest: str
     file_id: int | None = None
     place: str | None = None
+    content: str = ""
+    declared: Digests = field(default_factory=dict)
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What was found in a file."""
+    """What was found in a file; `digests` where it was read for the first time."""
 
     file: Unexamined
     identification: Identification
     verdict: ScanVerdict
+    digests: Digests = field(default_factory=dict)
 
 
 def left(tx: Transaction, record_id: int, *, after: Unexamined | None, limit: int) -> list[Unexamined]:
@@ -52,7 +58,7 @@ def _drafted(tx: Transaction, record_id: int, *, after: int, limit: int) -> list
         .where(
             deposit.c.record_id == record_id,
             drafts.is_open(),
-            deposit_file.c.state == FileState.IN_CUSTODY,
+            deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]),
             deposit_file.c.holder_id.is_(None),
             deposit_file.c.id > after,
             _is_unexamined(deposit_file.c.identification),
@@ -61,7 +67,17 @@ def _drafted(tx: Transaction, record_id: int, *, after: int, limit: int) -> list
         .limit(limit)
     )
     return [
-        Unexamined(record_id, row.key, row.size, row.root_digest, row.id, deposit_files.place_of(row))
+        Unexamined(
+            record_id,
+            row.key,
+            row.size,
+            row.root_digest or "",
+            row.id,
+            deposit_files.place_of(row),
+            row.content,
+            row.declared,
+            row.digests.get(drafts.MULTIPART, ""),
+        )
         for row in rows
     ]
 
@@ -120,6 +136,35 @@ def note_drafted(tx: Transaction, examined: Sequence[Examined]) -> None:
                 for one in examined
             ],
         )
+
+
+def note_read(tx: Transaction, one: Examined, root_digest: str, *, now: datetime) -> None:
+    """Of a file that is still in its draft as it came, and unread: what was found, and its digests."""
+    tx.execute(
+        sa.update(deposit_file)
+        .where(_is_as_it_came(one.file))
+        .values(
+            state=FileState.IN_CUSTODY,
+            root_digest=root_digest,
+            digests=dict(one.digests),
+            identification=codec.identification_to_json(one.identification),
+            scan=codec.verdict_to_json(one.verdict),
+            taken_at=now,
+        )
+    )
+
+
+def is_unread(tx: Transaction, one: Unexamined) -> bool:
+    """Whether it is still in its draft as it came, and nobody has read it."""
+    return tx.execute(sa.select(sa.exists().where(_is_as_it_came(one)))).scalar_one()
+
+
+def _is_as_it_came(one: Unexamined) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        deposit_file.c.id == one.file_id,
+        deposit_file.c.content == one.content,
+        deposit_file.c.state == FileState.UNREAD,
+    )
 
 
 def note_published(tx: Transaction, examined: Sequence[Examined]) -> None:

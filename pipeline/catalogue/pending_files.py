@@ -3,8 +3,8 @@ any, it cannot be sealed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,25 +13,43 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import NewFile
-from pipeline.catalogue.tables import deposit, deposit_file, pending_file
+from pipeline.catalogue.tables import deposit, deposit_file, multipart, pending_file
 from pipeline.model import Digests
-from pipeline.store import layout
+from pipeline.store.transfer import PartPlan
 
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedFile:
-    """What somebody says of a file that they are going to send: its size, None where they do not, and digests."""
+    """What somebody says of a file that they are going to send: its size, None where they do not, and digests. One that
+    comes in parts has a size; `part_size` are the bytes of each part but the last, 0 where it comes in one piece."""
 
     key: str
     size: int | None
     declared: Digests
+    part_size: int = 0
+
+    @property
+    def plan(self) -> PartPlan:
+        """Of one that comes in parts."""
+        return PartPlan(self.size or 0, self.part_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """Where the parts of a file come together: the upload of an object at `content`, a path of the draft's content
+    folder. Nobody waits for them longer than until `expires`."""
+
+    content: str
+    upload_id: str
+    expires: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A file that was announced for a draft; `came` is what was sent of it last, durable, if anything was."""
+    """A file that was announced for a draft: it comes in parts, or `came` is what was sent of it last, durable, if
+    anything was."""
 
     id: int
     deposit_id: int
@@ -39,10 +57,16 @@ class PendingFile:
     created: datetime
     updated: datetime
     came: NewFile | None
+    multipart: Multipart | None
 
     @property
     def key(self) -> str:
         return self.announced.key
+
+    @property
+    def content(self) -> str:
+        """The path of what the store has of it, `""` where it has nothing."""
+        return self.multipart.content if self.multipart else self.came.content if self.came else ""
 
 
 def taken(tx: Transaction, deposit_id: int, keys: Sequence[str]) -> set[str]:
@@ -58,10 +82,16 @@ def taken(tx: Transaction, deposit_id: int, keys: Sequence[str]) -> set[str]:
 
 
 def add(
-    tx: Transaction, one: Deposit, announced: Sequence[AnnouncedFile], *, now: datetime
+    tx: Transaction,
+    one: Deposit,
+    announced: Sequence[AnnouncedFile],
+    begun: Mapping[str, Multipart],
+    *,
+    now: datetime,
 ) -> list[PendingFile]:
-    """Of a draft that is `locked`, which has no files of these keys; in the same order."""
-    added = sa.insert(pending_file).returning(pending_file, sort_by_parameter_order=True)
+    """Of a draft that is `locked`, which has no files of these keys; in the same order. `begun` are the uploads, by
+    key, of those that come in parts."""
+    added = sa.insert(pending_file).returning(pending_file.c.id, sort_by_parameter_order=True)
     rows = tx.execute(
         added,
         [
@@ -77,13 +107,30 @@ def add(
             for each in announced
         ],
     )
+    ids = list(rows.scalars())
     _count(tx, one.id, len(announced))
-    return [_from_row(row) for row in rows]
+    _add_uploads(tx, zip(ids, announced, strict=True), begun)
+    return [
+        PendingFile(id_, one.id, each, now, now, None, begun.get(each.key))
+        for id_, each in zip(ids, announced, strict=True)
+    ]
+
+
+def _add_uploads(
+    tx: Transaction, files: Iterable[tuple[int, AnnouncedFile]], begun: Mapping[str, Multipart]
+) -> None:
+    rows = [
+        {"file_id": id_, "part_size": each.part_size, **asdict(begun[each.key])}
+        for id_, each in files
+        if each.part_size
+    ]
+    if rows:
+        tx.execute(sa.insert(multipart), rows)
 
 
 def find(tx: Transaction, deposit_id: int, key: str) -> PendingFile | None:
     row = tx.execute(
-        sa.select(pending_file).where(pending_file.c.deposit_id == deposit_id, pending_file.c.key == key)
+        _FILES.where(pending_file.c.deposit_id == deposit_id, pending_file.c.key == key)
     ).one_or_none()
     return None if row is None else _from_row(row)
 
@@ -91,8 +138,7 @@ def find(tx: Transaction, deposit_id: int, key: str) -> PendingFile | None:
 def page(tx: Transaction, deposit_id: int, *, after: str = "", limit: int) -> list[PendingFile]:
     """By key, from behind `after` on."""
     rows = tx.execute(
-        sa.select(pending_file)
-        .where(pending_file.c.deposit_id == deposit_id, pending_file.c.key > after)
+        _FILES.where(pending_file.c.deposit_id == deposit_id, pending_file.c.key > after)
         .order_by(pending_file.c.key)
         .limit(limit)
     )
@@ -101,7 +147,7 @@ def page(tx: Transaction, deposit_id: int, *, after: str = "", limit: int) -> li
 
 def note_content(tx: Transaction, one: PendingFile, came: NewFile, *, now: datetime) -> PendingFile:
     """What has come of it is this now."""
-    row = tx.execute(
+    tx.execute(
         sa.update(pending_file)
         .where(pending_file.c.id == one.id)
         .values(
@@ -111,9 +157,8 @@ def note_content(tx: Transaction, one: PendingFile, came: NewFile, *, now: datet
             root_digest=came.root_digest,
             digests=dict(came.digests),
         )
-        .returning(pending_file)
-    ).one()
-    return _from_row(row)
+    )
+    return replace(one, updated=now, came=came)
 
 
 def remove(tx: Transaction, one: Deposit, key: str) -> PendingFile | None:
@@ -125,14 +170,20 @@ def remove(tx: Transaction, one: Deposit, key: str) -> PendingFile | None:
     return found
 
 
-def remove_all(tx: Transaction, one: Deposit) -> list[str]:
-    """Forget all of a draft that is `locked`; where in the store lies what has come of them."""
+def remove_all(tx: Transaction, one: Deposit) -> list[PendingFile]:
+    """Forget all of a draft that is `locked`; those that the store has anything of."""
     mine = pending_file.c.deposit_id == one.id
-    came = sa.select(pending_file.c.content).where(mine, pending_file.c.content != "")
-    places = [layout.content(one.home, content) for content in tx.execute(came).scalars()]
+    stored = sa.or_(pending_file.c.content != "", multipart.c.file_id.is_not(None))
+    begun = [_from_row(row) for row in tx.execute(_FILES.where(mine, stored))]
     forgotten = tx.execute(sa.delete(pending_file).where(mine)).rowcount
     _count(tx, one.id, -forgotten)
-    return places
+    return begun
+
+
+def expired(tx: Transaction, *, now: datetime, limit: int) -> list[PendingFile]:
+    """The first of those whose parts nobody waits for any more."""
+    rows = tx.execute(_FILES.where(multipart.c.expires <= now).order_by(multipart.c.expires).limit(limit))
+    return [_from_row(row) for row in rows]
 
 
 def _count(tx: Transaction, deposit_id: int, number: int) -> None:
@@ -141,11 +192,21 @@ def _count(tx: Transaction, deposit_id: int, number: int) -> None:
     )
 
 
+_FILES = sa.select(
+    pending_file,
+    multipart.c.content.label("place"),
+    multipart.c.part_size,
+    multipart.c.upload_id,
+    multipart.c.expires,
+).outerjoin(multipart, multipart.c.file_id == pending_file.c.id)
+
+
 def _from_row(row: sa.Row[Any]) -> PendingFile:
-    announced = AnnouncedFile(row.key, row.size, row.declared)
+    announced = AnnouncedFile(row.key, row.size, row.declared, row.part_size or 0)
     came = (
         NewFile(row.key, row.received, row.content, row.root_digest, row.digests, row.declared)
         if row.content
         else None
     )
-    return PendingFile(row.id, row.deposit_id, announced, row.created, row.updated, came)
+    parts = None if row.place is None else Multipart(row.place, row.upload_id, row.expires)
+    return PendingFile(row.id, row.deposit_id, announced, row.created, row.updated, came, parts)

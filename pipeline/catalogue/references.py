@@ -97,7 +97,7 @@ def waiting_bytes(tx: Transaction) -> Iterator[WaitingBytes]:
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
             deposit.c.state.in_(PENDING),
-            deposit_file.c.state == FileState.IN_CUSTODY,
+            deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]),
             deposit_file.c.holder_id.is_(None),
         )
     )

@@ -407,6 +407,20 @@ pending_file = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# Those of them that come in parts, in any order, into an upload of the store; nobody waits for them for ever.
+multipart = sa.Table(
+    "multipart",
+    metadata,
+    sa.Column(
+        "file_id", sa.ForeignKey("pending_file.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("part_size", sa.BigInteger, nullable=False),
+    sa.Column("upload_id", sa.Text, nullable=False),
+    sa.Column("expires", Utc, nullable=False, index=True),
+    sa.CheckConstraint("part_size > 0", name="is_in_parts"),
+)
+
 # Other serialisations of a record that its depositor attached, one of a media type: small documents, no files of it.
 extra_format = sa.Table(
     "extra_format",

@@ -57,7 +57,7 @@ from pipeline.model import (
     RecordState,
 )
 from pipeline.pid.doi import is_own, same, version_doi
-from pipeline.ports import Upload
+from pipeline.ports import OpenUpload, Upload
 from pipeline.services import Services
 from pipeline.store import layout
 
@@ -210,10 +210,12 @@ def discard(services: Services, draft: Draft) -> None:
         if one.action is not DepositAction.REVISION:
             extra_formats.forget(tx, one.record_id)
         deposit_files.forget(tx, [one.id])
-        pending_files.remove_all(tx, one)
+        pending = pending_files.remove_all(tx, one)
         deposits.move(tx, [one], DepositEvent.CANCEL)
     for upload in given_up:
         abandonment.end(services, upload)
+    for each in pending:
+        end_upload(services, one, each)
     if one.home:
         services.store.delete(one.home)
 
@@ -444,8 +446,17 @@ def attach(services: Services, one: Deposit, number: int, new: NewFile) -> Draft
 
 def drop_content(services: Services, one: Deposit, pending: PendingFile) -> None:
     """Delete what had come of a pending file that is one no more, or has other content by now."""
-    if pending.came is not None:
-        services.store.delete(layout.content(one.home, pending.came.content))
+    end_upload(services, one, pending)
+    if pending.content:
+        services.store.delete(layout.content(one.home, pending.content))
+
+
+def end_upload(services: Services, one: Deposit, pending: PendingFile) -> None:
+    """Have the store forget the parts of a pending file, if it comes in parts; idempotent."""
+    parts = pending.multipart
+    if parts is not None:
+        place = layout.content(one.home, parts.content)
+        services.store.end_upload(OpenUpload(place, parts.upload_id, pending.created))
 
 
 def _give_up(services: Services, one: Deposit, number: int, content: str) -> None:

@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 import xxhash
 
 from pipeline.model import JsonObject
+from pipeline.store.transfer import md5_of_parts
 
 
 class Hash(Protocol):
@@ -55,6 +56,36 @@ def _new_hash(algorithm: str) -> Hash:
 def is_heavy(algorithm: str) -> bool:
     """Whether hashing a block takes long enough to be worth handing it to another thread."""
     return algorithm in _HEAVY
+
+
+class PartsHash:
+    """The md5 of the md5s of parts of `part_size` bytes, in hex, and that size: what is known of a file in parts that
+    nobody has read (InvenioRDM's multipart transfer)."""
+
+    def __init__(self, part_size: int) -> None:
+        self._part_size = part_size
+        self._digests: list[bytes] = []
+        self._part = _new_hash("md5")
+        self._left = part_size
+
+    def update(self, block: bytes | memoryview, /) -> None:
+        view = memoryview(block)
+        while view:
+            if not self._left:
+                self._end_part()
+            piece = view[: self._left]
+            self._part.update(piece)
+            self._left -= len(piece)
+            view = view[len(piece) :]
+
+    def _end_part(self) -> None:
+        self._digests.append(bytes.fromhex(self._part.hexdigest()))
+        self._part = _new_hash("md5")
+        self._left = self._part_size
+
+    def hexdigest(self) -> str:
+        digests = [*self._digests, bytes.fromhex(self._part.hexdigest())]
+        return f"{md5_of_parts(digests)}-{self._part_size}"
 
 
 # ---------------------------------------------------------------- hashes with a state

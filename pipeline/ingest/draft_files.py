@@ -14,8 +14,8 @@ from pipeline.catalogue import Transaction, drafts, outbox, pending_files, resum
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewFile
 from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
-from pipeline.errors import Conflict, Rejected
-from pipeline.ingest import abandonment, deposit
+from pipeline.errors import Conflict, Denied, Missing, Rejected
+from pipeline.ingest import abandonment, deposit, multipart
 from pipeline.model import EffectKind
 from pipeline.services import Services
 
@@ -25,10 +25,19 @@ def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -
     empty file; `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more."""
     for one in files:
         deposit.require_takeable(services, draft, one.key, one.size)
-    with services.catalogue.write() as tx:
-        still = drafts.locked(tx, draft.deposit.id)
-        _require_new(tx, still, [one.key for one in files])
-        return pending_files.add(tx, still, files, now=services.now())
+    keys = [one.key for one in files]
+    with services.catalogue.read() as tx:
+        # Before the store is asked for anything.
+        _require_new(tx, draft.deposit, keys)
+    begun = multipart.begin(services, draft, files)
+    try:
+        with services.catalogue.write() as tx:
+            still = drafts.locked(tx, draft.deposit.id)
+            _require_new(tx, still, keys)
+            return pending_files.add(tx, still, files, begun, now=services.now())
+    except (Rejected, Missing, Denied):
+        multipart.give_up(services, draft, begun)
+        raise
 
 
 def _require_new(tx: Transaction, one: Deposit, keys: Sequence[str]) -> None:
@@ -59,10 +68,9 @@ def receive(
     """Take what a pending file consists of, in the place of what had come of it before. `size` and `declared` are as in
     `deposit.take_in`, and must agree with what was announced. Raises as that does; `Missing` where no such file was
     announced, `Rejected` where it is committed, `Conflict` where it is given up meanwhile."""
-    with services.catalogue.read() as tx:
-        pending = find(tx, draft, key)
-    if not isinstance(pending, PendingFile):
-        raise Rejected(f"File with key {key} is committed already.")
+    pending = _pending(services, draft, key)
+    if pending.multipart is not None:
+        raise Rejected(f"File with key {key} comes in parts.")
     announced = pending.announced
     if None not in (size, announced.size) and size != announced.size:
         raise refusals.transfer_failed()
@@ -78,6 +86,24 @@ def receive(
         size=announced.size if size is None else size,
         declared={**declared, **announced.declared},
     )
+
+
+def _pending(services: Services, draft: Draft, key: str) -> PendingFile:
+    with services.catalogue.read() as tx:
+        found = find(tx, draft, key)
+    if not isinstance(found, PendingFile):
+        raise Rejected(f"File with key {key} is committed already.")
+    return found
+
+
+def receive_part(
+    services: Services, draft: Draft, key: str, number: int, blocks: Iterable[bytes], *, size: int | None
+) -> PendingFile:
+    """Take a part of a pending file that comes in parts. Raises as `multipart.receive_part`; `Missing` where no such
+    file was announced, `Rejected` where it is committed or comes in one piece."""
+    pending = _pending(services, draft, key)
+    multipart.receive_part(services, draft, pending, number, blocks, size=size)
+    return pending
 
 
 def _keep(
@@ -98,7 +124,12 @@ def _keep(
 
 def commit(services: Services, draft: Draft, key: str) -> DraftFile:
     """From now on the file is the draft's; one that is already stays as it is. Raises `Missing` where there is no such
-    file, or the draft is open no more; `Rejected` where nothing has come of it."""
+    file, or the draft is open no more; `Rejected` where nothing, or not every part, has come of it; as
+    `multipart.commit`."""
+    with services.catalogue.read() as tx:
+        begun = find(tx, draft, key)
+    if isinstance(begun, PendingFile) and begun.multipart is not None:
+        return multipart.commit(services, draft, begun)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         found = find(tx, draft, key)
@@ -132,10 +163,12 @@ def remove_all(services: Services, draft: Draft) -> None:
         one = drafts.locked(tx, draft.deposit.id)
         transfers.end_all(tx, one.id)
         given_up = resumables.expire_all(tx, one.id, now=services.now())
-        places = pending_files.remove_all(tx, one)
-        places += drafts.remove_files(tx, one, now=services.now())
+        pending = pending_files.remove_all(tx, one)
+        places = drafts.remove_files(tx, one, now=services.now())
     for upload in given_up:
         abandonment.end(services, upload)
     # Not the folder that they are in: others may come into it by now.
+    for each in pending:
+        deposit.drop_content(services, one, each)
     for place in places:
         services.store.delete(place)

@@ -1,27 +1,35 @@
 """Handler of the *examine* effect: look into files that came over HTTP, which are in custody since they came.
 
 Their bytes are read once more, for format and viruses together; what waited for that is published, and what turns out
-infected is neither published nor served.
+infected is neither published nor served. What came straight into the store is read here for the first time, for its
+digests as well.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import accumulate
+from typing import NamedTuple
 
 from pipeline import publication, retrieval
 from pipeline.access import heeded
 from pipeline.catalogue import examinations, outbox, quarantine, records, scans
+from pipeline.catalogue.drafts import MULTIPART
 from pipeline.catalogue.examinations import Examined, Unexamined
-from pipeline.errors import HeadraceError, Missing
+from pipeline.errors import FieldFault, HeadraceError, Missing
+from pipeline.ingest.digests import Hash, PartsHash, new_hashes
 from pipeline.ingest.identify import Sample, identify_many
-from pipeline.model import EffectKind, ScanVerdict
+from pipeline.model import Digests, EffectKind, ScanVerdict
 from pipeline.services import Services
 
 _FILES, _BYTES = 100, 32 << 20
 """Of so many files and bytes at once what was found is noted: a record may have very many small files, and what was
 found in large ones is not to be lost with what comes after them."""
+
+_SENT = re.compile("[0-9a-f]{32}-([0-9]+)")
+"""Of a file in parts whose md5s were told when they came."""
 
 
 def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
@@ -38,20 +46,27 @@ def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, Headr
 def _examine_record(services: Services, record_id: int) -> None:
     with services.catalogue.read() as tx:
         false_alarms = quarantine.released(tx, services.root_digest)
+    unsound: list[tuple[Unexamined, str]] = []
     for files, are_last in _handfuls(services, record_id):
-        looked = [(one, found) for one in files if (found := _look(services, one)) is not None]
-        formats = identify_many([(one.key, sample) for one, (sample, _) in looked])
+        looked = [(one, found) for one in files if (found := _look(services, one, unsound)) is not None]
+        formats = identify_many([(one.key, found.sample) for one, found in looked])
         _note(
             services,
             record_id,
             [
-                Examined(one, format_, heeded(verdict, one.digest, false_alarms))
-                for (one, (_, verdict)), format_ in zip(looked, formats, strict=True)
+                Examined(
+                    one,
+                    format_,
+                    heeded(found.verdict, _digest(services, one, found), false_alarms),
+                    found.digests,
+                )
+                for (one, found), format_ in zip(looked, formats, strict=True)
             ],
             # With the last of them: whoever goes on where this is cut off comes to them, or to others.
             tells=are_last and any(one.file_id is None for one in files),
         )
     _withdraw_infected(services, record_id)
+    _refuse(services, record_id, unsound)
     publication.publish_waiting(services, record_id)
 
 
@@ -72,18 +87,54 @@ def _following(services: Services, record_id: int, after: Unexamined | None) -> 
         return examinations.left(tx, record_id, after=after, limit=_FILES + 1)
 
 
-def _look(services: Services, one: Unexamined) -> tuple[Sample, ScanVerdict] | None:
-    """None where its bytes are not there any more: it was deleted, or another took its place."""
+class _Look(NamedTuple):
+    """What one reading told; `digests` of a file that nobody had read before."""
+
+    sample: Sample
+    verdict: ScanVerdict
+    digests: Digests
+
+
+def _look(services: Services, one: Unexamined, unsound: list[tuple[Unexamined, str]]) -> _Look | None:
+    """None where its bytes are not there any more: it was deleted, or another took its place; and where they are not
+    what was declared. Of files that nobody had read what is wrong is added to `unsound`."""
     try:
         blocks = _read(services, one)
     except Missing:
+        if not one.digest:
+            unsound.append((one, "its bytes are not in the store any more: send it again, or delete it"))
         return None
+    hashes = _hashes(services, one)
     sample = Sample(one.size)
     with closing(services.scanner.begin(one.size)) as session:
         for block in blocks:
             sample.feed(block)
             session.feed(block)
-        return sample, session.finish()
+            for running in hashes.values():
+                running.update(block)
+        verdict = session.finish()
+    digests = {name: running.hexdigest() for name, running in hashes.items()}
+    if digests.pop(MULTIPART, one.sent) != one.sent:
+        unsound.append((one, "its parts are not there as they were sent: send it again"))
+        return None
+    for name, value in one.declared.items():
+        if digests.get(name, value) != value:
+            unsound.append((one, f"its {name} is {digests[name]}, not {value}: send it again"))
+            return None
+    return _Look(sample, verdict, digests)
+
+
+def _hashes(services: Services, one: Unexamined) -> dict[str, Hash]:
+    """Those of a file that nobody has read; none of any other."""
+    if one.digest:
+        return {}
+    hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *one.declared])
+    sent = _SENT.fullmatch(one.sent)
+    return {**hashes, MULTIPART: PartsHash(int(sent[1]))} if sent else hashes
+
+
+def _digest(services: Services, one: Unexamined, found: _Look) -> str:
+    return one.digest or found.digests[services.root_digest]
 
 
 def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
@@ -98,14 +149,27 @@ def _note(services: Services, record_id: int, examined: Sequence[Examined], *, t
     """`tells` whether all that is shown and kept of the record is to follow."""
     now = services.now()
     published = [one for one in examined if one.file.file_id is None]
+    drafted = [one for one in examined if one.file.file_id is not None]
     with services.catalogue.write() as tx:
-        examinations.note_drafted(tx, [one for one in examined if one.file.file_id is not None])
+        examinations.note_drafted(tx, [one for one in drafted if not one.digests])
+        for one in drafted:
+            if one.digests:
+                examinations.note_read(tx, one, one.digests[services.root_digest], now=now)
         if published:
             examinations.note_published(tx, published)
             scans.give(tx, [(one.file.digest, one.verdict) for one in published], now=now)
             records.touch(tx, record_id)
         if tells:
             outbox.want(tx, [(kind, record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
+
+
+def _refuse(services: Services, record_id: int, unsound: Sequence[tuple[Unexamined, str]]) -> None:
+    """Those that were deleted or sent again meanwhile are wrong no more."""
+    with services.catalogue.read() as tx:
+        still = [(one, text) for one, text in unsound if examinations.is_unread(tx, one)]
+    if still:
+        faults = [FieldFault("files", (f"{one.key}: {text}",)) for one, text in still]
+        publication.refuse_draft(services, record_id, faults)
 
 
 def _withdraw_infected(services: Services, record_id: int) -> None:

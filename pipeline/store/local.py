@@ -24,7 +24,8 @@ from pipeline.model import PartLedger
 from pipeline.ports import OpenUpload, StoredObject, StoreTraits
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.partial import PARTIAL, PartedUpload, PartialFiles, WholeUpload
-from pipeline.store.transfer import MIB
+from pipeline.store.slots import SlottedUpload
+from pipeline.store.transfer import MIB, PartPlan
 
 Item = TypeVar("Item")
 
@@ -53,6 +54,12 @@ class LocalStore:
         from_network: bool = False,  # noqa: ARG002 - a disk waits for nobody
     ) -> WholeUpload | PartedUpload:
         return self._partial.begin(key, self._path(key), size, resume)
+
+    def begin_parts(self, key: str, plan: PartPlan) -> SlottedUpload:
+        return self._partial.begin_slots(key, self._path(key), plan)
+
+    def open_parts(self, key: str, plan: PartPlan, upload_id: str) -> SlottedUpload:
+        return self._partial.open_slots(key, self._path(key), plan, upload_id)
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         if prefix:

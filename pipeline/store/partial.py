@@ -2,6 +2,7 @@
 
 .partial/whole/<token>/<number>             an object in one piece; the folder is one open store's own
 .partial/parts/<key>/<upload>.<generation>  an object in parts, which whoever knows its ledger can go on with
+.partial/parts/<key>/<upload>.slots         one whose parts come in any order (`slots`)
 
 What goes in one piece is lost with its process: the next store that opens takes it away. What goes in parts stays
 until it is committed, ended, or begun afresh; whoever goes on with it renames it, so that of several processes that
@@ -16,11 +17,12 @@ import shutil
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import xxhash
 
@@ -29,6 +31,7 @@ from pipeline.model import Part, PartLedger
 from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_folders, own_folder
 from pipeline.store.disk import Disk, rename_into_folder, translated
+from pipeline.store.slots import SlottedUpload
 from pipeline.store.transfer import (
     IN_PARTS_FROM,
     OpenPlan,
@@ -40,6 +43,8 @@ from pipeline.store.transfer import (
     plan_parts,
     require_unchanged,
 )
+
+T = TypeVar("T")
 
 PARTIAL = ".partial"
 _TRIES = 50
@@ -176,10 +181,7 @@ class PartedUpload:
         self._acknowledged[part.number] = part
 
     def _flush_name(self) -> None:
-        for folder in self._partial.parents:
-            self._disk.flush_folder(folder)
-            if folder == self._top:
-                break
+        flush_names(self._disk, self._partial.parent, self._top)
         self._is_named = True
 
     @contextmanager
@@ -255,6 +257,20 @@ class PartialFiles:
             upload = resume and self._resumed(key, final, size, resume)
             return upload or self._afresh(key, final, plan)
 
+    def begin_slots(self, key: str, final: Path, plan: PartPlan) -> SlottedUpload:
+        """As `ObjectStore.begin_parts`."""
+        with translated():
+            self._end_all(key)
+            folder = self._parts / key
+            upload = self.open_slots(key, final, plan, uuid.uuid4().hex)
+            self._in_folder(folder, upload.begin)
+            flush_names(self._disk, folder, self._top)
+        return upload
+
+    def open_slots(self, key: str, final: Path, plan: PartPlan, upload_id: str) -> SlottedUpload:
+        """As `ObjectStore.open_parts`."""
+        return SlottedUpload(self._disk, self._parts / key, final, plan, upload_id)
+
     def whole(self, final: Path) -> WholeUpload:
         with self._owning, translated():
             # Somebody cleared away what seemed to be left over: that is lost, what comes need not be.
@@ -277,13 +293,21 @@ class PartialFiles:
         return None
 
     def _afresh(self, key: str, final: Path, plan: PartPlan | OpenPlan) -> PartedUpload:
+        self._end_all(key)
+        partial = self._parts / key / _file_name(uuid.uuid4().hex)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        return self._in_folder(partial.parent, lambda: self._opened(partial, final, plan, flags))
+
+    def _end_all(self, key: str) -> None:
         for stale in self._files(key):
             stale.unlink(missing_ok=True)
-        partial = self._parts / key / _file_name(uuid.uuid4().hex)
+
+    def _in_folder(self, folder: Path, act: Callable[[], T]) -> T:
+        """What `act` does there; the folder is made for it."""
         for tries_left in reversed(range(_TRIES)):
-            partial.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             try:
-                return self._opened(partial, final, plan, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+                return act()
             except FileNotFoundError:
                 # Another has just taken the folder away as empty.
                 if not tries_left:
@@ -303,11 +327,14 @@ class PartialFiles:
     def open_uploads(self, prefix: str) -> Iterator[OpenUpload]:
         """As `ObjectStore.open_uploads`, of those that can be gone on with: the others end with their process."""
         for folder, _, names in os.walk(self._parts / prefix):
-            for path in (Path(folder, name) for name in names):
+            key = Path(folder).relative_to(self._parts).as_posix()
+            # One of parts in any order has two files.
+            for upload_id, paths in itertools.groupby(
+                (Path(folder, name) for name in sorted(names)), key=_upload_id
+            ):
                 with suppress(FileNotFoundError):
-                    begun = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-                    key = path.parent.relative_to(self._parts).as_posix()
-                    yield OpenUpload(key, _upload_id(path), begun)
+                    begun = datetime.fromtimestamp(next(paths).stat().st_mtime, UTC)
+                    yield OpenUpload(key, upload_id, begun)
 
     def end(self, key: str, upload_id: str) -> None:
         with translated():
@@ -318,6 +345,15 @@ class PartialFiles:
 
     def close(self) -> None:
         self._open.close()
+
+
+def flush_names(disk: Disk, folder: Path, top: Path) -> None:
+    """Make the names of what is in a folder durable, and the folder's own, and so on up to `top`."""
+    while True:
+        disk.flush_folder(folder)
+        if folder == top:
+            return
+        folder = folder.parent
 
 
 def _file_name(upload_id: str) -> str:

@@ -6,7 +6,8 @@ The bounds are those of multipart uploads on S3 (user guide, "Amazon S3 multipar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import Rejected, SourceChanged
@@ -16,6 +17,7 @@ MIB = 1 << 20
 SMALLEST_PART = 5 * MIB
 LARGEST_PART = 5 << 30
 MOST_PARTS = 10_000
+_NAMED = 10
 IN_PARTS_FROM = 8 * MIB
 """Bytes from which on an object goes in parts."""
 
@@ -85,6 +87,55 @@ def plan_parts(size: int, *, least: int = 16 * MIB) -> PartPlan:
 
 def _whole_mib(size: int) -> int:
     return -(-size // MIB) * MIB
+
+
+def fault_of_parts(size: int, parts: int, part_size: int) -> str:
+    """What keeps an object of `size` bytes from coming in so many parts of that size, `""` where nothing does; all are
+    above 0."""
+    if parts > MOST_PARTS or part_size > LARGEST_PART or (parts > 1 and part_size < SMALLEST_PART):
+        return (
+            f"Parts have {SMALLEST_PART:,} to {LARGEST_PART:,} bytes, the last one may have fewer, and there are"
+            f" {MOST_PARTS:,} at most."
+        )
+    needed = PartPlan(size, part_size).count
+    return "" if parts == needed else f"{size:,} bytes make {needed} parts of {part_size:,}, not {parts}."
+
+
+def require_parts(plan: PartPlan, sizes: Mapping[int, int]) -> None:
+    """Raises `Rejected` unless the parts that there are, number → bytes, are just those of the plan."""
+    wrong = sorted(
+        number
+        for number in {*range(1, plan.count + 1), *sizes}
+        if number > plan.count or sizes.get(number) != plan.length(number)
+    )
+    if wrong:
+        some = ", ".join(map(str, wrong[:_NAMED])) + (", …" if len(wrong) > _NAMED else "")
+        raise Rejected(f"{len(wrong)} of {plan.count} parts are not there with their size: {some}")
+
+
+def md5_of_parts(digests: Iterable[bytes]) -> str:
+    """The md5, in hex, of the md5s of parts: what the ETag of an object in parts begins with on S3 (user guide,
+    "Checking object integrity")."""
+    return hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
+
+
+def exactly(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The blocks. Raises `Rejected` where they are more bytes than they should be, before it gives out the last of
+    these, and at their end where they are fewer."""
+    came = 0
+    last = b""
+    for block in blocks:
+        came += len(block)
+        if came > size:
+            break
+        if came == size:
+            last = last or block
+        else:
+            yield block
+        del block  # not to be held while the next one comes
+    if came != size:
+        raise Rejected(f"{size:,} bytes were to come, and {'more' if came > size else f'{came:,}'} came")
+    yield last
 
 
 def agreed(ledger: PartLedger, seen: Sequence[SeenPart]) -> bool:

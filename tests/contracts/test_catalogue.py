@@ -97,6 +97,23 @@ def test_the_migrations_make_every_check_of_the_code(catalogue: Catalogue) -> No
             assert {one["name"] for one in inspected.get_check_constraints(name)} == wanted, name
 
 
+def test_ids_of_files_are_not_given_again_where_their_table_is_made_anew(tmp_path: Path) -> None:
+    """SQLite makes a table anew to change a check of it, and would begin behind the rows that there are."""
+    url = f"sqlite:///{tmp_path}/old"
+    engine = sa.create_engine(url)
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0013")
+        connection.exec_driver_sql(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('deposit_file', 41), ('transfer', 7)"
+        )
+    engine.dispose()
+    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
+        found = tx.execute(sa.text("SELECT name, seq FROM sqlite_sequence WHERE name LIKE '%file%'")).all()
+    assert [tuple(row) for row in found] == [("deposit_file", 41)]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_files_put_apart_by_an_older_version_are_known(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str

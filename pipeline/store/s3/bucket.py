@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -39,11 +40,13 @@ _PROBES = 6
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What a server was seen to do: `checksum` is the algorithm by which it refuses wrong bytes, if any;
-    `trailers`: also where it comes after the bytes; `conditions`: it heeds `If-None-Match: *` and `If-Match`."""
+    `trailers`: also where it comes after the bytes; `conditions`: it heeds `If-None-Match: *` and `If-Match`;
+    `md5_etags`: ETags are MD5 digests, as they are not where a bucket encrypts by keys of its own."""
 
     checksum: Checksum | None
     trailers: bool
     conditions: bool
+    md5_etags: bool = False
 
     def describe(self) -> str:
         """For people."""
@@ -122,8 +125,9 @@ class Bucket:
             for condition in ({"if-none-match": "*"}, {"if-match": f'"{"0" * 32}"'})
         )
         # Who was shut out meanwhile has refused everything: that is no finding.
-        self.wire.put(target, _PROBED, None)
-        return Abilities(checksum, trailers, heeded)
+        etag = self.wire.put(target, _PROBED, None).etag
+        digest = hashlib.md5(_PROBED, usedforsecurity=False).hexdigest()
+        return Abilities(checksum, trailers, heeded, md5_etags=etag == digest)
 
     def _discerns(self, target: Target, checksum: Checksum, *, trailers: bool) -> bool:
         """Whether right bytes are taken and wrong ones are not."""

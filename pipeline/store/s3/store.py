@@ -23,10 +23,11 @@ from pipeline.store.s3.buffers import Budget, BufferPool
 from pipeline.store.s3.collected import COLLECTED_PART, LARGEST_COLLECTED, CollectedUpload
 from pipeline.store.s3.copying import copy
 from pipeline.store.s3.open_uploads import begin_upload, end_upload, listed_uploads
+from pipeline.store.s3.parts import LooseParts, seen_parts
 from pipeline.store.s3.refusals import refusal, translated
 from pipeline.store.s3.uploads import Assembly, MultipartUpload, SingleUpload
 from pipeline.store.s3.wire import Target
-from pipeline.store.transfer import MIB, OpenPlan, PartPlan, SeenPart, agreed, plan_parts
+from pipeline.store.transfer import MIB, OpenPlan, PartPlan, agreed, plan_parts
 
 Item = TypeVar("Item")
 
@@ -86,22 +87,24 @@ class S3Store:
 
     def _resumed(self, name: str, plan: PartPlan | OpenPlan, ledger: PartLedger) -> Assembly | None:
         try:
-            seen = list(self._seen_parts(name, ledger.upload_id))
+            seen = list(seen_parts(self._bucket, name, ledger.upload_id))
         except Conflict:  # it was ended
             return None
         if not agreed(ledger, seen) or not plan.is_border(ledger.offset):
             return None
         return Assembly(self._bucket, name, ledger.upload_id, ledger)
 
-    def _seen_parts(self, name: str, upload_id: str) -> Iterator[SeenPart]:
-        for page in self._bucket.pages("list_parts", Key=name, UploadId=upload_id):
-            for part in page.get("Parts", ()):
-                yield SeenPart(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
-
     def _afresh(self, name: str) -> Assembly:
         checksum = self._bucket.abilities().checksum
         kind = {"ChecksumAlgorithm": checksum.name, "ChecksumType": "FULL_OBJECT"} if checksum else {}
         return Assembly(self._bucket, name, begin_upload(self._bucket, name, **kind))
+
+    def begin_parts(self, key: str, plan: PartPlan) -> LooseParts:
+        name = self._bucket.full(key)
+        return LooseParts(self._bucket, name, begin_upload(self._bucket, name), plan)
+
+    def open_parts(self, key: str, plan: PartPlan, upload_id: str) -> LooseParts:
+        return LooseParts(self._bucket, self._bucket.full(key), upload_id, plan)
 
     def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         for found in listed_uploads(self._bucket, self._bucket.below(prefix)):

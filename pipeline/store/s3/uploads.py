@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +24,10 @@ from pipeline.store.s3.wire import Answer, Target, Trailer
 from pipeline.store.transfer import (
     MIB,
     PartPlan,
+    SeenPart,
     before_checkpoint,
     behind_checkpoint,
+    md5_of_parts,
     require_unchanged,
 )
 
@@ -300,13 +301,12 @@ class _PartBytes:
         return self._algorithm.encoded(self._value) if self._algorithm else ""
 
 
-def multipart_etag(parts: Sequence[Part]) -> str | None:
+def multipart_etag(parts: Sequence[Part] | Sequence[SeenPart]) -> str | None:
     """The ETag that the object of these parts gets where ETags are MD5 digests (user guide, "Checking object
     integrity"); None where they are not."""
     if not all(_MD5.fullmatch(part.etag) for part in parts):
         return None
-    digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False)
-    return f"{digest.hexdigest()}-{len(parts)}"
+    return f"{md5_of_parts(bytes.fromhex(part.etag) for part in parts)}-{len(parts)}"
 
 
 def _told(part: Part, algorithm: Checksum | None) -> dict[str, object]:

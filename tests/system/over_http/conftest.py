@@ -7,6 +7,7 @@ import pytest
 
 from gateway.app import create_app
 from pipeline.model import Record
+from pipeline.settings import StoreLocation
 from tests.archive import Archive, open_archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import Depositor, depositor
@@ -31,6 +32,15 @@ def each_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arc
         )
     with parts as opened:
         yield opened
+
+
+@pytest.fixture(params=["local", "seaweedfs"])
+def location(request: pytest.FixtureRequest) -> StoreLocation | None:
+    """Where gateways of a test keep their bytes: None for their home."""
+    if request.param == "local":
+        return None
+    found: StoreLocation = request.getfixturevalue("seaweedfs_location")
+    return found
 
 
 @pytest.fixture

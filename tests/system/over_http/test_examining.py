@@ -12,6 +12,7 @@ from tests.archive import Archive, open_archive
 from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
+from tests.system.over_http.parts import announced, commit, send
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
     "0000000d494844520000000100000001080600000"
@@ -84,6 +85,25 @@ def test_an_infected_file_keeps_its_draft_from_being_published(scanned: Archive)
     assert error["remedy"] == "Delete the file, or send one that is clean in its place."
     assert ida.send("DELETE", entry["links"]["self"]).status_code == 204
     assert ida.publish(deposition)["state"] == "done"
+
+
+def test_what_came_in_parts_is_scanned_in_the_reading_that_digests_it(scanned: Archive) -> None:
+    """Under any gate it waits for that; infected it is never published."""
+    ida = depositor(scanned, "ida@pier.example")
+    clean, infected = ida.create(), ida.create()
+    whole = {"type": "M", "parts": 1, "part_size": len(PNG) + len(EICAR)}
+    for deposition, content in ((clean, PNG), (infected, EICAR)):
+        entry = announced(ida, deposition, key="pixel.png", size=len(content), transfer=whole)
+        assert send(ida, entry, 1, content).status_code == 200
+        assert commit(ida, entry).status_code == 200
+        assert ida.publish(deposition)["state"] == "inprogress"
+    dispatch.drain(scanned.services)
+    assert (state_of(ida, clean), state_of(ida, infected)) == ("done", "unsubmitted")
+    with scanned.services.catalogue.read() as tx:
+        entry = records.holding(tx, clean["id"], "pixel.png").entry
+    assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
+    [error] = ida.send("GET", infected["links"]["self"]).json()["errors"]
+    assert "infected" in error["message"]
 
 
 def test_what_is_found_infected_after_it_was_submitted_is_not_in_service(scanned: Archive) -> None:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from pipeline.store.transfer import IN_PARTS_FROM, MIB
 from tests.archive import Archive, open_archive
 from tests.faults import Fault, Trap
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
+from tests.system.over_http.parts import slowly
 from tests.system.over_http.resumable import BODY, SPOKEN, begun, named
 
 
@@ -188,21 +188,6 @@ def test_an_upload_ends_with_its_draft(archive: Archive, ida: Depositor, how: st
 # ---------------------------------------------------------------- kill -9
 
 
-@pytest.fixture(params=["local", "seaweedfs"])
-def location(request: pytest.FixtureRequest) -> StoreLocation | None:
-    if request.param == "local":
-        return None
-    found: StoreLocation = request.getfixturevalue("seaweedfs_location")
-    return found
-
-
-def _slowly(body: bytes, sent: threading.Event) -> Iterator[bytes]:
-    for at in range(0, len(body), MIB):
-        yield body[at : at + MIB]
-    sent.set()
-    time.sleep(60)
-
-
 @dataclass
 class Sender:
     """A client of one gateway after the other, at one upload; `url` is the gateway's that runs now."""
@@ -263,7 +248,7 @@ def test_another_gateway_goes_on_where_one_was_killed(tmp_path: Path, location: 
 
             def send_on() -> None:
                 with suppress(httpx.TransportError):
-                    ida.send(first, _slowly(BODY[first:-1], sent))
+                    ida.send(first, slowly(BODY[first:-1], sent))
 
             threading.Thread(target=send_on, daemon=True).start()
             assert sent.wait(30)

@@ -11,6 +11,7 @@ from gateway.announcements import Announcements
 from pipeline.catalogue.pending_files import AnnouncedFile
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import JsonObject
+from pipeline.store.transfer import LARGEST_PART, SMALLEST_PART
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 ANYTHING = st.recursive(
@@ -46,6 +47,30 @@ def test_what_is_well_said_is_taken_as_it_is(key: str, size: int | None, transfe
     assert announcements.read([{"key": key}]).files == (AnnouncedFile(key, None, {}),)
 
 
+@given(st.integers(1, 1 << 43), st.integers(1, 10_000))
+def test_parts_that_agree_are_taken_as_they_are(part_size: int, parts: int) -> None:
+    """Where S3 would take them."""
+    size = part_size * parts - part_size // 2
+    said = {"type": "M", "parts": parts, "part_size": part_size}
+    try:
+        [found] = announcements.read([{"key": "a", "size": size, "transfer": said}]).files
+    except InvalidFields as refused:
+        assert not SMALLEST_PART <= part_size <= LARGEST_PART
+        [fault] = refused.faults
+        assert fault.field == "0.transfer.part_size"
+    else:
+        assert (found.size, found.part_size, found.plan.count) == (size, part_size, parts)
+
+
+def test_one_request_announces_no_more_parts_than_one_file_may_have() -> None:
+    """Each of them has a URL in the answer."""
+    transfer = {"type": "M", "parts": 5_001, "part_size": SMALLEST_PART}
+    file = {"size": 5_001 * SMALLEST_PART, "transfer": transfer}
+    assert len(announcements.read([{"key": "a", **file}]).files) == 1
+    with pytest.raises(Rejected, match="10,000 parts at most"):
+        announcements.read([{"key": "a", **file}, {"key": "b", **file}])
+
+
 @pytest.mark.parametrize("body", [[], {}, None, "a.csv", {"key": "a.csv"}])
 def test_what_is_no_list_of_files_names_none(body: object) -> None:
     with pytest.raises(Rejected, match="No files to upload") as refused:
@@ -64,6 +89,7 @@ def test_what_is_no_list_of_files_names_none(body: object) -> None:
         ({"key": "a", "checksum": "crc32:00000000"}, "0.checksum", "Not a checksum"),
         ({"key": "a", "transfer": {"type": "F"}}, "0.transfer.type", "Unsupported value: F"),
         ({"key": "a", "transfer": {"type": ["L"]}}, "0.transfer.type", "Unsupported value"),
+        ({"key": "a", "transfer": "M"}, "0.transfer.type", "Invalid input type."),
         ("a", "0", "Invalid input type."),
     ],
 )

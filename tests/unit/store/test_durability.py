@@ -6,6 +6,7 @@ at every rename in turn, from which the next attempt has to recover.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import threading
 import time
@@ -27,7 +28,7 @@ from pipeline.services import Services
 from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
-from pipeline.store.transfer import MIB
+from pipeline.store.transfer import MIB, PartPlan
 from tests.instance import Instance, open_instance, write_record
 from tests.ocfl_root import objects, problems
 from tests.recording_disk import FailingDisk, PowerLoss, RecordingDisk, Step
@@ -83,6 +84,24 @@ def test_files_are_in_custody_only_once_they_are_safe(tmp_path: Path) -> None:
     staged = tmp_path / "store" / layout.staged(2) / "content"
     for report in reports:
         assert disk.unsafe(staged / report.outcome.content, tmp_path / "store") == []
+
+
+def test_a_part_in_its_slot_counts_only_once_it_is_safe(tmp_path: Path) -> None:
+    """Its bytes are flushed before it is said to be there; before they are written again, that it is not. Whoever is
+    told of the upload finds its files by their names after a crash."""
+    disk = RecordingDisk()
+    with closing(LocalStore(tmp_path, disk)) as store:
+        upload = store.begin_parts("large/object", PartPlan(2 * PART, PART))
+        folder = tmp_path / ".partial/parts/large/object"
+        flushed = [step.path for step in disk.steps if step.call == "flush-folder"]
+        assert flushed == [folder, *(one for one in folder.parents if one.is_relative_to(tmp_path))]
+        disk.steps.clear()
+        for _ in range(2):
+            upload.write(1, [bytes(MIB)] * 5)
+    steps = [(step.call, step.path.suffix) for step in disk.steps]
+    told = [("write", ".there"), ("flush", ".there")]
+    sent = [("write", ".slots"), ("flush", ".slots"), *told]
+    assert [step for step, _ in itertools.groupby(steps)] == [*sent, *told, *sent]
 
 
 class HeldDisk(RecordingDisk):

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from pipeline.errors import Rejected, SourceChanged
 from pipeline.model import Part, PartLedger
 from pipeline.store import transfer
-from pipeline.store.transfer import MIB, PartPlan, SeenPart, agreed, plan_parts
+from pipeline.store.transfer import (
+    MIB,
+    PartPlan,
+    SeenPart,
+    agreed,
+    exactly,
+    fault_of_parts,
+    plan_parts,
+    require_parts,
+)
 
 LIMIT = transfer.MOST_PARTS * transfer.LARGEST_PART
 SIZES = st.one_of(
@@ -134,3 +143,67 @@ def test_a_part_that_comes_out_another_is_told() -> None:
     transfer.require_unchanged(expected, 4, "bb")
     with pytest.raises(SourceChanged):
         transfer.require_unchanged(expected, 3, "bb")
+
+
+# ---------------------------------------------------------------- parts in any order
+
+
+@given(SIZES, LEAST)
+def test_every_plan_of_ours_may_be_announced(size: int, least: int) -> None:
+    """And no other number of parts of that size."""
+    plan = plan_parts(size, least=least)
+    assert fault_of_parts(size, plan.count, plan.part_size) == ""
+    assert fault_of_parts(size, plan.count + 1, plan.part_size)
+
+
+@pytest.mark.parametrize(
+    ("size", "parts", "part_size"),
+    [
+        (10 * MIB, 3, 4 * MIB),
+        (10_001 * 5 * MIB, 10_001, 5 * MIB),
+        (10 << 30, 2, transfer.LARGEST_PART + 1),
+        (10 * MIB, 1, 9 * MIB),
+    ],
+)
+def test_parts_that_s3_does_not_take_may_not_be_announced(size: int, parts: int, part_size: int) -> None:
+    assert fault_of_parts(size, parts, part_size)
+
+
+def test_one_part_may_be_as_short_as_it_is() -> None:
+    """It is the last."""
+    assert fault_of_parts(1, 1, 1) == ""
+
+
+@given(st.integers(1, 40), st.integers(1, 7), st.data())
+def test_only_just_the_parts_of_the_plan_make_the_object(
+    size: int, part_size: int, data: st.DataObject
+) -> None:
+    """Not without one, with one more, or with one of another size; what is wrong is named by its number."""
+    plan = PartPlan(size, part_size)
+    sizes = {number: plan.length(number) for number in range(1, plan.count + 1)}
+    require_parts(plan, sizes)
+    number = data.draw(st.integers(1, plan.count))
+    absent = {other: length for other, length in sizes.items() if other != number}
+    for wrong, named in (
+        (absent, number),
+        ({**sizes, number: sizes[number] + 1}, number),
+        ({**sizes, plan.count + 1: 1}, plan.count + 1),
+    ):
+        with pytest.raises(Rejected, match=f"^1 of {plan.count} parts .*: {named}$"):
+            require_parts(plan, wrong)
+
+
+@given(st.lists(st.binary(max_size=5)), st.integers(1, 20))
+def test_blocks_come_out_whole_or_not_to_their_end(blocks: list[bytes], size: int) -> None:
+    """Where they are too many or too few bytes, fewer come out than there should be."""
+    came = b"".join(blocks)
+    out = bytearray()
+    try:
+        for block in exactly(blocks, size):
+            out += block
+        is_refused = False
+    except Rejected:
+        is_refused = True
+    assert is_refused == (len(came) != size)
+    assert came.startswith(bytes(out))
+    assert (len(out) < size) == is_refused
