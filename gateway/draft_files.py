@@ -2,6 +2,7 @@
 slashes."""
 
 from collections.abc import Iterator
+from itertools import repeat
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +19,7 @@ from gateway.ownership import own_draft
 from gateway.receiving import Receivers, declared_length
 from gateway.serving import served_draft, streamed
 from pipeline import refusals
+from pipeline.access import TokenScope, Viewer, permits
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing
@@ -35,16 +37,16 @@ def list_files(request: Request, record_id: str, services: ServicesHere, viewer:
     """All of them, however many, those that are pending first."""
     draft = own_draft(services, record_id, viewer)
     links = {"self": draft_entries.address(services.repository, draft.record_id)}
-    entries = listing(links, _entries(services, draft), indent=indentation(request))
+    entries = listing(links, _entries(services, draft, viewer), indent=indentation(request))
     return streamed(entries, 200, {"Content-Type": "application/json", **_SECRET})
 
 
-def _entries(services: Services, draft: Draft) -> Iterator[JsonObject]:
+def _entries(services: Services, draft: Draft, viewer: Viewer) -> Iterator[JsonObject]:
     # What is committed meanwhile may come twice, and is never left out.
     for pending in all_pending_files(services, draft):
-        yield _entry(services, draft, pending)
+        yield _entry(services, draft, pending, viewer)
     for file in all_files_of_draft(services, draft):
-        yield _entry(services, draft, file)
+        yield _entry(services, draft, file, viewer)
 
 
 @router.post("")
@@ -60,7 +62,7 @@ def announce(
         "links": {"self": draft_entries.address(services.repository, draft.record_id)},
         "default_preview": None,
         "order": [],
-        "entries": [_entry(services, draft, one) for one in files],
+        "entries": [_entry(services, draft, one, viewer) for one in files],
         **({"errors": list(given.dropped)} if given.dropped else {}),
     }
     return json_answer(request, answer, 201, _SECRET)
@@ -122,7 +124,8 @@ def read_content(
         if grant is not None:
             raise
         # The address of the entry of a file that is itself called `…/content`.
-        return json_answer(request, _entry(services, draft, _found(services, draft, f"{key}/content", key)))
+        entry = _entry(services, draft, _found(services, draft, f"{key}/content", key), reader)
+        return json_answer(request, entry, headers=_SECRET)
     if isinstance(file, PendingFile):
         raise Missing(f"The file '{key}' of record '{draft.record_id}' is not committed.")
     return served_draft(request, services, draft, file)
@@ -143,7 +146,8 @@ def read_entry(
     request: Request, record_id: str, key: str, services: ServicesHere, viewer: KnownHere
 ) -> Response:
     draft = own_draft(services, record_id, viewer)
-    return json_answer(request, _entry(services, draft, _found(services, draft, key)), headers=_SECRET)
+    entry = _entry(services, draft, _found(services, draft, key), viewer)
+    return json_answer(request, entry, headers=_SECRET)
 
 
 @router.delete("/{key:path}")
@@ -161,10 +165,12 @@ def _found(services: Services, draft: Draft, key: str, missing: str = "") -> Pen
             raise refusals.no_file(draft.record_id, missing or key) from None
 
 
-def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile) -> JsonObject:
-    if isinstance(file, PendingFile):
-        if file.multipart is None:
-            return draft_entries.pending(services.repository, draft, file)
-        urls = multipart.urls(services, draft, file)
-        return draft_entries.in_parts(services.repository, draft, file, file.multipart.expires, urls)
-    return draft_entries.completed(services.repository, draft, file)
+def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile, viewer: Viewer) -> JsonObject:
+    if isinstance(file, DraftFile):
+        return draft_entries.completed(services.repository, draft, file)
+    if file.multipart is None:
+        return draft_entries.pending(services.repository, draft, file)
+    # A signed URL asks for no token: it must not let anyone write whose token does not.
+    is_writer = permits(viewer, TokenScope.DEPOSIT_WRITE)
+    urls = multipart.urls(services, draft, file) if is_writer else repeat(None, file.announced.plan.count)
+    return draft_entries.in_parts(services.repository, draft, file, file.multipart.expires, urls)

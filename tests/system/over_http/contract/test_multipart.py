@@ -10,7 +10,7 @@ from gateway.app import create_app
 from pipeline import dispatch, upkeep
 from pipeline.ingest import multipart
 from pipeline.store.transfer import LARGEST_PART, SMALLEST_PART
-from tests.archive import Archive
+from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import Depositor, depositor, path_of
 from tests.system.over_http.parts import (
@@ -270,3 +270,21 @@ def test_4_4_parts_are_the_owners_alone(archive: Archive, ida: Depositor) -> Non
         ]
         assert [one.status_code for one in answers] == [status] * len(answers)
     assert "1, 2, 3" in commit(ida, entry).json()["message"]
+
+
+def test_4_4_urls_of_the_store_are_told_to_those_who_may_write(archive: Archive, ida: Depositor) -> None:
+    """Whoever has another token of the owner's is told the gateway's own, which refuse it; neither is cached."""
+    deposition = ida.create()
+    entries = [announced(ida, deposition, key=key) for key in ("a/large.bin", "b/content")]
+    reader = Client(create_app(archive.services), archive.token(ida.email, scopes=()))
+    files = f"/api/records/{deposition['id']}/draft/files"
+    for one in entries:
+        answer = reader.get(path_of(one["links"]["self"]))
+        assert answer.headers["cache-control"] == "no-store"
+        urls = [part_["url"] for part_ in answer.json()["links"]["parts"]]
+        assert urls == [f"{one['links']['self']}/content/{number}" for number in range(1, COUNT + 1)]
+        assert reader.ask("PUT", path_of(urls[0]), content=part(1)).status_code == 403
+    listed = reader.get(files).json()["entries"]
+    assert [one["links"]["parts"][0]["url"].startswith(BASE_URL) for one in listed] == [True, True]
+    again = ida.send("GET", entries[1]["links"]["self"])
+    assert (again.headers["cache-control"], send(ida, again.json(), 1).status_code) == ("no-store", 200)
