@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from pipeline.catalogue import references
 from pipeline.ingest import abandonment, accession, multipart
@@ -30,7 +31,7 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
     died. Nothing in the storage root is touched but what was begun there and given up. Tells what goes as it goes."""
     before = services.now() - older_than
     told = set()
-    for gone in _expired_uploads(services, dry_run=dry_run):
+    for gone in chain(_expired_uploads(services, dry_run=dry_run), _expired_files(services, dry_run=dry_run)):
         told.add(gone.name)
         yield gone
     for one in compare(services):
@@ -45,7 +46,6 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
                 services.store.delete(one.key)
             yield Leftover("object", one.key, one.size, one.since)
     if not dry_run:
-        multipart.end_expired(services)
         # Those that the ledger has and the store has no more.
         accession.end_leftovers(services, before=before)
     for folder in abandoned_runs(services.settings.home):
@@ -60,6 +60,14 @@ def _expired_uploads(services: Services, *, dry_run: bool) -> Iterator[Leftover]
         if not dry_run:
             abandonment.end(services, one)
         yield Leftover("upload", abandonment.place(services, one), one.offset, one.expires)
+
+
+def _expired_files(services: Services, *, dry_run: bool) -> Iterator[Leftover]:
+    """So do files that come in parts."""
+    for one in multipart.expired(services):
+        place = multipart.place(services, one)
+        if dry_run or multipart.end(services, one):
+            yield Leftover("upload", place, None, one.multipart.expires if one.multipart else None)
 
 
 def _is_given_up(services: Services, key: str) -> bool:

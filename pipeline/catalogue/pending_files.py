@@ -180,10 +180,10 @@ def remove_all(tx: Transaction, one: Deposit) -> list[PendingFile]:
     return begun
 
 
-def expired(tx: Transaction, *, now: datetime, limit: int) -> list[PendingFile]:
-    """The first of those whose parts nobody waits for any more."""
-    rows = tx.execute(_FILES.where(multipart.c.expires <= now).order_by(multipart.c.expires).limit(limit))
-    return [_from_row(row) for row in rows]
+def expired(tx: Transaction, *, now: datetime, after: int, limit: int) -> list[PendingFile]:
+    """Those whose parts nobody waits for any more, by id from behind `after` on."""
+    due = _FILES.where(multipart.c.expires <= now, pending_file.c.id > after)
+    return [_from_row(row) for row in tx.execute(due.order_by(pending_file.c.id).limit(limit))]
 
 
 def _count(tx: Transaction, deposit_id: int, number: int) -> None:

@@ -65,6 +65,7 @@ Kept = TypeVar("Kept")
 
 LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
+_TRANSFERRING = "One or more files have not completed their transfer, please wait."
 
 
 # ---------------------------------------------------------------- drafts
@@ -261,9 +262,12 @@ def _doi_faults(services: Services, draft: Draft) -> Iterator[FieldFault]:
 
 
 def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[FieldFault]:
-    if one.files_open or transfers.are_under_way(tx, one.id, now=now):
-        text = "One or more files have not completed their transfer, please wait."
-        yield FieldFault("files", (text,))
+    if one.files_open:
+        [waiting] = pending_files.page(tx, one.id, limit=1)
+        remedy = f"'{waiting.key}' was announced and is not committed: send and commit it, or delete it."
+        yield FieldFault("files", (_TRANSFERRING,), remedy)
+    elif transfers.are_under_way(tx, one.id, now=now):
+        yield FieldFault("files", (_TRANSFERRING,))
     elif (key := resumables.half_sent(tx, one.id, now=now)) is not None:
         text = f"'{key}' has come in part only: send the rest of it, or end its upload with DELETE."
         yield FieldFault("files", (text,))

@@ -16,7 +16,7 @@ from pipeline.catalogue import drafts, outbox, pending_files, transfers
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile, NewFile
 from pipeline.catalogue.pending_files import AnnouncedFile, Multipart, PendingFile
-from pipeline.errors import Conflict, HeadraceError, Missing, Rejected
+from pipeline.errors import Conflict, Gone, HeadraceError, Missing, Rejected
 from pipeline.ingest import deposit, transferring
 from pipeline.ingest.room import require_room
 from pipeline.model import EffectKind
@@ -63,14 +63,24 @@ def give_up(services: Services, draft: Draft, begun: dict[str, Multipart]) -> No
 def urls(services: Services, draft: Draft, pending: PendingFile) -> Iterator[str | None]:
     """Where each part may be sent straight to the store until the file expires; None where the store gives no URLs.
     Raises `Rejected` for a file that does not come in parts."""
-    upload = opened(services, draft.deposit.home, pending)
+    upload = _upload(services, draft.deposit.home, pending)
     lifetime = max(_parts(pending).expires - services.now(), timedelta(seconds=1))
     for number in range(1, pending.announced.plan.count + 1):
         yield upload.url(number, lifetime)
 
 
-def opened(services: Services, home: str, pending: PendingFile) -> PartsUpload:
-    """The upload of a pending file that comes in parts. Raises `Rejected` for any other."""
+def _opened(services: Services, home: str, pending: PendingFile) -> PartsUpload:
+    """The upload of a pending file that comes in parts, to be gone on with. Raises `Rejected` for any other, `Gone` for
+    one that has expired."""
+    if _parts(pending).expires <= services.now():
+        raise Gone(
+            f"The upload of '{pending.key}' has expired.",
+            remedy="Delete the file from the draft, announce it again and send all of its parts.",
+        )
+    return _upload(services, home, pending)
+
+
+def _upload(services: Services, home: str, pending: PendingFile) -> PartsUpload:
     parts = _parts(pending)
     place = layout.content(home, parts.content)
     return services.store.open_parts(place, pending.announced.plan, parts.upload_id)
@@ -92,9 +102,9 @@ def receive_part(
     size: int | None,
 ) -> None:
     """Take a part, of `size` bytes where that is told; durable when this returns, and it can be sent again. Raises
-    `Missing` for a number that is no part's, and where the draft is open no more; `Rejected` for any other size than
-    that of the part; what `ports.PartsUpload.write` and `blocks` raise."""
-    upload, plan = opened(services, draft.deposit.home, pending), pending.announced.plan
+    `Missing` for a number that is no part's, and where the draft is open no more; `Gone` where the file has expired;
+    `Rejected` for any other size than that of the part; what `ports.PartsUpload.write` and `blocks` raise."""
+    upload, plan = _opened(services, draft.deposit.home, pending), pending.announced.plan
     if not 1 <= number <= plan.count:
         raise Missing(f"File '{pending.key}' has {plan.count} parts.")
     if size not in (None, plan.length(number)):
@@ -111,8 +121,8 @@ def receive_part(
 def commit(services: Services, draft: Draft, pending: PendingFile) -> DraftFile:
     """Have the parts made one, by what the store has of them: the file is the draft's from then on, and unread. A call
     that was cut off anywhere can be repeated. Raises `Missing` where the draft is open no more or the file was given
-    up; what `ports.PartsUpload.commit` raises."""
-    upload = opened(services, draft.deposit.home, pending)
+    up, `Gone` where it has expired; what `ports.PartsUpload.commit` raises."""
+    upload = _opened(services, draft.deposit.home, pending)
     try:
         md5_of_parts = upload.commit()
         services.store.settle([layout.content(draft.deposit.home, pending.content)])
@@ -163,22 +173,35 @@ def _drop_unless_held(services: Services, one: Deposit, pending: PendingFile) ->
             services.store.delete(layout.content(one.home, pending.content))
 
 
-def end_expired(services: Services) -> None:
-    """Give up all files whose parts did not come in time."""
+def expired(services: Services) -> Iterator[PendingFile]:
+    """Files whose parts did not come in time."""
+    last = 0
     while True:
         with services.catalogue.read() as tx:
-            due = pending_files.expired(tx, now=services.now(), limit=_BATCH)
-        for one in due:
-            _end(services, one)
-        if len(due) < _BATCH:
+            due = pending_files.expired(tx, now=services.now(), after=last, limit=_BATCH)
+        if not due:
             return
+        yield from due
+        last = due[-1].id
 
 
-def _end(services: Services, pending: PendingFile) -> None:
-    with services.catalogue.write() as tx:
-        one = drafts.locked(tx, pending.deposit_id)
-        still = pending_files.find(tx, one.id, pending.key)
-        if still is None or still.id != pending.id:
-            return
-        pending_files.remove(tx, one, pending.key)
+def place(services: Services, pending: PendingFile) -> str:
+    """The key of the object that its parts are to be. Raises `Rejected` for a file that does not come in parts."""
+    with services.catalogue.read() as tx:
+        home = drafts.home(tx, pending.deposit_id)
+    return layout.content(home, _parts(pending).content)
+
+
+def end(services: Services, pending: PendingFile) -> bool:
+    """Give a file up, with the parts that came; whether it was still pending."""
+    try:
+        with services.catalogue.write() as tx:
+            one = drafts.locked(tx, pending.deposit_id, may_be_sealed=True)
+            still = pending_files.find(tx, one.id, pending.key)
+            if still is None or still.id != pending.id:
+                return False
+            pending_files.remove(tx, one, pending.key)
+    except Missing:
+        return False  # the draft is open no more: what it had was ended with it
     deposit.drop_content(services, one, pending)
+    return True

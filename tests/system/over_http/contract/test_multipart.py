@@ -242,18 +242,47 @@ def test_4_4_what_is_given_up_leaves_nothing(archive: Archive, ida: Depositor, h
 
 
 def test_4_4_what_nobody_goes_on_with_ends_by_time(archive: Archive, ida: Depositor) -> None:
-    """With the URLs; the draft is published without it then."""
+    """With the URLs: it takes no part and is not committed any more, and after a sweep, which tells of it, also before
+    it is done, the draft is published without it."""
     deposition = ida.create()
     ida.put(deposition, "gauge.csv")
     entry = announced(ida, deposition)
+    itself = path_of(entry["links"]["self"])
     send(ida, entry, 1)
-    list(upkeep.sweep(archive.services, timedelta(days=1)))
-    assert ida.send("GET", entry["links"]["self"]).status_code == 200
+    assert list(upkeep.sweep(archive.services, timedelta(days=1))) == []
+    assert ida.client.get(itself).status_code == 200
     archive.clock.move(seconds=multipart.LIFE.total_seconds())
-    list(upkeep.sweep(archive.services, timedelta(days=1)))
-    assert ida.send("GET", entry["links"]["self"]).status_code == 404
+    late = [ida.client.ask("PUT", f"{itself}/content/2", content=part(2)), commit(ida, entry)]
+    assert [(one.status_code, "a/large.bin" in one.json()["message"]) for one in late] == [(410, True)] * 2
+    assert ida.client.get(itself).json()["status"] == "pending"
+    told = list(upkeep.sweep(archive.services, timedelta(days=1), dry_run=True))
+    assert [(one.kind, one.since) for one in told] == [("upload", archive.clock())]
+    assert ida.client.get(itself).status_code == 200
+    assert list(upkeep.sweep(archive.services, timedelta(days=1))) == told
+    assert ida.client.get(itself).status_code == 404
     assert len(stored(archive)) == 1
     assert ida.publish(deposition)["state"] == "done"
+
+
+def test_4_4_a_draft_that_is_discarded_does_not_keep_a_sweep(archive: Archive, ida: Depositor) -> None:
+    """That was about to end a file of it: the others are ended."""
+    drafts = [ida.create() for _ in range(3)]
+    for one in drafts:
+        announced(ida, one)
+    archive.clock.move(seconds=multipart.LIFE.total_seconds())
+    sweeping = upkeep.sweep(archive.services, timedelta(days=1))
+    next(sweeping)
+    assert ida.send("DELETE", drafts[1]["links"]["self"]).status_code == 204
+    assert len(list(sweeping)) == 1
+    assert stored(archive) == []
+
+
+def test_4_4_a_file_that_keeps_its_draft_is_named(ida: Depositor) -> None:
+    """With what to do about it; the words of the contract stay."""
+    deposition = ida.create()
+    announced(ida, deposition)
+    [error] = ida.send("POST", deposition["links"]["publish"]).json()["errors"]
+    assert "a/large.bin" in error["remedy"]
 
 
 def test_4_4_parts_are_the_owners_alone(archive: Archive, ida: Depositor) -> None:
