@@ -116,7 +116,7 @@ def keep(tx: Transaction, one: Resumable, transfer_id: int, new: Sequence[Part])
     }
     mine = sa.and_(resumable.c.id == one.id, resumable.c.transfer_id == transfer_id)
     if not tx.execute(sa.update(resumable).where(mine).values(**values)).rowcount:
-        raise Conflict("the upload is over, or gone on with by another request")
+        raise _taken_away()
     if new:
         tx.execute(sa.insert(resumable_part), [{"resumable_id": one.id, **asdict(part)} for part in new])
 
@@ -128,9 +128,12 @@ def places(tx: Transaction, number: int, *, now: datetime) -> tuple[int | None, 
     return (None, None) if row is None else (row.begun_by, row.tail_of)
 
 
-def complete(tx: Transaction, transfer_id: int) -> None:
-    """Forget the upload that a transfer is at, if it is at one."""
-    tx.execute(sa.delete(resumable).where(resumable.c.transfer_id == transfer_id))
+def complete(tx: Transaction, number: int, transfer_id: int) -> None:
+    """Forget an upload that a transfer brought to its end. Raises `Conflict` where the transfer is not at it any more:
+    its bytes may be gone by now."""
+    mine = sa.and_(resumable.c.id == number, resumable.c.transfer_id == transfer_id)
+    if not tx.execute(sa.delete(resumable).where(mine)).rowcount:
+        raise _taken_away()
 
 
 def expire(tx: Transaction, number: int, *, now: datetime) -> bool:
@@ -154,6 +157,10 @@ def expired(tx: Transaction, *, now: datetime, after: int, limit: int) -> list[R
 
 def forget(tx: Transaction, number: int) -> None:
     tx.execute(sa.delete(resumable).where(resumable.c.id == number))
+
+
+def _taken_away() -> Conflict:
+    return Conflict("the upload is over, or gone on with by another request")
 
 
 def _end_transfer(tx: Transaction, number: int) -> None:

@@ -7,9 +7,11 @@ and only then the upload is forgotten: a crash in between leaves a row that says
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from pipeline.catalogue import drafts, resumables
 from pipeline.catalogue.resumables import Resumable
+from pipeline.errors import Missing
 from pipeline.services import Services
 from pipeline.store import layout
 
@@ -17,8 +19,11 @@ _BATCH = 100
 
 
 def give_up(services: Services, one: Resumable) -> None:
-    """End an upload, unless it is over already, and what is durable of it."""
+    """End an upload, unless it is over already, and what is durable of it. Whoever sends to it has it before, and is
+    ended with it, or comes too late: requests go on with an upload, and complete it, under the same lock."""
     with services.catalogue.write() as tx:
+        with suppress(Missing):  # nothing comes into a draft that is open no more
+            drafts.locked(tx, one.deposit_id, may_be_sealed=True)
         if not resumables.expire(tx, one.id, now=services.now()):
             return  # it was completed meanwhile: what is there is the draft's
     end(services, one)

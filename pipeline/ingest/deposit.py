@@ -427,17 +427,20 @@ def _commit(services: Services, upload: Upload, place: str) -> None:
     services.store.settle([place])
 
 
-def attach(services: Services, one: Deposit, number: int, new: NewFile) -> DraftFile:
+def attach(
+    services: Services, one: Deposit, number: int, new: NewFile, *, upload: int | None = None
+) -> DraftFile:
     """End the transfer with this number: the file is in the draft, in the place of one of the same key, be it pending
-    only, and an upload in several requests that it completes is over. Done twice it is done once. Raises `Conflict`
-    where the transfer is over, `Missing` where the draft is open no more."""
+    only, and the `upload` in several requests that it completes, where it is one's last, is over. Done twice it is done
+    once. Raises `Conflict` where the transfer or the upload is over, `Missing` where the draft is open no more."""
     with services.catalogue.write() as tx:
         still = drafts.locked(tx, one.id)
         held = drafts.file(tx, one.id, new.key)
         if held is not None and held.content == new.content:
             return held
         transfers.end(tx, number, now=services.now())
-        resumables.complete(tx, number)
+        if upload is not None:
+            resumables.complete(tx, upload, number)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
         pending = pending_files.remove(tx, still, new.key)
         file, before = drafts.put_file(tx, still, new, now=services.now())

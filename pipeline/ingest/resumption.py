@@ -298,7 +298,8 @@ class _Sitting:
             digests=digests,
             declared={},
         )
-        transferring.insist(partial(deposit.attach, self._services, self._draft.deposit, self._transfer, new))
+        draft, transfer = self._draft.deposit, self._transfer
+        transferring.insist(partial(deposit.attach, self._services, draft, transfer, new, upload=one.id))
         with suppress(Unavailable):  # a sweep finds them
             abandonment.clear(self._services, one, but=self._place)
         self._one = replace(one, ledger=replace(one.ledger, offset=one.size), tail_size=0, tail_of=None)

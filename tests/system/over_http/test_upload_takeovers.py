@@ -4,17 +4,24 @@ can neither bring its file in nor take any bytes away."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from pipeline import upkeep
+from pipeline.catalogue import resumables
+from pipeline.errors import Conflict
 from pipeline.ingest import resumption
+from pipeline.settings import StoreLocation
 from pipeline.stocktaking import compare
 from pipeline.store import layout
 from pipeline.store.transfer import MIB
-from tests.archive import Archive
+from tests.archive import Archive, open_archive
+from tests.held_up import held_up
 from tests.system.over_http.contract.depositor import Depositor, depositor
 from tests.system.over_http.resumable import BODY, Upload, begun
 
@@ -113,6 +120,40 @@ def test_who_was_sent_to_when_an_upload_ended_brings_nothing_in(archive: Archive
     assert upload.file().status_code == 404
     store = archive.services.store
     assert [*store.list("staging"), *store.open_uploads()] == []
+
+
+def test_an_upload_that_ends_as_a_request_begins_ends_that_as_well(
+    tmp_path: Path, postgres_database: str, seaweedfs_location: StoreLocation
+) -> None:
+    """Where a DELETE comes while a PATCH is about to have the upload, it takes nothing away from under it: the PATCH
+    is refused, and its file is not in the draft."""
+    parts = open_archive(tmp_path / "home", seaweedfs_location, database=postgres_database)
+    with parts as archive, ThreadPoolExecutor() as pool:
+        upload, is_over = begun(depositor(archive, IDA), 10), threading.Event()
+        again = upload.by(depositor(archive, IDA))
+        with held_up(postgres_database, "SELECT 1 FROM resumable FOR UPDATE") as until_waiting:
+            sent = pool.submit(upload.send, 0, interrupted_by(lambda: is_over.wait(30), b"12345", b"67890"))
+            until_waiting(1)
+            ended = pool.submit(again.ask, "DELETE")
+            until_waiting(2)
+        assert ended.result().status_code == 204
+        is_over.set()
+        assert sent.result().status_code == 409
+        assert upload.file().status_code == 404
+        assert list(archive.services.store.list("staging")) == []
+
+
+def test_a_request_completes_only_the_upload_that_it_is_at(archive: Archive, ida: Depositor) -> None:
+    """A transfer that lives on brings nothing in where its upload was given up, or taken over."""
+    upload = begun(ida)
+    number, now = int(upload.path.rpartition("/")[2]), archive.clock()
+    with archive.services.catalogue.write() as tx:
+        resumables.claim(tx, number, 1, now=now)
+        with pytest.raises(Conflict):
+            resumables.complete(tx, number, 2)
+        resumables.expire(tx, number, now=now)
+        with pytest.raises(Conflict):
+            resumables.complete(tx, number, 1)
 
 
 @pytest.mark.parametrize("key", ["small.bin", "large.bin"])
