@@ -6,15 +6,19 @@
 
 What goes in one piece is lost with its process: the next store that opens takes it away. What goes in parts stays
 until it is committed, ended, or begun afresh; whoever goes on with it renames it, so that of several processes that
-believe it to be theirs only the last can commit.
+believe it to be theirs only the last can commit. The others have the file open still: all write under its lock, and
+only while it has the name that they gave it; whoever renamed it takes that lock before anything else. So who was
+overtaken writes nothing any more, least of all into an object that is committed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +30,7 @@ from typing import TypeVar
 
 import xxhash
 
-from pipeline.errors import Conflict, Rejected
+from pipeline.errors import Conflict, HeadraceError, Rejected, Unavailable
 from pipeline.model import Part, PartLedger
 from pipeline.ports import OpenUpload
 from pipeline.scratch import abandoned_folders, own_folder
@@ -50,6 +54,9 @@ PARTIAL = ".partial"
 _TRIES = 50
 # The writer is at most this many parts ahead of the disk: memory that waits to be written does not grow.
 _FLUSHES_AHEAD = 2
+# Seconds to wait for somebody else's write that is under way: what takes longer is a process that stands still.
+_PATIENCE = 10.0
+_BETWEEN_TRIES = 0.002
 
 
 class WholeUpload:
@@ -136,8 +143,11 @@ class PartedUpload:
         self._is_named = False
 
     def go_on(self, ledger: PartLedger) -> None:
-        """Forget what lies behind the ledger's checkpoint, and write on from there."""
-        os.ftruncate(self._descriptor, ledger.offset)
+        """Forget what lies behind the ledger's checkpoint, and write on from there. Once this returns, nobody who had
+        the upload before writes to it. Raises `Conflict` where another has gone on with it meanwhile, `Unavailable`
+        where one who had it before stands still in the middle of a write."""
+        with self._alone():
+            os.ftruncate(self._descriptor, ledger.offset)
         os.lseek(self._descriptor, ledger.offset, os.SEEK_SET)
         self.offset = self._position = ledger.offset
         self._acknowledged = {part.number: part for part in before_checkpoint(ledger)}
@@ -147,7 +157,7 @@ class PartedUpload:
         view = memoryview(block)
         while view and (room := self._room()) > 0:
             piece = view[:room]
-            with translated():
+            with self._alone():
                 self._disk.write(self._descriptor, piece)
             self._hash.update(piece)
             self._position += len(piece)
@@ -183,6 +193,17 @@ class PartedUpload:
     def _flush_name(self) -> None:
         flush_names(self._disk, self._partial.parent, self._top)
         self._is_named = True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The file is this upload's, and stays so meanwhile."""
+        with self._still_mine():
+            _lock(self._descriptor)
+            try:
+                self._partial.stat()
+                yield
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     @contextmanager
     def _still_mine(self) -> Iterator[None]:
@@ -288,7 +309,11 @@ class PartialFiles:
                     upload = self._opened(mine, final, plan, os.O_WRONLY)
                 except FileNotFoundError:
                     return None  # another process has just taken it: the last one to begin has the key
-                upload.go_on(ledger)
+                try:
+                    upload.go_on(ledger)
+                except HeadraceError:
+                    upload.leave()
+                    raise
                 return upload
         return None
 
@@ -345,6 +370,21 @@ class PartialFiles:
 
     def close(self) -> None:
         self._open.close()
+
+
+def _lock(descriptor: int) -> None:
+    """Lock an open file (flock(2)) against all others that have it open, in this process too."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    "another process stands still while it writes to this upload",
+                    remedy="end that process, or let it go on, then try again",
+                ) from None
+        time.sleep(_BETWEEN_TRIES)
 
 
 def flush_names(disk: Disk, folder: Path, top: Path) -> None:

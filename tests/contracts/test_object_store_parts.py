@@ -3,12 +3,14 @@ goes on where ledger and store agree, and nothing but the whole object is ever s
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,9 +19,10 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from pipeline.errors import Conflict, Missing, Rejected, SourceChanged
+from pipeline.errors import Conflict, Missing, Rejected, SourceChanged, Unavailable
 from pipeline.model import Part, PartLedger
 from pipeline.ports import ObjectStore, OpenUpload, Upload
+from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
 from tests.contracts.stores import SMALLEST_PART, Opener
@@ -356,6 +359,74 @@ def test_of_several_who_go_on_the_last_one_commits(tmp_path: Path) -> None:
         stale.abort()
         finish(upload, BODY[upload.offset :])
         assert content(store) == BODY
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_who_was_overtaken_writes_nothing_any_more(tmp_path: Path, is_committed: bool) -> None:
+    """Not one byte, though it has the file still open: neither before the object is committed, nor after."""
+    with closing(LocalStore(tmp_path, part_size=PART)) as store, closing(LocalStore(tmp_path)) as other:
+        ledger = cut_off(store, 2 * PART)
+        stale = store.begin(KEY, len(BODY), ledger)
+        upload = other.begin(KEY, len(BODY), ledger)
+        assert stale.offset == upload.offset == 2 * PART
+        upload.write(BODY[2 * PART :])
+        if is_committed:
+            upload.commit()
+        with pytest.raises(Conflict):
+            stale.write(b"overtaken")
+        stale.abort()
+        if not is_committed:
+            upload.commit()
+        assert content(store) == BODY
+
+
+def test_who_goes_on_waits_for_a_write_under_way(tmp_path: Path) -> None:
+    """That write began before it was overtaken, and ends before anything else is done to the file."""
+    disk = SlowDisk()
+    with closing(LocalStore(tmp_path, disk, part_size=PART)) as store, closing(LocalStore(tmp_path)) as other:
+        ledger = cut_off(store, 2 * PART)
+        stale = store.begin(KEY, len(BODY), ledger)
+        with ThreadPoolExecutor(2) as pool:
+            disk.may_write.clear()
+            slow = pool.submit(stale.write, b"overtaken")
+            assert disk.is_writing.wait(60)
+            going_on = pool.submit(other.begin, KEY, len(BODY), ledger)
+            with pytest.raises(TimeoutError):
+                going_on.result(timeout=0.1)
+            disk.may_write.set()
+            slow.result(timeout=60)
+            finish(going_on.result(timeout=60), BODY[2 * PART :])
+        stale.abort()
+        assert content(store) == BODY
+
+
+def test_who_goes_on_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the one before stands still in a write it says so; it is gone on with once that one is dead."""
+    monkeypatch.setattr("pipeline.store.partial._PATIENCE", 0.05)
+    with closing(LocalStore(tmp_path, part_size=PART)) as store:
+        ledger = cut_off(store, 2 * PART)
+        [file] = (tmp_path / ".partial/parts" / KEY).iterdir()
+        with file.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(Unavailable):
+                store.begin(KEY, len(BODY), ledger)
+        finish(store.begin(KEY, len(BODY), ledger), BODY[2 * PART :])
+        assert content(store) == BODY
+
+
+class SlowDisk(Disk):
+    """Writes wait until they may."""
+
+    def __init__(self) -> None:
+        self.is_writing = threading.Event()
+        self.may_write = threading.Event()
+        self.may_write.set()
+
+    def write(self, descriptor: int, block: bytes | memoryview) -> None:
+        if not self.may_write.is_set():
+            self.is_writing.set()
+            assert self.may_write.wait(60)
+        super().write(descriptor, block)
 
 
 def test_a_killed_process_leaves_only_what_can_be_gone_on_with(tmp_path: Path) -> None:
