@@ -330,11 +330,11 @@ def _object_keys(root: str, inventory: JsonObject) -> Iterator[str]:
 
 
 def _unwanted(services: Services, uploads: list[OpenUpload]) -> list[OpenUpload]:
-    """Those that neither the ledger knows nor a deposit under way may have begun."""
+    """Those that neither the catalogue knows nor a request or a run under way may have begun."""
     home_of = {one: one.key.partition("/content/")[0] for one in uploads}
     with services.catalogue.read() as tx:
         noted = references.noted_uploads(tx, [one.upload_id for one in uploads])
-        homes = references.planned_homes(tx, set(home_of.values()))
+        homes = references.receiving_homes(tx, set(home_of.values()), now=services.now())
     return [one for one in uploads if (one.key, one.upload_id) not in noted and home_of[one] not in homes]
 
 

@@ -6,6 +6,7 @@ Keys are put together by whoever asks; here are the parts that they follow from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,11 +18,14 @@ from pipeline.catalogue.tables import (
     accession,
     deposit,
     deposit_file,
+    multipart,
     outbox,
+    pending_file,
     quarantine,
     record,
     record_file,
     resumable,
+    transfer,
     upload,
 )
 from pipeline.model import DepositState, EffectKind, FileState, QuarantineState
@@ -143,20 +147,38 @@ def unfinished_accessions(tx: Transaction) -> list[str]:
     return list(tx.execute(sa.select(accession.c.id).where(accession.c.state.in_(UNFINISHED))).scalars())
 
 
-def planned_homes(tx: Transaction, chosen: Collection[str]) -> set[str]:
-    """Of these keys, the ones that are home to deposits whose files are being read."""
+def receiving_homes(tx: Transaction, chosen: Collection[str], *, now: datetime) -> set[str]:
+    """Of these keys, the ones below which an upload may be under way that is noted nowhere: homes to deposits of an
+    accession whose files are being read, and to drafts that something is being sent into."""
+    sent = sa.select(transfer.c.deposit_id).where(transfer.c.lease_until > now)
+    is_receiving = sa.or_(
+        deposit.c.accession_id.is_not(None),
+        deposit.c.id.in_(sent),
+        # Ended by themselves, with all that their requests began.
+        deposit.c.id.in_(sa.select(resumable.c.deposit_id)),
+    )
     found = sa.select(deposit.c.home).where(
-        deposit.c.home.in_(chosen), deposit.c.state == DepositState.PLANNED
+        deposit.c.home.in_(chosen), deposit.c.state == DepositState.PLANNED, is_receiving
     )
     return set(tx.execute(found).scalars())
 
 
 def noted_uploads(tx: Transaction, upload_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """(key, upload id) of those uploads that the ledger has, and somebody may go on with."""
+    """(key, upload id) of those uploads that the ledger has, and somebody may go on with; and of files of drafts that
+    come in parts."""
     chosen = sa.select(upload.c.file_id, upload.c.place, upload.c.upload_id)
     rows = tx.execute(chosen.where(upload.c.upload_id.in_(upload_ids))).all()
     left = ledger.leftovers(tx, [row.file_id for row in rows])
-    return {(row.place, row.upload_id) for row in rows if row.file_id not in left}
+    of_files = (
+        sa.select(deposit.c.home, multipart.c.content, multipart.c.upload_id)
+        .join(pending_file, pending_file.c.id == multipart.c.file_id)
+        .join(deposit, deposit.c.id == pending_file.c.deposit_id)
+        .where(multipart.c.upload_id.in_(upload_ids))
+    )
+    return {
+        *((row.place, row.upload_id) for row in rows if row.file_id not in left),
+        *((layout.content(row.home, row.content), row.upload_id) for row in tx.execute(of_files)),
+    }
 
 
 def _stream(tx: Transaction, statement: sa.Select[Any]) -> Iterator[Sequence[Any]]:

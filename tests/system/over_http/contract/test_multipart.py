@@ -8,8 +8,9 @@ import pytest
 
 from gateway.app import create_app
 from pipeline import dispatch, upkeep
-from pipeline.ingest import multipart
-from pipeline.store.transfer import LARGEST_PART, SMALLEST_PART
+from pipeline.catalogue import drafts, transfers
+from pipeline.ingest import multipart, transferring
+from pipeline.store.transfer import LARGEST_PART, SMALLEST_PART, PartPlan
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import Depositor, depositor, path_of
@@ -266,15 +267,39 @@ def test_4_4_what_nobody_goes_on_with_ends_by_time(archive: Archive, ida: Deposi
 
 def test_4_4_a_draft_that_is_discarded_does_not_keep_a_sweep(archive: Archive, ida: Depositor) -> None:
     """That was about to end a file of it: the others are ended."""
-    drafts = [ida.create() for _ in range(3)]
-    for one in drafts:
+    depositions = [ida.create() for _ in range(3)]
+    for one in depositions:
         announced(ida, one)
     archive.clock.move(seconds=multipart.LIFE.total_seconds())
     sweeping = upkeep.sweep(archive.services, timedelta(days=1))
     next(sweeping)
-    assert ida.send("DELETE", drafts[1]["links"]["self"]).status_code == 204
+    assert ida.send("DELETE", depositions[1]["links"]["self"]).status_code == 204
     assert len(list(sweeping)) == 1
     assert stored(archive) == []
+
+
+def test_4_4_an_upload_that_no_file_is_noted_for_is_swept(archive: Archive, ida: Depositor) -> None:
+    """However long its draft stays open: a gateway may die, or the store be away, when it is to end. Of the others in
+    the draft none is, nor is one that a request is sending."""
+    deposition = ida.create()
+    entry = announced(ida, deposition)
+    send(ida, entry, 1)
+    services = archive.services
+    [noted] = services.store.open_uploads("staging")
+    place, plan = f"{noted.key}.forgotten", PartPlan(len(BODY), SMALLEST_PART)
+    forgotten = services.store.begin_parts(place, plan)
+    with services.catalogue.write() as tx:
+        one = drafts.get(tx, deposition["id"])
+        number = transferring.begin(services, tx, one.deposit.id, "gauge.csv")
+    later = timedelta(days=-10_000)  # the store has the real time
+    assert [one.kind for one in upkeep.sweep(services, later)] == []
+    with services.catalogue.write() as tx:
+        transfers.end(tx, number, now=services.now())
+    assert [(one.kind, one.name) for one in upkeep.sweep(services, later)] == [("upload", place)]
+    assert forgotten.id not in [one.upload_id for one in services.store.open_uploads("staging")]
+    for sent in (2, 3):
+        assert send(ida, entry, sent).status_code == 200
+    assert commit(ida, entry).status_code == 200
 
 
 def test_4_4_a_file_that_keeps_its_draft_is_named(ida: Depositor) -> None:
