@@ -57,9 +57,8 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
 def _expired_uploads(services: Services, *, dry_run: bool) -> Iterator[Leftover]:
     """Uploads in several requests wait for a time of their own."""
     for one in abandonment.expired(services):
-        if not dry_run:
-            abandonment.end(services, one)
-        yield Leftover("upload", abandonment.place(services, one), one.offset, one.expires)
+        if dry_run or abandonment.end_expired(services, one):
+            yield Leftover("upload", abandonment.place(services, one), one.offset, one.expires)
 
 
 def _expired_files(services: Services, *, dry_run: bool) -> Iterator[Leftover]:

@@ -84,12 +84,13 @@ def half_sent(tx: Transaction, deposit_id: int, *, now: datetime) -> str | None:
     return tx.execute(waiting.order_by(resumable.c.id).limit(1)).scalar_one_or_none()
 
 
-def claim(tx: Transaction, number: int, transfer_id: int, *, now: datetime) -> Resumable:
-    """As it is, with the ledger's parts, for a transfer to go on with; the one that was at it is over. Raises
-    `Missing`, and `Gone` where it has expired."""
+def claim(tx: Transaction, number: int, transfer_id: int, *, now: datetime, expires: datetime) -> Resumable:
+    """As it is, with the ledger's parts, for a transfer to go on with until it `expires`; the one that was at it is
+    over. Raises `Missing`, and `Gone` where it has expired."""
     _end_transfer(tx, number)
     mine = sa.and_(resumable.c.id == number, resumable.c.expires > now)
-    if not tx.execute(sa.update(resumable).where(mine).values(transfer_id=transfer_id)).rowcount:
+    values = {"transfer_id": transfer_id, "expires": expires}
+    if not tx.execute(sa.update(resumable).where(mine).values(**values)).rowcount:
         get(tx, number)
         raise Gone("The upload has expired.")
     row = tx.execute(sa.select(resumable).where(resumable.c.id == number)).one()
@@ -121,10 +122,11 @@ def keep(tx: Transaction, one: Resumable, transfer_id: int, new: Sequence[Part])
         tx.execute(sa.insert(resumable_part), [{"resumable_id": one.id, **asdict(part)} for part in new])
 
 
-def places(tx: Transaction, number: int, *, now: datetime) -> tuple[int | None, int | None]:
-    """`begun_by` and `tail_of` of one that may be gone on with; of any other, None."""
+def places(tx: Transaction, number: int) -> tuple[int | None, int | None]:
+    """`begun_by` and `tail_of` of one that a transfer has, however late it is; of one that is over, None."""
     chosen = sa.select(resumable.c.begun_by, resumable.c.tail_of)
-    row = tx.execute(chosen.where(resumable.c.id == number, resumable.c.expires > now)).one_or_none()
+    mine = sa.and_(resumable.c.id == number, resumable.c.transfer_id.is_not(None))
+    row = tx.execute(chosen.where(mine)).one_or_none()
     return (None, None) if row is None else (row.begun_by, row.tail_of)
 
 
@@ -141,6 +143,12 @@ def expire(tx: Transaction, number: int, *, now: datetime) -> bool:
     _end_transfer(tx, number)
     values = {"expires": now, "transfer_id": None}
     return tx.execute(sa.update(resumable).where(resumable.c.id == number).values(**values)).rowcount > 0
+
+
+def is_expired(tx: Transaction, number: int, *, now: datetime) -> bool:
+    """Whether it is there and nobody goes on with it any more; nobody changes that until the transaction ends."""
+    due = sa.select(resumable.c.id).where(resumable.c.id == number, resumable.c.expires <= now)
+    return tx.execute(due.with_for_update()).one_or_none() is not None
 
 
 def expire_all(tx: Transaction, deposit_id: int, *, now: datetime) -> list[Resumable]:

@@ -7,9 +7,9 @@ and only then the upload is forgotten: a crash in between leaves a row that says
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
-from pipeline.catalogue import drafts, resumables
+from pipeline.catalogue import Transaction, drafts, resumables
 from pipeline.catalogue.resumables import Resumable
 from pipeline.errors import Missing
 from pipeline.services import Services
@@ -21,12 +21,29 @@ _BATCH = 100
 def give_up(services: Services, one: Resumable) -> None:
     """End an upload, unless it is over already, and what is durable of it. Whoever sends to it has it before, and is
     ended with it, or comes too late: requests go on with an upload, and complete it, under the same lock."""
-    with services.catalogue.write() as tx:
-        with suppress(Missing):  # nothing comes into a draft that is open no more
-            drafts.locked(tx, one.deposit_id, may_be_sealed=True)
+    with _draft_locked(services, one) as tx:
         if not resumables.expire(tx, one.id, now=services.now()):
             return  # it was completed meanwhile: what is there is the draft's
     end(services, one)
+
+
+def end_expired(services: Services, one: Resumable) -> bool:
+    """`give_up` one that was found to have expired, unless it was gone on with or completed since; whether it was given
+    up."""
+    with _draft_locked(services, one) as tx:
+        if not resumables.is_expired(tx, one.id, now=services.now()):
+            return False
+        resumables.expire(tx, one.id, now=services.now())
+    end(services, one)
+    return True
+
+
+@contextmanager
+def _draft_locked(services: Services, one: Resumable) -> Iterator[Transaction]:
+    with services.catalogue.write() as tx:
+        with suppress(Missing):  # nothing comes into a draft that is open no more
+            drafts.locked(tx, one.deposit_id, may_be_sealed=True)
+        yield tx
 
 
 def end(services: Services, one: Resumable) -> None:

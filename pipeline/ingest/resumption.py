@@ -99,7 +99,7 @@ def go_on(
     with services.catalogue.write() as tx:
         drafts.locked(tx, draft.deposit.id)
         mine = transferring.begin(services, tx, draft.deposit.id, one.key)
-        one = resumables.claim(tx, number, mine, now=services.now())
+        one = resumables.claim(tx, number, mine, now=services.now(), expires=services.now() + LIFE)
         if one.offset != offset:
             raise Conflict(f"the upload is at {one.offset}, not at {offset}", field="Upload-Offset")
     try:
@@ -309,7 +309,7 @@ class _Sitting:
         Where that fails, it goes with the upload."""
         with suppress(HeadraceError):
             with self._services.catalogue.read() as tx:
-                begun_by, tail_of = resumables.places(tx, self._one.id, now=self._services.now())
+                begun_by, tail_of = resumables.places(tx, self._one.id)
                 is_held = drafts.holds(tx, self._draft.deposit, self._content)
             if tail_of != self._transfer:
                 self._services.store.delete(layout.tail(self._one.id, self._transfer))

@@ -148,12 +148,40 @@ def test_a_request_completes_only_the_upload_that_it_is_at(archive: Archive, ida
     upload = begun(ida)
     number, now = int(upload.path.rpartition("/")[2]), archive.clock()
     with archive.services.catalogue.write() as tx:
-        resumables.claim(tx, number, 1, now=now)
+        resumables.claim(tx, number, 1, now=now, expires=now + resumption.LIFE)
         with pytest.raises(Conflict):
             resumables.complete(tx, number, 2)
         resumables.expire(tx, number, now=now)
         with pytest.raises(Conflict):
             resumables.complete(tx, number, 1)
+
+
+def test_an_upload_that_is_sent_to_does_not_expire(archive: Archive, ida: Depositor) -> None:
+    """A request that began in time brings its file in, also where a sweep goes meanwhile."""
+    upload = begun(ida)
+    archive.clock.move(seconds=resumption.LIFE.total_seconds() - 60)
+
+    def meanwhile() -> None:
+        archive.clock.move(seconds=90)
+        list(upkeep.sweep(archive.services, resumption.LIFE))
+
+    assert upload.send(0, interrupted_by(meanwhile, BODY[:HALF], BODY[HALF:])).status_code == 204
+    assert upload.file().content == BODY
+
+
+def test_a_sweep_ends_no_upload_that_was_completed_since_it_looked(archive: Archive, ida: Depositor) -> None:
+    """As a gateway may do whose clock is behind: what was found expired is looked at again before it is ended."""
+    first, second = begun(ida, 10), begun(ida, 10)
+    archive.clock.move(seconds=resumption.LIFE.total_seconds())
+    sweep = upkeep.sweep(archive.services, resumption.LIFE)
+    swept = [next(sweep)]
+    archive.clock.move(seconds=-60)
+    assert second.send(0, BODY[:10]).status_code == 204
+    archive.clock.move(seconds=60)
+    swept += sweep
+    assert len(swept) == 1
+    assert first.ask("HEAD").status_code == 404
+    assert second.file().content == BODY[:10]
 
 
 @pytest.mark.parametrize("key", ["small.bin", "large.bin"])
