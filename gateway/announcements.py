@@ -11,6 +11,8 @@ from pipeline.store.transfer import MOST_PARTS, fault_of_parts
 
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 _LARGEST = (1 << 63) - 1
+_MOST_IN_PARTS = 100
+"""Files in parts that one request announces: the store is asked to begin each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,14 @@ def read(body: object) -> Announcements:
     if faults:
         raise InvalidFields(tuple(faults))
     files = tuple(map(_announced, body))
-    if sum(one.plan.count for one in files if one.part_size) > MOST_PARTS:
+    in_parts = [one for one in files if one.part_size]
+    if len(in_parts) > _MOST_IN_PARTS:
+        raise Rejected(
+            f"One request announces {_MOST_IN_PARTS} files in parts at most.",
+            remedy="Announce the others in further requests.",
+            field="_schema",
+        )
+    if sum(one.plan.count for one in in_parts) > MOST_PARTS:
         raise Rejected(f"One request announces {MOST_PARTS:,} parts at most.", field="_schema")
     dropped = [each for number, one in enumerate(body) for each in _dropped(number, one)]
     return Announcements(files, tuple(dropped))

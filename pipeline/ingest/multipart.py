@@ -31,10 +31,12 @@ _BATCH = 100
 
 def begin(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -> dict[str, Multipart]:
     """An upload of the store for each file that comes in parts, by key; all, or none. They are nobody's until they are
-    noted with their file. Raises `Missing` where the draft is open no more."""
+    noted with their file. Raises `Missing` where the draft is open no more, `OutOfSpace` without room
+    for all."""
     files = [one for one in files if one.part_size]
     numbers: list[int] = []
     if files:
+        require_room(services, reserved=sum(one.plan.size for one in files))
         with services.catalogue.write() as tx:
             one = drafts.locked(tx, draft.deposit.id)
             for each in files:

@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.catalogue import drafts, transfers
+from pipeline.catalogue.pending_files import AnnouncedFile
 from pipeline.catalogue.tables import transfer
 from pipeline.errors import Conflict, OutOfSpace
-from pipeline.ingest import transferring
+from pipeline.ingest import draft_files, transferring
 from pipeline.services import Services
 from tests.archive import Archive, open_archive
 from tests.command import wait_until
@@ -89,3 +90,19 @@ def test_who_sends_hears_that_there_is_no_room(archive: Archive, deposit_id: int
         pytest.raises(OutOfSpace),
     ):
         require()
+
+
+def test_files_in_parts_need_room_for_all_of_them(archive: Archive) -> None:
+    """Which one request announces: each alone would have it, and none is begun."""
+    room = archive.services.store.room()
+    assert room is not None
+    half = archive.services.settings.model_copy(update={"min_free": room[0] // 2})
+    size = room[0] * 3 // 10
+    files = [AnnouncedFile(key, size, {}, part_size=size // 1000) for key in ("a", "b")]
+    services = replace(archive.services, settings=half)
+    deposition = depositor(archive, "ida@pier.example").create()
+    with services.catalogue.read() as tx:
+        draft = drafts.get(tx, deposition["id"])
+    with pytest.raises(OutOfSpace):
+        draft_files.announce(services, draft, files)
+    assert list(services.store.open_uploads()) == []

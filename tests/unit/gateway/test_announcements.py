@@ -109,3 +109,13 @@ def test_what_is_not_kept_is_told() -> None:
         {"key": "b", "metadata": {}, "access": {"hidden": False}},
     ]
     assert [one["field"] for one in announcements.read(said).dropped] == ["0.metadata", "0.access.hidden"]
+
+
+def test_a_request_announces_a_hundred_files_in_parts_at_most() -> None:
+    """Beside however many that come in one piece."""
+    said = {"type": "M", "parts": 1, "part_size": SMALLEST_PART}
+    body = [{"key": str(number), "size": SMALLEST_PART, "transfer": said} for number in range(101)]
+    whole = [{"key": f"whole {number}"} for number in range(101)]
+    assert len(announcements.read(body[1:] + whole).files) == 201
+    with pytest.raises(Rejected, match="100 files in parts at most"):
+        announcements.read(body)
