@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from pipeline.catalogue import Transaction, drafts, resumables
+from pipeline.catalogue import Transaction, drafts, resumables, transfers
 from pipeline.catalogue.resumables import Resumable
 from pipeline.errors import Missing
 from pipeline.services import Services
@@ -18,10 +18,13 @@ from pipeline.store import layout
 _BATCH = 100
 
 
-def give_up(services: Services, one: Resumable) -> None:
+def give_up(services: Services, one: Resumable, *, by: int | None = None) -> None:
     """End an upload, unless it is over already, and what is durable of it. Whoever sends to it has it before, and is
-    ended with it, or comes too late: requests go on with an upload, and complete it, under the same lock."""
+    ended with it, or comes too late: requests go on with an upload, and complete it, under the same lock. Where it is
+    given up `by` a transfer, that is over as well; raises `Conflict` where it was before, and so has no say."""
     with _draft_locked(services, one) as tx:
+        if by is not None:
+            transfers.end(tx, by, now=services.now())
         if not resumables.expire(tx, one.id, now=services.now()):
             return  # it was completed meanwhile: what is there is the draft's
     end(services, one)

@@ -203,6 +203,12 @@ def restored(saved_states: JsonObject, algorithms: Iterable[str]) -> dict[str, H
     return {name: StatefulHash(found.functions[name], contexts[name]) for name in wanted}
 
 
+def is_of_this_engine(saved_states: JsonObject) -> bool:
+    """Whether what `saved` wrote is from the library, version and architecture that are here; what is not, may well be
+    restored by another machine."""
+    return bool(saved_states.get("engine") == engine())
+
+
 def _check(engine_name: str, encoded: JsonObject) -> str:
     return xxhash.xxh3_128(json.dumps([engine_name, encoded], sort_keys=True).encode()).hexdigest()
 

@@ -35,6 +35,7 @@ from pipeline.ingest.digests import (
     HAVE_STATES,
     Hash,
     StatefulHash,
+    is_of_this_engine,
     new_hashes,
     restored,
     resumable_hashes,
@@ -152,10 +153,16 @@ class _Sitting:
         self._checkpoints = Checkpoints(self._upload, ledger, {}, lambda _news: self._note_parts())
 
     def _restored(self) -> Mapping[str, Hash]:
-        hashes = restored(self._one.ledger.checkpoint["digests"], _algorithms(self._services))
-        if hashes is None:
-            raise Gone("The states of the upload's digests cannot be used here.")
-        return hashes
+        states = self._one.ledger.checkpoint["digests"]
+        hashes = restored(states, _algorithms(self._services))
+        if hashes is not None:
+            return hashes
+        if is_of_this_engine(states):  # damaged, or of other algorithms than are wanted by now
+            raise self._lost("The states of the upload's digests cannot be used any more.")
+        raise Unavailable(
+            "The states of the upload's digests are of another machine.",
+            remedy="Try again, which may reach that machine; or DELETE the upload, and begin it again.",
+        )
 
     def _resumed(self) -> Upload:
         ledger = self._one.ledger
@@ -167,11 +174,13 @@ class _Sitting:
         committed = find_committed(self._services.store, self._place, self._one.size, ledger)
         if committed is not None:
             return committed
-        with self._services.catalogue.write() as tx:
-            transfers.end(tx, self._transfer, now=self._services.now())  # whoever was overtaken has no say
-            resumables.expire(tx, self._one.id, now=self._services.now())
-        abandonment.end(self._services, self._one)
-        raise Gone(_LOST)
+        raise self._lost(_LOST)
+
+    def _lost(self, why: str) -> Gone:
+        """End the upload, which cannot be gone on with. Raises `Conflict` where this request was overtaken: then what
+        it misses may have gone with that, and others go on."""
+        abandonment.give_up(self._services, self._one, by=self._transfer)
+        return Gone(why)
 
     def _told_size(self) -> int | None:
         """Only where it has to be told: parts of what has no size are the smallest, and so are tails."""
@@ -200,7 +209,7 @@ class _Sitting:
             for block in tails.saved(self._services.store, self._one):
                 self._write(block)
         except Missing:
-            raise Gone(_LOST) from None
+            raise self._lost(_LOST) from None
 
     def _feed(self, blocks: Iterable[bytes]) -> None:
         check = new_hashes([self._checksum[0]]) if self._checksum else {}

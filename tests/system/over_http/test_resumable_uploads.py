@@ -15,6 +15,7 @@ import pytest
 from infra.local.gateway import gateway
 from infra.local.service import launched
 from pipeline import upkeep
+from pipeline.catalogue import resumables
 from pipeline.ingest import resumption
 from pipeline.ports import StoreTraits
 from pipeline.settings import StoreLocation
@@ -132,6 +133,42 @@ def test_an_upload_that_is_ended_leaves_nothing(archive: Archive, ida: Depositor
     assert second.ask("HEAD").status_code == 404
     store = archive.services.store
     assert [*store.list("staging"), *store.open_uploads()] == []
+
+
+def test_an_upload_whose_bytes_are_lost_is_over(each_archive: Archive) -> None:
+    """Where the store has what was told no more: 410, once, then there is no such upload, it leaves nothing, and its
+    draft may be published without it."""
+    ida = depositor(each_archive, "ida@pier.example")
+    upload, store = begun(ida), each_archive.services.store
+    assert ida.client.ask("PUT", f"{upload.bucket}/other.csv", content=CSV).status_code == 201
+    at = IN_PARTS_FROM + 5
+    assert upload.send(0, BODY[:at]).status_code == 204
+    [tail] = store.list("staging/tails")
+    store.delete(tail.key)
+    assert upload.send(at, BODY[at:]).status_code == 410
+    assert upload.ask("HEAD").status_code == 404
+    assert [*(one.size for one in store.list("staging")), *store.open_uploads()] == [len(CSV)]
+    assert ida.send("POST", f"{upload.deposition}/actions/publish").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("states", "status", "later"),
+    [({"engine": "another"}, 503, 200), ({"check": "damaged"}, 410, 404)],
+    ids=["of another machine", "damaged"],
+)
+def test_only_states_that_nobody_can_use_end_an_upload(
+    archive: Archive, ida: Depositor, states: dict[str, str], status: int, later: int
+) -> None:
+    """Digests' states of another machine may be gone on from there: 503, and the upload stays. Damaged ones are 410."""
+    upload = begun(ida, 10)
+    assert upload.send(0, b"12345").status_code == 204
+    number, now = int(upload.path.rpartition("/")[2]), archive.clock()
+    with archive.services.catalogue.write() as tx:
+        one = resumables.claim(tx, number, 0, now=now, expires=now + resumption.LIFE)
+        checkpoint = {"digests": {**one.ledger.checkpoint["digests"], **states}}
+        resumables.keep(tx, replace(one, ledger=replace(one.ledger, checkpoint=checkpoint)), 0, [])
+    assert upload.send(5, b"67890").status_code == status
+    assert upload.ask("HEAD").status_code == later
 
 
 def test_room_that_must_stay_free_stays_free(archive: Archive, ida: Depositor) -> None:
