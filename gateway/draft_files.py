@@ -90,9 +90,9 @@ async def put_content(
     return json_answer(request, await receivers.take(request, receive))
 
 
-@router.put("/{key:path}/content/{number:int}")
+@router.put("/{key:path}/content/{number}")
 async def put_part(
-    request: Request, record_id: str, key: str, number: int, services: ServicesHere, viewer: WriterHere
+    request: Request, record_id: str, key: str, number: str, services: ServicesHere, viewer: WriterHere
 ) -> Response:
     """A part of a file that comes in parts, in any order, several at once, again where need be."""
     size = declared_length(request)
@@ -100,7 +100,7 @@ async def put_part(
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> None:
-        draft_files.receive_part(services, draft, key, number, blocks, size=size)
+        draft_files.receive_part(services, draft, key, number_of(number), blocks, size=size)
 
     await receivers.take(request, receive)
     return Response(status_code=200)

@@ -225,7 +225,7 @@ def test_a_reader_sees_one_moment(catalogue: Catalogue) -> None:
 def test_every_thread_of_the_gateway_gets_a_connection(catalogue: Catalogue) -> None:
     """On SQLite none waits for the connection of another; on PostgreSQL there are 40, and others wait their turn."""
     at_once = MOST_THREADS if catalogue.describe().startswith("sqlite") else 40
-    meeting = threading.Barrier(at_once, timeout=20)
+    meeting = threading.Barrier(at_once, timeout=60)
 
     def read() -> None:
         with catalogue.read() as tx:

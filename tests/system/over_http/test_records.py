@@ -122,7 +122,7 @@ def test_versions_are_listed_highest_first(archive: Archive, client: Client) -> 
     assert "newer version" not in client.get(f"/records/{second.id}").text
 
 
-@pytest.mark.parametrize("record_id", ["99999", "0", "01", "x", "1e3", "9" * 40, "%00", "-1"])
+@pytest.mark.parametrize("record_id", ["99999", "0", "01", "x", "1e3", "9" * 40, "-1"])
 def test_what_is_no_record_is_not_found(standing: tuple[Client, Record], record_id: str) -> None:
     """An id that was never given, or is none, gets 404 with Zenodo's words."""
     answer = standing[0].get(f"/api/records/{record_id}")

@@ -145,7 +145,6 @@ def _hits(client: Client, path: str) -> list[JsonObject]:
         "/api/vocabularies/nonsense",
         "/api/vocabularies/nonsense/x",
         "/api/vocabularies/licenses/nonsense",
-        "/api/vocabularies/licenses/%00",
         "/api/licenses/nonsense",
         "/api/funders/nonsense",
         "/api/affiliations/00k4n6c33",
