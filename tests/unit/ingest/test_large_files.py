@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -404,14 +406,26 @@ def test_of_two_workers_at_one_file_the_later_has_it(desk: Desk, tmp_path: Path)
 
         def write(self, descriptor: int, block: bytes | memoryview) -> None:
             self.written += len(block)
-            if self.written > SIZE // 2 and not desk.notes:
+            if self.written > SIZE // 2 and not later:
                 desk.hear(earlier.notes[0].to_json())
-                desk.take()
+                before = partial_files()
+                later.append(pool.submit(desk.take))
+                # It has taken the file, and waits for this write.
+                while partial_files() == before and not later[0].done():
+                    time.sleep(0.001)
             super().write(descriptor, block)
 
-    with closing(LocalStore(tmp_path / "store", Overtaken(), part_size=PART)) as store:
+    def partial_files() -> set[Path]:
+        return set((tmp_path / "store/.partial/parts").rglob("*"))
+
+    later: list[Future[list[FileReport]]] = []
+    with (
+        closing(LocalStore(tmp_path / "store", Overtaken(), part_size=PART)) as store,
+        ThreadPoolExecutor(1) as pool,
+    ):
         earlier.store = store
         with pytest.raises(Unavailable, match="elsewhere"):
             earlier.take()
+        later[0].result(timeout=60)
     assert desk.staged() == {"a.dat": CONTENT}
     assert list(desk.store.open_uploads()) == []
