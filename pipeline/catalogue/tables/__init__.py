@@ -1,0 +1,67 @@
+"""The catalogue's tables. Invariants stand here as constraints, where no code can skip them."""
+
+from pipeline.catalogue.tables.archive import (
+    concept,
+    doi,
+    event,
+    extra_format,
+    fixity,
+    purge,
+    record,
+    record_file,
+)
+from pipeline.catalogue.tables.columns import Utc, metadata
+from pipeline.catalogue.tables.communities import community, concept_community
+from pipeline.catalogue.tables.deposits import (
+    accession,
+    deposit,
+    deposit_file,
+    problem,
+    quarantine,
+    upload,
+    upload_part,
+)
+from pipeline.catalogue.tables.drafts import (
+    draft,
+    multipart,
+    pending_file,
+    resumable,
+    resumable_part,
+    transfer,
+)
+from pipeline.catalogue.tables.people import token, user
+from pipeline.catalogue.tables.running import outbox, secret, sequence, stamper
+
+__all__ = [
+    "Utc",
+    "accession",
+    "community",
+    "concept",
+    "concept_community",
+    "deposit",
+    "deposit_file",
+    "doi",
+    "draft",
+    "event",
+    "extra_format",
+    "fixity",
+    "metadata",
+    "multipart",
+    "outbox",
+    "pending_file",
+    "problem",
+    "purge",
+    "quarantine",
+    "record",
+    "record_file",
+    "resumable",
+    "resumable_part",
+    "secret",
+    "sequence",
+    "stamper",
+    "token",
+    "transfer",
+    "upload",
+    "upload_part",
+    "user",
+]

@@ -1,0 +1,53 @@
+"""What an instance needs to run: sequences, secrets, the outbox, the stamper."""
+
+import sqlalchemy as sa
+
+from pipeline.catalogue.tables.columns import BigId, Utc, metadata, one_of
+from pipeline.model import EffectKind
+
+sequence = sa.Table(
+    "sequence",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+secret = sa.Table(
+    "secret",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("record_id", sa.BigInteger, nullable=False),
+    sa.Column("accession_id", sa.Text),
+    # Raised when the effect is wanted again while it is being brought about: settling removes only what it did.
+    sa.Column("generation", sa.Integer, nullable=False, default=1),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("due", Utc, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("parked", sa.Boolean, nullable=False, default=False),
+    sa.Column("error", sa.Text, nullable=False, default=""),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Utc),
+    sa.UniqueConstraint("kind", "record_id"),
+    sa.Index("ix_outbox_kind_parked_due", "kind", "parked", "due"),
+    sa.Index("ix_outbox_accession_id", "accession_id"),
+    one_of("kind", EffectKind),
+)
+
+stamper = sa.Table(
+    "stamper",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("last", Utc, nullable=False),
+    sa.Column("opened", Utc),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", Utc),
+    sa.CheckConstraint("id = 1", name="only_one"),
+)
