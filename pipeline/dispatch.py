@@ -15,6 +15,7 @@ from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
 from pipeline.feeds.announce import announce
 from pipeline.index.indexer import index
+from pipeline.mail.send import send
 from pipeline.model import EffectKind
 from pipeline.pid.register import register
 from pipeline.preservation import preserve
@@ -23,8 +24,9 @@ from pipeline.services import Services, lease_owner
 _LOG = logging.getLogger(__name__)
 
 _BATCH = 250
-# Reading files takes as long as they are large: others, and whoever waits for an end, are not to wait for many.
-_BATCHES = {EffectKind.EXAMINE: 4}
+# Reading files takes as long as they are large, and a mail server may take its time: others, and whoever waits for an
+# end, are not to wait for many.
+_BATCHES = {EffectKind.EXAMINE: 4, EffectKind.MAIL: 4}
 _LEASE = timedelta(minutes=5)
 _RENEWAL = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=2)
@@ -147,6 +149,9 @@ def _bring_about(
             return index(services, record_ids)
         case EffectKind.ANNOUNCE:
             return announce(services, record_ids)
+        case EffectKind.MAIL:
+            with renewing(_RENEWAL, renew):
+                return send(services, record_ids)
 
 
 def _failure(kind: EffectKind, record_id: int, error: Exception) -> HeadraceError:

@@ -63,7 +63,7 @@ _DEPOSIT_STEPS: dict[tuple[DepositState, DepositEvent], DepositState] = {
 
 # What came over HTTP is examined since it came; whether anything of it is left to be is asked where drafts are
 # published.
-_ALL = tuple(kind for kind in EffectKind if kind is not EffectKind.EXAMINE)
+_ALL = (EffectKind.PRESERVE, EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE)
 
 _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, tuple[EffectKind, ...]]] = {
     (None, RecordEvent.PUBLISH): (RecordState.PUBLISHED, _ALL),

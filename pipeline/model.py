@@ -436,13 +436,14 @@ class FileOutcome:
 
 
 class EffectKind(StrEnum):
-    """What must happen outside after a commit; drained in this order."""
+    """What must happen outside after a commit; drained in this order. A mail is for itself, all else for a record."""
 
     PRESERVE = "preserve"
     REGISTER = "register"
     INDEX = "index"
     ANNOUNCE = "announce"
     EXAMINE = "examine"
+    MAIL = "mail"
 
 
 class DoiState(StrEnum):
@@ -466,6 +467,17 @@ class Repository:
     admin_email: str
     doi_prefix: str
     doi_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Plain text to one address. `id` is never given twice."""
+
+    id: int
+    to: str
+    subject: str
+    text: str
+    created: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The five protocols behind which the world lies. Each has an embedded and a production
+"""The six protocols behind which the world lies. Each has an embedded and a production
 implementation that pass the same contract suite (`tests/contracts`); `wiring` alone picks.
 
 Every method may raise `errors.Unavailable` (retryable) besides what its docstring names.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pipeline.model import DoiState, JsonObject, Part, PartLedger, ScanVerdict
@@ -336,6 +337,19 @@ class DoiRegistry(Protocol):
     def describe(self) -> str: ...
 
     def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- mail
+
+
+class Mailer(Protocol):
+    def send(self, message: EmailMessage) -> None:
+        """Hand the message on, to be delivered; of its headers `From` and `To` say from whom and to whom. Raises
+        `Rejected` where it will not be taken, however often it is tried; `Misconfigured` where it would be of somebody
+        else."""
+
+    def describe(self) -> str:
+        """Where mails go, for people. Raises as `send` does where they could not go there now."""
 
 
 # ---------------------------------------------------------------- compute

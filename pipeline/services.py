@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     # Names only: a worker imports this module by way of `wiring`, and neither database nor settings.
     from pipeline.catalogue import Catalogue
     from pipeline.model import Repository
-    from pipeline.ports import Clock, DoiRegistry, ObjectStore, Scanner, SearchIndex
+    from pipeline.ports import Clock, DoiRegistry, Mailer, ObjectStore, Scanner, SearchIndex
     from pipeline.settings import Settings
 
 
@@ -27,6 +27,7 @@ class Services:
     scanner: Scanner
     index: SearchIndex
     registry: DoiRegistry
+    mailer: Mailer
     now: Clock
     leaseholder: str
 

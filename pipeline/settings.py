@@ -1,8 +1,8 @@
 """All settings in one place: name, default, meaning. From `HEADRACE_*` in the environment, else from
 `headrace.toml` in the working folder; nothing else in the project reads the environment for settings.
 
-Settings hold no secrets of their own: keys of S3 come from `AWS_*`, and passwords that stand in URLs are
-shown redacted (`redacted`).
+Keys of S3 come from `AWS_*`; passwords that stand in URLs are shown redacted (`redacted`), and settings that are
+secrets as stars.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -145,6 +145,14 @@ class Settings(BaseSettings):
         "scanned in overlapping windows",
     )
     dois: str = Field("", description="DOI registry: local:///file (datacite://… later)")
+    mail: str = Field(
+        "",
+        description="mails: smtp://user@host:587 (STARTTLS), smtps://user@host:465, or files in file:///folder",
+    )
+    mail_password: SecretStr = Field(
+        SecretStr(""),
+        description="password of the user in HEADRACE_MAIL; better in the environment than in a file",
+    )
     compute: str = Field(
         "local:", description="workers: local:, local:4, inline:, tls://scheduler:8786, slurm:?jobs=8"
     )
@@ -169,7 +177,9 @@ class Settings(BaseSettings):
     repository_id: str = Field(
         "headrace.localdomain", description="a domain name, in OAI and OCFL ids; set once"
     )
-    admin_email: str = Field("admin@headrace.localdomain", description="shown in OAI-PMH Identify")
+    admin_email: str = Field(
+        "admin@headrace.localdomain", description="shown in OAI-PMH Identify; sender of mails"
+    )
     scan_gate: Literal["none", "serve", "publish"] = Field(
         default_factory=lambda known: (
             "publish" if urlsplit(known.get("scanner", "")).scheme == "clamd" else "none"
@@ -294,6 +304,7 @@ class Settings(BaseSettings):
             "database": self.database or f"sqlite:///{quoted}/catalogue.sqlite",
             "index": self.index or f"file://{quoted}/index",
             "dois": self.dois or f"local://{quoted}/dois.sqlite",
+            "mail": self.mail or f"file://{quoted}/mail",
         }
         for name, value in inside.items():
             object.__setattr__(self, name, value)

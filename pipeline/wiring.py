@@ -31,7 +31,7 @@ from pipeline.store.root import open_root
 if TYPE_CHECKING:
     from pipeline.catalogue import Catalogue
     from pipeline.ingest.sources import OpenTree, Tree
-    from pipeline.ports import Clock, Compute, DoiRegistry, ObjectStore, Scanner, SearchIndex
+    from pipeline.ports import Clock, Compute, DoiRegistry, Mailer, ObjectStore, Scanner, SearchIndex
     from pipeline.settings import ScannerLocation, Settings, SourceLocation, StoreLocation
 
 GATEWAY = "gateway"
@@ -71,6 +71,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
             scanner=scanner,
             index=index,
             registry=registry,
+            mailer=open_mailer(settings),
             now=now,
             leaseholder=leaseholder,
         )
@@ -213,6 +214,22 @@ def open_registry(url: str) -> DoiRegistry:
 
             return LocalRegistry(_path(url))
     raise _unknown("HEADRACE_DOIS", url, "local:///file")
+
+
+def open_mailer(settings: Settings) -> Mailer:
+    """Nothing is asked of a server yet. Raises `Misconfigured`."""
+    match urlsplit(settings.mail).scheme:
+        case "file":
+            from pipeline.mail.folder import FolderMailer
+
+            return FolderMailer(_path(settings.mail))
+        case "smtp" | "smtps":
+            from pipeline.mail.smtp import SmtpMailer, parse_server
+
+            return SmtpMailer(parse_server(settings.mail, settings.mail_password.get_secret_value()))
+    raise _unknown(
+        "HEADRACE_MAIL", settings.mail, "smtp://user@host:587, smtps://user@host or file:///folder"
+    )
 
 
 def open_compute(settings: Settings) -> Compute:

@@ -20,6 +20,7 @@ from pipeline.errors import HeadraceError
 from pipeline.flows.server import flow_environment, named_server, running_server
 from pipeline.ingest.digests import engine
 from pipeline.ingest.room import require_room
+from pipeline.mail import message
 from pipeline.services import Services
 from pipeline.settings import Settings, describe_settings, load_settings, redacted
 
@@ -43,7 +44,7 @@ class Finding:
     "--storage", is_flag=True, help="Compare the store with the catalogue, object by object, instead."
 )
 def check(as_json: bool, show_settings: bool, storage: bool) -> None:  # noqa: FBT001
-    """Look at settings, database, store, index, DOIs, scanner, Prefect and workers.
+    """Look at settings, database, store, index, DOIs, scanner, mail, Prefect and workers.
 
     Exit code 0 when everything answers, 4 when something does not (with how to repair it), 2 for wrong settings. With
     --storage: 4 when an object is missing or has another size, or nothing refers to one or to an open upload.
@@ -119,12 +120,17 @@ def _effects(services: Services) -> str:
     return "; ".join(told) or "nothing waits"
 
 
+def _mail(services: Services) -> str:
+    return f"from {message.sender(services.repository)} by {services.mailer.describe()}"
+
+
 _PARTS: tuple[tuple[str, Callable[[Services], str]], ...] = (
     ("database", _database),
     ("store", _store),
     ("index", _index),
     ("DOIs", lambda services: services.registry.describe()),
     ("scanner", lambda services: services.scanner.describe()),
+    ("mail", _mail),
     ("effects", _effects),
     ("digests", lambda _: engine()),
 )

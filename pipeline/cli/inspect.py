@@ -16,7 +16,7 @@ from pipeline.catalogue.outbox import Parked
 from pipeline.cli.console import json_option, out, print_json, say, show_problems, table
 from pipeline.display import without_secrets
 from pipeline.ingest import report
-from pipeline.model import Dissemination, JsonObject
+from pipeline.model import Dissemination, EffectKind, JsonObject
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import load_settings
@@ -99,11 +99,12 @@ def _show_parked(parked: Sequence[Parked]) -> None:
         return
     shown = table("effect", "record", "accession", "attempts", "error", title="parked")
     for one in parked:
+        record = "" if one.kind is EffectKind.MAIL else str(one.record_id)
         shown.add_row(
-            one.kind, str(one.record_id), one.accession_id or "", str(one.attempts), escape(one.error)
+            one.kind, record, one.accession_id or "", str(one.attempts), escape(one.error)
         )
     out.print(shown)
-    say("once mended: headrace retry ACCESSION")
+    say("once mended: headrace retry ACCESSION, or headrace retry --effects for all")
 
 
 def _show_one(services: Services, accession_id: str, *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """The dispatcher: drains every effect that no ingest run brings about itself, in a flow `deliver` for each burst of
-them; without Prefect while Prefect is away. Search is written beside that, for it is to show a record within seconds,
-however long it takes to preserve or look into another."""
+them; without Prefect while Prefect is away. Search is written beside that, and mails are sent, for both are to be done
+within seconds, however long it takes to preserve or look into a record."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from pipeline.settings import load_settings
 
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
-_INDEX_POLL = 0.5
+_SOON_POLL = 0.5
 _SETTLE = 0.5  # one run goes on while there is work: it looks once more before it ends
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
 _FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
@@ -75,7 +75,10 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
     """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
     is away is waited for."""
     _standing.set(services)
-    with beside("index", partial(_index_forever, services)):
+    with (
+        beside("index", partial(_soon_forever, services, EffectKind.INDEX)),
+        beside("mail", partial(_soon_forever, services, EffectKind.MAIL)),
+    ):
         _deliver_forever(services, should_stop)
 
 
@@ -102,11 +105,11 @@ def _deliver_forever(services: Services, should_stop: Callable[[], bool]) -> Non
             time.sleep(_AWAY)
 
 
-def _index_forever(services: Services, is_over: threading.Event) -> None:
-    while not is_over.wait(_INDEX_POLL):
+def _soon_forever(services: Services, kind: EffectKind, is_over: threading.Event) -> None:
+    while not is_over.wait(_SOON_POLL):
         try:
-            if _is_due(services, EffectKind.INDEX):
-                dispatch.drain(services, [EffectKind.INDEX], should_stop=is_over.is_set)
+            if _is_due(services, kind):
+                dispatch.drain(services, [kind], should_stop=is_over.is_set)
         except Unavailable as away:
             _LOG.warning("%s; trying again", away.message)
             is_over.wait(_AWAY)

@@ -19,6 +19,7 @@ from pipeline.settings import ScannerLocation, StoreLocation, load_settings
         ("HEADRACE_SCANNER", lambda url: wiring.open_scanner(ScannerLocation(url))),
         ("HEADRACE_INDEX", lambda url: wiring.open_index(url, wiring.utc_now)),
         ("HEADRACE_DOIS", wiring.open_registry),
+        ("HEADRACE_MAIL", lambda url: wiring.open_mailer(load_settings(mail=url or "x:"))),
         ("HEADRACE_COMPUTE", lambda url: wiring.open_compute(load_settings(compute=url))),
     ],
 )

@@ -30,7 +30,7 @@ from pipeline.catalogue.tables.drafts import (
     transfer,
 )
 from pipeline.catalogue.tables.people import token, user
-from pipeline.catalogue.tables.running import outbox, secret, sequence, stamper
+from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
 
 __all__ = [
     "Utc",
@@ -45,6 +45,7 @@ __all__ = [
     "event",
     "extra_format",
     "fixity",
+    "mail",
     "metadata",
     "multipart",
     "outbox",

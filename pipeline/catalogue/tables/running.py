@@ -24,6 +24,7 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
+    # Of a mail its own id.
     sa.Column("record_id", sa.BigInteger, nullable=False),
     sa.Column("accession_id", sa.Text),
     # Raised when the effect is wanted again while it is being brought about: settling removes only what it did.
@@ -39,6 +40,18 @@ outbox = sa.Table(
     sa.Index("ix_outbox_kind_parked_due", "kind", "parked", "due"),
     sa.Index("ix_outbox_accession_id", "accession_id"),
     one_of("kind", EffectKind),
+)
+
+mail = sa.Table(
+    "mail",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("created", Utc, nullable=False),
+    # An id stands in the outbox, and in a Message-ID.
+    sqlite_autoincrement=True,
 )
 
 stamper = sa.Table(
