@@ -21,6 +21,7 @@ from pipeline.model import (
     Event,
     FileEntry,
     FilesAccess,
+    FilesView,
     Identification,
     JsonObject,
     Outcome,
@@ -103,13 +104,20 @@ def access_from_json(document: JsonObject) -> Access:
 
 
 def description_to_json(description: Description) -> JsonObject:
+    """`files` is there only where the depositor said how they are to be shown."""
+    files = description.files
     return {
         "metadata": description.metadata,
         "custom_fields": description.custom_fields,
         "access": access_to_json(description.access),
         "doi": description.doi,
         "communities": list(description.communities),
+        **({} if files == FilesView() else {"files": _files_view_to_json(files)}),
     }
+
+
+def _files_view_to_json(files: FilesView) -> JsonObject:
+    return {"default_preview": files.default_preview, "order": list(files.order)}
 
 
 def description_from_json(document: JsonObject) -> Description:
@@ -119,7 +127,12 @@ def description_from_json(document: JsonObject) -> Description:
         access=access_from_json(document["access"]) if "access" in document else Access(),
         doi=document.get("doi"),
         communities=tuple(document.get("communities", ())),
+        files=_files_view_from_json(document.get("files", {})),
     )
+
+
+def _files_view_from_json(document: JsonObject) -> FilesView:
+    return FilesView(document.get("default_preview", ""), tuple(document.get("order", ())))
 
 
 # ---------------------------------------------------------------- files

@@ -130,12 +130,22 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesView:
+    """How a record's files are to be shown: the key of the one that is shown first, `""` where none is named, and keys
+    in the depositor's order. Neither need be of a file that there is."""
+
+    default_preview: str = ""
+    order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What a record says of itself, in canonical form.
 
     `metadata` and `custom_fields` have the shape of InvenioRDM's record JSON: it is
     the superset that Zenodo's legacy form and DataCite's both map into. `doi` is an external DOI that
-    the depositor brought, else None: our own DOIs follow from the record's id.
+    the depositor brought, else None: our own DOIs follow from the record's id. Of a draft it may be the very DOI that
+    its record will be given: then it is reserved.
     """
 
     metadata: JsonObject
@@ -143,6 +153,7 @@ class Description:
     access: Access = Access()
     doi: str | None = None
     communities: tuple[str, ...] = ()
+    files: FilesView = FilesView()
 
 
 # ---------------------------------------------------------------- records
@@ -513,3 +524,30 @@ class Dissemination:
     @property
     def url(self) -> str:
         return f"{self.repository.base_url}/records/{self.record.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A file as the JSON forms of a record list it. `checksum` begins with its algorithm; `content` is where its bytes
+    are, absolute."""
+
+    id: str
+    key: str
+    size: int
+    checksum: str
+    mimetype: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftView:
+    """All that outputs show of a draft. `foreseen` is the record that it would be, whose description need not be whole,
+    without a DOI (`""`) where none is reserved or given; it is `is_edit` of a published one, or `is_version` of a work
+    that has others. `errors` are what is wrong with it (`{"field", "messages"}`)."""
+
+    foreseen: Dissemination
+    is_edit: bool = False
+    is_version: bool = False
+    is_submitted: bool = False
+    files: tuple[ShownFile, ...] = ()
+    errors: tuple[JsonObject, ...] = ()

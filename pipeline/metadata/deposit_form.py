@@ -7,6 +7,7 @@ left out of a draft and named, and what stops its publication, under the field n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pipeline.errors import FieldFault, InvalidFields, Rejected
@@ -41,6 +42,16 @@ _FIELDS_BY_REASON = {
 """What Zenodo tells of another field than the one that is to blame."""
 
 
+class Unsaid(StrEnum):
+    """What a request may say nothing of: how the files are shown, the communities, any DOI at all, or only whether the
+    record's own is reserved (Zenodo's deposit form does not tell that from no DOI)."""
+
+    FILES_VIEW = "files view"
+    COMMUNITIES = "communities"
+    DOI = "doi"
+    RESERVATION = "reservation"
+
+
 @dataclass(frozen=True, slots=True)
 class DepositMetadata:
     """What the body of a `POST` or `PUT` says of a deposit.
@@ -48,12 +59,13 @@ class DepositMetadata:
     `description` has the canonical shape and need not be complete; its `doi` is what the depositor gave, without
     resolver and not checked, its `communities` are the slugs that were given, known or not. Without `has_metadata`
     there was no `metadata` in the body, and nothing is said but that the files are open. A value that is `dropped`
-    is not in `description`.
+    is not in `description`. What is `unsaid` stays in a draft as it is.
     """
 
     description: Description
     has_metadata: bool
     dropped: tuple[FieldProblem, ...] = ()
+    unsaid: frozenset[Unsaid] = frozenset({Unsaid.FILES_VIEW, Unsaid.RESERVATION})
 
     @property
     def errors(self) -> list[JsonObject]:

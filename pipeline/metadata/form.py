@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from pipeline.errors import FieldFault
 from pipeline.metadata.normalising import normal_custom_fields, normal_metadata, pruned
 from pipeline.metadata.problems import IGNORED, INVALID, TOO_SHORT, WRONG_TYPE, FieldProblem
 from pipeline.metadata.shape import conform_custom_fields, conform_metadata
 from pipeline.metadata.text import clean
 from pipeline.metadata.validation import check
-from pipeline.model import Access, Description, JsonObject
+from pipeline.model import Access, Description, FilesView, JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import date
 
 Path: TypeAlias = tuple[str | int, ...]
+Fault = TypeVar("Fault", FieldProblem, FieldFault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Form:
     access: Access = field(default_factory=Access)
     doi: str | None = None
     communities: tuple[str, ...] = ()
+    files: FilesView = field(default_factory=FilesView)
     undated: bool = False
 
     def put(self, path: Path, value: object, source: str) -> None:
@@ -147,22 +150,24 @@ def finish(form: Form, *, today: date) -> Reading:
         access=form.access,
         doi=form.doi,
         communities=form.communities,
+        files=form.files,
     )
     problems = [*form.problems, *_named(form, (*metadata.problems, *custom_fields.problems))]
     checked = list(check(description, today=today))
     spurned = [each for each in checked if _is_dropped(each)]
+    misplaced = [each for each in metadata.problems if each.code == WRONG_TYPE and _steps(each)[-1].isdigit()]
     dropped = [each for each in problems if each.code in (IGNORED, INVALID)]
     dropped += _named(form, spurned)
-    problems += _unreported(_named(form, checked), [each.field for each in problems if not each.warning])
+    problems += unreported(_named(form, checked), [each.field for each in problems if not each.warning])
     return Reading(
-        _without(description, spurned),
+        _without(description, [*spurned, *misplaced]),
         tuple(dict.fromkeys(problems)),
         form.undated,
         tuple(dict.fromkeys(dropped)),
     )
 
 
-def _unreported(found: Iterable[FieldProblem], fields: list[str]) -> Iterator[FieldProblem]:
+def unreported(found: Iterable[Fault], fields: Collection[str]) -> Iterator[Fault]:
     """Those that say something new: a list is not missing where an entry of it was refused, nor does it
     miss anything where it was refused itself."""
     around = {parent for field_ in fields for parent in _with_parents(field_)}
@@ -208,17 +213,25 @@ _DROPPED = frozenset(
 
 
 def _is_dropped(problem: FieldProblem) -> bool:
-    return problem.code in (INVALID, TOO_SHORT) and _pattern(problem.field.split(".")) in _DROPPED
+    return problem.code in (INVALID, TOO_SHORT) and _pattern(_steps(problem)) in _DROPPED
+
+
+def _steps(problem: FieldProblem) -> list[str]:
+    return problem.field.split(".")
 
 
 def _without(description: Description, spurned: list[FieldProblem]) -> Description:
     document = {"metadata": description.metadata, "custom_fields": description.custom_fields}
     # From the end, so that removing an entry does not move those before it.
-    for problem in reversed(spurned):
-        _remove(document, problem.field.split("."))
+    for steps in sorted(map(_steps, spurned), key=_place, reverse=True):
+        _remove(document, steps)
     return replace(
         description, metadata=pruned(description.metadata), custom_fields=pruned(description.custom_fields)
     )
+
+
+def _place(steps: list[str]) -> list[tuple[int, str]]:
+    return [(int(step) if step.isdigit() else -1, step) for step in steps]
 
 
 def _pattern(steps: list[str]) -> str:

@@ -181,9 +181,13 @@ def legacy_locations(metadata: JsonObject) -> list[JsonObject]:
 def _location(feature: JsonObject) -> JsonObject:
     location: JsonObject = {key: feature[key] for key in ("place", "description") if key in feature}
     geometry = feature.get("geometry", {})
-    if geometry.get("type") == "Point":
-        longitude, latitude, *_ = geometry["coordinates"]
-        location |= {"lat": latitude, "lon": longitude}
+    match geometry:
+        # A draft's may be none at all.
+        case {
+            "type": "Point",
+            "coordinates": [int() | float() as longitude, int() | float() as latitude, *_],
+        }:
+            location |= {"lat": latitude, "lon": longitude}
     return location
 
 

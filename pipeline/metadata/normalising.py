@@ -70,7 +70,7 @@ def _named(who: JsonObject) -> JsonObject:
         "type": kind,
         "family_name": family,
         "given_name": given,
-        "name": f"{family}, {given}" if given else family,
+        "name": ", ".join(filter(None, (family, given))),
     }
 
 

@@ -41,9 +41,11 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """An object with these fields, none of them required."""
+    """An object with these fields, none of them required. `shown` are fields that answers have besides: where a
+    document that was read comes back they say nothing."""
 
     fields: Mapping[str, Shape]
+    shown: frozenset[str] = frozenset()
 
 
 Shape: TypeAlias = Text | Json | Many | Fields
@@ -51,7 +53,7 @@ Shape: TypeAlias = Text | Json | Many | Fields
 _TEXT, _HTML = Text(), Text(html=True)
 _WORD = Text(word=True)
 """Codes, dates, identifiers and names of terms."""
-_REF = Fields({"id": _WORD})
+_REF = Fields({"id": _WORD}, shown=frozenset({"title", "props"}))
 _IDENTIFIER = Fields({"identifier": _WORD, "scheme": _WORD})
 _LOCAL = Fields({"en": _TEXT})
 _PERSON = Fields(
@@ -81,7 +83,12 @@ METADATA = Fields(
         "publisher": _TEXT,
         "description": _HTML,
         "additional_descriptions": Many(Fields({"description": _HTML, "type": _REF, "lang": _REF})),
-        "rights": Many(Fields({"id": _WORD, "title": _LOCAL, "description": _LOCAL, "link": _WORD})),
+        "rights": Many(
+            Fields(
+                {"id": _WORD, "title": _LOCAL, "description": _LOCAL, "link": _WORD},
+                shown=frozenset({"props"}),
+            )
+        ),
         "copyright": _TEXT,
         "subjects": Many(Fields({"id": _WORD, "subject": _TEXT, "scheme": _TEXT, "identifier": _TEXT})),
         "languages": Many(_REF),
@@ -183,10 +190,10 @@ def _conform(value: object, shape: Shape, path: str) -> Conformed:
             return _text(value, path, shape)
         case Many(of=item):
             return _many(value, item, path)
-        case Fields(fields=fields):
+        case Fields(fields=fields, shown=shown):
             if not isinstance(value, dict):
                 return Conformed(None, (_wrong(path, "an object"),))
-            return _fields(value, fields, path)
+            return _fields({key: each for key, each in value.items() if key not in shown}, fields, path)
         case Json():
             return (
                 Conformed(value)

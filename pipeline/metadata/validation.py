@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,7 @@ def validate(description: Description, *, today: date) -> tuple[FieldProblem, ..
     """
     metadata = conform_metadata(description.metadata)
     custom_fields = conform_custom_fields(description.custom_fields)
-    conformed = Description(
-        metadata.value, custom_fields.value, description.access, description.doi, description.communities
-    )
+    conformed = replace(description, metadata=metadata.value, custom_fields=custom_fields.value)
     misshapen = [each for each in (*metadata.problems, *custom_fields.problems) if not each.warning]
     reported = {each.field for each in misshapen}
     return (*misshapen, *(each for each in check(conformed, today=today) if each.field not in reported))

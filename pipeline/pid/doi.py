@@ -47,6 +47,11 @@ def is_own(repository: Repository, doi: str) -> bool:
     return bare is not None and _folded(bare).startswith(_folded(f"{repository.doi_prefix}/"))
 
 
+def prefix_is_managed(repository: Repository) -> str:
+    """Why nobody brings a DOI of ours along, without a full stop (Zenodo's words)."""
+    return f"The prefix '{repository.doi_prefix}' is managed by {repository.name}"
+
+
 def is_given_here(repository: Repository, doi: str) -> bool:
     """Whether a DOI is of the form of those that the repository itself gives, has given or may give yet."""
     bare = parse(doi)
