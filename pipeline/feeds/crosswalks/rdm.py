@@ -6,14 +6,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pipeline.feeds.crosswalks import facts
-from pipeline.feeds.crosswalks.links import record_links
-from pipeline.feeds.crosswalks.zenodo import file_id, tombstone_json
+from pipeline.feeds.crosswalks.links import draft_links, record_links
+from pipeline.feeds.crosswalks.zenodo import shown_file, tombstone_json
 from pipeline.metadata import vocabulary
 from pipeline.metadata.legacy_form import access_right
 from pipeline.model import RecordState
+from pipeline.pid.doi import same, version_doi
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination, FileEntry, JsonObject
+    from collections.abc import Sequence
+
+    from pipeline.model import Dissemination, DraftView, JsonObject, ShownFile
 
 
 def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
@@ -32,11 +35,11 @@ def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
         "versions": {"index": record.version, "is_latest": record.is_latest},
         "parent": _parent(d),
         "pids": _pids(d),
-        "access": _access(d),
-        "metadata": _metadata(d),
+        "access": _access(d) | ({} if record.file_count else {"status": "metadata-only"}),
+        "metadata": {"publisher": d.repository.name} | _metadata(d),
         "custom_fields": record.description.custom_fields,
-        "files": _files(d, files_open=files_open),
-        "media_files": {"enabled": False, "order": [], "count": 0, "total_bytes": 0, "entries": {}},
+        "files": _files(d, [shown_file(d, file) for file in d.files] if files_open else None),
+        "media_files": _NO_MEDIA_FILES,
         "stats": {scope: dict.fromkeys(_COUNTS, 0) for scope in ("this_version", "all_versions")},
         "deletion_status": {"is_deleted": is_withdrawn, "status": "D" if is_withdrawn else "P"},
         **({"tombstone": tombstone_json(d)["tombstone"]} if is_withdrawn else {}),
@@ -45,6 +48,38 @@ def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
     }
 
 
+def rdm_draft(draft: DraftView) -> JsonObject:
+    """A draft in the same form, as far as it says anything."""
+    d = draft.foreseen
+    record = d.record
+    unpublished = "new_version_draft" if draft.is_version else "draft"
+    return {
+        "id": str(record.id),
+        "created": facts.timestamp(record.created),
+        "updated": facts.timestamp(record.modified),
+        "revision_id": record.change,
+        "is_published": draft.is_edit,
+        "is_draft": True,
+        "status": "published" if draft.is_edit else unpublished,
+        "versions": {
+            "index": record.version,
+            "is_latest": draft.is_edit and record.is_latest,
+            "is_latest_draft": True,
+        },
+        "parent": _parent(d),
+        "pids": _pids(d) if draft.is_edit else _named(d),
+        "access": _access(d),
+        "metadata": _metadata(d),
+        "custom_fields": record.description.custom_fields,
+        "files": _files(d, draft.files) | {"enabled": True},
+        "media_files": _NO_MEDIA_FILES,
+        "deletion_status": {"is_deleted": False, "status": "P"},
+        "links": draft_links(draft),
+        **({"errors": list(draft.errors)} if draft.errors else {}),
+    }
+
+
+_NO_MEDIA_FILES: JsonObject = {"enabled": False, "order": [], "count": 0, "total_bytes": 0, "entries": {}}
 _COUNTS = ("views", "unique_views", "downloads", "unique_downloads", "data_volume")
 
 
@@ -66,11 +101,14 @@ def _parent(d: Dissemination) -> JsonObject:
 
 
 def _pids(d: Dissemination) -> JsonObject:
-    provider = "external" if d.record.description.doi is not None else "datacite"
-    return {
-        "doi": {"identifier": d.doi, "provider": provider},
-        "oai": {"identifier": facts.oai_identifier(d), "provider": "oai"},
-    }
+    return _named(d) | {"oai": {"identifier": facts.oai_identifier(d), "provider": "oai"}}
+
+
+def _named(d: Dissemination) -> JsonObject:
+    given = d.record.description.doi
+    is_reserved = given is not None and same(given, version_doi(d.repository, d.record.id))
+    provider = "datacite" if given is None or is_reserved else "external"
+    return {"doi": {"identifier": d.doi, "provider": provider}} if d.doi else {}
 
 
 def _access(d: Dissemination) -> JsonObject:
@@ -82,7 +120,7 @@ def _access(d: Dissemination) -> JsonObject:
         "record": "public",
         "files": access.files.value,
         "embargo": facts.filled(embargo | {"reason": access.embargo_reason}),
-        "status": right if d.record.file_count else "metadata-only",
+        "status": right,
     }
 
 
@@ -90,10 +128,10 @@ def _access(d: Dissemination) -> JsonObject:
 
 
 def _metadata(d: Dissemination) -> JsonObject:
-    """The description with the repository as publisher where it names none, and titles beside ids."""
-    metadata: JsonObject = {"publisher": d.repository.name} | facts.metadata(d)
+    """The description with titles beside ids."""
+    metadata = facts.metadata(d)
     titled = {
-        "resource_type": _titled(metadata["resource_type"], vocabulary.resource_types()),
+        "resource_type": _titled(metadata.get("resource_type", {}), vocabulary.resource_types()),
         "languages": [_titled(each, vocabulary.languages()) for each in metadata.get("languages", [])],
         "rights": [_titled(each, vocabulary.licences()) for each in metadata.get("rights", [])],
         "dates": [_typed(each, "type", vocabulary.date_types()) for each in metadata.get("dates", [])],
@@ -109,42 +147,45 @@ def _metadata(d: Dissemination) -> JsonObject:
 
 
 def _titled(reference: JsonObject, entries: vocabulary.Vocabulary) -> JsonObject:
-    if "id" not in reference:
+    entry = entries.get(reference.get("id", ""))
+    if entry is None:
         return reference
-    entry = entries[reference["id"]]
     props = {"props": {"url": entry["url"]}} if "url" in entry else {}
     return reference | {"title": {"en": entry["title"]}} | props
 
 
 def _typed(entry: JsonObject, key: str, entries: vocabulary.Vocabulary) -> JsonObject:
-    return entry | {key: _titled(entry[key], entries)}
+    return entry | {key: _titled(entry[key], entries)} if key in entry else entry
 
 
 # ---------------------------------------------------------------- files
 
 
-def _files(d: Dissemination, *, files_open: bool) -> JsonObject:
-    files: dict[str, Any] = {"enabled": d.record.file_count > 0, "order": []}
-    if files_open:
-        files |= {
-            "count": d.record.file_count,
-            "total_bytes": d.record.total_bytes,
-            "entries": {file.key: _file(d, file) for file in d.files},
-        }
-    return files
+def _files(d: Dissemination, shown: Sequence[ShownFile] | None) -> JsonObject:
+    """`shown` is None where the asker may not read them."""
+    view = d.record.description.files
+    files: dict[str, Any] = {"enabled": d.record.file_count > 0}
+    if shown is None:
+        return files | {"order": []}
+    files |= {
+        "order": list(view.order),
+        "count": d.record.file_count,
+        "total_bytes": d.record.total_bytes,
+        "entries": {file.key: _file(file) for file in shown},
+    }
+    return files | ({"default_preview": view.default_preview} if view.default_preview else {})
 
 
-def _file(d: Dissemination, file: FileEntry) -> JsonObject:
-    content = facts.file_url(d, file)
+def _file(file: ShownFile) -> JsonObject:
     return {
-        "id": str(file_id(d.repository.id, d.record.id, file.key)),
-        "checksum": f"md5:{file.digests['md5']}",
+        "id": file.id,
+        "checksum": file.checksum,
         "ext": PurePosixPath(file.key).suffix.removeprefix("."),
         "size": file.size,
-        "mimetype": file.identification.mime or "application/octet-stream",
+        "mimetype": file.mimetype,
         "storage_class": "L",
         "key": file.key,
         "metadata": {},
         "access": {"hidden": False},
-        "links": {"self": content.removesuffix("/content"), "content": content},
+        "links": {"self": file.content.removesuffix("/content"), "content": file.content},
     }

@@ -7,11 +7,12 @@ from uuid import NAMESPACE_DNS, UUID, uuid5
 
 from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.citation import citation
-from pipeline.feeds.crosswalks.links import record_links
+from pipeline.feeds.crosswalks.links import draft_links, record_links
 from pipeline.metadata import legacy_form, vocabulary
+from pipeline.model import ShownFile
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination, FileEntry, JsonObject
+    from pipeline.model import Dissemination, DraftView, FileEntry, JsonObject
 
 _COUNTS = ("downloads", "unique_downloads", "views", "unique_views")
 
@@ -35,8 +36,8 @@ def zenodo_json(d: Dissemination, *, files_open: bool) -> JsonObject:
         "revision": record.change,
         "title": facts.metadata(d)["title"],
         "metadata": _metadata(d),
-        "files": [_file(d, file) for file in d.files] if files_open else [],
-        "owners": [] if d.owner_id is None else [{"id": str(d.owner_id)}],
+        "files": [_file(shown_file(d, file)) for file in d.files] if files_open else [],
+        "owners": _owners(d),
         "status": "published",
         "state": "done",
         "submitted": True,
@@ -44,6 +45,39 @@ def zenodo_json(d: Dissemination, *, files_open: bool) -> JsonObject:
         "swh": {},
         "links": record_links(d),
     }
+
+
+def zenodo_draft(draft: DraftView) -> JsonObject:
+    """A draft in the same form, as far as it says anything."""
+    d = draft.foreseen
+    record = d.record
+    submitted = draft.is_edit or draft.is_submitted
+    return {
+        "created": facts.timestamp(record.created),
+        "modified": facts.timestamp(record.modified),
+        "updated": facts.timestamp(record.modified),
+        "id": record.id,
+        "recid": str(record.id),
+        "conceptrecid": str(record.concept_id),
+        **({"doi": d.doi} if d.doi else {}),
+        **({"conceptdoi": d.concept_doi} if d.concept_doi is not None else {}),
+        **({"doi_url": facts.doi_url(d.doi)} if d.doi else {}),
+        "revision": record.change,
+        "title": facts.metadata(d).get("title", ""),
+        "metadata": _metadata(d),
+        "files": [_file(file) for file in draft.files],
+        "owners": _owners(d),
+        "status": "draft",
+        # What waits for its virus scan is submitted, and not done.
+        "state": "inprogress" if submitted else "unsubmitted",
+        "submitted": submitted,
+        "links": draft_links(draft),
+        **({"errors": list(draft.errors)} if draft.errors else {}),
+    }
+
+
+def _owners(d: Dissemination) -> list[JsonObject]:
+    return [] if d.owner_id is None else [{"id": str(d.owner_id)}]
 
 
 def tombstone_json(d: Dissemination) -> JsonObject:
@@ -74,13 +108,25 @@ def file_id(repository_id: str, record_id: int, key: str) -> UUID:
     return uuid5(uuid5(NAMESPACE_DNS, repository_id), f"{record_id}/{key}")
 
 
-def _file(d: Dissemination, file: FileEntry) -> JsonObject:
+def shown_file(d: Dissemination, file: FileEntry) -> ShownFile:
+    """A file of a published record."""
+    return ShownFile(
+        id=str(file_id(d.repository.id, d.record.id, file.key)),
+        key=file.key,
+        size=file.size,
+        checksum=f"md5:{file.digests['md5']}",
+        mimetype=file.identification.mime or "application/octet-stream",
+        content=facts.file_url(d, file),
+    )
+
+
+def _file(file: ShownFile) -> JsonObject:
     return {
-        "id": str(file_id(d.repository.id, d.record.id, file.key)),
+        "id": file.id,
         "key": file.key,
         "size": file.size,
-        "checksum": f"md5:{file.digests['md5']}",
-        "links": {"self": facts.file_url(d, file)},
+        "checksum": file.checksum,
+        "links": {"self": file.content},
     }
 
 
@@ -92,43 +138,46 @@ def _metadata(d: Dissemination) -> JsonObject:
     access = d.record.description.access
     right = legacy_form.access_right(access)
     until = access.embargo_until if right == "embargoed" else None
-    required = {
-        "title": metadata["title"],
-        "doi": d.doi,
-        "publication_date": metadata["publication_date"],
+    always = {
+        "title": metadata.get("title", ""),
+        **facts.filled({"doi": d.doi, "publication_date": metadata.get("publication_date")}),
         "description": metadata.get("description", ""),
         "access_right": right,
     }
     optional = {
         "embargo_date": until.isoformat() if until else None,
-        "creators": legacy_form.legacy_people(metadata["creators"]),
+        "creators": legacy_form.legacy_people(metadata.get("creators", [])),
         "contributors": legacy_form.legacy_contributors(metadata.get("contributors", [])),
         "keywords": legacy_form.legacy_keywords(metadata),
         "subjects": legacy_form.legacy_subjects(metadata),
         "version": metadata.get("version"),
-        "language": next((each["id"] for each in metadata.get("languages", [])), None),
+        "language": next((each.get("id") for each in metadata.get("languages", [])), None),
         "notes": legacy_form.additional_description(metadata, "notes"),
         "method": legacy_form.additional_description(metadata, "methods"),
         "resource_type": _resource_type(d),
         "license": _licence(metadata),
         "related_identifiers": legacy_form.legacy_relations(metadata),
         "alternate_identifiers": [
-            {"identifier": each["identifier"]} for each in metadata.get("identifiers", [])
+            {"identifier": each["identifier"]}
+            for each in metadata.get("identifiers", [])
+            if "identifier" in each
         ],
-        "references": [each["reference"] for each in metadata.get("references", [])],
+        "references": [each["reference"] for each in metadata.get("references", []) if "reference" in each],
         "locations": legacy_form.legacy_locations(metadata),
         "dates": legacy_form.legacy_dates(metadata),
         "grants": _grants(metadata),
         "communities": [{"id": community.slug} for community in d.communities],
         "custom": legacy_form.legacy_custom(custom_fields),
     }
-    publishing = _publishing(custom_fields, facts.publication_year(d))
-    return required | facts.filled(optional | publishing) | {"relations": _relations(d)}
+    publishing = _publishing(custom_fields, metadata.get("publication_date", "")[:4])
+    return always | facts.filled(optional | publishing) | {"relations": _relations(d)}
 
 
 def _resource_type(d: Dissemination) -> JsonObject:
-    main, _, sub = facts.metadata(d)["resource_type"]["id"].partition("-")
-    return facts.filled({"title": facts.resource_type(d)["title"], "type": main, "subtype": sub})
+    key = facts.metadata(d).get("resource_type", {}).get("id", "")
+    main, _, sub = key.partition("-")
+    title = vocabulary.resource_types().get(key, {}).get("title")
+    return facts.filled({"title": title, "type": main, "subtype": sub})
 
 
 def _licence(metadata: JsonObject) -> JsonObject | None:
@@ -141,7 +190,7 @@ def _publishing(custom_fields: JsonObject, year: str) -> JsonObject:
     imprint = custom_fields.get("imprint:imprint", {})
     thesis = custom_fields.get("thesis:thesis", {})
     return {
-        "journal": journal | {"year": year} if journal else {},
+        "journal": facts.filled(journal | {"year": year}) if journal else {},
         "meeting": custom_fields.get("meeting:meeting"),
         "imprint": {key: imprint[key] for key in ("place", "isbn") if key in imprint},
         "part_of": {key: imprint[key] for key in ("title", "pages") if key in imprint},
