@@ -403,6 +403,7 @@ def import_files(tx: Transaction, one: Deposit, *, now: datetime) -> None:
     columns += ["holder_id", "root_digest", "digests", "identification", "scan", "taken_at", "resumed"]
     tx.execute(sa.insert(deposit_file).from_select(columns, chosen))
     deposit_files.count(tx, [one.id])
+    _note_change(tx, one.id, now)
 
 
 def _measure(tx: Transaction, deposit_id: int, *, files: int, size: int) -> None:
@@ -416,51 +417,68 @@ def _measure(tx: Transaction, deposit_id: int, *, files: int, size: int) -> None
 # ---------------------------------------------------------------- lists
 
 
-def owned(
-    tx: Transaction,
-    account_id: int,
-    email: str,
-    *,
-    page: int,
-    size: int,
-    all_versions: bool = False,
-    concept_id: int | None = None,
-    record_id: int | None = None,
-) -> list[Draft | int]:
-    """A page of what is somebody's own, the newest first: open drafts, and the ids of published records without one;
-    of a work only the newest, unless `all_versions`. `concept_id` and `record_id` narrow it to one work or number."""
-    drafted = (
-        sa.select(draft.c.created, deposit.c.record_id)
-        .join(deposit, deposit.c.id == draft.c.deposit_id)
-        .where(draft.c.account_id == account_id, is_open())
-        .order_by(draft.c.created.desc(), deposit.c.record_id.desc())
-    )
-    published = (
-        sa.select(record.c.created, record.c.id)
-        .where(
-            record.c.owner == email,
-            sa.true() if all_versions else record.c.is_latest,
-            record.c.state == RecordState.PUBLISHED,
-            ~sa.exists().where(deposit.c.record_id == record.c.id, is_open()),
-        )
-        .order_by(record.c.created.desc(), record.c.id.desc())
-    )
-    if concept_id is not None:
-        drafted = drafted.where(deposit.c.concept_id == concept_id)
-        published = published.where(record.c.concept_id == concept_id)
-    if record_id is not None:
-        drafted = drafted.where(deposit.c.record_id == record_id)
-        published = published.where(record.c.id == record_id)
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What is somebody's own: open drafts, and published records without one; of a work only the newest, unless
+    `all_versions`. With `is_published` only what has a published version (an edit has), or only what has none.
+    `concept_id` and `record_id` narrow it to one work or number."""
+
+    account_id: int
+    email: str
+    all_versions: bool = False
+    is_published: bool | None = None
+    concept_id: int | None = None
+    record_id: int | None = None
+
+
+def owned(tx: Transaction, mine: Owned, *, page: int, size: int) -> list[Draft | int]:
+    """A page of it, the newest first: drafts, and the ids of records."""
+    drafted, published = _owned(mine)
     # Each by its index, and no further than the page.
     newest = [
         (created, number, is_draft)
-        for statement, is_draft in ((drafted, True), (published, False))
+        for statement, is_draft in (
+            (drafted.order_by(draft.c.created.desc(), deposit.c.record_id.desc()), True),
+            (published.order_by(record.c.created.desc(), record.c.id.desc()), False),
+        )
         for created, number in tx.execute(statement.limit(page * size))
     ]
     shown = sorted(newest, reverse=True)[(page - 1) * size : page * size]
     numbers = [number for _, number, is_draft in shown if is_draft]
     found = {row.record_id: _draft(row) for row in tx.execute(_OPEN.where(deposit.c.record_id.in_(numbers)))}
     return [found[number] if is_draft else number for _, number, is_draft in shown]
+
+
+def count_owned(tx: Transaction, mine: Owned) -> int:
+    """How many there are on all pages."""
+    drafted, published = (sa.select(sa.func.count()).select_from(one.subquery()) for one in _owned(mine))
+    return int(tx.execute(sa.select(drafted.scalar_subquery() + published.scalar_subquery())).scalar_one())
+
+
+def _owned(mine: Owned) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Time and number of drafts, and of published records."""
+    drafted = (
+        sa.select(draft.c.created, deposit.c.record_id)
+        .join(deposit, deposit.c.id == draft.c.deposit_id)
+        .where(draft.c.account_id == mine.account_id, is_open())
+    )
+    published = sa.select(record.c.created, record.c.id).where(
+        record.c.owner == mine.email,
+        sa.true() if mine.all_versions else record.c.is_latest,
+        record.c.state == RecordState.PUBLISHED,
+        ~sa.exists().where(deposit.c.record_id == record.c.id, is_open()),
+    )
+    if mine.is_published is not None:
+        is_edit = deposit.c.action == DepositAction.REVISION
+        drafted = drafted.where(is_edit if mine.is_published else ~is_edit)
+        published = published.where(sa.true() if mine.is_published else sa.false())
+    if mine.concept_id is not None:
+        drafted = drafted.where(deposit.c.concept_id == mine.concept_id)
+        published = published.where(record.c.concept_id == mine.concept_id)
+    if mine.record_id is not None:
+        drafted = drafted.where(deposit.c.record_id == mine.record_id)
+        published = published.where(record.c.id == mine.record_id)
+    return drafted, published
 
 
 # ---------------------------------------------------------------- rows

@@ -12,14 +12,14 @@ from pipeline.index.fields import EVERYWHERE, FIELDS, PRESENT, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
 from pipeline.index.query import order
 from pipeline.index.selection import select
-from pipeline.ports import IndexDocument, SearchRequest
+from pipeline.ports import IndexDocument, SearchPage, SearchRequest
 
 _WILD = re.compile(r"\\(.)|([*?])|(.)", re.DOTALL)
 
 
-def search(documents: Iterable[IndexDocument], request: SearchRequest, now: int) -> tuple[int, ...]:
-    """The ids that `SearchIndex.search` answers where it holds just these documents; the newest first where it would
-    go by how well they match. Raises `Rejected` as that does."""
+def search(documents: Iterable[IndexDocument], request: SearchRequest, now: int) -> SearchPage:
+    """What `SearchIndex.search` answers where it holds just these documents, without facets; the newest first where it
+    would go by how well they match. Raises `Rejected` as that does."""
     selection = select(request, now)
     chosen = selection.order if selection.order.key else order("newest", text="")
     wanted = (selection.query, *selection.filters.values())
@@ -30,7 +30,8 @@ def search(documents: Iterable[IndexDocument], request: SearchRequest, now: int)
         and all(matches(query, found) for found in [terms(one.body)] for query in wanted)
     ]
     hits.sort(reverse=chosen.descending)
-    return tuple(number for _, number in hits[selection.offset :][: selection.size])
+    shown = hits[selection.offset :][: selection.size]
+    return SearchPage(len(hits), tuple(number for _, number in shown))
 
 
 def matches(query: Query, found: Terms) -> bool:

@@ -46,17 +46,20 @@ from pipeline.errors import (
 )
 from pipeline.ingest import abandonment, transferring
 from pipeline.ingest.digests import new_hashes
+from pipeline.ingest.reservation import has_reserved
 from pipeline.ingest.room import require_room
 from pipeline.lifecycle import DepositEvent
-from pipeline.metadata.deposit_form import DepositMetadata, faults_at_publish
+from pipeline.metadata.deposit_form import DepositMetadata, Unsaid, faults_at_publish
+from pipeline.metadata.rdm_form import misunderstood_access
 from pipeline.model import (
     Concept,
     DepositAction,
+    Description,
     Digests,
     EffectKind,
     RecordState,
 )
-from pipeline.pid.doi import is_own, same, version_doi
+from pipeline.pid.doi import is_own, prefix_is_managed, same, version_doi
 from pipeline.ports import OpenUpload, Upload
 from pipeline.services import Services
 from pipeline.store import layout
@@ -107,21 +110,43 @@ def find(services: Services, record_id: int) -> Draft:
 def replace_description(
     services: Services, draft: Draft, given: DepositMetadata, *, expected: int | None = None
 ) -> Draft:
-    """Replace all that the draft says of itself; only at the revision `expected`, where there is one. Raises `Missing`
-    where it is open no more, `Stale` at another revision."""
+    """Replace all that the draft says of itself, but for what was left unsaid; only at the revision `expected`, where
+    there is one. Raises `Missing` where it is open no more, `Stale` at another revision."""
     now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
-        revision = drafts.get(tx, one.record_id).revision
-        if expected not in (None, revision):
-            raise Stale(
-                f"The draft has changed since: it is at revision {revision}, not {expected}.",
-                remedy="Read it again, and send the change with the ETag that it has then.",
-            )
+        current = drafts.get(tx, one.record_id)
+        _require_revision(current, expected)
         drafts.describe(
-            tx, one, given.description, has_metadata=given.has_metadata, dropped=given.errors, now=now
+            tx,
+            one,
+            _completed(services, current, given),
+            has_metadata=given.has_metadata,
+            dropped=given.errors,
+            now=now,
         )
         return drafts.get(tx, one.record_id)
+
+
+def _require_revision(draft: Draft, expected: int | None) -> None:
+    if expected not in (None, draft.revision):
+        raise Stale(
+            f"The draft has changed since: it is at revision {draft.revision}, not {expected}.",
+            remedy="Read it again, and send the change with the ETag that it has then.",
+        )
+
+
+def _completed(services: Services, current: Draft, given: DepositMetadata) -> Description:
+    """What a request says, and the draft had said before where the request says nothing of it."""
+    said, before = given.description, current.description
+    if Unsaid.FILES_VIEW in given.unsaid:
+        said = replace(said, files=before.files)
+    if Unsaid.COMMUNITIES in given.unsaid:
+        said = replace(said, communities=before.communities)
+    stays = Unsaid.RESERVATION in given.unsaid and has_reserved(services, current)
+    if said.doi is None and (stays or Unsaid.DOI in given.unsaid):
+        said = replace(said, doi=before.doi)
+    return said
 
 
 def edit(services: Services, record_id: int, account: Account) -> Draft:
@@ -151,12 +176,18 @@ def _keeper(tx: Transaction, owner: str, account: Account) -> Account:
 
 
 def new_version(
-    services: Services, record_id: int, account: Account, may_follow: Callable[[str], bool]
+    services: Services,
+    record_id: int,
+    account: Account,
+    may_follow: Callable[[str], bool],
+    *,
+    with_files: bool,
 ) -> Draft:
-    """A draft of the next version of a published record's work, which begins as the newest one: with its files, and its
-    description but for date and version. The one that is open, if there is one. Versions may have other owners than
-    the record: `may_follow` says whether what such an owner has may be gone on with. Raises `Missing` where the record
-    is not published, `Denied` where it may not, or where its DOI is another's to give versions to."""
+    """A draft of the next version of a published record's work, which begins as the newest one: with its description
+    but for date and version, and, where asked for, with its files. The one that is open, if there is one. Versions may
+    have other owners than the record: `may_follow` says whether what such an owner has may be gone on with. Raises
+    `Missing` where the record is not published, `Denied` where it may not, or where its DOI is another's to give
+    versions to."""
     now = services.now()
     with services.catalogue.write() as tx:
         record = records.get(tx, record_id)
@@ -166,7 +197,7 @@ def new_version(
         if not may_follow(base.owner):
             raise refusals.not_permitted()
         if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
-            return found
+            return _with_files(tx, found, now) if with_files else found
         if base.description.doi is not None:
             raise Denied(
                 "A record with an external DOI cannot have new versions.",
@@ -183,10 +214,20 @@ def new_version(
         keeper = _keeper(tx, base.owner, account)
         with suppress(Conflict):  # somebody else was faster
             draft = drafts.add(tx, new, account_id=keeper.id, now=now)
-            drafts.import_files(tx, draft.deposit, now=now)
+            if with_files:
+                drafts.import_files(tx, draft.deposit, now=now)
         if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
             return found
     raise refusals.unknown_id()
+
+
+def _with_files(tx: Transaction, draft: Draft, now: datetime) -> Draft:
+    """Who asks for a new version again takes over the files of the one before, where it has none."""
+    base = records.get(tx, draft.deposit.base_record_id or 0)
+    if draft.deposit.files_total or draft.deposit.files_open or base.state is RecordState.WITHDRAWN:
+        return draft
+    drafts.import_files(tx, drafts.locked(tx, draft.deposit.id), now=now)
+    return drafts.get(tx, draft.record_id)
 
 
 def _next_version(tx: Transaction, concept_id: int, may_follow: Callable[[str], bool]) -> Draft | None:
@@ -196,16 +237,33 @@ def _next_version(tx: Transaction, concept_id: int, may_follow: Callable[[str], 
     return found
 
 
+def import_files(services: Services, draft: Draft) -> Draft:
+    """Give a new version that has no files, nor waits for any, those of the version that it follows. Raises `Rejected`
+    where it has, `Missing` where it follows none or is open no more, `Denied` for an edit."""
+    require_own_files(draft)
+    with services.catalogue.write() as tx:
+        one = drafts.locked(tx, draft.deposit.id)
+        if one.base_record_id is None:
+            raise Missing("There is no version before this one, whose files could be taken over.")
+        _require_published(records.get(tx, one.base_record_id).state)
+        if one.files_total or one.files_open:
+            raise Rejected("Please remove all files first.")
+        drafts.import_files(tx, one, now=services.now())
+        return drafts.get(tx, one.record_id)
+
+
 def _require_published(state: RecordState) -> None:
     if state is not RecordState.PUBLISHED:
         raise refusals.unknown_id()
 
 
-def discard(services: Services, draft: Draft) -> None:
+def discard(services: Services, draft: Draft, *, expected: int | None = None) -> None:
     """Give a draft up, with its files, also one that waits for verdicts; a published record stays as it is. Its id is
-    not given again. Raises `Missing` where it is open no more."""
+    not given again. Only at the revision `expected`, where there is one. Raises `Missing` where it is open no more,
+    `Stale` at another revision."""
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id, may_be_sealed=True)
+        _require_revision(drafts.get(tx, one.record_id), expected)
         transfers.end_all(tx, one.id)
         given_up = resumables.expire_all(tx, one.id, now=services.now())
         if one.action is not DepositAction.REVISION:
@@ -229,13 +287,19 @@ def publish(services: Services, draft: Draft) -> None:
 
     def check(tx: Transaction, one: Deposit) -> None:
         current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
-        found = [*faults_at_publish(current.description, today=now.date()), *_doi_faults(services, current)]
+        found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
         if one.action is not DepositAction.REVISION:
             found += _file_faults(tx, one, now)
         if found:
             raise InvalidFields(tuple(found))
 
     publication.publish_draft(services, draft.deposit.id, check)
+
+
+def faults_of(services: Services, draft: Draft) -> Iterator[FieldFault]:
+    """What the draft's description is not published for."""
+    yield from faults_at_publish(draft.description, today=services.now().date())
+    yield from _doi_faults(services, draft)
 
 
 def _without_own_doi(tx: Transaction, services: Services, draft: Draft) -> Draft:
@@ -256,8 +320,7 @@ def _doi_faults(services: Services, draft: Draft) -> Iterator[FieldFault]:
     doi = draft.description.doi
     if doi and is_own(services.repository, doi):
         own = version_doi(services.repository, draft.record_id)
-        prefix = services.repository.doi_prefix
-        text = f"The prefix '{prefix}' is managed by {services.repository.name}: leave the DOI out, or use {own}."
+        text = f"{prefix_is_managed(services.repository)}: leave the DOI out, or use {own}."
         yield FieldFault("pids.doi", (text,))
 
 

@@ -28,7 +28,7 @@ from pipeline.catalogue import (
 )
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
+from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile, Owned
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.errors import Conflict, Denied, Missing
 from pipeline.lifecycle import DepositEvent
@@ -121,7 +121,7 @@ def test_of_two_drafts_at_once_there_is_one(
         assert sorted(pool.map(one, range(2))) == [False, True]
     with catalogue.read() as tx:
         assert records.owners(tx, [100, 101]).keys() == {100, 101}
-        found = drafts.owned(tx, ida.id, ida.email, page=1, size=10)
+        found = drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10)
     assert len(found) == 1
 
 
@@ -181,7 +181,7 @@ def test_open_drafts_are_found_by_their_indexes(tmp_path: Path) -> None:
         with catalogue.read() as tx:
             drafts.get(tx, RECORD)
             drafts.next_version(tx, WORK)
-            drafts.owned(tx, ida.id, ida.email, page=1, size=10)
+            drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10)
             examinations.left(tx, RECORD, after=None, limit=10)
             plans = [
                 step[-1]
@@ -349,10 +349,10 @@ def test_lists_have_what_is_open_and_what_is_published_without_a_draft(
         jo = accounts.create_account(tx, "jo@pier.example", admin=False, now=NOW)
         mine = [add(tx, ida, number) for number in (10, 11)]
         add(tx, jo, 12)
-        assert drafts.owned(tx, ida.id, ida.email, page=1, size=10) == mine[::-1]
-        assert drafts.owned(tx, ida.id, ida.email, page=2, size=1) == [mine[0]]
+        assert drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10) == mine[::-1]
+        assert drafts.owned(tx, Owned(ida.id, ida.email), page=2, size=1) == [mine[0]]
         deposits.move(tx, [mine[1].deposit], DepositEvent.CANCEL)
-        assert drafts.owned(tx, ida.id, ida.email, page=1, size=10) == [mine[0]]
+        assert drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10) == [mine[0]]
 
 
 # ---------------------------------------------------------------- transfers
