@@ -33,6 +33,15 @@ async def json_body(request: Request, services: ServicesHere) -> object:
 JsonBody = Annotated[object, Depends(json_body)]
 
 
+async def optional_json_body(request: Request, services: ServicesHere) -> object:
+    """As `json_body`, an empty object where nothing was sent."""
+    body = await whole_body(request, services.settings.json_bytes, "The body", field=_WHOLE)
+    return await run_in_threadpool(parse, body) if body else {}
+
+
+OptionalJsonBody = Annotated[object, Depends(optional_json_body)]
+
+
 async def whole_body(request: Request, most: int, what: str, *, field: str = "") -> bytes:
     """A body that is kept in memory. Raises `Rejected`, in which it is called `what`, for more than `most` bytes, of
     which no more are read."""

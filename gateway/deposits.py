@@ -1,6 +1,6 @@
 """`/api/deposit/depositions`: depositions and what is done with them (Zenodo's legacy deposit API)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -9,14 +9,13 @@ from gateway import deposition_json, own_depositions, search
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
-from gateway.headers import whole_number
-from gateway.lookup import number_of
+from gateway.conditions import expected_revision, tag_of
+from gateway.lookup import described, number_of
 from gateway.methods import READ
 from gateway.ownership import account_of, editable, own_draft, own_record
-from pipeline.access import Viewer, as_of, owns
-from pipeline.catalogue import Transaction, drafts, records
+from pipeline.access import Viewer, owns
+from pipeline.catalogue import Transaction, drafts
 from pipeline.catalogue.drafts import Draft
-from pipeline.errors import Rejected
 from pipeline.ingest import deposit
 from pipeline.metadata import deposit_form
 from pipeline.model import Dissemination, JsonObject
@@ -35,10 +34,10 @@ def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere
     their files."""
     asked = search.parse(request.query_params, largest=search.largest_page(viewer))
     with services.catalogue.read() as tx:
-        page = own_depositions.page(services, tx, account_of(viewer), asked)
+        page = own_depositions.page(services, tx, account_of(viewer), asked).found
         named = [one.deposit.base_record_id if isinstance(one, Draft) else one for one in page]
-        described = _described(services, tx, [one for one in named if one is not None], files=_FILES_LISTED)
-    return json_answer(request, [_listed(services, one, described) for one in page])
+        shown = described(services, tx, [one for one in named if one is not None], files=_FILES_LISTED)
+    return json_answer(request, [_listed(services, one, shown) for one in page])
 
 
 @router.post("")
@@ -60,13 +59,14 @@ def replace(
 ) -> Response:
     draft = own_draft(services, record_id, viewer)
     given = deposit_form.read(body, today=services.now().date())
-    changed = deposit.replace_description(services, draft, given, expected=_expected(request))
+    changed = deposit.replace_description(services, draft, given, expected=expected_revision(request))
     return _shown(request, services, changed, 200)
 
 
 @router.delete("/{record_id}")
-def delete(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    deposit.discard(services, own_draft(services, record_id, viewer))
+def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    draft = own_draft(services, record_id, viewer)
+    deposit.discard(services, draft, expected=expected_revision(request))
     return Response(status_code=204)
 
 
@@ -97,7 +97,8 @@ def discard(record_id: str, services: ServicesHere, viewer: ActorHere) -> Respon
 def new_version(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     with services.catalogue.read() as tx:
         record = own_record(tx, number_of(record_id), viewer)
-    draft = deposit.new_version(services, record.id, account_of(viewer), partial(owns, viewer=viewer))
+    may_follow = partial(owns, viewer=viewer)
+    draft = deposit.new_version(services, record.id, account_of(viewer), may_follow, with_files=True)
     return _shown(request, services, draft, 201)
 
 
@@ -108,28 +109,28 @@ def _standing(request: Request, services: Services, record_id: int, viewer: View
     with services.catalogue.read() as tx:
         found = editable(tx, record_id, viewer)
         if isinstance(found, Draft):
-            return json_answer(request, _of_draft(services, tx, found), status, _etag(found))
+            return json_answer(request, _of_draft(services, tx, found), status, tag_of(found))
         return json_answer(request, _of_record(services, tx, found.id), status)
 
 
 def _shown(request: Request, services: Services, draft: Draft, status: int) -> Response:
     with services.catalogue.read() as tx:
-        return json_answer(request, _of_draft(services, tx, draft), status, _etag(draft))
+        return json_answer(request, _of_draft(services, tx, draft), status, tag_of(draft))
 
 
-def _listed(services: Services, one: Draft | int, described: Mapping[int, Dissemination]) -> JsonObject:
+def _listed(services: Services, one: Draft | int, shown: Mapping[int, Dissemination]) -> JsonObject:
     """A draft, which in lists comes without its files, or a record."""
     if isinstance(one, Draft):
         base = one.deposit.base_record_id
-        published = None if base is None else described[base]
+        published = None if base is None else shown[base]
         return deposition_json.of_draft(services.repository, one, published, [], in_list=True)
-    return deposition_json.of_record(described[one], _files_of(described[one]), in_list=True)
+    return deposition_json.of_record(shown[one], _files_of(shown[one]), in_list=True)
 
 
 def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
     repository, base = services.repository, draft.deposit.base_record_id
     files_shown = _FILES_SHOWN if draft.is_edit else 0
-    published = None if base is None else _described(services, tx, [base], files=files_shown)[base]
+    published = None if base is None else described(services, tx, [base], files=files_shown)[base]
     if published is not None and draft.is_edit:
         files = _files_of(published)
     else:
@@ -139,33 +140,9 @@ def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
 
 
 def _of_record(services: Services, tx: Transaction, record_id: int) -> JsonObject:
-    described = _described(services, tx, [record_id], files=_FILES_SHOWN)[record_id]
-    return deposition_json.of_record(described, _files_of(described))
+    record = described(services, tx, [record_id], files=_FILES_SHOWN)[record_id]
+    return deposition_json.of_record(record, _files_of(record))
 
 
-def _files_of(described: Dissemination) -> list[JsonObject]:
-    return [deposition_json.record_file(described, one) for one in described.files]
-
-
-def _described(
-    services: Services, tx: Transaction, record_ids: Sequence[int], *, files: int
-) -> dict[int, Dissemination]:
-    """Published records as they are today, each with so many of its files at most."""
-    today = services.now().date()
-    found = records.disseminate(tx, services.repository, record_ids, file_limit=files)
-    return {number: as_of(one, today=today) for number, one in found.items()}
-
-
-def _etag(draft: Draft) -> dict[str, str]:
-    return {"ETag": f'"{draft.revision}"'}
-
-
-def _expected(request: Request) -> int | None:
-    """The revision that `If-Match` asks for."""
-    text = request.headers.get("if-match", "*").strip().strip('"')
-    if text == "*":
-        return None
-    revision = whole_number(text)
-    if revision is None:
-        raise Rejected("If-Match is not a revision.", field="If-Match")
-    return revision
+def _files_of(record: Dissemination) -> list[JsonObject]:
+    return [deposition_json.record_file(record, one) for one in record.files]

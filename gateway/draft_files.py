@@ -12,7 +12,7 @@ from gateway.answers import indentation, json_answer
 from gateway.auth import GrantHere, KnownHere, ServicesHere, ViewerHere, WriterHere, file_reader, known_viewer
 from gateway.bodies import JsonBody
 from gateway.checksums import declared_digests
-from gateway.listings import all_files_of_draft, all_pending_files, listing
+from gateway.listings import all_files_of_draft, all_pending_files, listing, listing_head
 from gateway.lookup import number_of
 from gateway.methods import READ
 from gateway.ownership import own_draft
@@ -35,10 +35,14 @@ _SECRET = {"Cache-Control": "no-store"}
 @router.api_route("", methods=READ)
 def list_files(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
     """All of them, however many, those that are pending first."""
-    draft = own_draft(services, record_id, viewer)
+    return listed(request, services, own_draft(services, record_id, viewer), viewer, 200)
+
+
+def listed(request: Request, services: Services, draft: Draft, viewer: Viewer, status: int) -> Response:
     links = {"self": draft_entries.address(services.repository, draft.record_id)}
-    entries = listing(links, _entries(services, draft, viewer), indent=indentation(request))
-    return streamed(entries, 200, {"Content-Type": "application/json", **_SECRET})
+    entries = _entries(services, draft, viewer)
+    document = listing(draft.description.files, links, entries, indent=indentation(request))
+    return streamed(document, status, {"Content-Type": "application/json", **_SECRET})
 
 
 def _entries(services: Services, draft: Draft, viewer: Viewer) -> Iterator[JsonObject]:
@@ -58,10 +62,9 @@ def announce(
     draft = own_draft(services, record_id, viewer)
     files = draft_files.announce(services, draft, given.files)
     answer: JsonObject = {
-        "enabled": True,
-        "links": {"self": draft_entries.address(services.repository, draft.record_id)},
-        "default_preview": None,
-        "order": [],
+        **listing_head(
+            draft.description.files, {"self": draft_entries.address(services.repository, draft.record_id)}
+        ),
         "entries": [_entry(services, draft, one, viewer) for one in files],
         **({"errors": list(given.dropped)} if given.dropped else {}),
     }

@@ -61,7 +61,8 @@ def read_entry(
 def _listing(services: Services, record: Record, *, indent: int | None) -> Iterator[bytes]:
     address = f"{services.repository.base_url}/api/records/{record.id}/files"
     entries = (_entry(services, record, one) for one in all_files(services, record))
-    return listing({"self": address, "archive": f"{address}-archive"}, entries, indent=indent)
+    links = {"self": address, "archive": f"{address}-archive"}
+    return listing(record.description.files, links, entries, indent=indent)
 
 
 def _entry(services: Services, record: Record, entry: FileEntry) -> JsonObject:

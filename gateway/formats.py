@@ -1,6 +1,6 @@
 """The formats in which a record is given out (Zenodo's REST API, records), and how a request chooses among them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request, Response
@@ -114,18 +114,19 @@ OLD_EXPORTS: Mapping[str, str] = {
 """Names of formats before 2023, which links still bear."""
 
 
-def negotiated(request: Request) -> Format:
+def negotiated(request: Request, offered: Sequence[Format] = FORMATS) -> Format:
     """The format that the request wants. Raises `NotAcceptable`."""
-    chosen = choose(request.headers.get("accept"), tuple(BY_MEDIA_TYPE))
+    names = [media_type for one in offered for media_type in one.media_types]
+    chosen = choose(request.headers.get("accept"), names)
     if chosen is None:
-        raise NotAcceptable(", ".join(BY_MEDIA_TYPE))
+        raise NotAcceptable(", ".join(names))
     return BY_MEDIA_TYPE[chosen]
 
 
 def rendered(request: Request, described: Dissemination, form: Format, *, files_open: bool) -> Response:
     """The record in a format, or 304 where the client has it already."""
     headers = {
-        "ETag": _entity_tag(described, form, files_open=files_open),
+        "ETag": entity_tag(described, form, files_open=files_open),
         "Vary": VARY,
         "Cache-Control": "no-cache",
         "Link": f'<{described.url}>; rel="describes"; type="text/html"',
@@ -136,7 +137,7 @@ def rendered(request: Request, described: Dissemination, form: Format, *, files_
     return Response(body, headers=headers, media_type=form.served_as)
 
 
-def _entity_tag(described: Dissemination, form: Format, *, files_open: bool) -> str:
+def entity_tag(described: Dissemination, form: Format, *, files_open: bool) -> str:
     # A bare number in Zenodo's own form. Other forms, and a view with the files closed, are other
     # representations, and a strong tag must tell them apart.
     parts = [str(described.record.change), form.name, "" if files_open else "closed"]

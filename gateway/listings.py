@@ -7,17 +7,24 @@ from gateway.answers import with_array
 from pipeline.catalogue import Transaction, drafts, pending_files, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
-from pipeline.model import FileEntry, JsonObject, Record
+from pipeline.model import FileEntry, FilesView, JsonObject, Record
 from pipeline.services import Services
 
 _PAGE = 1000
 File = TypeVar("File", FileEntry, DraftFile, PendingFile)
 
 
-def listing(links: JsonObject, entries: Iterable[JsonObject], *, indent: int | None) -> Iterator[bytes]:
+def listing(
+    view: FilesView, links: JsonObject, entries: Iterable[JsonObject], *, indent: int | None
+) -> Iterator[bytes]:
     """A list of files as InvenioRDM has it, written while its entries come."""
-    head = {"enabled": True, "links": links, "default_preview": None, "order": []}
-    return with_array(head, "entries", entries, indent=indent)
+    return with_array(listing_head(view, links), "entries", entries, indent=indent)
+
+
+def listing_head(view: FilesView, links: JsonObject) -> JsonObject:
+    """What it says besides its entries."""
+    preview = view.default_preview or None
+    return {"enabled": True, "links": links, "default_preview": preview, "order": list(view.order)}
 
 
 def all_files(services: Services, record: Record) -> Iterator[FileEntry]:

@@ -1,6 +1,7 @@
 """From the id in an address to the record that it names, and Zenodo's answers for want of one."""
 
 import re
+from collections.abc import Sequence
 
 from gateway.problems import RecordMoved, Withdrawn
 from pipeline import refusals
@@ -41,8 +42,16 @@ def find_described(
 ) -> Dissemination:
     """As `find`, with all that outputs show of the record today."""
     record = find(services, tx, record_id, withdrawn_too=withdrawn_too)
-    described = records.disseminate(tx, services.repository, [record.id], file_limit=file_limit)[record.id]
-    return as_of(described, today=services.now().date())
+    return described(services, tx, [record.id], files=file_limit)[record.id]
+
+
+def described(
+    services: Services, tx: Transaction, record_ids: Sequence[int], *, files: int
+) -> dict[int, Dissemination]:
+    """Published records as they are today, each with so many of its files at most."""
+    today = services.now().date()
+    found = records.disseminate(tx, services.repository, record_ids, file_limit=files)
+    return {number: as_of(one, today=today) for number, one in found.items()}
 
 
 def newest_id(tx: Transaction, record_id: str) -> int:
@@ -57,8 +66,8 @@ def newest_id(tx: Transaction, record_id: str) -> int:
 
 
 def withdrawn(services: Services, tx: Transaction, record_id: int) -> Withdrawn:
-    described = records.disseminate(tx, services.repository, [record_id], file_limit=0)[record_id]
-    return Withdrawn(record_id, crosswalks.tombstone_json(described)["tombstone"])
+    gone = records.disseminate(tx, services.repository, [record_id], file_limit=0)[record_id]
+    return Withdrawn(record_id, crosswalks.tombstone_json(gone)["tombstone"])
 
 
 def number_of(record_id: str) -> int:

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.answers import json_answer
 from gateway.auth import grant_of, known_viewer
-from gateway.bodies import json_body
+from gateway.bodies import json_body, optional_json_body
 from pipeline import __version__
 from pipeline.model import JsonObject
 from pipeline.services import Services
@@ -107,6 +107,20 @@ SEARCH: JsonObject = {
     ]
 }
 """What searches take."""
+OWN_RECORDS: JsonObject = {
+    "parameters": [
+        _query("q", {"type": "string"}, "A question in the query language of Zenodo"),
+        _query(
+            "all_versions", {"type": "boolean", "default": False}, "Not the newest version of each work only"
+        ),
+        _query(
+            "is_published", {"type": "boolean"}, "Only what has a published version, or only what has none"
+        ),
+        _query("shared_with_me", {"type": "boolean", "default": False}, "What others share with the asker"),
+        *PAGING["parameters"],
+    ]
+}
+"""What the list of one's own drafts and records takes."""
 TERMS: JsonObject = {
     "parameters": [
         _query("q", {"type": "string"}, "Words that a term has, id:… or title:… where to look"),
@@ -183,4 +197,6 @@ def _operation(path: str, method: str, found: JsonObject, needs: _Needs) -> Json
         operation["parameters"] = [*found.get("parameters", ()), _RESOURCE_TOKEN]
     if json_body in needs:
         operation.setdefault("requestBody", _JSON)
+    if optional_json_body in needs:
+        operation.setdefault("requestBody", {**_JSON, "required": False})
     return operation

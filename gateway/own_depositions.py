@@ -2,7 +2,9 @@
 holds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from gateway.draft_json import foreseen
 from gateway.search import Question
 from pipeline.access import as_of
 from pipeline.catalogue import Transaction, drafts, records
@@ -11,7 +13,6 @@ from pipeline.catalogue.drafts import Draft
 from pipeline.index import dates, matching, query
 from pipeline.index.document import document
 from pipeline.index.nodes import Term
-from pipeline.model import Dissemination, Record, RecordState
 from pipeline.ports import IndexDocument, SearchRequest
 from pipeline.services import Services
 
@@ -19,25 +20,39 @@ SEARCHED = 1_000
 """Depositions of one account, the newest, that words are looked for in."""
 
 
-def page(services: Services, tx: Transaction, account: Account, asked: Question) -> list[Draft | int]:
-    """Open drafts, and the ids of published records without one: the newest first, where no other order is asked for.
-    Raises `Rejected` as `SearchIndex.search` does."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Open drafts, and the ids of published records without one; `total` counts those of all pages."""
+
+    found: Sequence[Draft | int]
+    total: int
+
+
+NONE = Page((), 0)
+
+
+def page(
+    services: Services,
+    tx: Transaction,
+    account: Account,
+    asked: Question,
+    *,
+    is_published: bool | None = None,
+) -> Page:
+    """The newest first, where no other order is asked for; with `is_published` only those with a published version, or
+    only those without. Raises `Rejected` as `SearchIndex.search` does."""
     named = _named(asked.q)
-    if asked.sort or (asked.q.strip() and not named):
-        return _searched(services, tx, account, asked)
-    return drafts.owned(
-        tx,
-        account.id,
-        account.email,
-        page=asked.page,
-        size=asked.size,
-        all_versions=asked.all_versions,
-        **named,
+    mine = drafts.Owned(
+        account.id, account.email, all_versions=asked.all_versions, is_published=is_published, **named
     )
+    if asked.sort or (asked.q.strip() and not named):
+        return _searched(services, tx, mine, asked)
+    found = drafts.owned(tx, mine, page=asked.page, size=asked.size)
+    return Page(found, drafts.count_owned(tx, mine))
 
 
 def _named(q: str) -> dict[str, int]:
-    """The number that `q` names, by the argument of `drafts.owned`. Raises `Rejected` (field `q`)."""
+    """The number that `q` names, by the field of `drafts.Owned`. Raises `Rejected` (field `q`)."""
     match query.parse(q):
         case Term("parent.id", int(number)):
             return {"concept_id": number}
@@ -46,17 +61,15 @@ def _named(q: str) -> dict[str, int]:
     return {}
 
 
-def _searched(services: Services, tx: Transaction, account: Account, asked: Question) -> list[Draft | int]:
-    owned = drafts.owned(
-        tx, account.id, account.email, page=1, size=SEARCHED, all_versions=asked.all_versions
-    )
+def _searched(services: Services, tx: Transaction, mine: drafts.Owned, asked: Question) -> Page:
+    owned = drafts.owned(tx, mine, page=1, size=SEARCHED)
     by_id = {one.record_id if isinstance(one, Draft) else one: one for one in owned}
     # Versions were chosen already; to the index a draft is the newest of its work.
     request = SearchRequest(
         query=asked.q, sort=asked.sort or "newest", page=asked.page, size=asked.size, all_versions=True
     )
     found = matching.search(_documents(services, tx, owned), request, dates.seconds(services.now()))
-    return [by_id[number] for number in found]
+    return Page([by_id[number] for number in found.ids], found.total)
 
 
 def _documents(services: Services, tx: Transaction, owned: Sequence[Draft | int]) -> list[IndexDocument]:
@@ -65,35 +78,7 @@ def _documents(services: Services, tx: Transaction, owned: Sequence[Draft | int]
     )
     today = services.now().date()
     described = [
-        _foreseen(services, one) if isinstance(one, Draft) else as_of(published[one], today=today)
+        foreseen(services.repository, one) if isinstance(one, Draft) else as_of(published[one], today=today)
         for one in owned
     ]
     return [document(one, version=one.record.change) for one in described]
-
-
-def _foreseen(services: Services, draft: Draft) -> Dissemination:
-    """A draft as the record that it would be."""
-    description = draft.description
-    record = Record(
-        id=draft.record_id,
-        concept_id=draft.deposit.concept_id,
-        version=1,
-        revision=draft.revision,
-        is_latest=True,
-        state=RecordState.PUBLISHED,
-        description=description,
-        owner=draft.owner,
-        created=draft.created,
-        modified=draft.modified,
-        file_count=draft.deposit.files_total,
-        total_bytes=draft.deposit.bytes_total,
-    )
-    return Dissemination(
-        repository=services.repository,
-        record=record,
-        doi=description.doi or "",
-        concept_doi=None,
-        files=(),
-        versions=(),
-        owner_id=draft.account_id,
-    )

@@ -8,12 +8,13 @@ never told.
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -256,6 +257,8 @@ def install(app: FastAPI, page: PageRenderer) -> None:
 
     def handle(request: Request, error: Exception) -> Response:
         answer = answer_to(error)
+        if answer.status == 405:
+            answer = replace(answer, headers={"Allow": _allowed(request)})
         if request.url.path.startswith(_MACHINES):
             return json_answer(request, answer.body(), answer.status, answer.headers)
         return page(request, answer)
@@ -263,6 +266,15 @@ def install(app: FastAPI, page: PageRenderer) -> None:
     for kind in (HeadraceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
     app.add_middleware(_LastResort, handle=handle)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route of the address (RFC 9110 §10.2.1): the framework tells those of the first."""
+    routes = (one for one in iter_route_contexts(request.app.routes) if one.methods)
+    named = {
+        method for one in routes if one.path_regex.match(request.url.path) for method in one.methods or ()
+    }
+    return ", ".join(sorted(named))
 
 
 class _LastResort:

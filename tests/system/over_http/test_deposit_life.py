@@ -141,11 +141,13 @@ def _new_version(life: Life, act: Act, new_id: int) -> tuple[int, Life]:
         return 404, life
     if base.owner != act.who:
         return 403, life
-    if any(one.work == base.work and one.kind == "version" for one in life.drafts.values()):
-        return 201, life
     # An edit that is published again is no newer version: ids of versions grow.
     newest = max(id_ for id_, one in life.published.items() if one.work == base.work)
     last = life.published[newest]
+    for id_, one in life.drafts.items():
+        if one.work == base.work and one.kind == "version":
+            # One without files is given those of the version before.
+            return 201, life.with_draft(id_, replace(one, files=one.files or last.files))
     return 201, life.with_draft(new_id, Draft(last.owner, last.work, "version", last.title, last.files))
 
 

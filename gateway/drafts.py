@@ -1,0 +1,191 @@
+"""`/api/records`, `/api/records/{id}/draft`, `/api/user/records`: drafts and what is done with them, by InvenioRDM's
+draft API. They are the same drafts that the legacy deposit API sees."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from gateway import draft_files, draft_json, openapi, own_depositions
+from gateway import search as searching
+from gateway.answers import indentation, to_json
+from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
+from gateway.bodies import JsonBody, OptionalJsonBody
+from gateway.conditions import expected_revision, tag_of
+from gateway.formats import RDM, VARY, Format, entity_tag, negotiated
+from gateway.lookup import FILES_IN_RECORD, described, number_of
+from gateway.methods import READ
+from gateway.ownership import account_of, editable, own_draft, own_record
+from pipeline.access import owns
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.drafts import Draft
+from pipeline.ingest import deposit, reservation
+from pipeline.metadata import rdm_form
+from pipeline.metadata.deposit_form import DepositMetadata
+from pipeline.model import Dissemination, JsonObject
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api")
+
+
+@router.post("/records")
+def create(request: Request, services: ServicesHere, viewer: WriterHere, body: OptionalJsonBody) -> Response:
+    """A draft of a new work; without a body an empty one."""
+    form = negotiated(request, draft_json.FORMS)
+    draft = deposit.create(services, _given(services, body, None), account_of(viewer))
+    return _shown(request, services, draft, form, 201)
+
+
+@router.api_route("/records/{record_id}/draft", methods=READ)
+def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    form = negotiated(request, draft_json.FORMS)
+    return _shown(request, services, own_draft(services, record_id, viewer), form, 200)
+
+
+@router.put("/records/{record_id}/draft")
+def replace(
+    request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
+) -> Response:
+    form = negotiated(request, draft_json.FORMS)
+    draft = own_draft(services, record_id, viewer)
+    given = _given(services, body, draft.record_id)
+    changed = deposit.replace_description(services, draft, given, expected=expected_revision(request))
+    return _shown(request, services, changed, form, 200)
+
+
+@router.delete("/records/{record_id}/draft")
+def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    """A draft that was never published is gone, an edit discarded."""
+    draft = own_draft(services, record_id, viewer)
+    deposit.discard(services, draft, expected=expected_revision(request))
+    return Response(status_code=204)
+
+
+@router.post("/records/{record_id}/draft")
+def edit(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    """Of what was never published this is the draft that there is."""
+    form = negotiated(request, draft_json.FORMS)
+    with services.catalogue.read() as tx:
+        editable(tx, number_of(record_id), viewer)
+    draft = deposit.edit(services, number_of(record_id), account_of(viewer))
+    return _shown(request, services, draft, form, 201)
+
+
+@router.post("/records/{record_id}/draft/actions/publish")
+def publish(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    """The record, or the draft where it waits for verdicts on its files."""
+    form = negotiated(request, draft_json.FORMS)
+    deposit.publish(services, own_draft(services, record_id, viewer))
+    with services.catalogue.read() as tx:
+        found = editable(tx, number_of(record_id), viewer)
+        if isinstance(found, Draft):
+            return _answer(request, _in_form(services, tx, found, form), form, 202, tag_of(found))
+        published = described(services, tx, [found.id], files=FILES_IN_RECORD)[found.id]
+    tag = entity_tag(published, form, files_open=True)
+    return _answer(request, form.convert(published, True), form, 202, {"ETag": tag})  # noqa: FBT003
+
+
+@router.post("/records/{record_id}/draft/pids/doi")
+def reserve_doi(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    form = negotiated(request, draft_json.FORMS)
+    draft = reservation.reserve_doi(services, own_draft(services, record_id, viewer))
+    return _shown(request, services, draft, form, 201)
+
+
+@router.delete("/records/{record_id}/draft/pids/doi")
+def give_up_doi(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    form = negotiated(request, draft_json.FORMS)
+    draft = reservation.give_up_doi(services, own_draft(services, record_id, viewer))
+    return _shown(request, services, draft, form, 200)
+
+
+@router.post("/records/{record_id}/versions")
+def new_version(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    """Without files; they can be taken over from the version before."""
+    form = negotiated(request, draft_json.FORMS)
+    with services.catalogue.read() as tx:
+        record = own_record(tx, number_of(record_id), viewer)
+    may_follow = partial(owns, viewer=viewer)
+    draft = deposit.new_version(services, record.id, account_of(viewer), may_follow, with_files=False)
+    return _shown(request, services, draft, form, 201)
+
+
+@router.post("/records/{record_id}/draft/actions/files-import")
+def import_files(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    draft = deposit.import_files(services, own_draft(services, record_id, viewer))
+    return draft_files.listed(request, services, draft, viewer, 201)
+
+
+@router.api_route("/user/records", methods=READ, openapi_extra=openapi.OWN_RECORDS)
+def list_own(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
+    """One's own drafts and records, found as depositions are."""
+    form = negotiated(request, draft_json.FORMS)
+    params = request.query_params
+    asked = searching.parse(params, largest=searching.largest_page(viewer))
+    is_published = searching.flag(params, "is_published") if "is_published" in params else None
+    with services.catalogue.read() as tx:
+        # Nothing of others is shared with anybody yet.
+        shared = searching.flag(params, "shared_with_me")
+        page = (
+            own_depositions.NONE
+            if shared
+            else own_depositions.page(services, tx, account_of(viewer), asked, is_published=is_published)
+        )
+        hits = _hits(services, tx, page.found, form)
+    kept = {name: (params[name],) for name in ("is_published", "shared_with_me") if name in params}
+    found = searching.Found(dataclasses.replace(asked, filters=kept), page.total, ())
+    body = searching.envelope(found, hits, services.repository.base_url + request.url.path)
+    return _answer(request, body | ({"sortBy": asked.order} if form is RDM else {}), form, 200)
+
+
+# ---------------------------------------------------------------- answers
+
+
+def _given(services: Services, body: object, record_id: int | None) -> DepositMetadata:
+    today = services.now().date()
+    return rdm_form.read(body, repository=services.repository, record_id=record_id, today=today)
+
+
+def _shown(request: Request, services: Services, draft: Draft, form: Format, status: int) -> Response:
+    with services.catalogue.read() as tx:
+        document = _in_form(services, tx, draft, form)
+    return _answer(request, document, form, status, tag_of(draft))
+
+
+def _in_form(services: Services, tx: Transaction, draft: Draft, form: Format) -> JsonObject:
+    number = draft.deposit.base_record_id
+    files = draft_json.FILES_SHOWN if draft.is_edit else 0
+    base = None if number is None else described(services, tx, [number], files=files)[number]
+    return draft_json.in_form(draft_json.shown(services, tx, draft, base), form)
+
+
+def _hits(
+    services: Services, tx: Transaction, found: Sequence[Draft | int], form: Format
+) -> list[JsonObject]:
+    named = [one.deposit.base_record_id if isinstance(one, Draft) else one for one in found]
+    numbers = [one for one in named if one is not None]
+    records = described(services, tx, numbers, files=searching.FILES_IN_HIT)
+    return [_hit(services, one, records, form) for one in found]
+
+
+def _hit(
+    services: Services, one: Draft | int, records: Mapping[int, Dissemination], form: Format
+) -> JsonObject:
+    if isinstance(one, Draft):
+        base = one.deposit.base_record_id
+        view = draft_json.listed(services.repository, one, None if base is None else records[base])
+        return draft_json.in_form(view, form)
+    converted = form.convert(records[one], True)  # noqa: FBT003 - they are the asker's own
+    return converted if isinstance(converted, dict) else {}
+
+
+def _answer(
+    request: Request,
+    document: object,
+    form: Format,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    text = to_json(document, indent=indentation(request))
+    return Response(text, status, {**(headers or {}), "Vary": VARY}, media_type=form.served_as)
