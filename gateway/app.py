@@ -33,6 +33,7 @@ from gateway import (
     problems,
     records,
     redirects,
+    revisions,
     tus,
     vocabularies,
 )
@@ -82,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
         buckets.router,
         files.router,
         records.router,
+        revisions.router,
         vocabularies.router,
         landing.router,
         redirects.router,

@@ -419,3 +419,22 @@ def test_4_1_methods_that_there_are_not_name_those_that_there_are(ida: Depositor
     ):
         answer = send(ida, method, f"/api/records/{record}{path}")
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_4_1_administrators_see_when_a_record_was_described_anew(archive: Archive, ida: Depositor) -> None:
+    """The newest description whole."""
+    record = published(ida)
+    archive.clock.move(hours=1)
+    edit = send(ida, "POST", f"/api/records/{record['id']}/draft").json()
+    send(ida, "PUT", edit["links"]["self"], {"metadata": {**LEAST, "title": "Mended"}})
+    send(ida, "POST", edit["links"]["publish"])
+    admin, path = (
+        depositor(archive, "root@pier.example", admin=True),
+        f"/api/records/{record['id']}/revisions",
+    )
+    assert ida.client.get(path).status_code == 403
+    newest, first = admin.client.get(path).json()["hits"]["hits"]
+    assert (newest["revision_id"], newest["metadata"]["title"]) == (2, "Mended")
+    assert (first["revision_id"], first["updated"]) == (1, record["created"])
+    assert admin.client.get(path_of(first["links"]["self"])).json() == first
+    assert admin.client.get(f"{path}/3").status_code == 404
