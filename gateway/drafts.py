@@ -49,7 +49,7 @@ def replace(
 ) -> Response:
     form = negotiated(request, draft_json.FORMS)
     draft = own_draft(services, record_id, viewer)
-    given = _given(services, body, draft.record_id)
+    given = _given(services, body, reservation.own_doi(services, draft))
     changed = deposit.replace_description(services, draft, given, expected=expected_revision(request))
     return _shown(request, services, changed, form, 200)
 
@@ -142,9 +142,9 @@ def list_own(request: Request, services: ServicesHere, viewer: KnownHere) -> Res
 # ---------------------------------------------------------------- answers
 
 
-def _given(services: Services, body: object, record_id: int | None) -> DepositMetadata:
+def _given(services: Services, body: object, own_doi: str | None) -> DepositMetadata:
     today = services.now().date()
-    return rdm_form.read(body, repository=services.repository, record_id=record_id, today=today)
+    return rdm_form.read(body, repository=services.repository, own_doi=own_doi, today=today)
 
 
 def _shown(request: Request, services: Services, draft: Draft, form: Format, status: int) -> Response:

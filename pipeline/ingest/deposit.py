@@ -316,9 +316,9 @@ def _without_own_doi(tx: Transaction, services: Services, draft: Draft) -> Draft
 
 
 def _doi_faults(services: Services, draft: Draft) -> Iterator[FieldFault]:
-    """Under our own prefix a record has the DOI that it is given, and no other."""
+    """Under our own prefix a record has the DOI that it is given, and no other; what is published keeps its own."""
     doi = draft.description.doi
-    if doi and is_own(services.repository, doi):
+    if doi and not draft.is_edit and is_own(services.repository, doi):
         own = version_doi(services.repository, draft.record_id)
         text = f"{prefix_is_managed(services.repository)}: leave the DOI out, or use {own}."
         yield FieldFault("pids.doi", (text,))

@@ -6,11 +6,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline import refusals
-from pipeline.catalogue import Transaction, drafts
+from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
 from pipeline.pid.doi import same, version_doi
 from pipeline.services import Services
+
+
+def own_doi(services: Services, draft: Draft) -> str:
+    """The DOI that the draft's record has, or will be given."""
+    if draft.is_edit:
+        with services.catalogue.read() as tx:
+            external = records.get(tx, draft.record_id).description.doi
+        if external is not None:
+            return external
+    return version_doi(services.repository, draft.record_id)
 
 
 def has_reserved(services: Services, draft: Draft) -> bool:

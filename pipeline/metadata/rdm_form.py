@@ -17,7 +17,7 @@ from pipeline.metadata.form import Form, finish, unreported
 from pipeline.metadata.problems import IGNORED, INVALID, MALFORMED, UNKNOWN_VALUE, WRONG_TYPE, FieldProblem
 from pipeline.metadata.text import clean
 from pipeline.model import Access, FilesAccess, FilesView, JsonObject
-from pipeline.pid.doi import is_own, parse, prefix_is_managed, same, version_doi
+from pipeline.pid.doi import is_own, parse, prefix_is_managed, same
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -50,9 +50,9 @@ _ALWAYS_FILES = "You don't have permissions to manage files options."
 _RIGHTS_ENTRY = re.compile(r"metadata\.rights\.([0-9]+)")
 
 
-def read(body: object, *, repository: Repository, record_id: int | None, today: date) -> DepositMetadata:
-    """Read the JSON body of a request to create a draft (`record_id` is None), or to replace it. Without `pids`, or
-    without `files`, it says nothing of them; of communities it never does.
+def read(body: object, *, repository: Repository, own_doi: str | None, today: date) -> DepositMetadata:
+    """Read the JSON body of a request to create a draft, or to replace one, whose record has, or will be given, the DOI
+    `own_doi`. Without `pids`, or without `files`, it says nothing of them; of communities it never does.
 
     Raises `InvalidFields` where it is no object, `Rejected` with Zenodo's words for a term that no vocabulary has.
     """
@@ -61,7 +61,7 @@ def read(body: object, *, repository: Repository, record_id: int | None, today: 
     form = Form({"metadata": body.get("metadata"), "custom_fields": body.get("custom_fields")})
     _name_unknown(form, "", body, {*_SHOWN, "metadata", "custom_fields", "access", "files", "pids"})
     form.access = _access(form, body.get("access"), today)
-    form.doi = _doi(form, body.get("pids"), repository, record_id)
+    form.doi = _doi(form, body.get("pids"), repository, own_doi)
     form.files = _files(form, body.get("files"))
     reading = finish(form, today=today)
     if reading.description is None:
@@ -157,7 +157,7 @@ def _day(form: Form, value: object, path: str) -> date | None:
 # ---------------------------------------------------------------- names and files
 
 
-def _doi(form: Form, value: object, repository: Repository, record_id: int | None) -> str | None:
+def _doi(form: Form, value: object, repository: Repository, own_doi: str | None) -> str | None:
     """The DOI that the depositor brought, also one that is not valid, or the record's own, where that is reserved."""
     pids = _object(form, value, "pids")
     _name_unknown(form, "pids.", pids, {"doi", "oai"})
@@ -167,15 +167,13 @@ def _doi(form: Form, value: object, repository: Repository, record_id: int | Non
     provider = given.get("provider", "datacite")
     if provider not in ("external", "datacite"):
         form.problem("pids.doi.provider", INVALID, "Must be one of: external, datacite.", "Write external.")
-    elif doi is None:
-        return None
+    elif doi is None or (own_doi is not None and same(parse(doi) or doi, own_doi)):
+        return own_doi if doi else None
     elif provider == "external":
         if not is_own(repository, doi):
             return parse(doi) or doi
         reason = f"{prefix_is_managed(repository)}."
         form.problem("pids.doi", INVALID, reason, "Leave the DOI out, or reserve the record's own.")
-    elif record_id is not None and same(doi, version_doi(repository, record_id)):
-        return version_doi(repository, record_id)
     else:
         reason = "Only the record's own DOI can be reserved."
         form.problem("pids.doi", INVALID, reason, "Leave it out; or say that its provider is external.")

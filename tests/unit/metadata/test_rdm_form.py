@@ -49,8 +49,8 @@ RDM_FIELDS = """
 """
 
 
-def given_draft(body: object, *, record_id: int | None = RECORD) -> DepositMetadata:
-    return read(body, repository=REPOSITORY, record_id=record_id, today=TODAY)
+def given_draft(body: object, own_doi: str | None = OWN) -> DepositMetadata:
+    return read(body, repository=REPOSITORY, own_doi=own_doi, today=TODAY)
 
 
 def told(found: DepositMetadata) -> list[tuple[str, str]]:
@@ -213,8 +213,8 @@ def test_4_2_an_embargo_that_is_over_may_be_told_of_open_files() -> None:
 # ---------------------------------------------------------------- DOIs and files
 
 
-def named(doi: object, record_id: int | None = RECORD) -> DepositMetadata:
-    return given_draft({"metadata": LEAST, "pids": {"doi": doi}}, record_id=record_id)
+def named(doi: object, own_doi: str | None = OWN) -> DepositMetadata:
+    return given_draft({"metadata": LEAST, "pids": {"doi": doi}}, own_doi)
 
 
 def test_4_1_a_doi_that_the_depositor_brings() -> None:
@@ -227,7 +227,7 @@ def test_4_1_a_doi_that_the_depositor_brings() -> None:
     ]
 
 
-@pytest.mark.parametrize("identifier", [OWN, "10.5072/else", "https://doi.org/10.5072/TIDES.5"])
+@pytest.mark.parametrize("identifier", ["10.5072/else", "https://doi.org/10.5072/TIDES.5"])
 def test_4_1_no_external_doi_is_under_our_prefix(identifier: str) -> None:
     found = named({"identifier": identifier, "provider": "external"})
     assert told(found) == [("pids.doi", f"The prefix '10.5072' is managed by {REPOSITORY.name}.")]
@@ -238,9 +238,10 @@ def test_4_1_the_records_own_doi_is_reserved() -> None:
     """As it is in the answer of a draft that has it; any other of ours is not."""
     assert named({"identifier": OWN, "provider": "datacite", "client": "x"}).description.doi == OWN
     assert named({"identifier": OWN.upper()}).description.doi == OWN
+    assert named({"identifier": f"https://doi.org/{OWN}", "provider": "external"}).description.doi == OWN
     assert named({"identifier": "", "provider": "external"}).description.doi is None
-    for other, record_id in (("10.5072/tides.5", RECORD), (OWN, None), ("10.1234/abc", RECORD)):
-        found = named({"identifier": other, "provider": "datacite"}, record_id)
+    for other, own_doi in (("10.5072/tides.5", OWN), (OWN, None), ("10.1234/abc", OWN)):
+        found = named({"identifier": other, "provider": "datacite"}, own_doi)
         assert (found.description.doi, [field for field, _ in told(found)]) == (None, ["pids.doi"])
 
 
@@ -288,7 +289,7 @@ def test_any_json_is_read_shown_and_read_again(body: Any) -> None:
 @many
 def test_what_was_published_is_read_back_as_it_was(d: Dissemination) -> None:
     """A record's own answer, put into the draft of an edit, changes nothing."""
-    found = read(rdm_json(d, files_open=True), repository=d.repository, record_id=d.record.id, today=TODAY)
+    found = read(rdm_json(d, files_open=True), repository=d.repository, own_doi=d.doi, today=TODAY)
     before = d.record.description
     # A draft has files, whatever the record has.
     assert {field for field, _ in told(found)} <= ({"files.enabled"} if not d.files else set())

@@ -438,3 +438,16 @@ def test_4_1_administrators_see_when_a_record_was_described_anew(archive: Archiv
     assert (first["revision_id"], first["updated"]) == (1, record["created"])
     assert admin.client.get(path_of(first["links"]["self"])).json() == first
     assert admin.client.get(f"{path}/3").status_code == 404
+
+
+def test_9_3_a_doi_under_our_prefix_that_a_record_brought_along_stays_its_own(
+    archive: Archive, ida: Depositor
+) -> None:
+    """Whichever API its description is changed by."""
+    record = archive.publish(files={"a.csv": CSV}, owner=ida.email, doi="10.5072/zenodo.99")
+    edit = send(ida, "POST", f"/api/records/{record.id}/draft").json()
+    again = send(ida, "PUT", edit["links"]["self"], edit)
+    assert (again.json()["pids"], "errors" in again.json()) == (edit["pids"], False)
+    assert send(ida, "POST", edit["links"]["publish"]).json()["pids"] == edit["pids"]
+    legacy = ida.send("POST", f"{DEPOSITIONS}/{record.id}/actions/edit").json()
+    assert ida.publish(legacy)["doi"] == "10.5072/zenodo.99"
