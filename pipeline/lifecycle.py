@@ -32,6 +32,7 @@ class RecordEvent(StrEnum):
     REVISE = "revise"
     GAIN_VERSION = "gain a newer version"
     WITHDRAW = "withdraw"
+    RESTORE = "be restored"
     PURGE = "lose files to a purge"
 
 
@@ -75,6 +76,7 @@ _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, t
     ),
     (RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION): (RecordState.WITHDRAWN, ()),
     (RecordState.PUBLISHED, RecordEvent.WITHDRAW): (RecordState.WITHDRAWN, _ALL),
+    (RecordState.WITHDRAWN, RecordEvent.RESTORE): (RecordState.PUBLISHED, _ALL),
     (RecordState.PUBLISHED, RecordEvent.PURGE): (RecordState.PUBLISHED, _ALL),
     # Of a withdrawn record nobody sees a file; its object tells of the purge.
     (RecordState.WITHDRAWN, RecordEvent.PURGE): (RecordState.WITHDRAWN, (EffectKind.PRESERVE,)),

@@ -166,12 +166,14 @@ class RecordState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What is left to see of a withdrawn record."""
+    """What is left to see of a withdrawn record. `policy` is the rule that let its owner delete it, `""` where nobody
+    asked by one."""
 
     reason: str
     note: str
     removed_by: str
     removed_at: datetime
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,7 @@ class EventType(StrEnum):
     DELETION = "deletion"
     METADATA = "metadata modification"
     DEACCESSION = "deaccession"
+    ACCESSION = "accession"
 
 
 AGENT = "headrace"

@@ -43,6 +43,7 @@ from pipeline.model import (
     JsonObject,
     Outcome,
     Problem,
+    Record,
     RecordState,
     Tombstone,
 )
@@ -50,6 +51,8 @@ from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.services import Services, lease_owner
 
 BATCH = 500
+INFECTED = "infected"
+"""The reason of a withdrawal that no person decided."""
 
 
 def publish_sealed(
@@ -205,8 +208,18 @@ def _bring_out(
     deposit_files.forget(tx, [one.id for one in chosen])
 
 
-def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: str) -> None:
-    """Take a record out of service: its tombstone stays. Raises `Missing`, or `Conflict` where it is gone already."""
+def withdraw(
+    services: Services,
+    record_id: int,
+    *,
+    reason: str,
+    note: str,
+    by: str,
+    policy: str = "",
+    comment: str = "",
+) -> None:
+    """Take a record out of service: its tombstone stays, which says nothing of the `comment`. Raises `Missing`, or
+    `Conflict` where it is gone already."""
     now = services.now()
     with services.catalogue.write() as tx:
         concept_id = records.get(tx, record_id).concept_id
@@ -215,34 +228,64 @@ def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: 
         record = records.get(tx, record_id)
         _, effects = step_record(record.state, RecordEvent.WITHDRAW)
         was_newest = records.newest_published(tx, record.concept_id) == record_id
-        records.withdraw(tx, record_id, Tombstone(reason, note, by, now))
-        names = [one for one in dois.of_concepts(tx, [record.concept_id]) if one.record_id == record_id]
-        hidden = [
-            WantedDoi(one.name, one.concept_id, record_id, DoiState.REGISTERED)
-            for one in names
-            if not one.external
-        ]
-        dois.want(tx, hidden)
-        event = Event(
-            id=f"urn:uuid:{uuid.uuid4()}",
-            type=EventType.DEACCESSION,
-            at=now,
-            agent=by,
-            outcome="success",
-            record_id=record_id,
-            detail={"reason": reason, "note": note},
-        )
-        records.add_events(tx, [event])
+        records.withdraw(tx, record_id, Tombstone(reason, note, by, now, policy))
+        _want_own_dois(tx, record, DoiState.REGISTERED)
+        detail = {"reason": reason, "note": note, **({"comment": comment} if comment else {})}
+        records.add_events(tx, [_event_of(record_id, EventType.DEACCESSION, by, now, detail)])
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
         if was_newest:
             _succeed(tx, record.concept_id, now=now)
+
+
+def restore(services: Services, record_id: int, *, by: str) -> None:
+    """Put a withdrawn record into service again, but for bytes that were purged. Raises `Missing`, or `Conflict` where
+    it is in service, or was withdrawn for what was found in it."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        concept_id = records.get(tx, record_id).concept_id
+        works.lock(tx, [concept_id])
+        record = records.get(tx, record_id)
+        _, effects = step_record(record.state, RecordEvent.RESTORE)
+        if record.tombstone is not None and record.tombstone.reason == INFECTED:
+            raise Conflict("a record that was withdrawn for an infected file stays withdrawn")
+        stood = records.get(tx, records.newest_published(tx, concept_id))
+        records.restore(tx, record_id, now=now)
+        _want_own_dois(tx, record, DoiState.FINDABLE)
+        records.add_events(tx, [_event_of(record_id, EventType.ACCESSION, by, now, {})])
+        outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
+        if stood.id != record_id:
+            # What stood for the work may do so no more.
+            records.touch(tx, stood.id)
+            _, effects = step_record(stood.state, RecordEvent.GAIN_VERSION)
+            outbox.want(tx, [(kind, stood.id) for kind in effects], now=now)
+
+
+def _want_own_dois(tx: Transaction, record: Record, state: DoiState) -> None:
+    """Have the DOI that we gave the record be in that state."""
+    names = [one for one in dois.of_concepts(tx, [record.concept_id]) if one.record_id == record.id]
+    dois.want(
+        tx,
+        [WantedDoi(one.name, one.concept_id, record.id, state) for one in names if not one.external],
+    )
+
+
+def _event_of(record_id: int, kind: EventType, by: str, now: datetime, detail: JsonObject) -> Event:
+    return Event(
+        id=f"urn:uuid:{uuid.uuid4()}",
+        type=kind,
+        at=now,
+        agent=by,
+        outcome="success",
+        record_id=record_id,
+        detail=detail,
+    )
 
 
 def withdraw_infected(services: Services, found: InfectedFile) -> None:
     """Take the record out of service that has an infected file; where somebody else was faster, nothing."""
     note = f"{found.signature} was found in one of its files after it had been published."
     with suppress(Conflict):
-        withdraw(services, found.record_id, reason="infected", note=note, by=AGENT)
+        withdraw(services, found.record_id, reason=INFECTED, note=note, by=AGENT)
 
 
 def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:

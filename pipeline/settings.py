@@ -214,6 +214,9 @@ class Settings(BaseSettings):
         description="addresses and networks of proxies that are believed whom they speak for (X-Forwarded-For)",
     )
     json_bytes: int = Field(1 << 20, ge=1024, description="bytes of JSON that one request may bring at most")
+    deletion_days: int = Field(
+        30, ge=0, description="days after its publication for which the owner of a record may delete it"
+    )
     ror: str = Field(
         "",
         description="file of ROR's records, one a line (JSON Lines, schema 2), in which funders and affiliations are "

@@ -104,10 +104,8 @@ class Archive:
         self.clock.move(seconds=1)
         dispatch.drain(self.services)
 
-    def withdraw(self, record: Record, *, note: str = "") -> None:
-        publication.withdraw(
-            self.services, record.id, reason="test-record", note=note, by="admin@archive.example"
-        )
+    def withdraw(self, record: Record, *, reason: str = "test-record", note: str = "") -> None:
+        publication.withdraw(self.services, record.id, reason=reason, note=note, by="admin@archive.example")
         self._settle()
 
     def give(self, record: Record, key: str, verdict: ScanVerdict) -> None:

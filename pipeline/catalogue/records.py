@@ -422,8 +422,18 @@ def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
                 "note": tombstone.note,
                 "removed_by": tombstone.removed_by,
                 "removed_at": codec.time_to_json(tombstone.removed_at),
+                "policy": tombstone.policy,
             },
         )
+    )
+
+
+def restore(tx: Transaction, record_id: int, *, now: datetime) -> None:
+    """Put a withdrawn record into service again."""
+    tx.execute(
+        sa.update(record)
+        .where(record.c.id == record_id)
+        .values(state=RecordState.PUBLISHED, change=record.c.change + 1, modified=now, tombstone=sa.null())
     )
 
 
@@ -476,6 +486,7 @@ def _record(row: sa.Row[Any]) -> Record:
             note=tombstone["note"],
             removed_by=tombstone["removed_by"],
             removed_at=codec.time_from_json(tombstone["removed_at"]),
+            policy=tombstone.get("policy", ""),
         ),
         missing_files=tuple(row.missing_files),
     )

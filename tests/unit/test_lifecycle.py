@@ -84,8 +84,10 @@ def test_what_cannot_happen_says_what_and_where(state: DepositState, event: Depo
 
 
 @given(record_events)
-def test_a_record_is_published_once_and_withdrawn_once(events: list[RecordEvent]) -> None:
-    """And never disappears, nor comes back."""
+def test_a_record_is_published_once_and_comes_back_only_when_it_is_restored(
+    events: list[RecordEvent],
+) -> None:
+    """And never disappears."""
     state: RecordState | None = None
     seen: list[RecordState] = []
     for event in events:
@@ -93,6 +95,9 @@ def test_a_record_is_published_once_and_withdrawn_once(events: list[RecordEvent]
             state, _ = step_record(state, event)
         except Conflict:
             continue
+        if event is RecordEvent.RESTORE:
+            assert seen[-1] is RecordState.WITHDRAWN
+            seen.clear()
         seen.append(state)
     assert seen == sorted(seen, key=[RecordState.PUBLISHED, RecordState.WITHDRAWN].index)
     assert (state is None) == (RecordEvent.PUBLISH not in events)
@@ -120,16 +125,19 @@ def test_outputs_end_as_the_record_was_seen_last(events: list[RecordEvent]) -> N
     assert shown[EffectKind.PRESERVE][0] == actual[0]
 
 
+_WHILE_WITHDRAWN = {RecordEvent.GAIN_VERSION, RecordEvent.PURGE, RecordEvent.RESTORE}
+
+
 def test_effects_are_wanted_in_the_order_in_which_they_are_brought_about() -> None:
     """Kept first, announced last: whoever hears of a record finds it."""
     _, effects = step_record(None, RecordEvent.PUBLISH)
     assert effects == (EffectKind.PRESERVE, EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE)
 
 
-@pytest.mark.parametrize("event", sorted(set(RecordEvent) - {RecordEvent.GAIN_VERSION, RecordEvent.PURGE}))
+@pytest.mark.parametrize("event", sorted(set(RecordEvent) - _WHILE_WITHDRAWN))
 def test_nothing_is_done_to_a_withdrawn_record(event: RecordEvent) -> None:
-    """Its description is not changed, it is not withdrawn again; a newer version of its work may come, and its bytes
-    may be purged, of which only its object tells."""
+    """Its description is not changed, it is not withdrawn again; it may be restored, a newer version of its work may
+    come, and its bytes may be purged, of which only its object tells."""
     with pytest.raises(Conflict):
         step_record(RecordState.WITHDRAWN, event)
     purged = step_record(RecordState.WITHDRAWN, RecordEvent.PURGE)

@@ -99,6 +99,7 @@ def tombstone_json(d: Dissemination) -> JsonObject:
             "removal_date": facts.timestamp(tombstone.removed_at),
             "citation_text": citation(d),
             "is_visible": True,
+            **({"deletion_policy": {"id": tombstone.policy}} if tombstone.policy else {}),
         },
     }
 

@@ -1,0 +1,108 @@
+"""`/api/records/{id}/request-deletion`, `…/delete`, `…/restore`: records out of service, and back (Zenodo's REST API,
+life-cycle requests). What an owner may have at once is answered as a request that was accepted."""
+
+from uuid import uuid5
+
+from fastapi import APIRouter, Request, Response
+
+from gateway.answers import json_answer
+from gateway.auth import ActorHere, ServicesHere
+from gateway.bodies import JsonBody, OptionalJsonBody
+from gateway.formats import negotiated
+from gateway.handles import Kind, handle
+from gateway.lookup import find_described, number_of
+from gateway.ownership import require_owner
+from pipeline import deletion, publication, refusals
+from pipeline.access import Viewer
+from pipeline.catalogue import records
+from pipeline.errors import Rejected
+from pipeline.feeds.crosswalks import facts
+from pipeline.metadata.text import clean
+from pipeline.model import JsonObject, Record
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api/records/{record_id}")
+_LONGEST_COMMENT = 10_000
+"""Characters."""
+
+
+@router.post("/request-deletion")
+def request_deletion(
+    request: Request, record_id: str, services: ServicesHere, viewer: ActorHere, body: JsonBody
+) -> Response:
+    """Carried out at once, while the record is young enough."""
+    reason, comment = _text(body, "reason", required=True), _text(body, "comment")
+    with services.catalogue.read() as tx:
+        record = records.get(tx, number_of(record_id))
+        require_owner(record, viewer)
+    deletion.delete_own(services, record, reason=reason, comment=comment, by=viewer.email or "")
+    return json_answer(request, _accepted(services, record, viewer, reason, comment))
+
+
+@router.delete("/delete")
+def delete(record_id: str, services: ServicesHere, viewer: ActorHere, body: OptionalJsonBody) -> Response:
+    """By an administrator, at any time, with a note that the tombstone shows."""
+    _require_admin(viewer)
+    given = body.get("removal_reason") if isinstance(body, dict) else None
+    reason = _text(given, "id", field="removal_reason") or "out-of-scope"
+    deletion.require_reason(reason)
+    note = _text(body, "note")
+    publication.withdraw(services, number_of(record_id), reason=reason, note=note, by=viewer.email or "")
+    return Response(status_code=204)
+
+
+@router.post("/restore")
+def restore(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
+    form = negotiated(request)
+    _require_admin(viewer)
+    publication.restore(services, number_of(record_id), by=viewer.email or "")
+    with services.catalogue.read() as tx:
+        record = find_described(services, tx, record_id)
+    return Response(form.render(record, files_open=True), media_type=form.served_as)
+
+
+def _require_admin(viewer: Viewer) -> None:
+    """Raises `Denied`."""
+    if not viewer.admin:
+        raise refusals.not_permitted()
+
+
+def _text(body: object, name: str, *, field: str = "", required: bool = False) -> str:
+    """A member of a body. Raises `Rejected`."""
+    value = body.get(name) if isinstance(body, dict) else None
+    if value is None and not required:
+        return ""
+    if value is None:
+        raise Rejected("Missing data for required field.", field=field or name)
+    if not isinstance(value, str):
+        raise Rejected("Not a valid string.", field=field or name)
+    if len(value) > _LONGEST_COMMENT:
+        raise Rejected(f"Longer than maximum length {_LONGEST_COMMENT}.", field=field or name)
+    return clean(value)
+
+
+def _accepted(services: Services, record: Record, viewer: Viewer, reason: str, comment: str) -> JsonObject:
+    """A request as InvenioRDM has it, which was accepted as it came."""
+    at, user = facts.timestamp(services.now()), {"user": str(viewer.account_id)}
+    itself = uuid5(handle(services.repository, Kind.RECORD, record.id), "record-deletion")
+    title = record.description.metadata.get("title", "")
+    return {
+        "id": str(itself),
+        "number": str(record.id),
+        "type": "record-deletion",
+        "title": f"Delete {title}",
+        "description": comment,
+        "created": at,
+        "updated": at,
+        "revision_id": 1,
+        "status": "accepted",
+        "is_open": False,
+        "is_closed": True,
+        "is_expired": False,
+        "expires_at": None,
+        "created_by": user,
+        "receiver": None,
+        "topic": {"record": str(record.id)},
+        "payload": {"reason": reason, "comment": comment},
+        "links": {"actions": {}},
+    }
