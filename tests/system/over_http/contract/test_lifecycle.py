@@ -1,4 +1,4 @@
-"""What an owner and administrators do to published records: §4.9 of the contract, and what was seen on Zenodo's code."""
+"""Published records deleted and restored: §4.9 of the contract, and what was seen on Zenodo's own code."""
 
 import httpx
 import pytest
