@@ -214,6 +214,14 @@ class Settings(BaseSettings):
         description="addresses and networks of proxies that are believed whom they speak for (X-Forwarded-For)",
     )
     json_bytes: int = Field(1 << 20, ge=1024, description="bytes of JSON that one request may bring at most")
+    record_bytes: int = Field(
+        0,
+        ge=0,
+        description="bytes that a record deposited over HTTP may have; 0: no bound (Zenodo's: 50000000000)",
+    )
+    record_files: int = Field(
+        0, ge=0, description="files that a record deposited over HTTP may have; 0: no bound (Zenodo's: 100)"
+    )
     deletion_days: int = Field(
         30, ge=0, description="days after its publication for which the owner of a record may delete it"
     )

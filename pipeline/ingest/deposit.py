@@ -44,7 +44,7 @@ from pipeline.errors import (
     Stale,
     Unavailable,
 )
-from pipeline.ingest import abandonment, transferring
+from pipeline.ingest import abandonment, quota, transferring
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.reservation import has_reserved
 from pipeline.ingest.room import require_room
@@ -289,7 +289,7 @@ def publish(services: Services, draft: Draft) -> None:
         current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
         found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
         if one.action is not DepositAction.REVISION:
-            found += _file_faults(tx, one, now)
+            found += [*_file_faults(tx, one, now), *quota.faults(services, one)]
         if found:
             raise InvalidFields(tuple(found))
 
@@ -415,12 +415,13 @@ def take_in(
 
 
 def require_takeable(services: Services, draft: Draft, key: str, size: int | None) -> None:
-    """Raises `Rejected` for a key that no file may have and an empty file, `Denied` for a record whose files cannot
-    change any more, `OutOfSpace`."""
+    """Raises `Rejected` for a key that no file may have, an empty file and too much; `Denied` for a record whose files
+    cannot change any more, `OutOfSpace`."""
     require_key(key)
     require_own_files(draft)
     if size == 0:
         raise refusals.empty_file()
+    quota.require_fits(services, draft, key, size)
     require_room(services, reserved=size or 0)
 
 
