@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -349,10 +350,15 @@ def test_lists_have_what_is_open_and_what_is_published_without_a_draft(
         jo = accounts.create_account(tx, "jo@pier.example", admin=False, now=NOW)
         mine = [add(tx, ida, number) for number in (10, 11)]
         add(tx, jo, 12)
-        assert drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10) == mine[::-1]
-        assert drafts.owned(tx, Owned(ida.id, ida.email), page=2, size=1) == [mine[0]]
+        own = Owned(ida.id, ida.email)
+        assert drafts.owned(tx, own, page=1, size=10) == mine[::-1]
+        assert drafts.owned(tx, own, page=2, size=1) == [mine[0]]
+        assert drafts.count_owned(tx, own) == 2
+        assert drafts.count_owned(tx, replace(own, is_published=True)) == 0
+        assert drafts.count_owned(tx, replace(own, is_published=False)) == 2
         deposits.move(tx, [mine[1].deposit], DepositEvent.CANCEL)
-        assert drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10) == [mine[0]]
+        assert drafts.owned(tx, own, page=1, size=10) == [mine[0]]
+        assert drafts.count_owned(tx, own) == 1
 
 
 # ---------------------------------------------------------------- transfers
