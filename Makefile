@@ -15,7 +15,7 @@ VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
-.PHONY: help setup demo demo-production test chaos fuzz clients lint bench screenshots services pins clean
+.PHONY: help setup demo demo-production test chaos fuzz clients lint bench load soak screenshots services pins clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ lint: .venv/.test ## ruff and mypy
 
 bench: .venv/.test .venv/.peers ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else
 	@$(BIN)/python -m loadtests.bench --keep
+
+load: .venv/.load ## let users loose on an instance with 100,000 records and take the figures of the gateway; an hour
+	@$(BIN)/python -m loadtests.load --keep
+
+soak: .venv/.load ## an hour of users, to see what grows that should not
+	@$(BIN)/python -m loadtests.soak --keep
 
 screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
 	@$(BIN)/python -m infra.screenshots
@@ -97,6 +103,11 @@ clean: ## remove .venv and the caches; the data in headrace-data stays
 
 .venv/.peers: requirements/peers.txt .venv/.test
 	@echo "installing what the benchmarks compare with into .venv"
+	@$(call install,-r $<)
+	@touch $@
+
+.venv/.load: requirements/load.txt .venv/.test
+	@echo "installing what the load tests need into .venv"
 	@$(call install,-r $<)
 	@touch $@
 

@@ -22,11 +22,11 @@ _METADATA = {
 }
 
 
-def depositor_token(settings: Settings) -> str:
+def depositor_token(settings: Settings, email: str = _EMAIL) -> str:
     """Of a new depositor, who may publish, in an instance that is made for it where it is not there yet."""
     scopes = (TokenScope.DEPOSIT_WRITE, TokenScope.DEPOSIT_ACTIONS)
     with wiring.open_services(settings) as services, services.catalogue.write() as tx:
-        account = accounts.create_account(tx, _EMAIL, admin=False, now=services.now())
+        account = accounts.create_account(tx, email, admin=False, now=services.now())
         return accounts.create_token(tx, account, scopes, now=services.now())
 
 

@@ -54,16 +54,23 @@ def keep(figures: Iterable[Figure], folder: Path = DOCS) -> None:
         rows[one.name] = {**asdict(one), "value": round(one.value, 3), "met": one.met, **taken}
     document = {"figures": list(rows.values())}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    (folder / "performance.md").write_text(_markdown(list(rows.values())))
+    (folder / "performance.md").write_text(_markdown(list(rows.values()), _pictures(folder)))
 
 
-def _markdown(rows: list[dict[str, Any]]) -> str:
+def _pictures(folder: Path) -> list[str]:
+    """What was drawn beside the figures, as links."""
+    drawn = sorted((folder / "images").glob("performance-*.svg"))
+    return [f"![{one.stem.removeprefix('performance-')}]({one.relative_to(folder)})" for one in drawn]
+
+
+def _markdown(rows: list[dict[str, Any]], pictures: list[str]) -> str:
     lines = [
         "# Performance",
         "",
-        "Written by `python -m loadtests.bench --keep`, never by hand. Absolute figures are one",
+        "Written by `make bench`, `make load` and `make soak`, never by hand. Absolute figures are one",
         "machine's; trust ratios.",
         "",
+        *(line for picture in pictures for line in (picture, "")),
         "| figure | value | goal | | how | page cache | digests | in the same run | machine | commit |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *map(_row, rows),

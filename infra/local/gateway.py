@@ -32,12 +32,20 @@ def gateway(
     return Service("gateway", command, url, partial(_is_healthy, url), environment=own)
 
 
-def instance(home: Path) -> Service:
+def gateways(home: Path, port: int, *, number: int) -> Service:
+    """So many of the instance at `home`, which share the port (`headrace serve`)."""
+    url = http_url(port)
+    own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url, "HEADRACE_GATEWAYS": str(number)}
+    command = (sys.executable, "-m", "pipeline", "serve", "--no-runner", "--port", str(port))
+    return Service("gateways", command, url, partial(_is_healthy, url), environment=own)
+
+
+def instance(home: Path, environment: Mapping[str, str] | None = None) -> Service:
     """All of the instance at `home` (`headrace up`), its gateway at a free port. It is healthy once the gateway is,
     shortly before its dispatcher."""
     port = free_port()
     url = http_url(port)
-    own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url}
+    own = {"HEADRACE_HOME": str(home), "HEADRACE_BASE_URL": url, **(environment or {})}
     command = (sys.executable, "-m", "pipeline", "up", "--port", str(port))
     return Service("headrace up", command, url, partial(_is_healthy, url), environment=own)
 

@@ -1,0 +1,542 @@
+"""What the gateway of an instance bears: each figure is the median of three short runs.
+
+    python -m loadtests.load [--only NAME ...] [--records 100000] [--seconds 20] [--folder DIR] [--keep]
+
+A new instance is filled with generated records (`loadtests.filling`) and run by `headrace up`; the users of
+`loadtests/locustfile.py` are let loose on it, on the same machine: what they cost is in every figure. `--keep` writes
+docs/performance.json and docs/performance.md with its pictures. Nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from infra.local.gateway import instance
+from infra.local.service import Service, launched, running
+from loadtests import figures, plots, users
+from loadtests.depositing import client, depositor_token, draft
+from loadtests.figures import Figure, keep, show
+from loadtests.filling import fill
+from loadtests.sources import make_small
+from loadtests.users import Asked
+from loadtests.watching import Watch, command, processor_seconds
+from pipeline import wiring
+from pipeline.loopback import LOOPBACK, free_port, http_url
+from pipeline.settings import Settings
+from pipeline.store.root import preferred_algorithm
+
+_MARK = "HEADRACE_LOAD_RUN"
+_BLOCK = 1 << 20
+_DEPOSIT, _RECORD, _SEARCH = "full deposit", "record JSON", "search, 10 hits"
+_PATIENCE = 600.0
+
+
+@dataclass(slots=True)
+class Load:
+    """An instance under load. `times` are how many requests of a figure took how many ms, `costs` the ms of a processor
+    that each of them took the gateway, with all that users ask besides."""
+
+    folder: Path
+    url: str
+    token: str
+    watch: Watch
+    records: int
+    seconds: float
+    rounds: int
+    mib: int
+    failures: int = 0
+    requests: int = 0
+    times: dict[str, Mapping[int, int]] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
+
+    def runs(self, name: str, user: str, tag: str, number: int) -> list[Asked]:
+        """What came of the requests of that name in each run of so many users of a class, without time to think."""
+        found: list[Asked] = []
+        before = self._processor_seconds()
+        for _ in range(self.rounds):
+            asked = self.let_loose([user], number, tags=[tag], think=0.0)
+            if name not in asked:
+                raise SystemExit(f"nobody came to {name}; {self.log} says why")
+            found.append(asked[name])
+        used = self._processor_seconds() - before
+        self.costs[name] = 1000 * used / sum(one.number for one in found)
+        middle = sorted(found, key=lambda one: one.per_second)[len(found) // 2]
+        self.times[f"{name}, {number} users"] = middle.times
+        return found
+
+    def let_loose(
+        self, classes: Sequence[str], number: int, *, tags: Sequence[str] = (), think: float = 1.0
+    ) -> dict[str, Asked]:
+        """Users of these classes, for as long as a run lasts; what failed is counted."""
+        asked = users.run(
+            self.url,
+            classes,
+            users=number,
+            seconds=self.seconds,
+            tags=tags,
+            think=think,
+            token=self.token,
+            log=self.log,
+        )
+        self.failures += users.failures(asked)
+        self.requests += sum(one.number for one in asked.values())
+        return asked
+
+    def told(self, name: str, runs: Sequence[Asked]) -> dict[str, str]:
+        """What stands beside a figure of requests of that name."""
+        each = {f"run {number}": str(one) for number, one in enumerate(runs, 1)}
+        return {**each, "processor time of the gateway": f"{self.costs[name]:.2f} ms each"}
+
+    def _processor_seconds(self) -> float:
+        return sum(processor_seconds(pid) for pid in self.watch.pids() if command(pid) == "pipeline serve")
+
+    @property
+    def log(self) -> Path:
+        """What users say."""
+        return self.folder / "users.log"
+
+    def how(self, what: str) -> str:
+        """What was measured, with what all figures have in common."""
+        return (
+            f"{what}; against `headrace up` with {self.records:,} records, SQLite and store on disk, users on the same"
+            f" cores; median of {self.rounds} runs of {self.seconds:g} s"
+        )
+
+
+def _middle(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+# ---------------------------------------------------------------- requests
+
+
+def record_json(load: Load) -> Iterator[Figure]:
+    runs = load.runs(_RECORD, "Reader", "record-json", 16)
+    yield Figure(
+        "record JSON",
+        _middle([one.per_second for one in runs]),
+        "requests/s",
+        1_000,
+        "higher",
+        load.how("16 users without pause"),
+        cache="warm",
+        beside=load.told(_RECORD, runs),
+    )
+
+
+def search(load: Load) -> Iterator[Figure]:
+    runs = load.runs(_SEARCH, "Searcher", "facets", 8)
+    how = load.how("a word of a title, 10 hits with all facets, 8 users without pause")
+    of = f"search with facets, {load.records:,} records"
+    yield Figure(
+        of,
+        _middle([one.per_second for one in runs]),
+        "requests/s",
+        150,
+        "higher",
+        how,
+        cache="warm",
+        beside=load.told(_SEARCH, runs),
+    )
+    yield Figure(
+        f"{of}: p95", _middle([one.within(0.95) for one in runs]), "ms", 100, "lower", how, cache="warm"
+    )
+
+
+def deposits(load: Load) -> Iterator[Figure]:
+    runs = load.runs(_DEPOSIT, "Depositor", "cycle", 16)
+    yield Figure(
+        "full deposits at 16 users",
+        _middle([one.per_second for one in runs]),
+        "cycles/s",
+        60,
+        "higher",
+        load.how("an empty draft, its metadata, a file of 10 kB, publication; one of ten is looked at again"),
+        cache="warm",
+        digests=_digests(),
+        beside=load.told(_DEPOSIT, runs),
+    )
+
+
+def beside_bulk(load: Load) -> Iterator[Figure]:
+    """Few users, who do not need all of the machine by themselves."""
+    alone = load.runs(_DEPOSIT, "Depositor", "cycle", 2)
+    told = load.told(_DEPOSIT, alone)
+    with _ingesting(load):
+        beside = load.runs(_DEPOSIT, "Depositor", "cycle", 2)
+    yield Figure(
+        "deposits beside a bulk ingest: p95 ÷ without it",
+        _middle([one.within(0.95) for one in beside]) / _middle([one.within(0.95) for one in alone]),
+        "ratio",
+        2,
+        "lower",
+        load.how("full deposits of 2 users without pause, while collections of small files are ingested"),
+        cache="warm",
+        digests=_digests(),
+        beside={
+            **{f"alone, {name}": said for name, said in told.items()},
+            **{f"beside it, {name}": said for name, said in load.told(_DEPOSIT, beside).items()},
+        },
+    )
+
+
+@contextmanager
+def _ingesting(load: Load) -> Iterator[None]:
+    """Collections are ingested one after the other, from the block's first moment to its last."""
+    is_over, failed = threading.Event(), list[str]()
+    first = _collection(load)
+
+    def work() -> None:
+        collection = first
+        while not is_over.is_set():
+            command = [sys.executable, "-m", "pipeline", "ingest", str(collection), "--json"]
+            home = {**os.environ, "HEADRACE_HOME": str(load.folder / "home")}
+            child = subprocess.Popen(command, env=home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            _, said = child.communicate()
+            if child.returncode != 0:
+                failed.append(said.decode(errors="replace")[-2000:])
+                return
+            collection = _collection(load)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    # Until its first files are read.
+    time.sleep(10)
+    try:
+        yield
+    finally:
+        is_over.set()
+        worker.join()
+    if failed:
+        raise SystemExit(f"a bulk ingest failed:\n{failed[0]}")
+
+
+def _collection(load: Load) -> Path:
+    folder = load.folder / f"bulk-{uuid.uuid4().hex[:12]}"
+    make_small(folder, 10_000, 50)
+    return folder
+
+
+# ---------------------------------------------------------------- large files
+
+
+def upload(load: Load) -> Iterator[Figure]:
+    block = os.urandom(_BLOCK)
+    names = ("md5", preferred_algorithm())
+    digests = {name: _middle([_digest(name, block, load.mib) for _ in range(load.rounds)]) for name in names}
+    with client(load.url, load.token) as asking:
+        bucket = draft(asking, "A large file")["links"]["bucket"]
+        took = [_put(asking, f"{bucket}/{number}.bin", block, load.mib) for number in range(load.rounds)]
+        load.requests += len(took)
+    slowest = max(digests.values())
+    yield Figure(
+        f"upload of {load.mib:,} MiB: wall ÷ its slower digest alone",
+        _middle(took) / slowest,
+        "ratio",
+        1.3,
+        "lower",
+        load.how(
+            "PUT into the bucket, from the first byte to the answer, durable, by a client on the same cores"
+        ),
+        cache="warm",
+        digests=_digests(),
+        beside={
+            **{f"{name} alone": f"{seconds:.2f} s" for name, seconds in digests.items()},
+            **{f"upload {number}": f"{seconds:.2f} s" for number, seconds in enumerate(took, 1)},
+        },
+    )
+
+
+def _digest(name: str, block: bytes, mib: int) -> float:
+    running_hash, begun = hashlib.new(name), time.perf_counter()
+    for _ in range(mib):
+        running_hash.update(block)
+    return time.perf_counter() - begun
+
+
+def _put(asking: httpx.Client, url: str, block: bytes, mib: int) -> float:
+    begun = time.perf_counter()
+    length = {"Content-Length": str(mib * len(block))}
+    asking.put(url, content=(block for _ in range(mib)), headers=length).raise_for_status()
+    return time.perf_counter() - begun
+
+
+def download(load: Load) -> Iterator[Figure]:
+    """Of a draft's file, whose bytes take the same way as a record's."""
+    file = load.folder / "served" / "large.bin"
+    file.parent.mkdir()
+    block = os.urandom(_BLOCK)
+    with file.open("wb") as writer:
+        for _ in range(load.mib):
+            writer.write(block)
+    with client(load.url, load.token) as asking:
+        document = draft(asking, "A large file to be downloaded")
+        _put(asking, f"{document['links']['bucket']}/large.bin", block, load.mib)
+        asking.post(document["links"]["publish"]).raise_for_status()
+    ours = f"{load.url}/api/records/{document['id']}/files/large.bin/content"
+    with _file_server(load, file) as (name, theirs):
+        paces = {who: list[float]() for who in ("headrace", name)}
+        for _ in range(load.rounds):
+            # In turn, for the machine may be faster at one time than at another.
+            paces["headrace"].append(_get(ours, load.mib))
+            paces[name].append(_get(theirs, load.mib))
+            load.requests += 1
+    yield Figure(
+        f"download of {load.mib:,} MiB ÷ {name}",
+        _middle(paces["headrace"]) / _middle(paces[name]),
+        "ratio",
+        0.5,
+        "higher",
+        load.how(f"MB/s of one client on the same cores; {name} serves the same bytes from the same disk"),
+        cache="warm",
+        beside={who: ", ".join(f"{pace:,.0f} MB/s" for pace in each) for who, each in paces.items()},
+    )
+
+
+def _get(url: str, mib: int) -> float:
+    """MB/s. Raises `SystemExit` where other than so many MiB come."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
+    try:
+        begun = time.perf_counter()
+        connection.request("GET", parts.path)
+        answer, buffer, came = connection.getresponse(), bytearray(_BLOCK), 0
+        while number := answer.readinto(buffer):
+            came += number
+        seconds = time.perf_counter() - begun
+    finally:
+        connection.close()
+    if answer.status != 200 or came != mib << 20:
+        raise SystemExit(f"{url} answered {answer.status} and {came:,} bytes")
+    return came / 1e6 / seconds
+
+
+_NGINX = """
+daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; sendfile on;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{ listen {host}:{port}; root {root}; }}
+}}
+"""
+
+
+@contextmanager
+def _file_server(load: Load, file: Path) -> Iterator[tuple[str, str]]:
+    """What serves the file beside us, and where: nginx where it is installed, else the system call that it sends files
+    with, in a loop that does nothing else."""
+    port = free_port()
+    url = f"{http_url(port)}/{file.name}"
+    folder = file.parent.parent
+    if (nginx := shutil.which("nginx")) is not None:
+        settings = folder / "nginx.conf"
+        settings.write_text(_NGINX.format(folder=folder, host=LOOPBACK, port=port, root=file.parent))
+        name, command = "nginx", (nginx, "-p", str(folder), "-c", str(settings))
+    else:
+        name = "a bare loop of sendfile(2)"
+        command = (sys.executable, "-m", "loadtests.load", "--serve", str(file), str(port))
+    service = Service(name, command, url, partial(_accepts, port))
+    with running(service, load.folder / "server.log"):
+        yield name, url
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def serve(file: Path, port: int) -> None:
+    """Send the file to whoever asks for anything, one after the other, until the process is ended."""
+    with socket.create_server((LOOPBACK, port)) as listening, file.open("rb") as reader:
+        while True:
+            connection, _ = listening.accept()
+            with connection:
+                if connection.recv(1 << 16):
+                    size = file.stat().st_size
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+                    connection.sendfile(reader, 0, size)
+
+
+def _digests() -> str:
+    return f"md5, {preferred_algorithm()}"
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def mixed(load: Load) -> Iterator[Figure]:
+    """All kinds of users at once, who think as people do."""
+    asked = load.let_loose(["Reader", "Searcher", "Harvester", "Depositor"], 60)
+    slowest = max(asked.items(), key=lambda one: one[1].within(0.95))
+    yield Figure(
+        "a mix of 60 users who think: p95 of the slowest kind of request",
+        slowest[1].within(0.95),
+        "ms",
+        5_000,
+        "lower",
+        f"readers, searchers, harvesters and depositors for {load.seconds:g} s; the slowest is: {slowest[0]}",
+        cache="warm",
+        beside={name: str(one) for name, one in sorted(asked.items())},
+    )
+
+
+def memory(load: Load) -> Iterator[Figure]:
+    """Of all that was measured before."""
+    peak = max(load.watch.samples, key=lambda one: one.memory)
+    parts = load.watch.memory_by_command()
+    yield Figure(
+        "memory of all that headrace up started, under load",
+        peak.memory / 1024,
+        "GiB",
+        1.5,
+        "lower",
+        f"PSS of {peak.processes} processes, the highest of all samples while the other figures were taken",
+        cache="any",
+        beside={name: f"{mib:,.0f} MiB" for name, mib in parts.items()},
+    )
+
+
+def errors(load: Load) -> Iterator[Figure]:
+    """Of all that was measured before."""
+    _await_search(load)
+    yield Figure(
+        "errors under all of the load",
+        load.failures,
+        "requests",
+        0,
+        "lower",
+        f"of {load.requests:,} answers whose status and body were checked; search has every record in the end",
+        cache="any",
+    )
+
+
+def _await_search(load: Load) -> None:
+    """Wait until search has what the catalogue has. Raises `SystemExit` where it never does."""
+    from pipeline.catalogue import records
+
+    with wiring.open_services(Settings(home=load.folder / "home")) as services:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            with services.catalogue.read() as tx:
+                published = records.count(tx)
+            found = services.index.count()
+            if found == published:
+                return
+            if time.monotonic() > deadline:
+                raise SystemExit(f"search has {found:,} of {published:,} records")
+            time.sleep(1)
+
+
+FIGURES: Mapping[str, Callable[[Load], Iterator[Figure]]] = {
+    "record-json": record_json,
+    "search": search,
+    "upload": upload,
+    "download": download,
+    "deposits": deposits,
+    "beside-bulk": beside_bulk,
+    "mixed": mixed,
+    # Of all that went before.
+    "memory": memory,
+    "errors": errors,
+}
+
+
+def measure(names: Sequence[str], options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
+    """The figures of these names, as they are taken."""
+    home, mark = folder / "home", uuid.uuid4().hex
+    settings = Settings(home=home)
+    token = depositor_token(settings)
+    _fill(settings, options.records)
+    up = instance(home, {_MARK: mark})
+    watch = Watch(_MARK, mark)
+    load = Load(folder, up.url, token, watch, options.records, options.seconds, options.rounds, options.mib)
+    with ExitStack() as stack:
+        stack.enter_context(launched(up, home / "up.log", start_seconds=180, stop_seconds=120))
+        stack.enter_context(watch.watching())
+        # What is filled in the first moments of a process is not what a figure is about.
+        load.let_loose(["Reader", "Searcher"], 4, think=0.1)
+        for name, take in FIGURES.items():
+            if name in names:
+                yield from take(load)
+    if options.keep:
+        _draw(load)
+
+
+def _fill(settings: Settings, records: int) -> None:
+    begun = time.monotonic()
+    with wiring.open_services(settings) as services:
+        fill(services, records)
+    print(f"{records:,} records in {time.monotonic() - begun:,.0f} s")
+
+
+def _draw(load: Load) -> None:
+    """How long requests took, and the memory meanwhile."""
+    folder = figures.DOCS / "images"
+    lines = {name: _shares(times) for name, times in load.times.items()}
+    plots.draw(
+        folder / "performance-times.svg", "How long requests took", "ms", "% that took no longer", lines
+    )
+    first = load.watch.samples[0].at
+    used = [(one.at - first, one.memory) for one in load.watch.samples]
+    title = "Memory of all that headrace up started"
+    plots.draw(folder / "performance-memory.svg", title, "s", "MiB (PSS)", {"all processes": used})
+
+
+def _shares(times: Mapping[int, int]) -> list[tuple[float, float]]:
+    """The share of requests, in percent, that took no longer than so many ms, up to 99."""
+    total, passed, line = sum(times.values()), 0, list[tuple[float, float]]()
+    for time_, number in sorted(times.items()):
+        passed += number
+        if passed <= 0.99 * total:
+            line.append((float(time_), 100 * passed / total))
+    return line
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.load")
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES), metavar="NAME")
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=20, help="of one run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mib", type=int, default=1024, help="size of large files")
+    parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
+    parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
+    parser.add_argument("--serve", nargs=2, metavar=("FILE", "PORT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(Path(options.serve[0]), int(options.serve[1]))
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="load-") as folder:
+        for one in measure(options.only, options, Path(folder)):
+            show(one)
+            if options.keep:
+                keep([one])
+
+
+if __name__ == "__main__":
+    main()

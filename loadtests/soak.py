@@ -1,0 +1,174 @@
+"""An hour of users: what grows that should not.
+
+    python -m loadtests.soak [--minutes 60] [--records 5000] [--users 30] [--folder DIR] [--keep]
+
+A new instance, run by `headrace up`, has readers, searchers, harvesters and depositors, who think as people do, and a
+bulk operator, who ingests one collection after the other. Every ten seconds the memory, file handles and number of its
+processes are noted, and the size of its catalogue. The last quarter is compared with the second: what is filled once,
+in the first, is no growth. `--keep` writes docs/performance.json and docs/performance.md with a picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.local.gateway import instance
+from infra.local.service import launched
+from loadtests import figures, plots, users
+from loadtests.depositing import depositor_token
+from loadtests.figures import Figure, keep, show
+from loadtests.filling import fill
+from loadtests.users import Asked
+from loadtests.watching import Sample, Watch
+from pipeline import wiring
+from pipeline.catalogue import records
+from pipeline.settings import Settings
+
+_MARK = "HEADRACE_LOAD_RUN"
+_EVERY = 10.0
+_CLASSES = ("Reader", "Searcher", "Harvester", "Depositor", "BulkOperator")
+_FLAT = 1.1
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Bytes of the catalogue for each record in it, at times of the monotonic clock."""
+
+    home: Path
+    sizes: list[tuple[float, float]] = field(default_factory=list)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note the size for as long as the block lasts."""
+        is_over = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(is_over,))
+        watcher.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            watcher.join()
+
+    def _watch(self, is_over: threading.Event) -> None:
+        with wiring.open_services(Settings(home=self.home)) as services:
+            while not is_over.wait(_EVERY):
+                with services.catalogue.read() as tx:
+                    published = records.count(tx)
+                # With what is only in its log yet.
+                size = sum(file.stat().st_size for file in self.home.glob("catalogue.sqlite*"))
+                self.sizes.append((time.monotonic(), size / max(1, published)))
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """What came of it: samples of the processes, sizes of the catalogue, requests by name."""
+
+    samples: Sequence[Sample]
+    sizes: Sequence[tuple[float, float]]
+    asked: dict[str, Asked]
+
+    def line(self, of: Callable[[Sample], float]) -> list[tuple[float, float]]:
+        """What samples say, over time."""
+        return [(one.at, of(one)) for one in self.samples]
+
+
+def soak(home: Path, *, minutes: float, number: int, count: int) -> Soaked:
+    """Let so many users loose on a new instance with `number` records, for so long. Raises `SystemExit` where Locust
+    fails."""
+    settings, mark = Settings(home=home), uuid.uuid4().hex
+    token = depositor_token(settings)
+    with wiring.open_services(settings) as services:
+        fill(services, number)
+    up, watch, catalogue = instance(home, {_MARK: mark}), Watch(_MARK, mark, every=_EVERY), Catalogue(home)
+    with ExitStack() as stack:
+        stack.enter_context(launched(up, home / "up.log", start_seconds=180, stop_seconds=120))
+        stack.enter_context(watch.watching())
+        stack.enter_context(catalogue.watching())
+        asked = users.run(
+            up.url,
+            _CLASSES,
+            users=count,
+            seconds=minutes * 60,
+            think=1.0,
+            token=token,
+            environment={"HEADRACE_HOME": str(home)},
+            log=home / "users.log",
+        )
+    return Soaked(watch.samples, catalogue.sizes, asked)
+
+
+def growth(line: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """(the last quarter's median ÷ the second's, the second's, the last's). Raises `SystemExit` for fewer than eight
+    values."""
+    if len(line) < 8:
+        raise SystemExit("a soak of so few moments shows nothing")
+    quarter, values = len(line) // 4, [value for _, value in line]
+    second, last = statistics.median(values[quarter : 2 * quarter]), statistics.median(values[-quarter:])
+    return last / second, second, last
+
+
+def measured(soaked: Soaked, how: str) -> Iterator[Figure]:
+    for name, unit, line in _lines(soaked):
+        ratio, second, last = growth(line)
+        beside = {"second quarter": f"{second:,.1f} {unit}", "last quarter": f"{last:,.1f} {unit}"}
+        yield Figure(f"soak: {name}, growth", ratio, "ratio", _FLAT, "lower", how, cache="any", beside=beside)
+    told = {name: str(one) for name, one in sorted(soaked.asked.items())}
+    failed = users.failures(soaked.asked)
+    yield Figure("soak: errors", failed, "requests", 0, "lower", how, cache="any", beside=told)
+
+
+def _lines(soaked: Soaked) -> list[tuple[str, str, list[tuple[float, float]]]]:
+    return [
+        ("memory", "MiB", soaked.line(lambda one: one.memory)),
+        ("file handles", "handles", soaked.line(lambda one: one.handles)),
+        ("processes", "processes", soaked.line(lambda one: one.processes)),
+        ("catalogue for each record", "bytes", list(soaked.sizes)),
+    ]
+
+
+def _draw(soaked: Soaked) -> None:
+    """Each over its own first value: they have different units."""
+    lines = {
+        name: [((at - line[0][0]) / 60, value / (line[0][1] or 1)) for at, value in line]
+        for name, _, line in _lines(soaked)
+    }
+    path = figures.DOCS / "images" / "performance-soak.svg"
+    plots.draw(path, "An hour of users", "minutes", "÷ the first value", lines)
+
+
+def main() -> None:
+    """Soak, print and keep."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.soak")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--records", type=int, default=5_000)
+    parser.add_argument("--users", type=int, default=30)
+    parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
+    parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="soak-") as folder:
+        soaked = soak(
+            Path(folder) / "home", minutes=chosen.minutes, number=chosen.records, count=chosen.users
+        )
+    how = (
+        f"{chosen.users} users of all kinds and a bulk operator for {chosen.minutes:g} minutes against `headrace up`"
+        f" with {chosen.records:,} records at first; median of the last quarter ÷ that of the second"
+    )
+    taken = list(measured(soaked, how))
+    for one in taken:
+        show(one)
+    if chosen.keep:
+        _draw(soaked)
+        keep(taken)
+
+
+if __name__ == "__main__":
+    main()
