@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,6 @@ import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
-from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -40,16 +40,20 @@ from gateway import (
 )
 from gateway.auth import NotedUse
 from gateway.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
+from gateway.kept import Kept
 from gateway.problems import RecordMoved
 from gateway.rate_limits import RateLimited
 from gateway.receiving import SERVING, Receivers
 from pipeline import wiring
 from pipeline.catalogue import secrets
+from pipeline.errors import Unavailable
 from pipeline.services import Services
 from pipeline.settings import Settings
 
 _STATIC = Path(__file__).parent / "static"
 _SHUTDOWN_SECONDS = 10
+_BACKLOG = 2048
+"""Connections that wait to be taken."""
 _RECORD = re.compile("/records/[^/]+")
 
 
@@ -69,10 +73,10 @@ def create_app(services: Services) -> FastAPI:
         # All gateways of an instance share it: a harvest begun at one goes on at another.
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.receivers = Receivers()
+    app.state.kept = Kept()
     app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
-    app.state.metrics = CollectorRegistry()
-    app.state.metrics.register(operations.CatalogueCollector(services))
+    app.state.metrics, counted = operations.registries(services)
     for router in (
         archives.router,
         extra_formats.router,
@@ -106,7 +110,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app, pages.error_page)
     app.add_middleware(NotedUse, services=services)
     app.add_middleware(ApiCors)
-    app.add_middleware(operations.Instrumented, registry=app.state.metrics)
+    app.add_middleware(operations.Instrumented, registry=counted)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(MergedSlashes)
     if services.settings.trusted_proxies:
@@ -131,20 +135,37 @@ def _redirect_to_newest(request: Request, moved: Exception) -> Response:
     return RedirectResponse(f"{services.repository.base_url}{path}{query}", 302)
 
 
-def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Run the gateway in this process until it is told to stop (SIGTERM, Ctrl-C). Raises what opening the
-    services raises."""
+def serve(settings: Settings, *, host: str, port: int, shares_port: bool = False) -> None:
+    """Run the gateway in this process until it is told to stop (SIGTERM, Ctrl-C). One that `shares_port` takes its part
+    of the connections, beside others of this account that do so as well. Raises what opening the services raises, and
+    `Unavailable` where others have the port."""
     # The server sends itself the signal again that ended it; the services are to be closed first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with wiring.open_services(settings) as services, suppress(KeyboardInterrupt):
-        uvicorn.run(
-            create_app(services),
-            host=host,
-            port=port,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            # Whose word on addresses counts is a setting of ours.
-            proxy_headers=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
+        app = create_app(services)
+        # Not before it can answer: those that share the port would take this one's connections meanwhile.
+        with _listening(host, port, shares_port=shares_port) as listener:
+            config = uvicorn.Config(
+                app,
+                loop="uvloop",
+                # Of all that there are it alone bounds the headers of a request.
+                http="h11",
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                # Whose word on addresses counts is a setting of ours.
+                proxy_headers=False,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(host: str, port: int, *, shares_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=shares_port)
+    except OSError as error:
+        raise Unavailable(
+            f"nobody can listen on port {port} of {host}: {error.strerror}",
+            remedy="stop what has the port, or choose another (HEADRACE_PORT)",
+        ) from error

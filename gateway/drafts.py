@@ -82,7 +82,7 @@ def publish(request: Request, record_id: str, services: ServicesHere, viewer: Ac
         if isinstance(found, Draft):
             return _answer(request, _in_form(services, tx, found, form), form, 202, tag_of(found))
         published = described(services, tx, [found.id], files=FILES_IN_RECORD)[found.id]
-    tag = entity_tag(published, form, files_open=True)
+    tag = entity_tag(published.record, form, files_open=True)
     return _answer(request, form.convert(published, True), form, 202, {"ETag": tag})  # noqa: FBT003
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from lxml import etree
 
-from gateway.answers import indentation, to_json
+from gateway.answers import to_json
 from gateway.content import is_same_tag
 from gateway.negotiation import choose
 from gateway.problems import NotAcceptable
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination, JsonObject
+from pipeline.model import Dissemination, JsonObject, Record
+from pipeline.services import Services
 
 VARY = "Accept, Authorization"
 
@@ -123,22 +124,29 @@ def negotiated(request: Request, offered: Sequence[Format] = FORMATS) -> Format:
     return BY_MEDIA_TYPE[chosen]
 
 
-def rendered(request: Request, described: Dissemination, form: Format, *, files_open: bool) -> Response:
-    """The record in a format, or 304 where the client has it already."""
+def rendered(
+    request: Request,
+    services: Services,
+    record: Record,
+    form: Format,
+    document: Callable[[], bytes],
+    *,
+    files_open: bool,
+) -> Response:
+    """The record in a format, as `document` gives it, or 304 where the client has it already."""
     headers = {
-        "ETag": entity_tag(described, form, files_open=files_open),
+        "ETag": entity_tag(record, form, files_open=files_open),
         "Vary": VARY,
         "Cache-Control": "no-cache",
-        "Link": f'<{described.url}>; rel="describes"; type="text/html"',
+        "Link": f'<{services.repository.base_url}/records/{record.id}>; rel="describes"; type="text/html"',
     }
     if is_same_tag(request.headers, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    body = form.render(described, files_open=files_open, indent=indentation(request))
-    return Response(body, headers=headers, media_type=form.served_as)
+    return Response(document(), headers=headers, media_type=form.served_as)
 
 
-def entity_tag(described: Dissemination, form: Format, *, files_open: bool) -> str:
+def entity_tag(record: Record, form: Format, *, files_open: bool) -> str:
     # A bare number in Zenodo's own form. Other forms, and a view with the files closed, are other
     # representations, and a strong tag must tell them apart.
-    parts = [str(described.record.change), form.name, "" if files_open else "closed"]
+    parts = [str(record.change), form.name, "" if files_open else "closed"]
     return f'"{"-".join(filter(None, parts))}"'

@@ -1,6 +1,7 @@
 """A record's pages: landing page, files by their page address, exports, DOIs (Zenodo's REST API, records)."""
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request, Response
@@ -8,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
 from gateway import presentation
+from gateway.answers import indentation
 from gateway.auth import ServicesHere, ViewerHere
 from gateway.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
 from gateway.lookup import find_described, newest_id
@@ -47,7 +49,10 @@ def landing(
     files_open = may_read_files(described.record, viewer, today=services.now().date())
     preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
     if preferred != _HTML:
-        return rendered(request, described, BY_MEDIA_TYPE[preferred], files_open=files_open)
+        form = BY_MEDIA_TYPE[preferred]
+        indent = indentation(request)
+        document = partial(form.render, described, files_open=files_open, indent=indent)
+        return rendered(request, services, described.record, form, document, files_open=files_open)
     listed = behind[:FILES_PER_PAGE] if after else described.files
     has_more = (len(behind) if after else described.record.file_count) > FILES_PER_PAGE
     shown = listed if files_open else []
@@ -154,7 +159,8 @@ def export(
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id)
     files_open = may_read_files(described.record, viewer, today=services.now().date())
-    response = rendered(request, described, form, files_open=files_open)
+    document = partial(form.render, described, files_open=files_open, indent=indentation(request))
+    response = rendered(request, services, described.record, form, document, files_open=files_open)
     response.headers["Content-Disposition"] = f'attachment; filename="{described.record.id}.{form.ending}"'
     return response
 

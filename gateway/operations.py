@@ -1,6 +1,7 @@
 """What operators ask: is it up (`/healthz`), and how does it fare (`/metrics`, Prometheus)."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -95,6 +97,18 @@ def _state(probe: Callable[[], object]) -> str:
 def metrics(request: Request) -> Response:
     registry: CollectorRegistry = request.app.state.metrics
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def registries(services: Services) -> tuple[CollectorRegistry, CollectorRegistry]:
+    """(what is shown, where requests are counted). They are one, but for gateways that share a port: whoever asks one
+    of them sees what all have counted (PROMETHEUS_MULTIPROC_DIR, Prometheus's client for Python)."""
+    counted = CollectorRegistry()
+    shown = counted
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        shown = CollectorRegistry()
+        MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+    shown.register(CatalogueCollector(services))
+    return shown, counted
 
 
 class CatalogueCollector(Collector):

@@ -1,6 +1,7 @@
 """`/api/records`: search, one record in its formats, its versions (Zenodo's REST API, records)."""
 
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,7 +18,8 @@ from gateway.formats import (
     negotiated,
     rendered,
 )
-from gateway.lookup import find_described, newest_id
+from gateway.kept import Kept
+from gateway.lookup import FILES_IN_RECORD, described, find, find_described, newest_id
 from gateway.methods import READ
 from gateway.search import Found
 from pipeline.access import Viewer, as_of, may_read_files
@@ -47,10 +49,21 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
     form = negotiated(request)
     # Of what was withdrawn administrators see more than the tombstone.
     withdrawn_too = searching.flag(request.query_params, "include_deleted") and viewer.admin
+    today, indent = services.now().date(), indentation(request)
     with services.catalogue.read() as tx:
-        described = find_described(services, tx, record_id, withdrawn_too=withdrawn_too)
-    files_open = may_read_files(described.record, viewer, today=services.now().date())
-    return rendered(request, described, form, files_open=files_open)
+        record = find(services, tx, record_id, withdrawn_too=withdrawn_too)
+        files_open = may_read_files(record, viewer, today=today)
+
+        def make() -> bytes:
+            shown = described(services, tx, [record.id], files=FILES_IN_RECORD)[record.id]
+            return form.render(shown, files_open=files_open, indent=indent)
+
+        # What this form shows of a record is another whenever its `change` is; whether files are shown, and which
+        # embargoes are over, depends on who asks, and when.
+        kept: Kept = request.app.state.kept
+        key = (record.id, record.change, files_open, today, indent)
+        document = partial(kept.get, key, make) if form is ZENODO else make
+        return rendered(request, services, record, form, document, files_open=files_open)
 
 
 @router.api_route("/{record_id}/versions", methods=READ, openapi_extra=openapi.PAGING)
@@ -60,8 +73,8 @@ def versions(request: Request, record_id: str, services: ServicesHere, viewer: V
     question = replace(asked, sort=asked.sort or "version", filters={})
     wanted = order(question.sort, text="")
     with services.catalogue.read() as tx:
-        described = find_described(services, tx, record_id, file_limit=0)
-        published = [one.record_id for one in described.versions if one.state is RecordState.PUBLISHED]
+        work = find_described(services, tx, record_id, file_limit=0)
+        published = [one.record_id for one in work.versions if one.state is RecordState.PUBLISHED]
         # Versions come oldest first, and so does whatever else may be asked for in ascending order.
         ordered = published[::-1] if wanted.descending else published
         shown = ordered[(question.page - 1) * question.size : question.page * question.size]

@@ -51,13 +51,13 @@ def free_port() -> int:
         return port
 
 
-def is_bindable(port: int) -> bool:
-    """Whether a server could listen on `port` now."""
-    with closing(socket.socket()) as listener:
+def is_bindable(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on `port` now, without sharing it."""
+    with closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as listener:
         # As servers do: connections of a server that just stopped linger, and are no reason to move away.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((LOOPBACK, port))
+            listener.bind((host, port))
         except (OSError, OverflowError):
             return False
         return True

@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     port: int = Field(
         0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered"
     )
+    gateways: int = Field(
+        1, ge=1, le=256, description="processes of the gateway that one machine runs, at one port"
+    )
     doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
     doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")
     digests: Annotated[tuple[str, ...], NoDecode] = Field(

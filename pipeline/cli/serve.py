@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +24,7 @@ from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
-from pipeline.loopback import LOOPBACK, http_url, keep_port, remembered_port
+from pipeline.loopback import LOOPBACK, http_url, is_bindable, keep_port, remembered_port
 from pipeline.settings import Settings, load_settings
 from pipeline.supervisor import Child, Supervisor
 
@@ -63,12 +64,7 @@ def up(host: str, port: int) -> None:
         health = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/healthz"  # noqa: S104
         children = [
             Child("workers", _headrace("worker"), environment, ready=partial(_has_workers, settings.home)),
-            Child(
-                "gateway",
-                _gateway(host, port),
-                environment,
-                ready=partial(_answers, health),
-            ),
+            *_gateways(settings, host, port, environment, ready=partial(_answers, health)),
             Child("dispatcher", _headrace("dispatch"), environment),
             _runner(environment),
         ]
@@ -114,8 +110,30 @@ def _ready(base_url: str, ui_url: str, settings: Settings) -> None:
     say(f"  logs           {settings.home / 'logs'}\nCtrl-C stops it all")
 
 
-def _gateway(host: str, port: int) -> list[str]:
-    return _headrace("serve", "--host", host, "--port", str(port), "--no-runner")
+def _gateways(
+    settings: Settings,
+    host: str,
+    port: int,
+    environment: Mapping[str, str],
+    ready: Callable[[], bool] = lambda: True,
+) -> Iterator[Child]:
+    """As many as the settings say. Raises `Unavailable` where several cannot have the port."""
+    command = _headrace("serve", "--host", host, "--port", str(port), "--no-runner")
+    if settings.gateways == 1:
+        yield Child("gateway", command, environment, ready=ready)
+        return
+    # Those that share a port do not mind who has it.
+    if not is_bindable(port, host):
+        raise Unavailable(
+            f"nobody can listen on port {port} of {host}",
+            remedy="stop what has the port, or choose another (HEADRACE_PORT)",
+        )
+    counts = settings.home / "run" / "metrics"
+    shutil.rmtree(counts, ignore_errors=True)
+    counts.mkdir(parents=True)
+    shared = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(counts)}
+    for number in range(1, settings.gateways + 1):
+        yield Child(f"gateway-{number}", [*command, "--shares-port"], shared, ready=ready)
 
 
 def _runner(environment: Mapping[str, str]) -> Child:
@@ -148,8 +166,10 @@ def _answers(url: str) -> bool:
     default=None,
     help="Whether to run the runner beside it; default: where PREFECT_API_URL names a Prefect server.",
 )
-def serve(host: str, port: int, with_runner: bool | None) -> None:  # noqa: FBT001
-    """Run the gateway alone: pages, API and OAI-PMH (`headrace up` runs it with everything else).
+@click.option("--shares-port", is_flag=True, hidden=True)
+def serve(host: str, port: int, with_runner: bool | None, shares_port: bool) -> None:  # noqa: FBT001
+    """Run the gateway alone: pages, API and OAI-PMH (`headrace up` runs it with everything else), in as many processes
+    as HEADRACE_GATEWAYS says.
 
     Where PREFECT_API_URL names a Prefect server, the runner is run beside it, for what is begun in that server's pages.
     """
@@ -158,11 +178,14 @@ def serve(host: str, port: int, with_runner: bool | None) -> None:  # noqa: FBT0
     settings = load_settings()
     port = _port(settings, port)
     os.environ["HEADRACE_PORT"] = str(port)
-    if "PREFECT_API_URL" in os.environ if with_runner is None else with_runner:
+    runners = (
+        [_runner({})] if ("PREFECT_API_URL" in os.environ if with_runner is None else with_runner) else []
+    )
+    if runners or (settings.gateways > 1 and not shares_port):
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-        children = [Child("gateway", _gateway(host, port)), _runner({})]
+        children = [*_gateways(settings, host, port, {}), *runners]
         sys.exit(Supervisor(children, settings.home / "logs").run())
-    serve_gateway(load_settings(), host=host, port=port)
+    serve_gateway(load_settings(), host=host, port=port, shares_port=shares_port)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from gateway.app import create_app
 from pipeline.model import Record
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
+from tests.system.over_http.contract.depositor import METADATA, depositor
 from tests.system.over_http.sample import NAMES
 
 # ---------------------------------------------------------------- records
@@ -83,6 +84,43 @@ def test_an_unchanged_record_is_not_sent_again(standing: tuple[Client, Record]) 
     assert etag == f'"{record.change}"'
     assert client.get(path, If_None_Match=etag).status_code == 304
     assert client.get(path, If_None_Match=etag, Accept="application/ld+json").status_code == 200
+
+
+def test_a_record_that_was_asked_for_before_is_shown_as_it_is_now(archive: Archive, client: Client) -> None:
+    """Whoever asked for it, and whatever was done with it since, at another gateway, too: its owner sees its closed
+    files and nobody else does, whoever comes first; an edit, a new version, the end of an embargo and a withdrawal show
+    at once."""
+    ida = depositor(archive, "ida@pier.example")
+    owner = Client(create_app(archive.services), archive.token("ida@pier.example"))
+    made = ida.create(access_right="embargoed", embargo_date="2026-03-10")
+    ida.put(made, "gauge.csv")
+    ida.publish(made)
+    path = f"/api/records/{made['id']}"
+
+    def shown(of: Client = client) -> tuple[str, list[str], bool]:
+        told = [of.get(path).json() for _ in range(2)]
+        assert told[0] == told[1]
+        [relation] = told[0]["metadata"]["relations"]["version"]
+        return told[0]["title"], [one["key"] for one in told[0]["files"]], relation["is_last"]
+
+    assert (shown(), shown(owner), shown()) == (
+        (METADATA["title"], [], True),
+        (METADATA["title"], ["gauge.csv"], True),
+        (METADATA["title"], [], True),
+    )
+    indented = client.get(f"{path}?prettyprint=1")
+    assert (indented.json(), b"\n" in indented.content) == (client.get(path).json(), True)
+    ida.send("POST", made["links"]["edit"])
+    again = {**METADATA, "title": "As edited", "access_right": "embargoed", "embargo_date": "2026-03-10"}
+    ida.send("PUT", made["links"]["self"], {"metadata": again})
+    ida.publish(made)
+    assert (shown(), shown(owner)) == (("As edited", [], True), ("As edited", ["gauge.csv"], True))
+    archive.publish(files={"a.txt": b"2"}, version_of=archive.record(made["id"]))
+    assert shown() == ("As edited", [], False)
+    archive.clock.move(days=1)
+    assert shown() == ("As edited", ["gauge.csv"], False)
+    archive.withdraw(archive.record(made["id"]))
+    assert [one.get(path).status_code for one in (client, owner)] == [410, 410]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,10 +14,12 @@ import pytest
 
 from gateway.app import create_app
 from gateway.receiving import SERVING
-from infra.local.gateway import gateway
+from infra.local.gateway import gateway, gateways
 from infra.local.service import launched, running
 from pipeline.catalogue import MOST_THREADS
+from pipeline.loopback import free_port, is_bindable
 from tests.archive import Archive, open_archive
+from tests.command import wait_until
 
 
 def test_the_server_serves_and_stops_when_told(tmp_path: Path) -> None:
@@ -54,6 +58,63 @@ def test_the_server_believes_no_address_but_the_connections(
             for n in range(3)
         ]
     assert told == [404, 404, 429]
+
+
+def test_gateways_that_share_a_port_are_one_to_the_world(tmp_path: Path) -> None:
+    """Each of `HEADRACE_GATEWAYS` takes its part of the connections; whichever is asked shows what all have counted,
+    and goes on with what was begun at another. One that dies is started again. SIGTERM ends all, and frees the port."""
+    home = tmp_path / "home"
+    with open_archive(home) as archive:
+        token = archive.token("ida@pier.example", scopes=["deposit:write", "deposit:actions"])
+    port = free_port()
+    service = gateways(home, port, number=3)
+    with launched(service, tmp_path / "log") as process:
+        wait_until(lambda: len(_serving(process.pid)) == 3, "three gateways")
+        bearer = {"Authorization": f"Bearer {token}"}
+        for number in range(40):
+            made = httpx.post(f"{service.url}/api/deposit/depositions", json={}, headers=bearer)
+            assert httpx.get(made.json()["links"]["self"], headers=bearer).status_code == 200, number
+        assert {_counted(service.url) for _ in range(10)} == {40.0}
+        assert len({pid for pid in _serving(process.pid) if _has_counted(home, pid)}) > 1
+        os.kill(min(_serving(process.pid)), signal.SIGKILL)
+        wait_until(lambda: len(_serving(process.pid)) == 3, "the third gateway")
+        assert _counted(service.url) == 40.0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert is_bindable(port)
+
+
+def test_gateways_do_not_share_the_port_of_others(tmp_path: Path) -> None:
+    """Not even with those of another instance, who would share it with anybody."""
+    port = free_port()
+    with running(gateways(tmp_path / "one", port, number=2), tmp_path / "log"):
+        for number in (1, 2):
+            told = subprocess.run(
+                [sys.executable, "-m", "pipeline", "serve", "--no-runner", "--port", str(port)],
+                env={**os.environ, "HEADRACE_HOME": str(tmp_path / "two"), "HEADRACE_GATEWAYS": str(number)},
+                capture_output=True,
+                check=False,
+            )
+            assert told.returncode != 0
+            assert f"port {port}".encode() in told.stderr
+
+
+def _serving(supervisor: int) -> list[int]:
+    """The processes of gateways that have the port."""
+    path = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+    children = [int(word) for word in path.read_text().split()]
+    return [pid for pid in children if b"--shares-port" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _has_counted(home: Path, pid: int) -> bool:
+    return (home / "run" / "metrics" / f"counter_{pid}.db").exists()
+
+
+def _counted(url: str) -> float:
+    """Drafts that were made, as `/metrics` counts them."""
+    wanted = 'route="/api/deposit/depositions",status="201"'
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if "http_requests_total" in line and wanted in line)
 
 
 def test_a_gateway_has_the_threads_that_its_catalogue_is_made_for(archive: Archive) -> None:
