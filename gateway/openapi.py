@@ -121,6 +121,16 @@ OWN_RECORDS: JsonObject = {
     ]
 }
 """What the list of one's own drafts and records takes."""
+COMMUNITIES: JsonObject = {
+    "parameters": [
+        _query("q", {"type": "string"}, "Words that title, slug or description have"),
+        _query("type", {"type": "string"}, "organization, event, topic or project"),
+        _query("organization", {"type": "string"}, "Id or name of an organisation that it names"),
+        _query("funder", {"type": "string"}, "Id or name of a funder that it names"),
+        *PAGING["parameters"],
+    ]
+}
+"""What lists of communities take."""
 TERMS: JsonObject = {
     "parameters": [
         _query("q", {"type": "string"}, "Words that a term has, id:… or title:… where to look"),

@@ -35,6 +35,7 @@ def home(services: ServicesHere) -> Response:
 
 
 @router.api_route("/communities/{slug}", methods=READ)
+@router.api_route("/communities/{slug}/", methods=READ)
 @router.api_route("/communities/{slug}/records", methods=READ)
 def community(slug: str, services: ServicesHere) -> Response:
     """The records of a community."""

@@ -98,15 +98,24 @@ class TooManyRequests(HeadraceError):
         self.wait = max(1, standing.reset - math.floor(now))
 
 
-class Withdrawn(HeadraceError):
-    """The record was withdrawn; `tombstone` is what is left to tell, `citation` how it was cited."""
+class Deleted(HeadraceError):
+    """What was here is no more; `tombstone` is what is left to tell."""
+
+    code = "deleted"
+
+    def __init__(self, message: str, tombstone: JsonObject) -> None:
+        super().__init__(message)
+        self.tombstone = tombstone
+
+
+class Withdrawn(Deleted):
+    """The record was withdrawn."""
 
     code = "withdrawn"
 
     def __init__(self, record_id: int, tombstone: JsonObject) -> None:
-        super().__init__("Record deleted")
+        super().__init__("Record deleted", tombstone)
         self.record_id = record_id
-        self.tombstone = tombstone
 
 
 class Purged(HeadraceError):
@@ -172,7 +181,7 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
 def answer_to(error: Exception) -> Answer:
     """The answer to an error. What is not the client's to know is logged and gets an `error_id`."""
     match error:
-        case Withdrawn():
+        case Deleted():
             return Answer(410, error.message, extra={"tombstone": error.tombstone})
         case Rejected():
             return _rejected(error)

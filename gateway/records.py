@@ -35,7 +35,7 @@ router = APIRouter(prefix="/api/records")
 def search(request: Request, services: ServicesHere, viewer: ViewerHere) -> Response:
     form = negotiated(request)
     question = searching.parse(request.query_params, largest=searching.largest_page(viewer))
-    return _listed(request, services, viewer, searching.search(services, question), form)
+    return listed(request, services, viewer, searching.search(services, question), form)
 
 
 @router.api_route("/", methods=READ)
@@ -82,7 +82,7 @@ def versions(request: Request, record_id: str, services: ServicesHere, viewer: V
     found = Found(
         question, len(published), tuple(as_of(each[id_], today=services.now().date()) for id_ in shown)
     )
-    return _listed(request, services, viewer, found, form)
+    return listed(request, services, viewer, found, form)
 
 
 @router.api_route("/{record_id}/versions/latest", methods=READ)
@@ -94,7 +94,7 @@ def latest_version(request: Request, record_id: str, services: ServicesHere) -> 
     return json_answer(request, body, 301, {"Location": location})
 
 
-def _listed(request: Request, services: Services, viewer: Viewer, found: Found, form: Format) -> Response:
+def listed(request: Request, services: Services, viewer: Viewer, found: Found, form: Format) -> Response:
     """The envelope around hits in a JSON format; of any other format, the documents one after the other."""
     today = services.now().date()
     each = [(one, may_read_files(one.record, viewer, today=today)) for one in found.hits]

@@ -193,7 +193,8 @@ def search(services: Services, question: Question, *, facets: Sequence[str] = tu
 def _with_known_communities(tx: Transaction, question: Question) -> Question:
     slugs = question.filters.get("communities", ())
     # One that does not exist is dropped, and where none is left there is no filter.
-    known = tuple(slug for slug in slugs if communities.find(tx, slug) is not None)
+    found = [communities.find(tx, slug) for slug in slugs]
+    known = tuple(dict.fromkeys(one.slug for one in found if one is not None))
     return (
         question if known == slugs else replace(question, filters={**question.filters, "communities": known})
     )

@@ -23,6 +23,7 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
+from pipeline.roles import Power, Role, allows
 
 ScanGate: TypeAlias = Literal["none", "serve", "publish"]
 
@@ -89,6 +90,11 @@ def permits(viewer: Viewer, scope: TokenScope) -> bool:
 def owns(owner: str, viewer: Viewer) -> bool:
     """Whether the viewer may see and change what is `owner`'s: the owner and admins may."""
     return viewer.admin or (viewer.email is not None and viewer.email == owner)
+
+
+def may_in_community(role: Role | None, power: Power, viewer: Viewer) -> bool:
+    """Whether the viewer, who is this in a community, has a power there: administrators have all."""
+    return viewer.admin or allows(role, power)
 
 
 def lifted(description: Description, *, today: date) -> Description:

@@ -31,6 +31,7 @@ class RecordEvent(StrEnum):
     PUBLISH = "publish"
     REVISE = "revise"
     GAIN_VERSION = "gain a newer version"
+    CHANGE_COMMUNITIES = "join or leave a community"
     WITHDRAW = "withdraw"
     RESTORE = "be restored"
     PURGE = "lose files to a purge"
@@ -75,6 +76,15 @@ _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, t
         (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE),
     ),
     (RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION): (RecordState.WITHDRAWN, ()),
+    # Harvesters are told of sets, also of what was withdrawn from them.
+    (RecordState.PUBLISHED, RecordEvent.CHANGE_COMMUNITIES): (
+        RecordState.PUBLISHED,
+        (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE),
+    ),
+    (RecordState.WITHDRAWN, RecordEvent.CHANGE_COMMUNITIES): (
+        RecordState.WITHDRAWN,
+        (EffectKind.ANNOUNCE,),
+    ),
     (RecordState.PUBLISHED, RecordEvent.WITHDRAW): (RecordState.WITHDRAWN, _ALL),
     (RecordState.WITHDRAWN, RecordEvent.RESTORE): (RecordState.PUBLISHED, _ALL),
     (RecordState.PUBLISHED, RecordEvent.PURGE): (RecordState.PUBLISHED, _ALL),

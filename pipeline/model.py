@@ -220,9 +220,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Community:
+    """What outputs of a record show of a community. `is_default`: it stands for the work where there is room for one
+    only."""
+
     slug: str
     title: str
     description: str = ""
+    id: str = field(kw_only=True)
+    is_default: bool = False
 
 
 class EventType(StrEnum):

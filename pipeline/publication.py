@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from pipeline import gates
+from pipeline import curation, gates
 from pipeline.catalogue import (
     Transaction,
     accessions,
@@ -72,7 +72,7 @@ def publish_sealed(
         judged = gates.judge(tx, chosen)
         deposits.move(tx, {one.id: one for one, _ in judged.faults}.values(), DepositEvent.HOLD)
         _bring_out(tx, services, judged.publishable, accession_id=accession_id, owner=owner, now=now)
-        warnings = _join_communities(tx, judged.publishable, community)
+        warnings = _join_communities(tx, judged.publishable, community, now=now)
         warnings += _duplicates(tx, judged.publishable)
         told = [(one.id, problem) for one, problem in (*judged.faults, *warnings)]
         accessions.report(tx, accession_id, Stage.INTAKE, told)
@@ -183,7 +183,7 @@ _REMEDIES = {
 
 def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) -> None:
     _bring_out(tx, services, [sealed], accession_id=None, now=services.now())
-    _join_communities(tx, [sealed])
+    _join_communities(tx, [sealed], now=services.now())
 
 
 def _bring_out(
@@ -367,17 +367,28 @@ def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None
     dois.want(tx, wanted)
 
 
-def _join_communities(tx: Transaction, published: Sequence[Deposit], community: str = "") -> list[Fault]:
+def _join_communities(
+    tx: Transaction, published: Sequence[Deposit], community: str = "", *, now: datetime
+) -> list[Fault]:
     """Have works join the communities that they name, and `community`; what is said of those that are not there."""
-    known = {one.slug for one in communities.everyone(tx)}
-    memberships: list[tuple[int, str]] = []
-    unknown: list[Fault] = []
+    wanted = {
+        one.id: {*(one.description or {}).get("communities", []), *([community] if community else [])}
+        for one in published
+    }
+    known = communities.by_slugs(tx, set().union(*wanted.values()))
+    memberships: dict[bool, set[tuple[int, str]]] = {True: set(), False: set()}
     for one in published:
-        named = (one.description or {}).get("communities", [])
-        memberships += [(one.concept_id, slug) for slug in {community, *named} if slug in known]
-        unknown += [(one, _no_community(one, slug)) for slug in named if slug not in known]
-    communities.include(tx, sorted(set(memberships)))
-    return unknown
+        joined = {(one.concept_id, known[slug].id) for slug in wanted[one.id] if slug in known}
+        memberships[one.action is DepositAction.NEW] |= joined
+    # Of new works all is told anyway.
+    communities.include(tx, sorted(memberships[True]))
+    curation.join(tx, sorted(memberships[False]), now=now)
+    return [
+        (one, _no_community(one, slug))
+        for one in published
+        for slug in sorted(wanted[one.id])
+        if slug not in known
+    ]
 
 
 def _no_community(one: Deposit, slug: str) -> Problem:

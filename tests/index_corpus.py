@@ -93,7 +93,7 @@ def dissemination(
         concept_doi=f"10.5072/arc.{record.concept_id}",
         files=entries,
         versions=(),
-        communities=tuple(Community(slug, slug.title()) for slug in communities),
+        communities=tuple(Community(slug, slug.title(), id=f"id of {slug}") for slug in communities),
         owner_id=5150,
     )
 

@@ -357,7 +357,9 @@ def disseminations(
         concept_doi=None if description.doi else concept_doi(REPOSITORY, concept_id),
         files=files,
         versions=_versions(concept_id, count),
-        communities=tuple(Community(slug, slug.title()) for slug in description.communities),
+        communities=tuple(
+            Community(slug, slug.title(), id=f"id of {slug}") for slug in description.communities
+        ),
     )
 
 

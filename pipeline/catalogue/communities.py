@@ -1,64 +1,356 @@
-"""Communities and which works belong to them."""
+"""Communities: what they say of themselves, their logos, and which works belong to them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert
-from pipeline.catalogue.tables import community, concept_community
-from pipeline.model import Community
+from pipeline.catalogue.tables import (
+    community,
+    community_body,
+    community_logo,
+    community_member,
+    concept_community,
+)
+from pipeline.errors import FieldFault, InvalidFields, Missing, Rejected
+from pipeline.metadata.community_form import Charter, Policies, is_uuid
+from pipeline.model import Community, JsonObject
+from pipeline.roles import Audience, Policy, ReviewPolicy
+
+SORTS = ("bestmatch", "newest", "oldest")
 
 
-def ensure(tx: Transaction, slug: str, *, title: str, now: datetime) -> bool:
-    """Make the community if there is none of that name; whether it was made."""
-    made = insert(tx, community).values(slug=slug, title=title, description="", created=now)
-    return tx.execute(made.on_conflict_do_nothing().returning(community.c.slug)).first() is not None
+@dataclass(frozen=True, slots=True)
+class ManagedCommunity:
+    """A community as those see it who manage it. `revision` counts its changes from 1; `featured` is since when it is
+    shown on the front page. Of one that was deleted the `tombstone` is left: `removal_reason`, `note`, `removed_by`,
+    `removal_date`, `is_visible`."""
+
+    id: str
+    charter: Charter
+    created: datetime
+    updated: datetime
+    revision: int
+    featured: datetime | None = None
+    tombstone: JsonObject | None = None
+
+    @property
+    def slug(self) -> str:
+        return self.charter.slug
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    content: bytes
+    media_type: str
+    md5: str
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which communities are looked for: those with all words of `q`, of a type, with an organisation or a funder (id or
+    name), of which `member` (an account) is one."""
+
+    q: str = ""
+    sort: str = ""
+    page: int = 1
+    size: int = 25
+    kind: str = ""
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    member: int | None = None
+    featured: bool = False
+
+
+# ---------------------------------------------------------------- looking
 
 
 def find(tx: Transaction, slug: str) -> Community | None:
-    row = tx.execute(sa.select(community).where(community.c.slug == slug)).one_or_none()
-    return None if row is None else Community(row.slug, row.title, row.description)
+    """The community of that slug or id, unless it was deleted."""
+    row = tx.execute(_named(slug).where(community.c.deleted.is_(None))).one_or_none()
+    return None if row is None else _brief(row)
 
 
-def everyone(tx: Transaction) -> list[Community]:
-    """All communities, by slug."""
-    rows = tx.execute(sa.select(community).order_by(community.c.slug))
-    return [Community(row.slug, row.title, row.description) for row in rows]
+def get(tx: Transaction, name: str) -> ManagedCommunity:
+    """The community of that slug or id, deleted ones as well. Raises `Missing`."""
+    row = tx.execute(_named(name)).one_or_none()
+    if row is None:
+        raise Missing("There is no such community.")
+    return _managed(row)
+
+
+def locked(tx: Transaction, community_id: str) -> ManagedCommunity:
+    """The community, which nobody else changes until the transaction ends. Raises `Missing`, also where it was
+    deleted."""
+    row = tx.execute(_named(community_id).with_for_update()).one_or_none()
+    if row is None or row.deleted is not None:
+        raise Missing("There is no such community.")
+    return _managed(row)
+
+
+def by_slugs(tx: Transaction, slugs: Collection[str]) -> dict[str, ManagedCommunity]:
+    """Those of the slugs that there are, deleted ones left out."""
+    chosen = sa.select(community).where(community.c.slug.in_(slugs), community.c.deleted.is_(None))
+    return {row.slug: _managed(row) for row in tx.execute(chosen)} if slugs else {}
+
+
+def by_ids(tx: Transaction, ids: Collection[str]) -> dict[str, ManagedCommunity]:
+    """Communities by id, deleted ones as well."""
+    chosen = sa.select(community).where(community.c.id.in_(ids))
+    return {row.id: _managed(row) for row in tx.execute(chosen)} if ids else {}
+
+
+def page(tx: Transaction, asked: Question) -> tuple[list[ManagedCommunity], int]:
+    """A page of those that are looked for, and how many there are. Raises `Rejected` for a sort that is none."""
+    statement = sa.select(community).where(*_conditions(asked))
+    total = tx.execute(sa.select(sa.func.count()).select_from(statement.subquery())).scalar_one()
+    rows = tx.execute(
+        statement.order_by(*_order(asked)).offset((asked.page - 1) * asked.size).limit(asked.size)
+    )
+    return [_managed(row) for row in rows], total
+
+
+def _conditions(asked: Question) -> Iterator[sa.ColumnElement[bool]]:
+    yield community.c.deleted.is_(None)
+    for word in asked.q.casefold().split():
+        yield community.c.words.contains(word, autoescape=True)
+    if asked.kind:
+        yield community.c.kind == asked.kind
+    if asked.featured:
+        yield community.c.featured.is_not(None)
+    for kind, name in asked.bodies.items():
+        named = sa.select(community_body.c.community_id).where(
+            community_body.c.kind == kind, community_body.c.name == name.casefold()
+        )
+        yield community.c.id.in_(named)
+    if asked.member is not None:
+        theirs = sa.select(community_member.c.community_id).where(
+            community_member.c.account_id == asked.member
+        )
+        yield community.c.id.in_(theirs)
+
+
+def _order(asked: Question) -> tuple[sa.ColumnElement[Any], ...]:
+    newest = (community.c.created.desc(), community.c.id.desc())
+    match asked.sort or ("bestmatch" if asked.q else "newest"):
+        case "newest":
+            return newest
+        case "oldest":
+            return community.c.created, community.c.id
+        case "bestmatch":
+            # Those that are called so come before those that say so.
+            is_called = sa.func.lower(community.c.title).contains(asked.q.lower(), autoescape=True)
+            return (sa.case((is_called, 0), else_=1), *newest)
+    raise Rejected(f"Invalid sort option '{asked.sort}'.", field="sort")
 
 
 def with_works(tx: Transaction) -> list[Community]:
     """The communities that have a work, by slug."""
-    peopled = sa.select(concept_community.c.slug)
-    rows = tx.execute(sa.select(community).where(community.c.slug.in_(peopled)).order_by(community.c.slug))
-    return [Community(row.slug, row.title, row.description) for row in rows]
+    peopled = sa.select(concept_community.c.community_id)
+    rows = tx.execute(sa.select(community).where(community.c.id.in_(peopled)).order_by(community.c.slug))
+    return [_brief(row) for row in rows]
 
 
-def include(tx: Transaction, memberships: Sequence[tuple[int, str]]) -> None:
-    """Put works (by concept id) into communities (by slug) that exist; doing it again changes nothing."""
+# ---------------------------------------------------------------- changing
+
+
+def ensure(tx: Transaction, slug: str, *, title: str, now: datetime) -> bool:
+    """Make the community if there is none of that name; whether it was made. It has no members: an administrator
+    manages it until it has."""
+    made = insert(tx, community).values(_row(Charter(slug, title)) | _begun(str(uuid4()), now))
+    return tx.execute(made.on_conflict_do_nothing().returning(community.c.id)).first() is not None
+
+
+def add(tx: Transaction, charter: Charter, *, now: datetime) -> ManagedCommunity:
+    """Raises `InvalidFields` where the slug is taken."""
+    community_id = str(uuid4())
+    made = insert(tx, community).values(_row(charter) | _begun(community_id, now)).on_conflict_do_nothing()
+    if tx.execute(made.returning(community.c.id)).first() is None:
+        raise _taken()
+    _note_bodies(tx, community_id, charter)
+    return get(tx, community_id)
+
+
+def describe(tx: Transaction, community_id: str, charter: Charter, *, now: datetime) -> None:
+    """All but the slug, which is `rename`d."""
+    _change(tx, community_id, now, **{**_row(charter), "slug": community.c.slug})
+    tx.execute(sa.delete(community_body).where(community_body.c.community_id == community_id))
+    _note_bodies(tx, community_id, charter)
+
+
+def rename(tx: Transaction, one: ManagedCommunity, slug: str, *, now: datetime) -> None:
+    """Raises `InvalidFields` where the slug is taken."""
+    try:
+        with tx.begin_nested():
+            words = " ".join((slug, one.charter.title, one.charter.description)).casefold()
+            _change(tx, one.id, now, slug=slug, words=words)
+    except sa.exc.IntegrityError:
+        raise _taken() from None
+
+
+def feature(tx: Transaction, community_id: str, since: datetime | None, *, now: datetime) -> None:
+    _change(tx, community_id, now, featured=since)
+
+
+def delete(tx: Transaction, community_id: str, tombstone: JsonObject, *, now: datetime) -> None:
+    """Its tombstone stays. Works, members and logo are to be gone before."""
+    _change(tx, community_id, now, deleted=now, tombstone=tombstone, featured=None)
+
+
+def _change(tx: Transaction, community_id: str, now: datetime, **values: Any) -> None:
+    tx.execute(
+        sa.update(community)
+        .where(community.c.id == community_id)
+        .values(updated=now, revision=community.c.revision + 1, **values)
+    )
+
+
+def _taken() -> InvalidFields:
+    return InvalidFields((FieldFault("slug", ("A community with this identifier already exists.",)),))
+
+
+def _note_bodies(tx: Transaction, community_id: str, charter: Charter) -> None:
+    rows = [
+        {"community_id": community_id, "kind": kind, "name": name} for kind, name in sorted(charter.bodies())
+    ]
+    if rows:
+        tx.execute(sa.insert(community_body), rows)
+
+
+# ---------------------------------------------------------------- logos
+
+
+def logo(tx: Transaction, community_id: str) -> Logo | None:
+    row = tx.execute(
+        sa.select(community_logo).where(community_logo.c.community_id == community_id)
+    ).one_or_none()
+    return None if row is None else Logo(row.content, row.media_type, row.md5, row.updated)
+
+
+def put_logo(tx: Transaction, community_id: str, content: bytes, media_type: str, *, now: datetime) -> None:
+    remove_logo(tx, community_id)
+    tx.execute(
+        sa.insert(community_logo).values(
+            community_id=community_id,
+            content=content,
+            media_type=media_type,
+            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            updated=now,
+        )
+    )
+
+
+def remove_logo(tx: Transaction, community_id: str) -> bool:
+    """Whether there was one."""
+    gone = tx.execute(sa.delete(community_logo).where(community_logo.c.community_id == community_id))
+    return gone.rowcount > 0
+
+
+# ---------------------------------------------------------------- works
+
+
+def include(tx: Transaction, memberships: Collection[tuple[int, str]]) -> None:
+    """Put works (by concept id) into communities (by id); doing it again changes nothing."""
     if not memberships:
         return
     tx.execute(
         insert(tx, concept_community).on_conflict_do_nothing(),
-        [{"concept_id": concept_id, "slug": slug} for concept_id, slug in memberships],
+        [
+            {"concept_id": concept_id, "community_id": id_, "is_default": False}
+            for concept_id, id_ in memberships
+        ],
     )
+
+
+def exclude(tx: Transaction, community_id: str, concept_ids: Collection[int]) -> list[int]:
+    """Take works out of a community; those that were in it."""
+    gone = sa.delete(concept_community).where(
+        concept_community.c.community_id == community_id, concept_community.c.concept_id.in_(concept_ids)
+    )
+    return list(tx.execute(gone.returning(concept_community.c.concept_id)).scalars())
+
+
+def set_default(tx: Transaction, concept_id: int, community_id: str | None) -> bool:
+    """Have a community, or none, stand for a work; whether the work is in it."""
+    mine = concept_community.c.concept_id == concept_id
+    tx.execute(sa.update(concept_community).where(mine).values(is_default=False))
+    chosen = sa.update(concept_community).where(mine, concept_community.c.community_id == community_id)
+    return community_id is None or tx.execute(chosen.values(is_default=True)).rowcount > 0
+
+
+def works(tx: Transaction, community_id: str, *, after: int = 0, limit: int) -> list[int]:
+    """Concept ids of the works in a community, in order, from behind `after` on."""
+    chosen = (
+        sa.select(concept_community.c.concept_id)
+        .where(concept_community.c.community_id == community_id, concept_community.c.concept_id > after)
+        .order_by(concept_community.c.concept_id)
+        .limit(limit)
+    )
+    return list(tx.execute(chosen).scalars())
 
 
 def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[Community, ...]]:
-    """The communities of each work."""
+    """The communities of each work: the one that stands for it first, the others by slug."""
     joined = (
-        sa.select(concept_community.c.concept_id, community)
-        .join(community, community.c.slug == concept_community.c.slug)
+        sa.select(concept_community.c.concept_id, concept_community.c.is_default, community)
+        .join(community, community.c.id == concept_community.c.community_id)
         .where(concept_community.c.concept_id.in_(concept_ids))
-        .order_by(community.c.slug)
+        .order_by(concept_community.c.is_default.desc(), community.c.slug)
     )
     found: dict[int, tuple[Community, ...]] = {}
     for row in tx.execute(joined):
-        found[row.concept_id] = (
-            *found.get(row.concept_id, ()),
-            Community(row.slug, row.title, row.description),
-        )
+        found[row.concept_id] = (*found.get(row.concept_id, ()), _brief(row, is_default=row.is_default))
     return found
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _named(name: str) -> sa.Select[Any]:
+    # No slug is a UUID.
+    column = community.c.id if is_uuid(name) else community.c.slug
+    return sa.select(community).where(column == name.lower())
+
+
+def _begun(community_id: str, now: datetime) -> dict[str, Any]:
+    return {"id": community_id, "created": now, "updated": now, "revision": 1}
+
+
+def _row(charter: Charter) -> dict[str, Any]:
+    return {
+        "slug": charter.slug,
+        "title": charter.title,
+        "description": charter.description,
+        "kind": charter.kind,
+        "details": charter.details,
+        "members_visibility": charter.policies.members_visibility,
+        "member_policy": charter.policies.member_policy,
+        "record_submission_policy": charter.policies.record_submission_policy,
+        "review_policy": charter.policies.review_policy,
+        "words": charter.words,
+    }
+
+
+def _brief(row: sa.Row[Any], *, is_default: bool = False) -> Community:
+    return Community(row.slug, row.title, row.description, id=row.id, is_default=is_default)
+
+
+def _managed(row: sa.Row[Any]) -> ManagedCommunity:
+    policies = Policies(
+        Audience(row.members_visibility),
+        Policy(row.member_policy),
+        Policy(row.record_submission_policy),
+        ReviewPolicy(row.review_policy),
+    )
+    charter = Charter(row.slug, row.title, row.description, row.kind, row.details, policies)
+    return ManagedCommunity(
+        row.id, charter, row.created, row.updated, row.revision, row.featured, row.tombstone
+    )

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import community as communities
 from pipeline.catalogue.tables import concept_community, record, stamper
 from pipeline.errors import Conflict
 from pipeline.model import FilesAccess, RecordState
@@ -113,6 +114,10 @@ def _selected(start: datetime | None, until: datetime, community: str | None) ->
     if start is not None:
         conditions.append(record.c.datestamp >= start)
     if community is not None:
-        members = sa.select(concept_community.c.concept_id).where(concept_community.c.slug == community)
+        members = (
+            sa.select(concept_community.c.concept_id)
+            .join(communities, communities.c.id == concept_community.c.community_id)
+            .where(communities.c.slug == community)
+        )
         conditions.append(record.c.concept_id.in_(members))
     return conditions

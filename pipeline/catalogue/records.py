@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -407,6 +407,17 @@ def revise(tx: Transaction, record_id: int, values: Mapping[str, Any]) -> None:
 def touch(tx: Transaction, record_id: int) -> None:
     """What outputs show of the record changes with another of its work."""
     tx.execute(sa.update(record).where(record.c.id == record_id).values(change=record.c.change + 1))
+
+
+def touch_works(tx: Transaction, concept_ids: Collection[int]) -> list[tuple[int, RecordState]]:
+    """What outputs show of all versions of works changes; (id, state) of each version."""
+    touched = (
+        sa.update(record)
+        .where(record.c.concept_id.in_(concept_ids))
+        .values(change=record.c.change + 1)
+        .returning(record.c.id, record.c.state)
+    )
+    return sorted((row.id, RecordState(row.state)) for row in tx.execute(touched))
 
 
 def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:

@@ -493,8 +493,9 @@ def test_a_community_is_made_once(catalogue: Catalogue) -> None:
         assert sum(pool.map(ensure, range(8))) == 1
     with catalogue.write() as tx:
         rows.add_record(tx, 1)
-        communities.include(tx, [(1_000_001, "tides")])
-        communities.include(tx, [(1_000_001, "tides")])
+        tides = communities.get(tx, "tides").id
+        communities.include(tx, [(1_000_001, tides)])
+        communities.include(tx, [(1_000_001, tides)])
         assert [one.slug for one in communities.of_concepts(tx, [1_000_001])[1_000_001]] == ["tides"]
 
 

@@ -95,7 +95,7 @@ def test_a_set_holds_the_works_of_its_community(catalogue: Catalogue) -> None:
     with catalogue.write() as tx:
         rows.add_record(tx, 4, concept_id=1_000_002, version=2)
         communities.ensure(tx, "tides", title="Tides", now=NOW)
-        communities.include(tx, [(1_000_002, "tides")])
+        communities.include(tx, [(1_000_002, communities.get(tx, "tides").id)])
     announce(catalogue, 1, 2, 3, 4)
     with catalogue.read() as tx:
         page = harvest.page(tx, start=None, until=NOW, community="tides", after=None, limit=10)

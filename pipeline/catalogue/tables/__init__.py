@@ -11,7 +11,13 @@ from pipeline.catalogue.tables.archive import (
     record_file,
 )
 from pipeline.catalogue.tables.columns import Utc, metadata
-from pipeline.catalogue.tables.communities import community, concept_community
+from pipeline.catalogue.tables.communities import (
+    community,
+    community_body,
+    community_logo,
+    community_member,
+    concept_community,
+)
 from pipeline.catalogue.tables.deposits import (
     accession,
     deposit,
@@ -36,6 +42,9 @@ __all__ = [
     "Utc",
     "accession",
     "community",
+    "community_body",
+    "community_logo",
+    "community_member",
     "concept",
     "concept_community",
     "deposit",

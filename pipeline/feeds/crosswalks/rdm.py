@@ -86,15 +86,17 @@ _COUNTS = ("views", "unique_views", "downloads", "unique_downloads", "data_volum
 def _parent(d: Dissemination) -> JsonObject:
     pids = {"doi": {"identifier": d.concept_doi, "provider": "datacite"}} if d.concept_doi is not None else {}
     owner = None if d.owner_id is None else {"user": str(d.owner_id)}
+    default = next((each.id for each in d.communities if each.is_default), None)
     return {
         "id": str(d.record.concept_id),
         "access": {"owned_by": owner, "settings": {}},
         "communities": {
-            "ids": [community.slug for community in d.communities],
+            "ids": [community.id for community in d.communities],
             "entries": [
-                {"id": each.slug, "slug": each.slug, "metadata": {"title": each.title}}
+                {"id": each.id, "slug": each.slug, "metadata": {"title": each.title}}
                 for each in d.communities
             ],
+            **({} if default is None else {"default": default}),
         },
         "pids": pids,
     }

@@ -104,7 +104,7 @@ def record(described: Description | None = None, **changes: object) -> Dissemina
         concept_doi="10.5072/tides.100",
         files=(FILE,),
         versions=(version(1), version(2), version(3)),
-        communities=(Community("tide-tables", "Tide tables"),),
+        communities=(Community("tide-tables", "Tide tables", id="id of tides"),),
         owner_id=5150,
     )
     return replace(whole, **changes)

@@ -61,6 +61,13 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]
         yield opened
 
 
+@pytest.fixture(scope="module", params=PARTS)
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """An archive that the tests of a module share: each makes what it needs, under names of its own."""
+    with _archive(request, tmp_path_factory.mktemp("lasting")) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session", params=PARTS)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """An archive that no test changes, for what is asked of published records."""

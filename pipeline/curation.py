@@ -1,0 +1,142 @@
+"""Use case: communities, from their founding to their deletion, and works that join and leave them.
+
+Who may do what was decided before (`pipeline.access`). What outputs tell of a work changes with its communities: all
+of its versions are found, announced and registered anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from pipeline.catalogue import Transaction, communities, members, outbox, records, works
+from pipeline.catalogue.communities import ManagedCommunity
+from pipeline.errors import FieldFault, InvalidFields, Rejected
+from pipeline.lifecycle import RecordEvent, step_record
+from pipeline.metadata.community_form import Charter
+from pipeline.model import JsonObject
+from pipeline.roles import Role
+from pipeline.services import Services
+
+LARGEST_LOGO = 1_000_000
+"""Bytes."""
+_BATCH = 1_000
+_IMAGES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
+_WEBP = (b"RIFF", b"WEBP")
+
+
+def found(services: Services, charter: Charter, account_id: int) -> ManagedCommunity:
+    """A new community, whose owner is who founds it. Raises `InvalidFields` where the slug is taken."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        made = communities.add(tx, charter, now=now)
+        members.add(tx, made.id, account_id, Role.OWNER, visible=True, now=now)
+        return made
+
+
+def describe(services: Services, community_id: str, charter: Charter) -> ManagedCommunity:
+    """Replace what a community says of itself, and its policies. Raises `Missing`, `InvalidFields` for another slug."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        if charter.slug != one.slug:
+            text = "The slug can be changed by renaming only."
+            raise InvalidFields((FieldFault("slug", (text,)),))
+        communities.describe(tx, one.id, charter, now=now)
+        return communities.get(tx, one.id)
+
+
+def rename(services: Services, community_id: str, slug: str) -> ManagedCommunity:
+    """Have the community another slug; what is found and harvested by it follows. Raises `Missing`, `InvalidFields`
+    where the slug is taken."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        if slug != one.slug:
+            communities.rename(tx, one, slug, now=now)
+            last = 0
+            while batch := communities.works(tx, one.id, after=last, limit=_BATCH):
+                tell(tx, batch, now=now)
+                last = batch[-1]
+        return communities.get(tx, one.id)
+
+
+def feature(services: Services, community_id: str, since: datetime | None) -> ManagedCommunity:
+    """Show the community among the featured ones, or no longer. Raises `Missing`."""
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        communities.feature(tx, one.id, since, now=services.now())
+        return communities.get(tx, one.id)
+
+
+def delete(services: Services, community_id: str, tombstone: JsonObject) -> None:
+    """Give a community up: its works leave it, its tombstone stays. Raises `Missing`."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        while batch := communities.works(tx, one.id, limit=_BATCH):
+            leave(tx, one.id, batch, now=now)
+        members.remove_all(tx, one.id)
+        communities.remove_logo(tx, one.id)
+        communities.delete(tx, one.id, tombstone, now=now)
+
+
+def put_logo(services: Services, community_id: str, content: bytes) -> None:
+    """Raises `Missing`, `Rejected` for what is no picture."""
+    if len(content) > LARGEST_LOGO:
+        raise Rejected(f"The logo is longer than {LARGEST_LOGO:,} bytes.")
+    media_type = image_type(content)
+    if media_type is None:
+        raise Rejected("The logo is not a picture.", remedy="Send a PNG, JPEG, GIF or WebP.")
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        communities.put_logo(tx, one.id, content, media_type, now=services.now())
+
+
+def image_type(content: bytes) -> str | None:
+    """The media type of a picture that browsers show and that holds no scripts, by how it begins."""
+    if (content[:4], content[8:12]) == _WEBP:
+        return "image/webp"
+    return next((media_type for beginning, media_type in _IMAGES if content.startswith(beginning)), None)
+
+
+# ---------------------------------------------------------------- works
+
+
+def join(tx: Transaction, memberships: Collection[tuple[int, str]], *, now: datetime) -> None:
+    """Put published works (by concept id) into communities (by id); where they are in already nothing is to be done."""
+    known = communities.of_concepts(tx, sorted({concept_id for concept_id, _ in memberships}))
+    new = [
+        (concept_id, community_id)
+        for concept_id, community_id in memberships
+        if community_id not in [one.id for one in known.get(concept_id, ())]
+    ]
+    changed = {concept_id for concept_id, _ in new}
+    # A version that is being published meanwhile is seen here, or sees the community when it is indexed.
+    works.lock(tx, changed)
+    communities.include(tx, new)
+    tell(tx, changed, now=now)
+
+
+def leave(tx: Transaction, community_id: str, concept_ids: Collection[int], *, now: datetime) -> set[int]:
+    """Take works out of a community; which of them were in it."""
+    works.lock(tx, concept_ids)
+    gone = communities.exclude(tx, community_id, concept_ids)
+    tell(tx, gone, now=now)
+    return set(gone)
+
+
+def tell(tx: Transaction, concept_ids: Collection[int], *, now: datetime) -> None:
+    """Have the world see what has changed in the communities of works."""
+    touched = records.touch_works(tx, concept_ids) if concept_ids else []
+    effects = [
+        (kind, record_id)
+        for record_id, state in touched
+        for kind in step_record(state, RecordEvent.CHANGE_COMMUNITIES)[1]
+    ]
+    outbox.want(tx, effects, now=now)
