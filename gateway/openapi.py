@@ -131,6 +131,16 @@ COMMUNITIES: JsonObject = {
     ]
 }
 """What lists of communities take."""
+REQUESTS: JsonObject = {
+    "parameters": [
+        _query("q", {"type": "string"}, "Words of the title, or the number"),
+        _query("type", {"type": "array", "items": {"type": "string"}}, "Such as community-inclusion"),
+        _query("status", {"type": "array", "items": {"type": "string"}}, "Such as submitted or accepted"),
+        _query("is_open", {"type": "boolean"}, "Whether they wait for an answer"),
+        *PAGING["parameters"],
+    ]
+}
+"""What lists of requests take."""
 TERMS: JsonObject = {
     "parameters": [
         _query("q", {"type": "string"}, "Words that a term has, id:… or title:… where to look"),
@@ -200,7 +210,8 @@ def _operation(path: str, method: str, found: JsonObject, needs: _Needs) -> Json
     answers = {status: answer for status, answer in found["responses"].items() if status != "422"}
     if path.startswith("/api/"):
         answers["default"] = _ANY_ERROR
-    operation = {**found, "operationId": _NOT_IN_NAMES.sub("_", method + path), "responses": answers}
+    name = _NOT_IN_NAMES.sub("_", method + path) + "slash" * (len(path) > 1 and path.endswith("/"))
+    operation = {**found, "operationId": name, "responses": answers}
     if known_viewer in needs:
         operation["security"] = _NAMED
     if grant_of in needs:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from gateway import presentation
 from gateway import search as searching
@@ -13,8 +12,8 @@ from gateway.presentation import Link
 from gateway.problems import Answer
 from gateway.search import Found, Question
 from gateway.templating import page
-from pipeline.catalogue import communities, records
-from pipeline.errors import Missing, Rejected, Unavailable
+from pipeline.catalogue import records
+from pipeline.errors import Rejected, Unavailable
 from pipeline.model import JsonObject
 
 router = APIRouter()
@@ -32,18 +31,6 @@ def home(services: ServicesHere) -> Response:
         # The front page does not depend on search.
         newest = ()
     return page(services, "home.html", count=count, newest=[presentation.reference(one) for one in newest])
-
-
-@router.api_route("/communities/{slug}", methods=READ)
-@router.api_route("/communities/{slug}/", methods=READ)
-@router.api_route("/communities/{slug}/records", methods=READ)
-def community(slug: str, services: ServicesHere) -> Response:
-    """The records of a community."""
-    with services.catalogue.read() as tx:
-        if communities.find(tx, slug) is None:
-            raise Missing("There is no such community.")
-    target = Question(filters={"communities": (slug,)}).query_string()
-    return RedirectResponse(f"{services.repository.base_url}/search?{target}", 302)
 
 
 # ---------------------------------------------------------------- search

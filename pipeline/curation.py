@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from pipeline.catalogue import Transaction, communities, members, outbox, records, works
+from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, works
 from pipeline.catalogue.communities import ManagedCommunity
-from pipeline.errors import FieldFault, InvalidFields, Rejected
+from pipeline.errors import Conflict, FieldFault, InvalidFields, Rejected
 from pipeline.lifecycle import RecordEvent, step_record
 from pipeline.metadata.community_form import Charter
-from pipeline.model import JsonObject
-from pipeline.roles import Role
+from pipeline.model import JsonObject, Record
+from pipeline.requests import COMMUNITY_INCLUSION, Entity, EntityKind, Request, RequestAction
+from pipeline.roles import Role, includes_directly, submits
 from pipeline.services import Services
 
 LARGEST_LOGO = 1_000_000
@@ -75,10 +76,16 @@ def feature(services: Services, community_id: str, since: datetime | None) -> Ma
 
 
 def delete(services: Services, community_id: str, tombstone: JsonObject) -> None:
-    """Give a community up: its works leave it, its tombstone stays. Raises `Missing`."""
+    """Give a community up: its works leave it, its tombstone stays. Raises `Missing`, `Rejected` while something is
+    asked of it."""
     now = services.now()
     with services.catalogue.write() as tx:
         one = communities.locked(tx, community_id)
+        if number := requests.count_open(tx, Entity(EntityKind.COMMUNITY, one.id), now=now):
+            raise Rejected(
+                f"There are {number} requests open for this community.",
+                remedy="Accept or decline them first.",
+            )
         while batch := communities.works(tx, one.id, limit=_BATCH):
             leave(tx, one.id, batch, now=now)
         members.remove_all(tx, one.id)
@@ -108,8 +115,56 @@ def image_type(content: bytes) -> str | None:
 # ---------------------------------------------------------------- works
 
 
-def join(tx: Transaction, memberships: Collection[tuple[int, str]], *, now: datetime) -> None:
-    """Put published works (by concept id) into communities (by id); where they are in already nothing is to be done."""
+def propose(
+    tx: Transaction,
+    record: Record,
+    one: ManagedCommunity,
+    account_id: int,
+    *,
+    reviewed: bool = False,
+    comment: str = "",
+    now: datetime,
+) -> Request:
+    """Ask on somebody's behalf for a published record's work to be in a community. Where they need no review, and want
+    none (`reviewed`), it is included at once, and the request accepted. Raises `Rejected` where it is in already, there
+    is such a request, or the community takes none from them; `Missing` where it was deleted."""
+    communities.locked(tx, one.id)
+    role = members.role(tx, one.id, account_id)
+    if not submits(role, one.charter.policies.record_submission_policy):
+        raise Rejected("Submission to this community is only allowed to community members.")
+    if one.id in [
+        each.id for each in communities.of_concepts(tx, [record.concept_id]).get(record.concept_id, ())
+    ]:
+        raise Rejected("The record is already included in this community.")
+    try:
+        asked = requests.add(
+            tx,
+            COMMUNITY_INCLUSION,
+            title=str(record.description.metadata.get("title", "")),
+            creator=Entity(EntityKind.USER, str(account_id)),
+            receiver=Entity(EntityKind.COMMUNITY, one.id),
+            topic=Entity(EntityKind.RECORD, str(record.id)),
+            now=now,
+        )
+    except Conflict:
+        raise Rejected("There is already an open inclusion request for this community.") from None
+    if comment:
+        requests.comment(tx, asked, comment, by=account_id, now=now)
+    if reviewed or not includes_directly(role, one.charter.policies.review_policy):
+        return asked
+    join(tx, [(record.concept_id, one.id)], now=now)
+    return requests.move(tx, asked, RequestAction.ACCEPT, by=account_id, now=now)
+
+
+def join(
+    tx: Transaction,
+    memberships: Collection[tuple[int, str]],
+    *,
+    besides: Collection[int] = (),
+    now: datetime,
+) -> None:
+    """Put published works (by concept id) into communities (by id); where they are in already nothing is to be done,
+    nor for records of which all is told anyway (`besides`)."""
     known = communities.of_concepts(tx, sorted({concept_id for concept_id, _ in memberships}))
     new = [
         (concept_id, community_id)
@@ -120,7 +175,7 @@ def join(tx: Transaction, memberships: Collection[tuple[int, str]], *, now: date
     # A version that is being published meanwhile is seen here, or sees the community when it is indexed.
     works.lock(tx, changed)
     communities.include(tx, new)
-    tell(tx, changed, now=now)
+    tell(tx, changed, besides=besides, now=now)
 
 
 def leave(tx: Transaction, community_id: str, concept_ids: Collection[int], *, now: datetime) -> set[int]:
@@ -131,9 +186,11 @@ def leave(tx: Transaction, community_id: str, concept_ids: Collection[int], *, n
     return set(gone)
 
 
-def tell(tx: Transaction, concept_ids: Collection[int], *, now: datetime) -> None:
+def tell(
+    tx: Transaction, concept_ids: Collection[int], *, besides: Collection[int] = (), now: datetime
+) -> None:
     """Have the world see what has changed in the communities of works."""
-    touched = records.touch_works(tx, concept_ids) if concept_ids else []
+    touched = records.touch_works(tx, concept_ids, besides=besides) if concept_ids else []
     effects = [
         (kind, record_id)
         for record_id, state in touched

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from pipeline import curation, gates
@@ -29,7 +30,7 @@ from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.scans import InfectedFile
 from pipeline.display import shown
-from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing
+from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing, Rejected
 from pipeline.gates import Fault, external_doi
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
@@ -72,7 +73,7 @@ def publish_sealed(
         judged = gates.judge(tx, chosen)
         deposits.move(tx, {one.id: one for one, _ in judged.faults}.values(), DepositEvent.HOLD)
         _bring_out(tx, services, judged.publishable, accession_id=accession_id, owner=owner, now=now)
-        warnings = _join_communities(tx, judged.publishable, community, now=now)
+        warnings = _include(tx, judged.publishable, community, now=now)
         warnings += _duplicates(tx, judged.publishable)
         told = [(one.id, problem) for one, problem in (*judged.faults, *warnings)]
         accessions.report(tx, accession_id, Stage.INTAKE, told)
@@ -134,6 +135,9 @@ def refuse_draft(services: Services, record_id: int, faults: Sequence[FieldFault
 def _refuse(tx: Transaction, one: Deposit, faults: Sequence[FieldFault], *, now: datetime) -> None:
     if one.state is DepositState.SEALED:
         deposits.move(tx, [one], DepositEvent.REOPEN)
+        if one.action is DepositAction.NEW:
+            # Curators accepted what was to be published, which this is not.
+            communities.forget_work(tx, one.concept_id)
     drafts.note_refusal(tx, one, faults, now=now)
 
 
@@ -182,8 +186,16 @@ _REMEDIES = {
 
 
 def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) -> None:
-    _bring_out(tx, services, [sealed], accession_id=None, now=services.now())
-    _join_communities(tx, [sealed], now=services.now())
+    now = services.now()
+    description = dict(sealed.description or {})
+    # They are acted on once: what is asked of them stands in requests.
+    named = {slug.lower() for slug in description.pop("communities", ())}
+    _bring_out(tx, services, [replace(sealed, description=description)], accession_id=None, now=now)
+    depositor = drafts.depositor(tx, sealed.id)
+    for one in communities.by_slugs(tx, named).values():
+        # As on Zenodo, what comes of nothing does not keep the record from being published.
+        with suppress(Missing, Rejected):
+            curation.propose(tx, records.get(tx, sealed.record_id), one, depositor, now=now)
 
 
 def _bring_out(
@@ -367,22 +379,18 @@ def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None
     dois.want(tx, wanted)
 
 
-def _join_communities(
-    tx: Transaction, published: Sequence[Deposit], community: str = "", *, now: datetime
-) -> list[Fault]:
-    """Have works join the communities that they name, and `community`; what is said of those that are not there."""
+def _include(tx: Transaction, published: Sequence[Deposit], community: str, *, now: datetime) -> list[Fault]:
+    """Have works join the communities that they name, and `community`: whoever runs an ingest says so. What is said of
+    those that are not there."""
     wanted = {
         one.id: {*(one.description or {}).get("communities", []), *([community] if community else [])}
         for one in published
     }
     known = communities.by_slugs(tx, set().union(*wanted.values()))
-    memberships: dict[bool, set[tuple[int, str]]] = {True: set(), False: set()}
-    for one in published:
-        joined = {(one.concept_id, known[slug].id) for slug in wanted[one.id] if slug in known}
-        memberships[one.action is DepositAction.NEW] |= joined
-    # Of new works all is told anyway.
-    communities.include(tx, sorted(memberships[True]))
-    curation.join(tx, sorted(memberships[False]), now=now)
+    memberships = {
+        (one.concept_id, known[slug].id) for one in published for slug in wanted[one.id] if slug in known
+    }
+    curation.join(tx, sorted(memberships), besides=[one.record_id for one in published], now=now)
     return [
         (one, _no_community(one, slug))
         for one in published

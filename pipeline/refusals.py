@@ -34,6 +34,13 @@ def file_exists(key: str) -> Rejected:
     return Rejected(f"File with key {key} already exists.", remedy="Delete it first.")
 
 
+def under_review(action: str) -> Rejected:
+    """Curators are asked for a review of the draft: until that has come to an end, `action` has to wait."""
+    return Rejected(
+        f"You cannot {action} a draft with an open review request. Please cancel the review request first."
+    )
+
+
 def empty_file() -> Rejected:
     return Rejected("Empty files are not accepted.")
 

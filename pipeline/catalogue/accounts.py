@@ -58,6 +58,12 @@ def find_account(tx: Transaction, email: str) -> Account | None:
     return None if row is None else Account(row.id, row.email, row.admin)
 
 
+def by_ids(tx: Transaction, ids: Collection[int]) -> dict[int, Account]:
+    """Those of the ids that there are."""
+    rows = tx.execute(sa.select(user).where(user.c.id.in_(ids)))
+    return {row.id: Account(row.id, row.email, row.admin) for row in rows}
+
+
 def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -> Account:
     """Raises `Conflict` where the address has an account."""
     if find_account(tx, email) is not None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
-from pipeline.catalogue.dialects import insert
+from pipeline.catalogue.dialects import insert, words_of
 from pipeline.catalogue.tables import (
     community,
     community_body,
@@ -25,7 +25,7 @@ from pipeline.metadata.community_form import Charter, Policies, is_uuid
 from pipeline.model import Community, JsonObject
 from pipeline.roles import Audience, Policy, ReviewPolicy
 
-SORTS = ("bestmatch", "newest", "oldest")
+_ASKED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Logo:
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which communities are looked for: those with all words of `q`, of a type, with an organisation or a funder (id or
-    name), of which `member` (an account) is one."""
+    name), of which `member` (an account) is one, that a work (`without`) is not in."""
 
     q: str = ""
     sort: str = ""
@@ -68,6 +68,7 @@ class Question:
     bodies: Mapping[str, str] = field(default_factory=dict)
     member: int | None = None
     featured: bool = False
+    without: int | None = None
 
 
 # ---------------------------------------------------------------- looking
@@ -90,7 +91,7 @@ def get(tx: Transaction, name: str) -> ManagedCommunity:
 def locked(tx: Transaction, community_id: str) -> ManagedCommunity:
     """The community, which nobody else changes until the transaction ends. Raises `Missing`, also where it was
     deleted."""
-    row = tx.execute(_named(community_id).with_for_update()).one_or_none()
+    row = tx.execute(_named(community_id).with_for_update(key_share=True)).one_or_none()
     if row is None or row.deleted is not None:
         raise Missing("There is no such community.")
     return _managed(row)
@@ -98,8 +99,13 @@ def locked(tx: Transaction, community_id: str) -> ManagedCommunity:
 
 def by_slugs(tx: Transaction, slugs: Collection[str]) -> dict[str, ManagedCommunity]:
     """Those of the slugs that there are, deleted ones left out."""
-    chosen = sa.select(community).where(community.c.slug.in_(slugs), community.c.deleted.is_(None))
-    return {row.slug: _managed(row) for row in tx.execute(chosen)} if slugs else {}
+    wanted = sorted(slugs)
+    found: dict[str, ManagedCommunity] = {}
+    for start in range(0, len(wanted), _ASKED_AT_ONCE):
+        named = community.c.slug.in_(wanted[start : start + _ASKED_AT_ONCE])
+        rows = tx.execute(sa.select(community).where(named, community.c.deleted.is_(None)))
+        found |= {row.slug: _managed(row) for row in rows}
+    return found
 
 
 def by_ids(tx: Transaction, ids: Collection[str]) -> dict[str, ManagedCommunity]:
@@ -120,7 +126,7 @@ def page(tx: Transaction, asked: Question) -> tuple[list[ManagedCommunity], int]
 
 def _conditions(asked: Question) -> Iterator[sa.ColumnElement[bool]]:
     yield community.c.deleted.is_(None)
-    for word in asked.q.casefold().split():
+    for word in words_of(asked.q.casefold()):
         yield community.c.words.contains(word, autoescape=True)
     if asked.kind:
         yield community.c.kind == asked.kind
@@ -131,6 +137,11 @@ def _conditions(asked: Question) -> Iterator[sa.ColumnElement[bool]]:
             community_body.c.kind == kind, community_body.c.name == name.casefold()
         )
         yield community.c.id.in_(named)
+    if asked.without is not None:
+        joined = sa.select(concept_community.c.community_id).where(
+            concept_community.c.concept_id == asked.without
+        )
+        yield community.c.id.not_in(joined)
     if asked.member is not None:
         theirs = sa.select(community_member.c.community_id).where(
             community_member.c.account_id == asked.member
@@ -276,6 +287,11 @@ def exclude(tx: Transaction, community_id: str, concept_ids: Collection[int]) ->
         concept_community.c.community_id == community_id, concept_community.c.concept_id.in_(concept_ids)
     )
     return list(tx.execute(gone.returning(concept_community.c.concept_id)).scalars())
+
+
+def forget_work(tx: Transaction, concept_id: int) -> None:
+    """Take a work that was never published out of all communities."""
+    tx.execute(sa.delete(concept_community).where(concept_community.c.concept_id == concept_id))
 
 
 def set_default(tx: Transaction, concept_id: int, community_id: str | None) -> bool:

@@ -181,6 +181,13 @@ def by_deposit(tx: Transaction, deposit_id: int) -> Draft:
     return _draft(row)
 
 
+def depositor(tx: Transaction, deposit_id: int) -> int:
+    """Whose account a draft is, or was."""
+    chosen = sa.select(draft.c.account_id).where(draft.c.deposit_id == deposit_id)
+    account_id: int = tx.execute(chosen).scalar_one()
+    return account_id
+
+
 def next_version(tx: Transaction, concept_id: int) -> Draft | None:
     """The new version of a work that is being drafted, if there is one."""
     row = tx.execute(

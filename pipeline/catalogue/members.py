@@ -99,14 +99,12 @@ def find(tx: Transaction, community_id: str, account_ids: Collection[int]) -> di
 
 
 def page(
-    tx: Transaction, community_id: str, *, q: str = "", visible_only: bool, page: int, size: int
+    tx: Transaction, community_id: str, *, visible_only: bool, page: int, size: int
 ) -> tuple[list[Member], int]:
     """A page of the members, the first that came first, and how many there are."""
     chosen = _MEMBERS.where(community_member.c.community_id == community_id)
     if visible_only:
         chosen = chosen.where(community_member.c.visible)
-    if q.strip():
-        chosen = chosen.where(user.c.email.contains(q.strip().lower(), autoescape=True))
     total = tx.execute(sa.select(sa.func.count()).select_from(chosen.subquery())).scalar_one()
     ordered = chosen.order_by(community_member.c.created, community_member.c.account_id)
     rows = tx.execute(ordered.offset((page - 1) * size).limit(size))

@@ -409,11 +409,13 @@ def touch(tx: Transaction, record_id: int) -> None:
     tx.execute(sa.update(record).where(record.c.id == record_id).values(change=record.c.change + 1))
 
 
-def touch_works(tx: Transaction, concept_ids: Collection[int]) -> list[tuple[int, RecordState]]:
-    """What outputs show of all versions of works changes; (id, state) of each version."""
+def touch_works(
+    tx: Transaction, concept_ids: Collection[int], *, besides: Collection[int] = ()
+) -> list[tuple[int, RecordState]]:
+    """What outputs show of all versions of works changes, `besides` some; (id, state) of each version."""
     touched = (
         sa.update(record)
-        .where(record.c.concept_id.in_(concept_ids))
+        .where(record.c.concept_id.in_(concept_ids), record.c.id.not_in(besides))
         .values(change=record.c.change + 1)
         .returning(record.c.id, record.c.state)
     )

@@ -18,6 +18,7 @@ from pipeline.access import lifted
 from pipeline.catalogue import (
     Transaction,
     accounts,
+    communities,
     deposit_files,
     deposits,
     drafts,
@@ -26,6 +27,7 @@ from pipeline.catalogue import (
     outbox,
     pending_files,
     records,
+    requests,
     resumables,
     transfers,
 )
@@ -61,6 +63,7 @@ from pipeline.model import (
 )
 from pipeline.pid.doi import is_own, prefix_is_managed, same, version_doi
 from pipeline.ports import OpenUpload, Upload
+from pipeline.requests import RequestState
 from pipeline.services import Services
 from pipeline.store import layout
 
@@ -260,10 +263,13 @@ def _require_published(state: RecordState) -> None:
 def discard(services: Services, draft: Draft, *, expected: int | None = None) -> None:
     """Give a draft up, with its files, also one that waits for verdicts; a published record stays as it is. Its id is
     not given again. Only at the revision `expected`, where there is one. Raises `Missing` where it is open no more,
-    `Stale` at another revision."""
+    `Stale` at another revision, `Rejected` while it is under review."""
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id, may_be_sealed=True)
         _require_revision(drafts.get(tx, one.record_id), expected)
+        _end_review(tx, one, "delete", now=services.now())
+        if one.action is DepositAction.NEW:
+            communities.forget_work(tx, one.concept_id)
         transfers.end_all(tx, one.id)
         given_up = resumables.expire_all(tx, one.id, now=services.now())
         if one.action is not DepositAction.REVISION:
@@ -279,19 +285,20 @@ def discard(services: Services, draft: Draft, *, expected: int | None = None) ->
         services.store.delete(one.home)
 
 
-def publish(services: Services, draft: Draft) -> None:
+def publish(
+    services: Services, draft: Draft, *, accepting: Callable[[Transaction], None] | None = None
+) -> None:
     """Make the draft a record, or a new revision of one; under the scan gate `publish` as soon as nothing was found in
-    its files. Raises `Missing` where it is open no more,
-    `InvalidFields` with all that is wrong with it, `Rejected` for what stands against it elsewhere in the archive."""
-    now = services.now()
+    its files. One that is under review is published by `accepting` that, which is done in the same transaction. Raises
+    `Missing` where it is open no more, `InvalidFields` with all that is wrong with it, `Rejected` for what stands
+    against it elsewhere in the archive, what `accepting` does."""
 
     def check(tx: Transaction, one: Deposit) -> None:
-        current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
-        found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
-        if one.action is not DepositAction.REVISION:
-            found += [*_file_faults(tx, one, now), *quota.faults(services, one)]
-        if found:
-            raise InvalidFields(tuple(found))
+        if accepting is None:
+            _end_review(tx, one, "publish", now=services.now())
+        else:
+            accepting(tx)
+        require_publishable(tx, services, one)
 
     publication.publish_draft(services, draft.deposit.id, check)
 
@@ -300,6 +307,27 @@ def faults_of(services: Services, draft: Draft) -> Iterator[FieldFault]:
     """What the draft's description is not published for."""
     yield from faults_at_publish(draft.description, today=services.now().date())
     yield from _doi_faults(services, draft)
+
+
+def require_publishable(tx: Transaction, services: Services, one: Deposit) -> None:
+    """Raises `InvalidFields` with all that is wrong with a draft, which is locked."""
+    current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
+    found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
+    if one.action is not DepositAction.REVISION:
+        found += [*_file_faults(tx, one, services.now()), *quota.faults(services, one)]
+    if found:
+        raise InvalidFields(tuple(found))
+
+
+def _end_review(tx: Transaction, one: Deposit, action: str, *, now: datetime) -> None:
+    """A review that nobody was asked for yet is none any more. Raises `Rejected` while a draft is under review."""
+    if one.action is not DepositAction.NEW:
+        return
+    review = requests.review(tx, one.record_id, now=now)
+    if review is not None and review.is_open:
+        raise refusals.under_review(action)
+    if review is not None and review.state is RequestState.CREATED:
+        requests.remove(tx, review)
 
 
 def _without_own_doi(tx: Transaction, services: Services, draft: Draft) -> Draft:

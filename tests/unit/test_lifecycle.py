@@ -108,7 +108,8 @@ def test_outputs_end_as_the_record_was_seen_last(events: list[RecordEvent]) -> N
     """After each event that changes what an output shows, the effect that brings it there is wanted: each output
     shows the newest revision, the versions there are, and the withdrawal."""
     state: RecordState | None = None
-    actual = [0, 0]  # changes of the record itself, and of its place among versions
+    actual = [0, 0]  # changes of the record itself, and of its place among versions and communities
+    beside = (RecordEvent.GAIN_VERSION, RecordEvent.CHANGE_COMMUNITIES)
     shown = {kind: [0, 0] for kind in EffectKind}
     for event in events:
         try:
@@ -116,16 +117,21 @@ def test_outputs_end_as_the_record_was_seen_last(events: list[RecordEvent]) -> N
         except Conflict:
             continue
         if state is RecordState.PUBLISHED or event is RecordEvent.WITHDRAW:
-            actual[event is RecordEvent.GAIN_VERSION] += 1
+            actual[event in beside] += 1
         for kind in effects:
             shown[kind] = list(actual)
     for kind in (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE):
         assert shown[kind] == actual
-    # The stored object says nothing of later versions.
+    # The stored object says nothing of later versions, nor of communities.
     assert shown[EffectKind.PRESERVE][0] == actual[0]
 
 
-_WHILE_WITHDRAWN = {RecordEvent.GAIN_VERSION, RecordEvent.PURGE, RecordEvent.RESTORE}
+_WHILE_WITHDRAWN = {
+    RecordEvent.GAIN_VERSION,
+    RecordEvent.PURGE,
+    RecordEvent.RESTORE,
+    RecordEvent.CHANGE_COMMUNITIES,
+}
 
 
 def test_effects_are_wanted_in_the_order_in_which_they_are_brought_about() -> None:
@@ -137,12 +143,14 @@ def test_effects_are_wanted_in_the_order_in_which_they_are_brought_about() -> No
 @pytest.mark.parametrize("event", sorted(set(RecordEvent) - _WHILE_WITHDRAWN))
 def test_nothing_is_done_to_a_withdrawn_record(event: RecordEvent) -> None:
     """Its description is not changed, it is not withdrawn again; it may be restored, a newer version of its work may
-    come, and its bytes may be purged, of which only its object tells."""
+    come, its bytes may be purged, of which only its object tells, and harvesters are told of sets that it leaves."""
     with pytest.raises(Conflict):
         step_record(RecordState.WITHDRAWN, event)
     purged = step_record(RecordState.WITHDRAWN, RecordEvent.PURGE)
     assert purged == (RecordState.WITHDRAWN, (EffectKind.PRESERVE,))
     assert step_record(RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION) == (RecordState.WITHDRAWN, ())
+    left = step_record(RecordState.WITHDRAWN, RecordEvent.CHANGE_COMMUNITIES)
+    assert left == (RecordState.WITHDRAWN, (EffectKind.ANNOUNCE,))
 
 
 @given(st.lists(st.sampled_from(QuarantineEvent), max_size=20))

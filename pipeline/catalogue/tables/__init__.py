@@ -36,6 +36,7 @@ from pipeline.catalogue.tables.drafts import (
     transfer,
 )
 from pipeline.catalogue.tables.people import token, user
+from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "quarantine",
     "record",
     "record_file",
+    "request",
+    "request_event",
     "resumable",
     "resumable_part",
     "secret",

@@ -8,11 +8,15 @@ from gateway.app import create_app
 from pipeline import dispatch
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
+from tests.system.over_http.contract.curators import COMMUNITIES, PUBLIC, founded
 from tests.system.over_http.contract.depositor import Depositor, depositor
 
-COMMUNITIES = "/api/communities"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
-PUBLIC = {"visibility": "public"}
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_left_behind() -> None:
+    """Those of the archive that these tests share go on from test to test."""
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +37,6 @@ def root(lasting: Archive) -> Depositor:
 @pytest.fixture(scope="module")
 def stranger(lasting: Archive) -> Client:
     return Client(create_app(lasting.services))
-
-
-def founded(who: Depositor, slug: str, *, access: object = PUBLIC, **metadata: object) -> dict[str, Any]:
-    body = {"slug": slug, "metadata": {"title": slug.title(), **metadata}, "access": access}
-    answer = who.send("POST", COMMUNITIES, body)
-    assert answer.status_code == 201, answer.text
-    document: dict[str, Any] = answer.json()
-    return document
 
 
 def slugs(body: dict[str, Any]) -> list[str]:
@@ -134,9 +130,12 @@ def test_5_1_managers_change_it(ida: Depositor, bo: Depositor, root: Depositor) 
     assert ida.send("GET", path).status_code == 404
 
 
-def test_5_1_communities_are_searched(ida: Depositor, root: Depositor, stranger: Client) -> None:
+def test_5_1_communities_are_searched(
+    lasting: Archive, ida: Depositor, root: Depositor, stranger: Client
+) -> None:
     """By words and type; in pages; some are featured."""
     for number in range(3):
+        lasting.clock.move(seconds=1)
         founded(ida, f"drifters-{number}", type={"id": "project"}, organizations=[{"name": "Drift Lab"}])
     first = stranger.get(f"{COMMUNITIES}?q=drifters&size=2&sort=oldest").json()
     assert (slugs(first), first["hits"]["total"]) == (["drifters-0", "drifters-1"], 3)
@@ -225,6 +224,31 @@ def test_5_1_records_of_a_community(lasting: Archive, ida: Depositor, bo: Deposi
     assert record["metadata"]["communities"] == [{"id": "beaches"}]
 
 
+def test_3_13_pages_of_communities(lasting: Archive, ida: Depositor, stranger: Client) -> None:
+    """All of them, and one with its newest records; what people wrote is shown as text, or as HTML within bounds."""
+    page = "<p>Gauges <b>only</b><script>alert(1)</script></p>"
+    made = founded(
+        ida, "pages", description="<b>1 < 2</b>", curation_policy=page, website="https://pier.example.org"
+    )
+    ida.client.ask("PUT", f"{COMMUNITIES}/{made['id']}/logo", content=PNG)
+    record = lasting.publish(files={"a.txt": b"1"}, community="pages", title="On a page")
+    shown = stranger.get("/communities/pages")
+    assert (shown.status_code, stranger.get("/communities/pages/").text) == (200, shown.text)
+    for text in (
+        "&lt;b&gt;1 &lt; 2&lt;/b&gt;",
+        "<p>Gauges <b>only</b>alert(1)</p>",
+        f'href="/records/{record.id}"',
+        f'src="/api/communities/{made["id"]}/logo"',
+        'href="https://pier.example.org"',
+    ):
+        assert text in shown.text, text
+    assert 'href="/communities/pages"' in stranger.get("/communities?q=pages").text
+    assert "/communities/pages" not in stranger.get("/communities?q=nothing").text
+    assert stranger.get("/communities?page=0").status_code == 400
+    assert stranger.get("/communities/nowhere").status_code == 404
+    assert stranger.get("/communities/nowhere/records").status_code == 404
+
+
 def test_5_1_of_a_deleted_community_a_tombstone_is_left(
     lasting: Archive, ida: Depositor, bo: Depositor, stranger: Client
 ) -> None:
@@ -243,6 +267,7 @@ def test_5_1_of_a_deleted_community_a_tombstone_is_left(
         tombstone = answer.json()["tombstone"]
         assert (tombstone["note"], tombstone["removal_reason"]) == (body["note"], body["removal_reason"])
     assert stranger.get(f"{path}/records").status_code == 410
+    assert stranger.get("/communities/ebb").status_code == 410
     assert slugs(stranger.get(f"{COMMUNITIES}?q=ebb").json()) == []
     assert slugs(ida.send("GET", "/api/user/communities?q=ebb").json()) == []
     again = ida.send("POST", COMMUNITIES, {"slug": "ebb", "metadata": {"title": "x"}, "access": PUBLIC})

@@ -340,15 +340,27 @@ def test_b36_the_link_of_a_published_deposition_reads_its_record(ida: Depositor)
 # ------------------------------------------------------------ (b) communities, extra formats
 
 
-def test_b37_a_deposition_joins_the_communities_that_it_names(archive: Archive, ida: Depositor) -> None:
+def test_b37_a_deposition_asks_the_communities_that_it_names(
+    archive: Archive, ida: Depositor, admin: Depositor
+) -> None:
+    """One's own that reviews nothing of its curators is joined at once, another is asked (contract, (d)1)."""
     archive.add_community("tides", "Tide tables")
-    deposition = ida.create(communities=[{"identifier": "tides"}, {"identifier": "nowhere"}])
+    own = {
+        "slug": "own",
+        "metadata": {"title": "Own"},
+        "access": {"visibility": "public", "review_policy": "open"},
+    }
+    assert ida.send("POST", "/api/communities", own).status_code == 201
+    deposition = ida.create(communities=[{"identifier": slug} for slug in ("own", "tides", "nowhere")])
     named = deposition["metadata"]["communities"]
-    assert sorted(one["identifier"] for one in named) == ["nowhere", "tides"]
+    assert sorted(one["identifier"] for one in named) == ["nowhere", "own", "tides"]
     ida.put(deposition, "gauge.csv")
     published = ida.publish(deposition)
+    assert "communities" not in published["metadata"]
     record = ida.client.get(f"/api/records/{published['id']}").json()
-    assert record["metadata"]["communities"] == [{"id": "tides"}]
+    assert record["metadata"]["communities"] == [{"id": "own"}]
+    [asked] = admin.send("GET", "/api/communities/tides/requests").json()["hits"]["hits"]
+    assert asked["topic"] == {"record": str(published["id"])}
 
 
 CUSTOM = "application/custom+xml"
