@@ -131,7 +131,7 @@ def choose_default(
         raise Rejected("Not a valid string.", field="default")
     with services.catalogue.write() as tx:
         record = own_record(tx, number_of(record_id), viewer)
-        if not communities.set_default(tx, record.concept_id, default):
+        if not curation.choose_default(tx, record.concept_id, default):
             raise Rejected("The record is not included in this community.", field="default")
         return json_answer(request, _of_work(services, tx, record.concept_id))
 

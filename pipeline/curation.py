@@ -6,7 +6,7 @@ of its versions are found, announced and registered anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, works
@@ -49,6 +49,10 @@ def describe(services: Services, community_id: str, charter: Charter) -> Managed
             text = "The slug can be changed by renaming only."
             raise InvalidFields((FieldFault("slug", (text,)),))
         communities.describe(tx, one.id, charter, now=now)
+        if charter.title != one.charter.title:
+            # Records show it; what search and harvesters have does not.
+            for batch in _works(tx, one.id):
+                records.touch_works(tx, batch)
         return communities.get(tx, one.id)
 
 
@@ -60,10 +64,8 @@ def rename(services: Services, community_id: str, slug: str) -> ManagedCommunity
         one = communities.locked(tx, community_id)
         if slug != one.slug:
             communities.rename(tx, one, slug, now=now)
-            last = 0
-            while batch := communities.works(tx, one.id, after=last, limit=_BATCH):
+            for batch in _works(tx, one.id):
                 tell(tx, batch, now=now)
-                last = batch[-1]
         return communities.get(tx, one.id)
 
 
@@ -197,3 +199,17 @@ def tell(
         for kind in step_record(state, RecordEvent.CHANGE_COMMUNITIES)[1]
     ]
     outbox.want(tx, effects, now=now)
+
+
+def choose_default(tx: Transaction, concept_id: int, community_id: str | None) -> bool:
+    """Have a community, or none, stand for a work; whether the work is in it."""
+    records.touch_works(tx, [concept_id])
+    return communities.set_default(tx, concept_id, community_id)
+
+
+def _works(tx: Transaction, community_id: str) -> Iterator[list[int]]:
+    """All works of a community, some at a time."""
+    last = 0
+    while batch := communities.works(tx, community_id, after=last, limit=_BATCH):
+        yield batch
+        last = batch[-1]
