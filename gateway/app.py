@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import (
+    account_pages,
     archives,
     badges,
     buckets,
@@ -35,21 +36,25 @@ from gateway import (
     operations,
     pages,
     problems,
+    providers,
     record_communities,
     records,
     redirects,
     requests,
     reviews,
     revisions,
+    signing_in,
     tus,
     vocabularies,
 )
 from gateway.auth import NotedUse
 from gateway.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
 from gateway.kept import Kept
-from gateway.problems import RecordMoved
+from gateway.limits import Limiter
+from gateway.problems import RecordMoved, SignInNeeded
 from gateway.rate_limits import RateLimited
 from gateway.receiving import SERVING, Receivers
+from gateway.sessions import Visits
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.errors import Unavailable
@@ -80,6 +85,7 @@ def create_app(services: Services) -> FastAPI:
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.receivers = Receivers()
     app.state.kept = Kept()
+    app.state.sign_ins = Limiter()
     app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics, counted = operations.registries(services)
@@ -106,6 +112,9 @@ def create_app(services: Services) -> FastAPI:
         redirects.router,
         pages.router,
         community_pages.router,
+        signing_in.router,
+        providers.router,
+        account_pages.router,
         badges.router,
         feeds.router,
         operations.router,
@@ -115,10 +124,12 @@ def create_app(services: Services) -> FastAPI:
     app.state.openapi = openapi.document(app, services)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
+    app.add_exception_handler(SignInNeeded, signing_in.redirect_to_sign_in)
     # The last one added is the outermost.
     app.add_middleware(BoundedAddress)
     if services.settings.rates():
         app.add_middleware(RateLimited, services=services)
+    app.add_middleware(Visits, services=services)
     problems.install(app, pages.error_page)
     app.add_middleware(NotedUse, services=services)
     app.add_middleware(ApiCors)

@@ -1,4 +1,4 @@
-"""Who asks: the token of a request, and what it was made for (Zenodo's REST API, authentication)."""
+"""Who asks: the token of a request and what it was made for (Zenodo's REST API, authentication), or its session."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.problems import InsufficientScope, Unauthenticated
+from gateway.sessions import session_for
 from pipeline import resource_tokens
 from pipeline.access import STRANGER, TokenScope, Viewer, permits
 from pipeline.catalogue import accounts
@@ -53,12 +54,16 @@ def _credential(request: Request) -> str | None:
 
 
 def viewer_of(request: Request, services: ServicesHere) -> Viewer:
-    """Whom the request's token speaks for. Raises `Unauthenticated` for a bad token."""
+    """Whom the request's token speaks for, or else its session, in which its owner may do all that they may. Raises
+    `Unauthenticated` for a bad token, `Rejected` for a session without proof that its owner asks."""
     token = authenticate(request, services)
-    if token is None:
+    if token is not None:
+        account, scopes = token.account, frozenset(token.scopes)
+    elif (session := session_for(request)) is not None:
+        account, scopes = session.account, frozenset(TokenScope)
+    else:
         return STRANGER
-    account = token.account
-    return Viewer(account.email, account.admin, frozenset(token.scopes), account.id)
+    return Viewer(account.email, account.admin, scopes, account.id)
 
 
 ViewerHere = Annotated[Viewer, Depends(viewer_of)]

@@ -142,6 +142,10 @@ class RecordMoved(Exception):
         self.record_id = record_id
 
 
+class SignInNeeded(Exception):
+    """A page is somebody's own, and nobody is signed in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is told of an error. `errors` are `{"field", "messages"}`; `extra` joins the JSON body."""

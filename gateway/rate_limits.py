@@ -1,6 +1,6 @@
-"""Requests are limited by rates: of guests by their address, of accounts whatever token they use, and of searches and
-harvests besides (Zenodo's REST API, rate limits). Each gateway process counts by itself: of several, each allows that
-much.
+"""Requests are limited by rates: of guests by their address, of accounts whatever token they use, and of searches,
+harvests and attempts to sign in besides (Zenodo's REST API, rate limits). Each gateway process counts by itself: of
+several, each allows that much.
 """
 
 import ipaddress
@@ -16,12 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.auth import authenticate
 from gateway.limits import Limiter, Standing, headers
 from gateway.problems import TooManyRequests, Unauthenticated
+from gateway.sessions import visit_of
 from pipeline.services import Services
 from pipeline.settings import Rate
 
 _UNCOUNTED = ("/static/", "/healthz", "/metrics")
 _SEARCH = re.compile("/api/records/?|/api/communities/[^/]+/records|/search")
 _HARVEST = "/oai2d"
+_SIGN_IN = re.compile("/(login|signup|lost-password)(/|$)")
 _SITE_BITS = 64  # of an IPv6 address: the part that a client cannot choose
 
 
@@ -60,8 +62,10 @@ class RateLimited:
         kind, client = "guest", network(host)
         # A bad token is a guest's: who tries many is one client.
         with suppress(Unauthenticated):
-            if token := await run_in_threadpool(authenticate, request, self._services):
-                kind, client = "account", str(token.account.id)
+            token = await run_in_threadpool(authenticate, request, self._services)
+            account = token.account if token else visit_of(request).account
+            if account:
+                kind, client = "account", str(account.id)
         wanted = self._wanted(kind, client, request)
         return self._limiter.admit(list(wanted), now=self._services.now().timestamp())
 
@@ -72,6 +76,8 @@ class RateLimited:
             kinds.append("search")
         if path == _HARVEST:
             kinds.append("harvest")
+        if request.method == "POST" and _SIGN_IN.match(path):
+            kinds.append("sign-in")
         for each in kinds:
             for rate in self._rates.get(each, ()):
                 yield f"{each} {kind} {client}", rate

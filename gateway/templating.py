@@ -1,14 +1,17 @@
 """Templates into pages. Everything is escaped but what is marked as HTML on purpose."""
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from fastapi.responses import HTMLResponse
 
-from gateway import presentation
+from gateway import presentation, sessions
+from gateway.sessions import Visit
 from pipeline.feeds.crosswalks import facts
 from pipeline.services import Services
 
+_ABOUT_SIGNING_IN = re.compile("/(login|logout|signup|lost-password)(/|$)")
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("gateway"),
     autoescape=True,
@@ -30,7 +33,19 @@ def root_of(services: Services) -> str:
 
 
 def page(services: Services, template: str, status: int = 200, **context: object) -> HTMLResponse:
+    visit = sessions.current()
+    root = root_of(services)
     body = _TEMPLATES.get_template(template).render(
-        site=services.repository, root=root_of(services), **context
+        site=services.repository, root=root, visit=visit, sign_in=f"{root}{sign_in_path(visit)}", **context
     )
-    return HTMLResponse(body, status, {"Cache-Control": "no-cache"})
+    # What is somebody's own is not kept for whoever uses their browser next.
+    return HTMLResponse(body, status, {"Cache-Control": "no-store" if visit.account else "no-cache"})
+
+
+def sign_in_path(visit: Visit) -> str:
+    """The page to sign in on, which leads back to where the visitor is now."""
+    path = visit.path
+    # The address of a page may hold a secret: it goes into no other.
+    if path == "/" or "token" in path or _ABOUT_SIGNING_IN.match(path):
+        return "/login/"
+    return f"/login/?next={quote(path, safe='')}"

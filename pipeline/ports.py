@@ -1,4 +1,4 @@
-"""The six protocols behind which the world lies. Each has an embedded and a production
+"""The seven protocols behind which the world lies. Each has an embedded and a production
 implementation that pass the same contract suite (`tests/contracts`); `wiring` alone picks.
 
 Every method may raise `errors.Unavailable` (retryable) besides what its docstring names.
@@ -350,6 +350,46 @@ class Mailer(Protocol):
 
     def describe(self) -> str:
         """Where mails go, for people. Raises as `send` does where they could not go there now."""
+
+
+# ---------------------------------------------------------------- identities
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRequest:
+    """Where a person's browser is sent to be recognised, and what the answer is to be compared with: `state` belongs to
+    the browser, `nonce` and `verifier` are kept from it."""
+
+    url: str
+    state: str
+    nonce: str
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is for an identity provider: `subject` is never given to another. `email` is an address that the
+    provider proved to be theirs, else `""`."""
+
+    issuer: str
+    subject: str
+    email: str = ""
+
+
+class IdentityProvider(Protocol):
+    issuer: str
+    name: str
+    """For people."""
+
+    def begin(self, redirect_uri: str, *, now: datetime) -> IdentityRequest:
+        """Raises `Misconfigured` where the provider is another than the settings say."""
+
+    def finish(self, code: str, redirect_uri: str, *, nonce: str, verifier: str, now: datetime) -> Identity:
+        """Who came back with that code. Raises `Rejected` where the provider does not take it, or says what it cannot
+        be trusted for."""
+
+    def describe(self) -> str:
+        """For people; holds no secret."""
 
 
 # ---------------------------------------------------------------- compute

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     # Names only: a worker imports this module by way of `wiring`, and neither database nor settings.
     from pipeline.catalogue import Catalogue
     from pipeline.model import Repository
-    from pipeline.ports import Clock, DoiRegistry, Mailer, ObjectStore, Scanner, SearchIndex
+    from pipeline.ports import Clock, DoiRegistry, IdentityProvider, Mailer, ObjectStore, Scanner, SearchIndex
     from pipeline.settings import Settings
 
 
@@ -28,6 +28,7 @@ class Services:
     index: SearchIndex
     registry: DoiRegistry
     mailer: Mailer
+    identities: IdentityProvider | None
     now: Clock
     leaseholder: str
 

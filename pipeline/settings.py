@@ -34,13 +34,14 @@ LEAST_SCAN_WINDOW = 4 << 20
 """Bytes; what windows overlap by must be a small part of them."""
 
 ZENODO_RATES = (
-    "guest 133/minute 8000/hour, account 1000/minute 25000/hour, search 30/minute, harvest 30/minute"
+    "guest 133/minute 8000/hour, account 1000/minute 25000/hour, search 30/minute, harvest 30/minute, "
+    "sign-in 10/minute"
 )
 """Those of Zenodo's own code; what is in force in production is not known."""
 
 _RATE = re.compile("([1-9][0-9]{0,8})/(second|minute|hour|day)")
 _PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-_COUNTED = ("guest", "account", "search", "harvest")
+_COUNTED = ("guest", "account", "search", "harvest", "sign-in")
 
 _DOMAIN = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*(\.[a-zA-Z][a-zA-Z0-9-]*)+")
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/?#\s]+@")
@@ -207,6 +208,26 @@ class Settings(BaseSettings):
         0, ge=0, description="bytes that stay free in the store; 0: 5 % or 2 GB, the smaller"
     )
 
+    oidc_issuer: str = Field(
+        "",
+        description="identity provider that people sign in with besides (OpenID Connect), such as https://orcid.org",
+    )
+    oidc_client_id: str = Field("", description="what HEADRACE_OIDC_ISSUER knows this archive by")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""),
+        description="the password that goes with HEADRACE_OIDC_CLIENT_ID; better in the environment than in a file",
+    )
+    oidc_name: str = Field("", description="what the identity provider is called on pages; default its host")
+    registration: bool = Field(
+        default=False,
+        description="whether people may make accounts by themselves, for addresses that they prove to be theirs",
+    )
+    session_idle_minutes: int = Field(
+        120, ge=1, description="minutes without a request after which people have to sign in again"
+    )
+    session_hours: int = Field(
+        12, ge=1, description="hours after which people have to sign in again, whatever they do"
+    )
     rate_limits: str = Field(
         "",
         description="requests allowed to each guest and account: off, or of the form "

@@ -31,7 +31,16 @@ from pipeline.store.root import open_root
 if TYPE_CHECKING:
     from pipeline.catalogue import Catalogue
     from pipeline.ingest.sources import OpenTree, Tree
-    from pipeline.ports import Clock, Compute, DoiRegistry, Mailer, ObjectStore, Scanner, SearchIndex
+    from pipeline.ports import (
+        Clock,
+        Compute,
+        DoiRegistry,
+        IdentityProvider,
+        Mailer,
+        ObjectStore,
+        Scanner,
+        SearchIndex,
+    )
     from pipeline.settings import ScannerLocation, Settings, SourceLocation, StoreLocation
 
 GATEWAY = "gateway"
@@ -72,6 +81,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
             index=index,
             registry=registry,
             mailer=open_mailer(settings),
+            identities=open_identities(settings),
             now=now,
             leaseholder=leaseholder,
         )
@@ -230,6 +240,22 @@ def open_mailer(settings: Settings) -> Mailer:
     raise _unknown(
         "HEADRACE_MAIL", settings.mail, "smtp://user@host:587, smtps://user@host or file:///folder"
     )
+
+
+def open_identities(settings: Settings) -> IdentityProvider | None:
+    """None where people sign in with passwords alone. The provider is not asked yet. Raises `Misconfigured`."""
+    if not settings.oidc_issuer:
+        return None
+    if not settings.oidc_client_id:
+        raise Misconfigured(
+            "HEADRACE_OIDC_ISSUER is set, HEADRACE_OIDC_CLIENT_ID is not",
+            field="HEADRACE_OIDC_CLIENT_ID",
+            remedy="register this archive with the identity provider, and set it to the client id that it gives",
+        )
+    from pipeline.oidc import OidcProvider
+
+    secret = settings.oidc_client_secret.get_secret_value()
+    return OidcProvider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_name)
 
 
 def open_compute(settings: Settings) -> Compute:

@@ -87,15 +87,18 @@ class Instance:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
-    def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    def start(
+        self, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> Iterator[Running]:
         """Run `headrace` with `arguments` for as long as the block lasts; nothing of it outlives the block."""
         mark = uuid.uuid4().hex
         folder = self.home.parent / f"command-{mark[:8]}"
         folder.mkdir()
-        with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        (folder / "in").write_text(stdin)
+        with (folder / "in").open() as in_, (folder / "out").open("w") as out, (folder / "err").open("w") as err:
             process = subprocess.Popen(
                 processes.python("pipeline", *arguments),
-                stdin=subprocess.DEVNULL,
+                stdin=in_,
                 stdout=out,
                 stderr=err,
                 text=True,
@@ -110,9 +113,9 @@ class Instance:
             running.kill_family()
             process.wait()
 
-    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ended:
         """Run `headrace` with `arguments` to its end."""
-        with self.start(*arguments, env=env) as running:
+        with self.start(*arguments, env=env, stdin=stdin) as running:
             return running.end()
 
     def _environment(self, mark: str, more: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from pipeline.catalogue import Transaction
 from pipeline.catalogue import secrets as instance_secrets
 from pipeline.catalogue.tables import token, user
 from pipeline.errors import Conflict, Missing
+from pipeline.mail.message import address
 from pipeline.resource_tokens import Signer
 
 _SIGNERS = "tokens that sign"
@@ -48,6 +49,7 @@ class Token:
     created: datetime
     last_used: datetime | None = None
     revoked: datetime | None = None
+    name: str = ""
 
 
 # ---------------------------------------------------------------- accounts
@@ -65,11 +67,22 @@ def by_ids(tx: Transaction, ids: Collection[int]) -> dict[int, Account]:
 
 
 def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -> Account:
-    """Raises `Conflict` where the address has an account."""
-    if find_account(tx, email) is not None:
+    """Raises `Conflict` where the address has an account, `Rejected` where it is none."""
+    normal = address(email)
+    if find_account(tx, normal) is not None:
         raise Conflict(f"{email} has an account already")
-    added = sa.insert(user).values(email=email.strip().lower(), admin=admin, created=now).returning(user.c.id)
-    return Account(tx.execute(added).scalar_one(), email.strip().lower(), admin)
+    added = sa.insert(user).values(email=normal, admin=admin, created=now).returning(user.c.id)
+    return Account(tx.execute(added).scalar_one(), normal, admin)
+
+
+def find_password(tx: Transaction, account: Account) -> str | None:
+    """The hash of the account's password; None where it has none."""
+    kept: str | None = tx.execute(sa.select(user.c.password).where(user.c.id == account.id)).scalar_one()
+    return kept
+
+
+def set_password(tx: Transaction, account: Account, password_hash: str) -> None:
+    tx.execute(sa.update(user).where(user.c.id == account.id).values(password=password_hash))
 
 
 def list_accounts(tx: Transaction) -> list[tuple[Account, datetime]]:
@@ -83,8 +96,11 @@ def list_accounts(tx: Transaction) -> list[tuple[Account, datetime]]:
 _TOKENS = sa.select(token, user.c.email, user.c.admin).join(user, user.c.id == token.c.account_id)
 
 
-def create_token(tx: Transaction, account: Account, scopes: Collection[str], *, now: datetime) -> str:
-    """A new token, in clear for the only time. Raises `ValueError` for a scope that is none."""
+def create_token(
+    tx: Transaction, account: Account, scopes: Collection[str], *, now: datetime, name: str = ""
+) -> str:
+    """A new token, in clear for the only time; its owner tells it from others by its `name`. Raises `ValueError` for a
+    scope that is none."""
     kept = sorted(TokenScope(one) for one in scopes)
     lookup = secrets.token_hex(6)
     if TokenScope.TOKENS_GENERATE in kept:
@@ -93,7 +109,7 @@ def create_token(tx: Transaction, account: Account, scopes: Collection[str], *, 
         half = secrets.token_urlsafe(32)
     tx.execute(
         sa.insert(token).values(
-            account_id=account.id, lookup=lookup, secret_hash=_hash(half), scopes=kept, created=now
+            account_id=account.id, lookup=lookup, secret_hash=_hash(half), scopes=kept, created=now, name=name
         )
     )
     return _text(lookup, half)
@@ -135,18 +151,20 @@ def list_tokens(tx: Transaction, account: Account | None = None) -> list[Token]:
     return [_token(row) for row in tx.execute(wanted.order_by(token.c.id))]
 
 
-def revoke_token(tx: Transaction, token_id: int, *, now: datetime) -> Token:
-    """From now on the token speaks for nobody; one that was revoked keeps its time. Raises `Missing`."""
-    tx.execute(sa.update(token).where(token.c.id == token_id, token.c.revoked.is_(None)).values(revoked=now))
+def revoke_token(tx: Transaction, token_id: int, *, now: datetime, of: Account | None = None) -> Token:
+    """From now on the token speaks for nobody; one that was revoked keeps its time. Raises `Missing`, also where it is
+    not `of` that account."""
     row = tx.execute(_TOKENS.where(token.c.id == token_id)).one_or_none()
-    if row is None:
+    if row is None or (of is not None and row.account_id != of.id):
         raise Missing(f"there is no token {token_id}", remedy="`headrace token list` shows all")
-    return _token(row)
+    revoked = row.revoked or now
+    tx.execute(sa.update(token).where(token.c.id == token_id).values(revoked=revoked))
+    return replace(_token(row), revoked=revoked)
 
 
 def _token(row: sa.Row[tuple[object, ...]]) -> Token:
     account = Account(row.account_id, row.email, row.admin)
-    return Token(row.id, account, tuple(row.scopes), row.created, row.last_used, row.revoked)
+    return Token(row.id, account, tuple(row.scopes), row.created, row.last_used, row.revoked, row.name)
 
 
 def _text(lookup: str, half: str) -> str:

@@ -6,8 +6,9 @@ import sys
 from datetime import datetime
 
 import click
+from rich.markup import escape
 
-from pipeline import codec, wiring
+from pipeline import codec, signing_in, wiring
 from pipeline.access import TokenScope
 from pipeline.catalogue import accounts
 from pipeline.catalogue.accounts import Account, Token
@@ -27,11 +28,45 @@ def user() -> None:
 @user.command("create")
 @click.argument("email")
 @click.option("--admin", is_flag=True, help="May do everything.")
-def create_user(email: str, admin: bool) -> None:  # noqa: FBT001
+@click.option("--invite", is_flag=True, help="Mail a link to choose a password by, which lasts for a week.")
+def create_user(email: str, admin: bool, invite: bool) -> None:  # noqa: FBT001
     """Make an account for EMAIL."""
-    with wiring.open_services(load_settings()) as services, services.catalogue.write() as tx:
-        made = accounts.create_account(tx, email, admin=admin, now=services.now())
-    say(f"account {made.id} for {made.email}")
+    with wiring.open_services(load_settings()) as services:
+        with services.catalogue.write() as tx:
+            made = accounts.create_account(tx, email, admin=admin, now=services.now())
+        if invite:
+            signing_in.invite(services, made)
+    say(f"account {made.id} for {made.email}" + (", who is mailed a link" if invite else ""))
+
+
+@user.command("password")
+@click.argument("email")
+@click.option("--mail", "by_mail", is_flag=True, help="Mail a link to choose one by, which lasts for a week.")
+def set_password(email: str, by_mail: bool) -> None:  # noqa: FBT001
+    """Give EMAIL a password to sign in with, asked for twice, or read from stdin where that is no terminal.
+
+    \b
+    Example:
+      headrace user password ida@example.org
+    """
+    with wiring.open_services(load_settings()) as services:
+        with services.catalogue.read() as tx:
+            account = accounts.find_account(tx, email)
+        if account is None:
+            raise Missing(f"{email} has no account", remedy="`headrace user create` makes one")
+        if by_mail:
+            signing_in.invite(services, account)
+            say(f"a link is on its way to {account.email}")
+        else:
+            signing_in.give_password(services, account, _ask_password())
+            say(f"{account.email} has a new password; who was signed in with the old one is no more")
+
+
+def _ask_password() -> str:
+    if sys.stdin.isatty():
+        asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return asked
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @user.command("list")
@@ -97,11 +132,12 @@ def list_tokens(email: str, as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         print_json({"items": [_token_json(one) for one in found]})
         return
-    rows = table("id", "user", "scopes", "created", "last used", "revoked")
+    rows = table("id", "user", "name", "scopes", "created", "last used", "revoked")
     for one in found:
         rows.add_row(
             str(one.id),
             one.account.email,
+            escape(one.name),
             " ".join(one.scopes),
             _minute(one.created),
             _minute(one.last_used) or "never",
@@ -131,6 +167,7 @@ def _token_json(one: Token) -> JsonObject:
     return {
         "id": one.id,
         "user": one.account.email,
+        "name": one.name,
         "scopes": list(one.scopes),
         "created": codec.time_to_json(one.created),
         "last_used": codec.time_to_json(one.last_used) if one.last_used else None,

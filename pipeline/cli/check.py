@@ -124,6 +124,13 @@ def _mail(services: Services) -> str:
     return f"from {message.sender(services.repository)} by {services.mailer.describe()}"
 
 
+def _sign_in(services: Services) -> str:
+    who = "people may make accounts" if services.settings.registration else "accounts are made by operators"
+    if services.identities is None:
+        return f"passwords; {who}"
+    return f"passwords, and {services.identities.describe()}; {who}"
+
+
 _PARTS: tuple[tuple[str, Callable[[Services], str]], ...] = (
     ("database", _database),
     ("store", _store),
@@ -131,6 +138,7 @@ _PARTS: tuple[tuple[str, Callable[[Services], str]], ...] = (
     ("DOIs", lambda services: services.registry.describe()),
     ("scanner", lambda services: services.scanner.describe()),
     ("mail", _mail),
+    ("sign-in", _sign_in),
     ("effects", _effects),
     ("digests", lambda _: engine()),
 )

@@ -14,10 +14,13 @@ from playwright.sync_api import Browser, Page
 from infra.browser import chromium
 from infra.local.gateway import gateway
 from infra.local.service import running
+from pipeline import signing_in
+from pipeline.catalogue import accounts
 from tests.archive import open_archive
 
-LANDING, SEARCH, HOME = "landing page", "search page", "front page"
-PAGES = [LANDING, SEARCH, HOME]
+LANDING, SEARCH, HOME, SIGN_IN = "landing page", "search page", "front page", "sign-in page"
+PAGES = [LANDING, SEARCH, HOME, SIGN_IN]
+_EMAIL, _PASSWORD = f"ida.{'x' * 40}@pier.example", "moored at the northern pier"
 _LONG_NAME = "/".join(["observations", "x" * 120, "gauge_2025-03-09T14-10-00Z_quality-controlled.csv"])
 _WIDE = "<p>Ten-minute means.</p><pre>" + "column, " * 60 + "</pre><p>" + "unbroken" * 40 + "</p>"
 
@@ -67,6 +70,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             description=_WIDE,
             subjects=[{"subject": "sea level"}],
         )
+        with archive.services.catalogue.write() as tx:
+            account = accounts.create_account(tx, _EMAIL, admin=False, now=archive.clock())
+        signing_in.give_password(archive.services, account, _PASSWORD)
     with running(gateway(home), home / "gateway.log") as origin:
         yield Site(
             origin,
@@ -74,6 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 LANDING: f"{origin}/records/{record.id}",
                 SEARCH: f"{origin}/search?q=gauge",
                 HOME: f"{origin}/",
+                SIGN_IN: f"{origin}/login/",
             },
         )
 
@@ -202,6 +209,34 @@ def test_a_search_is_asked_and_narrowed_without_scripts(site: Site, browser: Bro
     assert page.get_by_role("status").inner_text() == "1 record"
     page.get_by_role("link", name=re.compile("Tide gauge readings")).click()
     assert page.get_by_role("heading", level=1).inner_text() == "Tide gauge readings, harbour pier, 2025"
+    page.close()
+
+
+def test_people_sign_in_and_make_tokens_by_keyboard(site: Site, browser: Browser) -> None:
+    """On a phone, where scripts are switched off; no page scrolls sideways, and every field has a name."""
+    page = browser.new_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page.goto(site.addresses[LANDING])
+    page.get_by_role("link", name="Sign in").press("Enter")
+    page.get_by_label("E-mail address").press_sequentially(_EMAIL)
+    page.keyboard.press("Tab")
+    page.keyboard.type(_PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(site.addresses[LANDING])
+    page.get_by_role("navigation", name="Account").get_by_role("link", name=_EMAIL).press("Enter")
+    for section in ("Password", "Tokens"):
+        page.get_by_role("navigation", name="Your account").get_by_role("link", name=section).press("Enter")
+        page.get_by_role("heading", level=1, name=section).wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        fields = page.locator("input:not([type=hidden])")
+        assert fields.evaluate_all("all => all.every(one => one.labels.length === 1)")
+    page.get_by_label("Name").press_sequentially("gauges")
+    page.get_by_label("deposit:write").press("Space")
+    page.get_by_role("button", name="Make a token").press("Enter")
+    assert page.get_by_label("Your new token").input_value().startswith("hr_")
+    page.get_by_role("button", name="Revoke gauges").press("Enter")
+    page.get_by_text("You have none.").wait_for()
+    page.get_by_role("button", name="Sign out").press("Enter")
+    page.get_by_role("link", name="Sign in").wait_for()
     page.close()
 
 

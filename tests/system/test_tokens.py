@@ -1,8 +1,11 @@
 """`headrace user` and `headrace token`, as operators use them."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline import dispatch, signing_in
 from pipeline.catalogue import accounts
+from pipeline.model import EffectKind
 from tests.archive import open_archive
 from tests.command import Instance
 
@@ -39,3 +42,22 @@ def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
         assert found is not None
         assert found.id == second
         assert accounts.verify_token(tx, usual) is None
+
+
+def test_operators_give_passwords(tmp_path: Path) -> None:
+    """From stdin where nobody sits at a terminal, or by a link that is mailed; to who has an account."""
+    instance = Instance(tmp_path / "home")
+    assert instance.run("user", "create", "ida@pier.example", "--invite").code == 0
+    assert instance.run("user", "create", "no address").code == 2
+    set_ = instance.run("user", "password", "ida@pier.example", stdin="moored at the northern pier\n")
+    assert (set_.code, set_.out) == (0, "")
+    assert instance.run("user", "password", "ida@pier.example", stdin="short\n").code == 2
+    assert instance.run("user", "password", "jo@pier.example", stdin="moored at the pier\n").code == 2
+    assert instance.run("user", "password", "ida@pier.example", "--mail").code == 0
+    with open_archive(tmp_path / "home") as archive:
+        archive.clock.now = datetime.now(UTC)
+        services = archive.services
+        assert signing_in.sign_in(services, "ida@pier.example", "moored at the northern pier")
+        dispatch.drain(services, [EffectKind.MAIL])
+    mailed = [one.read_text(encoding="ascii") for one in (tmp_path / "home" / "mail").iterdir()]
+    assert sum("/lost-password/" in one and "works once" in one for one in mailed) == 2

@@ -35,7 +35,7 @@ from pipeline.catalogue.tables.drafts import (
     resumable_part,
     transfer,
 )
-from pipeline.catalogue.tables.people import token, user
+from pipeline.catalogue.tables.people import identity, mailed_link, oidc_request, session, token, user
 from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
 
@@ -55,9 +55,12 @@ __all__ = [
     "event",
     "extra_format",
     "fixity",
+    "identity",
     "mail",
+    "mailed_link",
     "metadata",
     "multipart",
+    "oidc_request",
     "outbox",
     "pending_file",
     "problem",
@@ -71,6 +74,7 @@ __all__ = [
     "resumable_part",
     "secret",
     "sequence",
+    "session",
     "stamper",
     "token",
     "transfer",

@@ -11,6 +11,49 @@ user = sa.Table(
     sa.Column("email", sa.Text, nullable=False, unique=True),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
     sa.Column("created", Utc, nullable=False),
+    # A hash (`pipeline.passwords`); none where its owner signs in in another way, or not at all.
+    sa.Column("password", sa.Text),
+)
+
+session = sa.Table(
+    "session",
+    metadata,
+    # Whoever reads the database cannot go on with a session.
+    sa.Column("secret_hash", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False, index=True),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("last_used", Utc, nullable=False, index=True),
+    sa.Column("expires", Utc, nullable=False, index=True),
+)
+
+mailed_link = sa.Table(
+    "mailed_link",
+    metadata,
+    sa.Column("secret_hash", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, index=True),
+    sa.Column("created", Utc, nullable=False),
+    sa.Column("expires", Utc, nullable=False, index=True),
+)
+
+oidc_request = sa.Table(
+    "oidc_request",
+    metadata,
+    sa.Column("state_hash", sa.Text, primary_key=True),
+    sa.Column("nonce", sa.Text, nullable=False),
+    sa.Column("verifier", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("account_id", sa.ForeignKey("account.id")),
+    sa.Column("expires", Utc, nullable=False, index=True),
+)
+
+identity = sa.Table(
+    "identity",
+    metadata,
+    # OpenID Connect Core 1.0, section 5.7: only both together name somebody, for good.
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False, index=True),
+    sa.Column("created", Utc, nullable=False),
 )
 
 token = sa.Table(
@@ -22,6 +65,7 @@ token = sa.Table(
     sa.Column("lookup", sa.Text, nullable=False, unique=True),
     sa.Column("secret_hash", sa.Text, nullable=False),
     sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("created", Utc, nullable=False),
     sa.Column("last_used", Utc),
     sa.Column("revoked", Utc),

@@ -1,0 +1,137 @@
+"""Sessions of people who signed in, and the links by which they were mailed leave to choose a password. Of both only a
+hash of the secret is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.accounts import Account
+from pipeline.catalogue.tables import mailed_link, session, user
+
+_BYTES = 32  # 256 random bits: a slow hash would add nothing
+_USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`last_used` lags behind by a minute at most."""
+
+    account: Account
+    created: datetime
+    last_used: datetime
+    expires: datetime
+
+
+# ---------------------------------------------------------------- sessions
+
+
+def begin(tx: Transaction, account: Account, *, now: datetime, lifetime: timedelta) -> str:
+    """A session of its own; answers its secret."""
+    secret = secrets.token_urlsafe(_BYTES)
+    tx.execute(
+        sa.insert(session).values(
+            secret_hash=_hash(secret),
+            account_id=account.id,
+            created=now,
+            last_used=now,
+            expires=now + lifetime,
+        )
+    )
+    return secret
+
+
+def find(tx: Transaction, secret: str, *, now: datetime, idle: timedelta) -> Session | None:
+    """The session of that secret; None for one that is unknown, over, or was not used for as long as `idle`."""
+    found = sa.select(session, user.c.email, user.c.admin).join(user, user.c.id == session.c.account_id)
+    row = tx.execute(
+        found.where(
+            session.c.secret_hash == _hash(secret),
+            session.c.expires > now,
+            session.c.last_used > now - idle,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Session(Account(row.account_id, row.email, row.admin), row.created, row.last_used, row.expires)
+
+
+def use_is_due(one: Session, *, now: datetime) -> bool:
+    """Whether a use of the session is to be noted: reading in it is not to write each time."""
+    return now - one.last_used >= _USE_NOTED_EVERY
+
+
+def note_use(tx: Transaction, secret: str, *, now: datetime) -> None:
+    tx.execute(sa.update(session).where(session.c.secret_hash == _hash(secret)).values(last_used=now))
+
+
+def end(tx: Transaction, secret: str) -> None:
+    """From now on it is nobody's; idempotent."""
+    tx.execute(sa.delete(session).where(session.c.secret_hash == _hash(secret)))
+
+
+def end_all(tx: Transaction, account: Account, *, but: str = "") -> None:
+    """End the sessions of an account, but for the one with that secret."""
+    tx.execute(
+        sa.delete(session).where(session.c.account_id == account.id, session.c.secret_hash != _hash(but))
+    )
+
+
+def forget_ended(tx: Transaction, *, now: datetime, idle: timedelta) -> None:
+    """Sessions and mailed links that are over."""
+    over = sa.or_(session.c.expires <= now, session.c.last_used <= now - idle)
+    tx.execute(sa.delete(session).where(over))
+    tx.execute(sa.delete(mailed_link).where(mailed_link.c.expires <= now))
+
+
+# ---------------------------------------------------------------- mailed links
+
+
+def make_link(tx: Transaction, email: str, *, now: datetime, lifetime: timedelta) -> str:
+    """Leave for whoever reads the mail of an address; answers its secret."""
+    secret = secrets.token_urlsafe(_BYTES)
+    tx.execute(
+        sa.insert(mailed_link).values(
+            secret_hash=_hash(secret), email=email, created=now, expires=now + lifetime
+        )
+    )
+    return secret
+
+
+def links_since(tx: Transaction, email: str, since: datetime) -> int:
+    """How many were made for an address since then."""
+    made = sa.select(sa.func.count()).where(mailed_link.c.email == email, mailed_link.c.created > since)
+    return tx.execute(made).scalar_one()
+
+
+def find_link(tx: Transaction, secret: str, *, now: datetime) -> str | None:
+    """The address that it was mailed to; None where it is unknown, over, or was used."""
+    found = sa.select(mailed_link.c.email).where(
+        mailed_link.c.secret_hash == _hash(secret), mailed_link.c.expires > now
+    )
+    return tx.execute(found).scalar_one_or_none()
+
+
+def use_links(tx: Transaction, secret: str, *, now: datetime) -> str | None:
+    """As `find_link`, once: it ends with all others of the same address."""
+    used = sa.delete(mailed_link).where(
+        mailed_link.c.secret_hash == _hash(secret), mailed_link.c.expires > now
+    )
+    email = tx.execute(used.returning(mailed_link.c.email)).scalar_one_or_none()
+    if email is not None:
+        end_links(tx, email)
+    return email
+
+
+def end_links(tx: Transaction, email: str) -> None:
+    """Links that were mailed to an address let nobody in any more."""
+    tx.execute(sa.delete(mailed_link).where(mailed_link.c.email == email))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
