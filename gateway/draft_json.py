@@ -92,8 +92,9 @@ def _errors(
 ) -> list[JsonObject]:
     found = rdm_form.errors(draft.dropped, deposit.faults_of(services, draft), has_files=bool(files))
     preview = draft.description.files.default_preview
-    is_known = any(one.key == preview for one in files) or drafts.file(tx, draft.deposit.id, preview)
-    if preview and not is_known:
+    if preview and not (
+        any(one.key == preview for one in files) or drafts.file(tx, draft.deposit.id, preview)
+    ):
         found.append({"field": "files.default_preview", "messages": [f"There is no file '{preview}'."]})
     return found
 

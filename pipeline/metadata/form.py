@@ -170,9 +170,10 @@ def finish(form: Form, *, today: date) -> Reading:
 def unreported(found: Iterable[Fault], fields: Collection[str]) -> Iterator[Fault]:
     """Those that say something new: a list is not missing where an entry of it was refused, nor does it
     miss anything where it was refused itself."""
-    around = {parent for field_ in fields for parent in _with_parents(field_)}
+    told = frozenset(fields)
+    around = {parent for field_ in told for parent in _with_parents(field_)}
     for problem in found:
-        if problem.field not in around and not set(fields).intersection(_with_parents(problem.field)):
+        if problem.field not in around and told.isdisjoint(_with_parents(problem.field)):
             yield problem
 
 
