@@ -100,3 +100,27 @@ def test_a_withdrawn_record_leaves_a_tombstone(instance: Instance, source: Path)
     assert len(list(instance.root.rglob("gauge.bin"))) == 1
     with pytest.raises(Conflict):
         publication.withdraw(instance.services, harbour["id"], reason="again", note="", by="admin@x")
+
+
+@pytest.mark.parametrize("is_preserved", [True, False], ids=["preserved as withdrawn", "at once"])
+def test_a_restored_record_is_as_it_was(instance: Instance, source: Path, *, is_preserved: bool) -> None:
+    """Outputs show it again, its object tells of its return, its bytes are the same; whether the outside had heard of
+    its withdrawal or not. It is restored once."""
+    [harbour, _] = instance.ingest(source)["records"]
+    id_ = harbour["id"]
+    before = instance.files(id_)
+    publication.withdraw(instance.services, id_, reason="retracted", note="", by="admin@x")
+    if is_preserved:
+        instance.drain()
+    publication.restore(instance.services, id_, by="admin@x")
+    with pytest.raises(Conflict):
+        publication.restore(instance.services, id_, by="admin@x")
+    instance.drain()
+    record = instance.record(id_)
+    assert (record.state, record.tombstone) == (RecordState.PUBLISHED, None)
+    seen = instance.services.registry.get(harbour["doi"])
+    assert seen is not None
+    assert seen.state is DoiState.FINDABLE
+    assert id_ in instance.found()
+    assert not instance.harvested()[id_].deleted
+    assert instance.files(id_) == before
