@@ -1,5 +1,5 @@
 """The life of deposits over HTTP against a plain model of it: whatever two people do, one after the other or at once,
-each is answered as the model says, and what is there is what the model has."""
+by the legacy API or by InvenioRDM's, each is answered as the model says, and what is there is what the model has."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from pipeline.stocktaking import compare
 from tests import ocfl_root
 from tests.archive import Archive
 from tests.system.over_http.contract.depositor import DEPOSITIONS, METADATA, Depositor, depositor
+from tests.system.over_http.contract.test_drafts import LEAST
 
 # ---------------------------------------------------------------- the model
 
@@ -70,6 +71,10 @@ class Life:
         found = self.drafts.get(id_) or self.published.get(id_)
         return found.work if found else None
 
+    def newest(self, work: str) -> Version:
+        # An edit that is published again is no newer version: ids of versions grow.
+        return self.published[max(id_ for id_, one in self.published.items() if one.work == work)]
+
     def shown(self, id_: int) -> tuple[str, str, dict[str, str]] | None:
         """What its owner sees of a deposition: (state, title, MD5 by file)."""
         found = self.drafts.get(id_) or self.published.get(id_)
@@ -91,7 +96,7 @@ def step(life: Life, act: Act, new_id: int) -> tuple[int, Life]:
     """(the status that an act is answered with, what is there after it). A new version, if one begins, has `new_id`."""
     if act.what == "edit":
         return _edit(life, act)
-    if act.what == "newversion":
+    if act.what in ("newversion", "versions"):
         return _new_version(life, act, new_id)
     draft = life.drafts.get(act.id)
     if draft is None:
@@ -105,8 +110,20 @@ def step(life: Life, act: Act, new_id: int) -> tuple[int, Life]:
             return 204, life.without_draft(act.id)
         case "publish":
             return _publish(life, act.id, draft)
+        case _:
+            return _files(life, act, draft)
+
+
+def _files(life: Life, act: Act, draft: Draft) -> tuple[int, Life]:
+    match act.what:
         case _ if draft.kind == "edit":
             return 403, life
+        case "import" if draft.kind == "new":
+            return 404, life
+        case "import" if draft.files:
+            return 400, life
+        case "import":
+            return 201, life.with_draft(act.id, replace(draft, files=life.newest(draft.work).files))
         case "upload":
             files = {**draft.files, act.name: act.value.encode()}
             return 201, life.with_draft(act.id, replace(draft, files=files))
@@ -141,14 +158,14 @@ def _new_version(life: Life, act: Act, new_id: int) -> tuple[int, Life]:
         return 404, life
     if base.owner != act.who:
         return 403, life
-    # An edit that is published again is no newer version: ids of versions grow.
-    newest = max(id_ for id_, one in life.published.items() if one.work == base.work)
-    last = life.published[newest]
+    last, takes_over = life.newest(base.work), act.what == "newversion"
     for id_, one in life.drafts.items():
         if one.work == base.work and one.kind == "version":
-            # One without files is given those of the version before.
-            return 201, life.with_draft(id_, replace(one, files=one.files or last.files))
-    return 201, life.with_draft(new_id, Draft(last.owner, last.work, "version", last.title, last.files))
+            # The legacy API gives one without files those of the version before.
+            files = one.files or (last.files if takes_over else {})
+            return 201, life.with_draft(id_, replace(one, files=files))
+    files = last.files if takes_over else {}
+    return 201, life.with_draft(new_id, Draft(last.owner, last.work, "version", last.title, files))
 
 
 def outcomes(life: Life, acts: tuple[Act, Act], new_ids: tuple[int, int]) -> list[tuple[list[int], Life]]:
@@ -189,8 +206,12 @@ WHAT = st.sampled_from(
         "discard",
         "delete",
         "newversion",
+        "versions",
+        "import",
     ]
 )
+API = st.sampled_from([0, 1])
+"""Each person's first client uses the legacy API, the second InvenioRDM's, where there is a choice."""
 # Acts of somebody else are refused, so they come seldom.
 IS_OWNERS = st.sampled_from([True, True, True, True, False])
 NAME = st.sampled_from(["a.csv", "b.csv"])
@@ -229,12 +250,12 @@ class Deposits(RuleBasedStateMachine):
         )
         self._look([document["id"]])
 
-    @rule(index=INDEX, what=WHAT, is_owners=IS_OWNERS, name=NAME, value=VALUE)
-    def somebody_acts(self, index: int, what: str, is_owners: bool, name: str, value: str) -> None:
-        self._do(self._act(self._id(index), what, is_owners, name, value))
+    @rule(index=INDEX, what=WHAT, is_owners=IS_OWNERS, name=NAME, value=VALUE, api=API)
+    def somebody_acts(self, index: int, what: str, is_owners: bool, name: str, value: str, api: int) -> None:
+        self._do(self._act(self._id(index), what, is_owners, name, value), api)
 
-    def _do(self, act: Act) -> httpx.Response:
-        answer = self._send(act, 0)
+    def _do(self, act: Act, api: int = 0) -> httpx.Response:
+        answer = self._send(act, api)
         status, self.life = step(self.life, act, self._note(act, answer))
         assert answer.status_code == status, (act, answer.text)
         self._look(self._beside(act.id))
@@ -315,9 +336,21 @@ class Deposits(RuleBasedStateMachine):
 
     def _send(self, act: Act, client: int) -> httpx.Response:
         who = self.clients[act.who][client]
-        own = f"{DEPOSITIONS}/{act.id}"
+        own, draft = f"{DEPOSITIONS}/{act.id}", f"/api/records/{act.id}/draft"
         bucket = f"/api/files/{handle(self.archive.services.repository, Kind.RECORD, act.id)}"
         match act.what:
+            case "versions":
+                return who.send("POST", f"/api/records/{act.id}/versions")
+            case "import":
+                return who.send("POST", f"{draft}/actions/files-import")
+            case "describe" if client:
+                return who.send("PUT", draft, {"metadata": {**LEAST, "title": act.value}})
+            case "edit" if client:
+                return who.send("POST", draft)
+            case "publish" if client:
+                return who.send("POST", f"{draft}/actions/publish")
+            case "discard" | "delete" if client:
+                return who.send("DELETE", draft)
             case "describe":
                 return who.send("PUT", own, {"metadata": {**METADATA, "title": act.value}})
             case "delete":
@@ -331,7 +364,7 @@ class Deposits(RuleBasedStateMachine):
 
     def _note(self, act: Act, answer: httpx.Response) -> int:
         """The id of the new version that an act was answered with, 0 for any other."""
-        if act.what != "newversion" or answer.status_code != 201:
+        if act.what not in ("newversion", "versions") or answer.status_code != 201:
             return 0
         id_: int = answer.json()["id"]
         self.owners.setdefault(id_, act.who)
