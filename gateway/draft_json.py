@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from gateway import content, deposition_json, draft_entries
 from gateway.formats import RDM, ZENODO, Format
-from pipeline.catalogue import Transaction, drafts
+from pipeline.catalogue import Transaction, drafts, requests
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.feeds import crosswalks
 from pipeline.ingest import deposit
@@ -82,9 +82,17 @@ def shown(services: Services, tx: Transaction, draft: Draft, base: Dissemination
         is_edit=view.is_edit,
         is_version=view.is_version,
         is_submitted=view.is_submitted,
+        is_in_review=_is_in_review(services, tx, draft),
         files=tuple(files),
         errors=tuple(_errors(services, tx, draft, files)),
     )
+
+
+def _is_in_review(services: Services, tx: Transaction, draft: Draft) -> bool:
+    if draft.deposit.action is not DepositAction.NEW:
+        return False
+    review = requests.review(tx, draft.record_id, now=services.now())
+    return review is not None and review.is_open
 
 
 def _errors(

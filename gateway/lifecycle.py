@@ -1,25 +1,20 @@
 """`/api/records/{id}/request-deletion`, `…/delete`, `…/restore`: records out of service, and back (Zenodo's REST API,
 life-cycle requests). What an owner may have at once is answered as a request that was accepted."""
 
-from uuid import uuid5
-
 from fastapi import APIRouter, Request, Response
 
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, ServicesHere
 from gateway.bodies import JsonBody, OptionalJsonBody
 from gateway.formats import negotiated
-from gateway.handles import Kind, handle
 from gateway.lookup import find_described, number_of
 from gateway.ownership import require_owner
+from gateway.request_json import request_json
 from pipeline import deletion, publication, refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import records
 from pipeline.errors import Rejected
-from pipeline.feeds.crosswalks import facts
 from pipeline.metadata.text import clean
-from pipeline.model import JsonObject, Record
-from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records/{record_id}")
 _LONGEST_COMMENT = 10_000
@@ -35,8 +30,8 @@ def request_deletion(
     with services.catalogue.read() as tx:
         record = records.get(tx, number_of(record_id))
         require_owner(record, viewer)
-    deletion.delete_own(services, record, reason=reason, comment=comment, by=viewer.email or "")
-    return json_answer(request, _accepted(services, record, viewer, reason, comment))
+    accepted = deletion.delete_own(services, record, viewer, reason=reason, comment=comment)
+    return json_answer(request, request_json(services.repository, accepted, ()))
 
 
 @router.delete("/delete")
@@ -79,30 +74,3 @@ def _text(body: object, name: str, *, field: str = "", required: bool = False) -
     if len(value) > _LONGEST_COMMENT:
         raise Rejected(f"Longer than maximum length {_LONGEST_COMMENT}.", field=field or name)
     return clean(value)
-
-
-def _accepted(services: Services, record: Record, viewer: Viewer, reason: str, comment: str) -> JsonObject:
-    """A request as InvenioRDM has it, which was accepted as it came."""
-    at, user = facts.timestamp(services.now()), {"user": str(viewer.account_id)}
-    itself = uuid5(handle(services.repository, Kind.RECORD, record.id), "record-deletion")
-    title = record.description.metadata.get("title", "")
-    return {
-        "id": str(itself),
-        "number": str(record.id),
-        "type": "record-deletion",
-        "title": f"Delete {title}",
-        "description": comment,
-        "created": at,
-        "updated": at,
-        "revision_id": 1,
-        "status": "accepted",
-        "is_open": False,
-        "is_closed": True,
-        "is_expired": False,
-        "expires_at": None,
-        "created_by": user,
-        "receiver": None,
-        "topic": {"record": str(record.id)},
-        "payload": {"reason": reason, "comment": comment},
-        "links": {"actions": {}},
-    }

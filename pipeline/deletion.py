@@ -6,33 +6,46 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pipeline import publication
+from pipeline.access import Viewer
+from pipeline.catalogue import requests
 from pipeline.errors import Conflict, Denied, Rejected
 from pipeline.metadata import vocabulary
-from pipeline.model import Record, RecordState
+from pipeline.model import Record, RecordState, Tombstone
+from pipeline.publication import withdraw_in
+from pipeline.requests import RECORD_DELETION, Entity, EntityKind, Request, RequestAction
 from pipeline.services import Services
 
 POLICY = "grace-period-v1"
 """What Zenodo calls the rule."""
 
 
-def delete_own(services: Services, record: Record, *, reason: str, comment: str, by: str) -> None:
-    """Whoever asks may change the record. The comment is for the archive's books, not for the tombstone. Raises
-    `Rejected` for a reason that no vocabulary has, and where the record is deleted already; `Denied` when its time is
-    over."""
+def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: str, comment: str) -> Request:
+    """Whoever asks may do so. The request that stands in the books is accepted already; what its comment says, the
+    tombstone does not. Raises `Rejected` for a reason that no vocabulary has, and where the record is deleted already;
+    `Denied` when its time is over."""
     require_reason(reason)
     if record.state is RecordState.WITHDRAWN:
         raise _deleted_already()
-    days = services.settings.deletion_days
-    if services.now() >= record.created + timedelta(days=days):
+    now, days = services.now(), services.settings.deletion_days
+    if now >= record.created + timedelta(days=days):
         raise Denied(
             f"Records are deleted within {days} days of their publication.",
             remedy=f"Tell {services.repository.admin_email} why it has to go.",
         )
     try:
-        publication.withdraw(
-            services, record.id, reason=reason, note="", by=by, policy=POLICY, comment=comment
-        )
+        with services.catalogue.write() as tx:
+            asked = requests.add(
+                tx,
+                RECORD_DELETION,
+                title=f"Delete {record.description.metadata.get('title', '')}",
+                creator=Entity(EntityKind.USER, str(viewer.account_id)),
+                receiver=Entity(EntityKind.ADMINISTRATORS, ""),
+                topic=Entity(EntityKind.RECORD, str(record.id)),
+                payload={"reason": reason, "comment": comment},
+                now=now,
+            )
+            withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
+            return requests.move(tx, asked, RequestAction.ACCEPT, by=None, now=now)
     except Conflict:  # somebody else was faster
         raise _deleted_already() from None
 

@@ -551,11 +551,13 @@ class ShownFile:
 class DraftView:
     """All that outputs show of a draft. `foreseen` is the record that it would be, whose description need not be whole,
     without a DOI (`""`) where none is reserved or given; it is `is_edit` of a published one, or `is_version` of a work
-    that has others. `errors` are what is wrong with it (`{"field", "messages"}`)."""
+    that has others. Of one that `is_in_review` a community was asked whether to publish it. `errors` are what is wrong
+    with it (`{"field", "messages"}`)."""
 
     foreseen: Dissemination
     is_edit: bool = False
     is_version: bool = False
     is_submitted: bool = False
+    is_in_review: bool = False
     files: tuple[ShownFile, ...] = ()
     errors: tuple[JsonObject, ...] = ()

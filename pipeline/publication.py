@@ -220,33 +220,29 @@ def _bring_out(
     deposit_files.forget(tx, [one.id for one in chosen])
 
 
-def withdraw(
-    services: Services,
-    record_id: int,
-    *,
-    reason: str,
-    note: str,
-    by: str,
-    policy: str = "",
-    comment: str = "",
-) -> None:
-    """Take a record out of service: its tombstone stays, which says nothing of the `comment`. Raises `Missing`, or
-    `Conflict` where it is gone already."""
-    now = services.now()
+def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: str) -> None:
+    """Take a record out of service: its tombstone stays. Raises `Missing`, or `Conflict` where it is gone already."""
     with services.catalogue.write() as tx:
-        concept_id = records.get(tx, record_id).concept_id
-        # Which of its versions stands for the work is told by the last who changes that.
-        works.lock(tx, [concept_id])
-        record = records.get(tx, record_id)
-        _, effects = step_record(record.state, RecordEvent.WITHDRAW)
-        was_newest = records.newest_published(tx, record.concept_id) == record_id
-        records.withdraw(tx, record_id, Tombstone(reason, note, by, now, policy))
-        _want_own_dois(tx, record, DoiState.REGISTERED)
-        detail = {"reason": reason, "note": note, **({"comment": comment} if comment else {})}
-        records.add_events(tx, [_event_of(record_id, EventType.DEACCESSION, by, now, detail)])
-        outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
-        if was_newest:
-            _succeed(tx, record.concept_id, now=now)
+        withdraw_in(tx, record_id, Tombstone(reason, note, by, services.now()))
+
+
+def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
+    """The same, together with what is done in the transaction besides. Raises as `withdraw`."""
+    now = tombstone.removed_at
+    concept_id = records.get(tx, record_id).concept_id
+    # Which of its versions stands for the work is told by the last who changes that.
+    works.lock(tx, [concept_id])
+    record = records.get(tx, record_id)
+    _, effects = step_record(record.state, RecordEvent.WITHDRAW)
+    was_newest = records.newest_published(tx, record.concept_id) == record_id
+    records.withdraw(tx, record_id, tombstone)
+    _want_own_dois(tx, record, DoiState.REGISTERED)
+    detail = {"reason": tombstone.reason, "note": tombstone.note}
+    event = _event_of(record_id, EventType.DEACCESSION, tombstone.removed_by, now, detail)
+    records.add_events(tx, [event])
+    outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
+    if was_newest:
+        _succeed(tx, record.concept_id, now=now)
 
 
 def restore(services: Services, record_id: int, *, by: str) -> None:

@@ -121,9 +121,14 @@ COMMUNITY_INCLUSION = RequestType("community-inclusion", Power.CURATE)
 """Of a published record: its work joins the community."""
 COMMUNITY_INVITATION = RequestType("community-invitation", Power.MANAGE, life=timedelta(days=30))
 """Of a community to an account: it becomes a member."""
+RECORD_DELETION = RequestType("record-deletion", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC}))
+"""Of an owner to the administrators: a published record is withdrawn."""
 
 TYPES: Mapping[str, RequestType] = MappingProxyType(
-    {one.name: one for one in (COMMUNITY_SUBMISSION, COMMUNITY_INCLUSION, COMMUNITY_INVITATION)}
+    {
+        one.name: one
+        for one in (COMMUNITY_SUBMISSION, COMMUNITY_INCLUSION, COMMUNITY_INVITATION, RECORD_DELETION)
+    }
 )
 
 

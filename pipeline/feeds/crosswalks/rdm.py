@@ -52,7 +52,7 @@ def rdm_draft(draft: DraftView) -> JsonObject:
     """A draft in the same form, as far as it says anything."""
     d = draft.foreseen
     record = d.record
-    unpublished = "new_version_draft" if draft.is_version else "draft"
+    unpublished = "in_review" if draft.is_in_review else "new_version_draft" if draft.is_version else "draft"
     return {
         "id": str(record.id),
         "created": facts.timestamp(record.created),

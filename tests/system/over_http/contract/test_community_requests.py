@@ -280,6 +280,7 @@ def test_4_6_a_draft_is_published_by_its_review(
     assert ida.send("GET", deposition["links"]["self"]).status_code == 403
     submitted = bo.send("POST", f"{draft}/actions/submit-review", {"payload": {"content": "Please"}})
     assert (submitted.status_code, submitted.json()["status"]) == (202, "submitted")
+    assert bo.client.get(draft, accept="application/vnd.inveniordm.v1+json").json()["status"] == "in_review"
     assert bo.send("PUT", f"{draft}/review", choice).status_code == 400
     assert bo.send("DELETE", f"{draft}/review").status_code == 400
     for method, url in (("POST", deposition["links"]["publish"]), ("DELETE", deposition["links"]["self"])):

@@ -39,6 +39,7 @@ def test_4_9_an_owner_deletes_a_young_record(archive: Archive, ida: Depositor, o
         "accepted",
         {"record": str(record.id)},
     )
+    assert ida.client.get(f"/api/requests/{found['id']}").json() == found
     gone = ida.client.get(f"/api/records/{record.id}")
     assert (gone.status_code, gone.json()["message"]) == (410, "Record deleted")
     tombstone = gone.json()["tombstone"]
