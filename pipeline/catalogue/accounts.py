@@ -94,6 +94,7 @@ def list_accounts(tx: Transaction) -> list[tuple[Account, datetime]]:
 # ---------------------------------------------------------------- tokens
 
 _TOKENS = sa.select(token, user.c.email, user.c.admin).join(user, user.c.id == token.c.account_id)
+_VALID = _TOKENS.where(token.c.lookup == sa.bindparam("wanted"), token.c.revoked.is_(None))
 
 
 def create_token(
@@ -121,7 +122,7 @@ def verify_token(tx: Transaction, text: str) -> Token | None:
     parts = _FORM.fullmatch(text)
     if parts is None:
         return None
-    row = tx.execute(_TOKENS.where(token.c.lookup == parts[1], token.c.revoked.is_(None))).one_or_none()
+    row = tx.execute(_VALID, {"wanted": parts[1]}).one_or_none()
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(parts[2])):
         return None
     return _token(row)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,8 +16,15 @@ from pipeline.model import FileState
 def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
     """Make the files in custody of deposits those of their records. Bytes that the work has already, or has
     twice, are held once (OCFL keeps equal content once): the first key that brought them holds them."""
-    older = _held_bytes(deposit_ids)
-    again = _own_bytes_again(deposit_ids)
+    tx.execute(_adopting(), {"deposit_ids": list(deposit_ids)})
+
+
+_CHOSEN: sa.BindParameter[Any] = sa.bindparam("deposit_ids", expanding=True)
+
+
+@cache
+def _adopting() -> sa.Insert:
+    older, again = _held_bytes(), _own_bytes_again()
     chosen = (
         sa.select(
             deposit.c.record_id,
@@ -50,16 +59,16 @@ def adopt_files(tx: Transaction, deposit_ids: Sequence[int]) -> None:
                 again.c.root_digest == deposit_file.c.root_digest,
             ),
         )
-        .where(deposit_file.c.deposit_id.in_(deposit_ids), deposit_file.c.state == FileState.IN_CUSTODY)
+        .where(deposit_file.c.deposit_id.in_(_CHOSEN), deposit_file.c.state == FileState.IN_CUSTODY)
         # As they are read from now on: what is written in another order costs that order for good.
         .order_by(deposit_file.c.deposit_id, deposit_file.c.key)
     )
     columns = ["record_id", "key", "size", "mtime_ns", "stamp", "root_digest", "holder_id", "content"]
     columns += ["original_path", "digests", "declared", "identification", "scan", "taken_at"]
-    tx.execute(sa.insert(record_file).from_select(columns, chosen))
+    return sa.insert(record_file).from_select(columns, chosen)
 
 
-def _own_bytes_again(deposit_ids: Sequence[int]) -> sa.Subquery:
+def _own_bytes_again() -> sa.Subquery:
     """(deposit, digest) → the content of the first file by key, of bytes that several files of a deposit have."""
     first = (
         sa.select(
@@ -67,7 +76,7 @@ def _own_bytes_again(deposit_ids: Sequence[int]) -> sa.Subquery:
             deposit_file.c.root_digest,
             sa.func.min(deposit_file.c.key).label("key"),
         )
-        .where(deposit_file.c.deposit_id.in_(deposit_ids), deposit_file.c.state == FileState.IN_CUSTODY)
+        .where(deposit_file.c.deposit_id.in_(_CHOSEN), deposit_file.c.state == FileState.IN_CUSTODY)
         .group_by(deposit_file.c.deposit_id, deposit_file.c.root_digest)
         .having(sa.func.count() > 1)
         .subquery()
@@ -76,7 +85,7 @@ def _own_bytes_again(deposit_ids: Sequence[int]) -> sa.Subquery:
     return sa.select(first, deposit_file.c.content).join(deposit_file, is_first).subquery()
 
 
-def _held_bytes(deposit_ids: Sequence[int]) -> sa.Subquery:
+def _held_bytes() -> sa.Subquery:
     """(concept, digest) → the first holder and content, of works that the deposits make new versions of."""
     numbered = (
         sa.select(
@@ -96,7 +105,7 @@ def _held_bytes(deposit_ids: Sequence[int]) -> sa.Subquery:
             record_file.c.purge_id.is_(None),
             record.c.concept_id.in_(
                 sa.select(deposit.c.concept_id).where(
-                    deposit.c.id.in_(deposit_ids), deposit.c.base_record_id.is_not(None)
+                    deposit.c.id.in_(_CHOSEN), deposit.c.base_record_id.is_not(None)
                 )
             ),
         )

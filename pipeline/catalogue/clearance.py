@@ -120,6 +120,8 @@ def put_apart(tx: Transaction, one: WaitingFile, scan: JsonObject, event: Deposi
 
 def reject(tx: Transaction, files: Sequence[KnownInfected]) -> None:
     """The files are in custody no more, so that the next run reads and judges them anew."""
+    if not files:
+        return
     tx.execute(
         sa.update(deposit_file)
         .where(deposit_file.c.id.in_([one.id for one in files]))

@@ -257,7 +257,14 @@ def move(tx: Transaction, chosen: Iterable[Deposit], event: DepositEvent) -> Non
             raise Conflict("a draft is not held")
         targets.setdefault(lifecycle.step_deposit(one.state, event), []).append(one.id)
     for state, ids in targets.items():
-        tx.execute(sa.update(deposit).where(deposit.c.id.in_(ids)).values(state=state))
+        tx.execute(_MOVE, {"wanted": ids, "target": state})
+
+
+_MOVE = (
+    sa.update(deposit)
+    .where(deposit.c.id.in_(sa.bindparam("wanted", expanding=True)))
+    .values(state=sa.bindparam("target"))
+)
 
 
 def change(tx: Transaction, deposit_id: int, **values: Any) -> None:

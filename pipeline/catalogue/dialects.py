@@ -13,7 +13,12 @@ _MOST_WORDS = 50
 
 def insert(tx: Transaction, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An insert that may say what becomes of rows that are there already (`ON CONFLICT`)."""
-    return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
+    return insert_into(tx.dialect.name, table)
+
+
+def insert_into(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """The same, for a dialect by its name."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def words_of(q: str) -> list[str]:

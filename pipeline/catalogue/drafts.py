@@ -167,7 +167,7 @@ def add(tx: Transaction, new: NewDraft, *, account_id: int, now: datetime) -> Dr
 
 def get(tx: Transaction, record_id: int) -> Draft:
     """The open draft of a record. Raises `Missing`."""
-    row = tx.execute(_OPEN.where(deposit.c.record_id == record_id)).one_or_none()
+    row = tx.execute(_OPEN_OF_RECORD, {"wanted": record_id}).one_or_none()
     if row is None:
         raise refusals.unknown_id()
     return _draft(row)
@@ -210,9 +210,7 @@ def sealed(tx: Transaction, record_id: int) -> Deposit | None:
 def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> Deposit:
     """The deposit of an open draft, which nobody else changes until the transaction ends. Raises `Missing` where it is
     open no more, `Denied` where it waits to be published, unless that does not matter."""
-    row = tx.execute(
-        sa.select(deposit).where(deposit.c.id == deposit_id, is_open()).with_for_update()
-    ).one_or_none()
+    row = tx.execute(_LOCKED, {"wanted": deposit_id}).one_or_none()
     if row is None:
         raise refusals.unknown_id()
     found = deposits.from_row(row)
@@ -278,26 +276,18 @@ def _note_change(tx: Transaction, deposit_id: int, now: datetime, **values: Any)
 
 def files(tx: Transaction, deposit_id: int, *, after: str = "", limit: int) -> list[DraftFile]:
     """Files by key, from behind `after` on."""
-    rows = tx.execute(
-        _FILES.where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.key > after)
-        .order_by(deposit_file.c.key)
-        .limit(limit)
-    )
-    return [_file(row) for row in rows]
+    return [_file(row) for row in tx.execute(_PAGE, {"wanted": deposit_id, "after": after, "most": limit})]
 
 
 def file(tx: Transaction, deposit_id: int, key: str) -> DraftFile | None:
-    found = _select_files(tx, deposit_file.c.deposit_id == deposit_id, deposit_file.c.key == key)
-    return found[0] if found else None
+    row = tx.execute(_FILE_BY_KEY, {"wanted": deposit_id, "wanted_key": key}).one_or_none()
+    return None if row is None else _file(row)
 
 
 def file_by_id(tx: Transaction, deposit_id: int, file_id: int) -> DraftFile | None:
-    found = _select_files(tx, deposit_file.c.deposit_id == deposit_id, deposit_file.c.id == file_id)
-    return found[0] if found else None
-
-
-def _select_files(tx: Transaction, *conditions: sa.ColumnElement[bool]) -> list[DraftFile]:
-    return [_file(row) for row in tx.execute(_FILES.where(*conditions))]
+    found = tx.execute(_FILES.where(deposit_file.c.deposit_id == deposit_id, deposit_file.c.id == file_id))
+    row = found.one_or_none()
+    return None if row is None else _file(row)
 
 
 def holds(tx: Transaction, one: Deposit, content: str) -> bool:
@@ -347,7 +337,8 @@ def put_file(
         tx.execute(sa.update(deposit_file).where(deposit_file.c.id == before.id).values(**values))
     _measure(tx, one.id, files=int(before is None), size=new.size - (before.size if before else 0))
     _note_change(tx, one.id, now)
-    [after] = _select_files(tx, deposit_file.c.deposit_id == one.id, deposit_file.c.key == new.key)
+    after = file(tx, one.id, new.key)
+    assert after is not None  # noqa: S101 - it was just written
     return after, before
 
 
@@ -510,6 +501,15 @@ _FILES = (
     .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
     .where(deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]))
 )
+_OPEN_OF_RECORD = _OPEN.where(deposit.c.record_id == sa.bindparam("wanted"))
+_LOCKED = sa.select(deposit).where(deposit.c.id == sa.bindparam("wanted"), is_open()).with_for_update()
+_OF_DRAFT = _FILES.where(deposit_file.c.deposit_id == sa.bindparam("wanted"))
+_PAGE = (
+    _OF_DRAFT.where(deposit_file.c.key > sa.bindparam("after"))
+    .order_by(deposit_file.c.key)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_FILE_BY_KEY = _OF_DRAFT.where(deposit_file.c.key == sa.bindparam("wanted_key"))
 
 
 def _draft(row: sa.Row[Any]) -> Draft:

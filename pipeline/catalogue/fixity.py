@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -73,6 +74,11 @@ def is_of_file() -> sa.ColumnElement[bool]:
 
 def begin(tx: Transaction, deposit_ids: Sequence[int]) -> None:
     """Take note of the bytes that records just published brought, while the files of their deposits are still there."""
+    tx.execute(_beginning(), {"deposit_ids": list(deposit_ids)})
+
+
+@cache
+def _beginning() -> sa.Insert:
     sound_at = sa.case(
         (deposit_file.c.resumed, _NEVER), else_=sa.func.coalesce(deposit_file.c.taken_at, _NEVER)
     )
@@ -97,10 +103,13 @@ def begin(tx: Transaction, deposit_ids: Sequence[int]) -> None:
                 deposit_file.c.content == record_file.c.content,
             ),
         )
-        .where(deposit.c.id.in_(deposit_ids), record_file.c.holder_id == record_file.c.record_id)
+        .where(
+            deposit.c.id.in_(sa.bindparam("deposit_ids", expanding=True)),
+            record_file.c.holder_id == record_file.c.record_id,
+        )
     )
     columns = ["record_id", "key", "size", "sound_at", "scan_status", "scanned_at"]
-    tx.execute(sa.insert(fixity).from_select(columns, brought))
+    return sa.insert(fixity).from_select(columns, brought)
 
 
 def due(tx: Transaction, *, before: datetime, after: Position = FIRST, limit: int) -> list[StoredFile]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
-from pipeline.catalogue.dialects import insert
+from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.tables import accession, outbox
 from pipeline.model import EffectKind
 
@@ -61,10 +62,14 @@ def want(
         {"kind": kind, "record_id": record_id, "accession_id": accession_id, "created": now, "due": now}
         for kind, record_id in effects
     ]
-    if not rows:
-        return
-    statement = insert(tx, outbox)
-    statement = statement.on_conflict_do_update(
+    if rows:
+        tx.execute(_wanting(tx.dialect.name), rows)
+
+
+@cache
+def _wanting(dialect: str) -> sa.Insert:
+    statement = insert_into(dialect, outbox)
+    return statement.on_conflict_do_update(
         index_elements=[outbox.c.kind, outbox.c.record_id],
         set_={
             "generation": outbox.c.generation + 1,
@@ -74,7 +79,6 @@ def want(
             "accession_id": sa.func.coalesce(statement.excluded.accession_id, outbox.c.accession_id),
         },
     )
-    tx.execute(statement, rows)
 
 
 def claim(

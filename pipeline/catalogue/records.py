@@ -55,6 +55,40 @@ _HOLDINGS = (
 )
 
 
+_WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
+# Said once: to put a statement together takes longer than to carry it out.
+_BY_ID = sa.select(record).where(record.c.id == sa.bindparam("wanted"))
+_BY_IDS = sa.select(record).where(record.c.id.in_(_WANTED))
+_FILES_OF = _FILES.where(record_file.c.record_id.in_(_WANTED)).order_by(
+    record_file.c.record_id, record_file.c.key
+)
+_NAMES_OF = sa.select(doi.c.concept_id, doi.c.record_id, doi.c.name).where(doi.c.concept_id.in_(_WANTED))
+_ACCOUNTS_OF = sa.select(user.c.email, user.c.id).where(user.c.email.in_(_WANTED))
+_VERSIONS_OF = (
+    sa.select(
+        record.c.id,
+        record.c.concept_id,
+        record.c.version,
+        record.c.is_latest,
+        record.c.state,
+        record.c.description[("metadata", "version")].as_string().label("label"),
+        record.c.description[("metadata", "publication_date")].as_string().label("published"),
+    )
+    .where(record.c.concept_id.in_(_WANTED))
+    .order_by(record.c.version)
+)
+_LAST_VERSIONS = (
+    sa.select(record.c.concept_id, sa.func.max(record.c.version))
+    .where(record.c.concept_id.in_(_WANTED))
+    .group_by(record.c.concept_id)
+)
+_OWNERS = (
+    sa.select(concept.c.id, sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"))
+    .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
+    .where(concept.c.id.in_(_WANTED))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
     """Where a file's bytes are: in the OCFL version `ocfl_version` of the concept's object, or, while the
@@ -68,7 +102,7 @@ class Holding:
 
 def get(tx: Transaction, record_id: int) -> Record:
     """Raises `Missing`."""
-    row = tx.execute(sa.select(record).where(record.c.id == record_id)).one_or_none()
+    row = tx.execute(_BY_ID, {"wanted": record_id}).one_or_none()
     if row is None:
         raise Missing(f"there is no record {record_id}")
     return _record(row)
@@ -84,12 +118,7 @@ def get_concept(tx: Transaction, concept_id: int) -> Concept:
 
 def owners(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, str]:
     """Whom works belong to, by id: the owner of their latest version, where there is none yet whoever began them."""
-    rows = tx.execute(
-        sa.select(concept.c.id, sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"))
-        .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
-        .where(concept.c.id.in_(concept_ids))
-    )
-    return {row.id: row.owner for row in rows}
+    return {row.id: row.owner for row in tx.execute(_OWNERS, {"wanted": list(concept_ids)})}
 
 
 def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
@@ -109,12 +138,7 @@ def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> i
 
 def last_versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, int]:
     """The highest version number of each work that has versions."""
-    rows = tx.execute(
-        sa.select(record.c.concept_id, sa.func.max(record.c.version))
-        .where(record.c.concept_id.in_(concept_ids))
-        .group_by(record.c.concept_id)
-    )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in tx.execute(_LAST_VERSIONS, {"wanted": list(concept_ids)})}
 
 
 def resolve_doi(tx: Transaction, name: str) -> int:
@@ -161,12 +185,12 @@ def disseminate(
 ) -> dict[int, Dissemination]:
     """What outputs need of each record; ids that are no records are left out. The latest of a work is for outputs its
     newest version that is still published. A handful of queries whatever the number of ids."""
-    rows = [_record(row) for row in tx.execute(sa.select(record).where(record.c.id.in_(record_ids)))]
+    rows = [_record(row) for row in tx.execute(_BY_IDS, {"wanted": list(record_ids)})]
     concept_ids = list({one.concept_id for one in rows})
-    versions = _versions(tx, concept_ids)
+    names = _names(tx, concept_ids)
+    versions = _versions(tx, concept_ids, names)
     belongs = communities.of_concepts(tx, concept_ids)
     listed = _first_files(tx, rows, file_limit)
-    names = _names(tx, concept_ids)
     owner_ids = _accounts(tx, [one.owner for one in rows])
     return {
         one.id: Dissemination(
@@ -184,31 +208,25 @@ def disseminate(
 
 
 def _accounts(tx: Transaction, emails: Sequence[str]) -> dict[str, int]:
-    found = tx.execute(sa.select(user.c.email, user.c.id).where(user.c.email.in_(set(emails))))
-    return {row.email: row.id for row in found}
+    return {row.email: row.id for row in tx.execute(_ACCOUNTS_OF, {"wanted": list(set(emails))})}
 
 
 def _names(tx: Transaction, concept_ids: Sequence[int]) -> dict[tuple[int, int | None], str]:
-    rows = tx.execute(sa.select(doi).where(doi.c.concept_id.in_(concept_ids)))
+    rows = tx.execute(_NAMES_OF, {"wanted": list(concept_ids)})
     return {(row.concept_id, row.record_id): row.name for row in rows}
 
 
-def _versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[VersionRef, ...]]:
-    rows = tx.execute(
-        sa.select(record, doi.c.name.label("doi_name"))
-        .outerjoin(doi, doi.c.record_id == record.c.id)
-        .where(record.c.concept_id.in_(concept_ids))
-        .order_by(record.c.version)
-    )
+def _versions(
+    tx: Transaction, concept_ids: Sequence[int], names: Mapping[tuple[int, int | None], str]
+) -> dict[int, tuple[VersionRef, ...]]:
     found: dict[int, tuple[VersionRef, ...]] = {}
-    for row in rows:
-        described = row.description["metadata"]
+    for row in tx.execute(_VERSIONS_OF, {"wanted": list(concept_ids)}):
         reference = VersionRef(
             record_id=row.id,
             version=row.version,
-            doi=row.doi_name or "",
-            label=str(described.get("version") or ""),
-            published=str(described.get("publication_date") or ""),
+            doi=names.get((row.concept_id, row.id), ""),
+            label=str(row.label or ""),
+            published=str(row.published or ""),
             is_latest=row.is_latest,
             state=RecordState(row.state),
         )
@@ -228,11 +246,8 @@ def _newest(versions: Sequence[VersionRef]) -> int:
 def _first_files(tx: Transaction, rows: Sequence[Record], limit: int) -> dict[int, tuple[FileEntry, ...]]:
     # One query for all that are listed whole; of the few with more files, only the first are read.
     whole = [one.id for one in rows if one.file_count <= limit]
-    listed = _FILES.where(record_file.c.record_id.in_(whole)).order_by(
-        record_file.c.record_id, record_file.c.key
-    )
     found: dict[int, list[FileEntry]] = {}
-    for row in tx.execute(listed):
+    for row in tx.execute(_FILES_OF, {"wanted": whole}):
         found.setdefault(row.record_id, []).append(_file(row))
     for one in rows:
         if one.file_count > limit > 0:

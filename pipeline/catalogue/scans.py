@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -172,6 +173,23 @@ class KnownInfected:
 def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownInfected]:
     """Files of deposits that are in custody and infected, as is known from records that have the same bytes or from
     their own verdict, by id; without those that a person answers for."""
+    rows = tx.execute(_known_infected(), {"deposit_ids": list(deposit_ids)})
+    return [
+        KnownInfected(
+            row.id,
+            row.deposit_id,
+            row.record,
+            os.fsdecode(row.path),
+            row.signature,
+            row.held_by,
+            deposit_files.place_of(row),
+        )
+        for row in rows
+    ]
+
+
+@cache
+def _known_infected() -> sa.Select[Any]:
     signature = record_file.c.scan["signature"].as_string()
     known = (
         _infected(
@@ -183,7 +201,7 @@ def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownI
         .subquery()
     )
     own, status = deposit_file.c.scan, deposit_file.c.scan["status"].as_string()
-    rows = tx.execute(
+    return (
         sa.select(
             deposit_file.c.id,
             deposit_file.c.deposit_id,
@@ -199,25 +217,13 @@ def known_infected(tx: Transaction, deposit_ids: Collection[int]) -> list[KnownI
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .outerjoin(known, known.c.root_digest == deposit_file.c.root_digest)
         .where(
-            deposit_file.c.deposit_id.in_(deposit_ids),
+            deposit_file.c.deposit_id.in_(sa.bindparam("deposit_ids", expanding=True)),
             deposit_file.c.state == FileState.IN_CUSTODY,
             sa.or_(known.c.root_digest.is_not(None), status == ScanStatus.INFECTED),
             sa.func.coalesce(status, "") != ScanStatus.RELEASED,
         )
         .order_by(deposit_file.c.id)
     )
-    return [
-        KnownInfected(
-            row.id,
-            row.deposit_id,
-            row.record,
-            os.fsdecode(row.path),
-            row.signature,
-            row.held_by,
-            deposit_files.place_of(row),
-        )
-        for row in rows
-    ]
 
 
 def _infected(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -21,23 +21,27 @@ def begin(tx: Transaction, deposit_id: int, key: str, *, owner: str, now: dateti
 
 def renew(tx: Transaction, number: int, *, now: datetime, until: datetime) -> None:
     """Raises `Conflict` where the transfer is over."""
-    _require(tx.execute(sa.update(transfer).where(_is_alive(number, now)).values(lease_until=until)).rowcount)
+    _require(tx.execute(_RENEW, {"wanted": number, "now": now, "until": until}).rowcount)
 
 
 def end(tx: Transaction, number: int, *, now: datetime) -> None:
     """Raises `Conflict` where the transfer is over already."""
-    _require(tx.execute(sa.delete(transfer).where(_is_alive(number, now))).rowcount)
+    _require(tx.execute(_END, {"wanted": number, "now": now}).rowcount)
 
 
-def _is_alive(number: int, now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(transfer.c.id == number, transfer.c.lease_until > now)
+_IS_ALIVE = sa.and_(transfer.c.id == sa.bindparam("wanted"), transfer.c.lease_until > sa.bindparam("now"))
+_RENEW = sa.update(transfer).where(_IS_ALIVE).values(lease_until=sa.bindparam("until"))
+_END = sa.delete(transfer).where(_IS_ALIVE)
+_OF_DRAFT = transfer.c.deposit_id == sa.bindparam("wanted")
+_FORGET_DEAD = sa.delete(transfer).where(_OF_DRAFT, transfer.c.lease_until <= sa.bindparam("now"))
+_ARE_LEFT = sa.select(sa.exists().where(_OF_DRAFT))
 
 
 def are_under_way(tx: Transaction, deposit_id: int, *, now: datetime) -> bool:
     """Whether anything is being sent into a draft. Transfers whose lease has run out are over."""
-    mine = transfer.c.deposit_id == deposit_id
-    tx.execute(sa.delete(transfer).where(mine, transfer.c.lease_until <= now))
-    return tx.execute(sa.select(sa.exists().where(mine))).scalar_one()
+    tx.execute(_FORGET_DEAD, {"wanted": deposit_id, "now": now})
+    found: bool = tx.execute(_ARE_LEFT, {"wanted": deposit_id}).scalar_one()
+    return found
 
 
 def end_all(tx: Transaction, deposit_id: int) -> None:
