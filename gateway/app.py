@@ -43,6 +43,7 @@ from gateway import (
     requests,
     reviews,
     revisions,
+    sharing,
     signing_in,
     tus,
     vocabularies,
@@ -92,6 +93,7 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         archives.router,
         extra_formats.router,
+        sharing.router,
         draft_files.router,
         drafts.router,
         deposits.router,

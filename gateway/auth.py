@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -54,16 +55,17 @@ def _credential(request: Request) -> str | None:
 
 
 def viewer_of(request: Request, services: ServicesHere) -> Viewer:
-    """Whom the request's token speaks for, or else its session, in which its owner may do all that they may. Raises
-    `Unauthenticated` for a bad token, `Rejected` for a session without proof that its owner asks."""
-    token = authenticate(request, services)
+    """Whom the request's token speaks for, or else its session, in which its owner may do all that they may; with the
+    share link that it presents (`?token=`), where one that opens nothing is none. Raises `Unauthenticated` for a bad
+    token, `Rejected` for a session without proof that its owner asks."""
+    token, link = authenticate(request, services), request.query_params.get("token", "")
     if token is not None:
         account, scopes = token.account, frozenset(token.scopes)
     elif (session := session_for(request)) is not None:
         account, scopes = session.account, frozenset(TokenScope)
     else:
-        return STRANGER
-    return Viewer(account.email, account.admin, scopes, account.id)
+        return replace(STRANGER, link=link)
+    return Viewer(account.email, account.admin, scopes, account.id, link)
 
 
 ViewerHere = Annotated[Viewer, Depends(viewer_of)]
@@ -78,6 +80,17 @@ def known_viewer(viewer: ViewerHere) -> Viewer:
 
 KnownHere = Annotated[Viewer, Depends(known_viewer)]
 """Somebody with an account, whatever their token was made for."""
+
+
+def admissible(viewer: ViewerHere) -> Viewer:
+    """Raises `Unauthenticated` for strangers that present no share link either."""
+    if viewer.is_stranger:
+        raise Unauthenticated
+    return viewer
+
+
+ReaderHere = Annotated[Viewer, Depends(admissible)]
+"""Somebody with an account, or with a share link: whoever may see drafts."""
 
 
 def _made_for(scope: TokenScope) -> Callable[[Viewer], Viewer]:

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import deposition_json, file_names
+from gateway.admission import require
 from gateway.answers import indentation, json_answer, with_array
 from gateway.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.checksums import declared_digests
 from gateway.handles import Kind, number_of, required
 from gateway.listings import all_files_of_draft
 from gateway.methods import READ
-from gateway.ownership import require_owner
 from gateway.receiving import Receivers, declared_length
 from gateway.serving import file_of, readable, served, served_draft, streamed
 from pipeline import refusals
@@ -24,7 +24,7 @@ from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Missing
 from pipeline.feeds.crosswalks import facts
 from pipeline.ingest import deposit
-from pipeline.model import JsonObject
+from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/files/{bucket}")
@@ -65,8 +65,8 @@ def delete(bucket: str, key: str, services: ServicesHere, viewer: WriterHere) ->
 def read(
     request: Request, bucket: str, key: str, services: ServicesHere, viewer: ViewerHere, grant: GrantHere
 ) -> Response:
-    """The bytes: of a draft to its owner and to whom the owner signed a resource token, of a published record to
-    whoever may read its files; also of files that came otherwise, with slashes in their names."""
+    """The bytes: of a draft to whoever may see it and to whom one of them signed a resource token, of a published
+    record to whoever may read its files; also of files that came otherwise, with slashes in their names."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
         if draft is None or draft.is_edit:
@@ -74,7 +74,8 @@ def read(
             # Works have no buckets: nothing leads on from here to a newest version.
             record = readable(services, tx, str(records.get(tx, record_id).id), viewer)
             return served(request, services, record, file_of(tx, record, key))
-        require_owner(draft, file_reader(viewer, grant, deposit_id=draft.record_id, key=key))
+        reader = file_reader(viewer, grant, deposit_id=draft.record_id, key=key)
+        require(services, tx, draft, reader, Right.PREVIEW)
         file = drafts.file(tx, draft.deposit.id, key)
     if file is None:
         raise refusals.no_file(draft.record_id, key)
@@ -86,9 +87,9 @@ def list_files(request: Request, bucket: str, services: ServicesHere, viewer: Wr
     """The bucket of a draft and all that is in it, however much."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
-    if draft is None:
-        raise refusals.not_found()
-    require_owner(draft, viewer)
+        if draft is None:
+            raise refusals.not_found()
+        require(services, tx, draft, viewer, Right.PREVIEW)
     contents = (
         deposition_json.bucket_object(services.repository, bucket, one)
         for one in all_files_of_draft(services, draft)
@@ -119,9 +120,9 @@ def _writable(services: Services, bucket: str, viewer: Viewer) -> Draft:
     """The draft whose files may be changed. Raises `Missing`, and `Denied` where they may not, or not by the asker."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
-    if draft is None:
-        raise refusals.not_found()
-    require_owner(draft, viewer)
+        if draft is None:
+            raise refusals.not_found()
+        require(services, tx, draft, viewer, Right.EDIT)
     if draft.is_edit:
         raise refusals.files_locked()
     return draft

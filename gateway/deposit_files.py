@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import deposition_json, file_names
+from gateway.admission import draft_for, require, standing_in
 from gateway.answers import array, json_answer
-from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
+from gateway.auth import ReaderHere, ServicesHere, ViewerHere, WriterHere
 from gateway.forms import UploadForm
 from gateway.handles import Kind, number_of
 from gateway.listings import all_files, all_files_of_draft
 from gateway.lookup import number_of as record_number
 from gateway.methods import READ
-from gateway.ownership import editable, own_draft, require_owner
 from gateway.receiving import Receivers
 from gateway.serving import file_of, readable, streamed
 from pipeline import refusals
@@ -24,7 +24,7 @@ from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Missing, Rejected
 from pipeline.feeds import crosswalks
 from pipeline.ingest import deposit
-from pipeline.model import Dissemination, FileEntry, JsonObject, Record
+from pipeline.model import Dissemination, FileEntry, JsonObject, Record, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions/{record_id}/files")
@@ -48,7 +48,7 @@ def list_files(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Re
 @router.post("")
 async def add(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     """A form with the `file`, and before or behind it a `name` for it, which need not be there."""
-    draft = await run_in_threadpool(own_draft, services, record_id, viewer)
+    draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
     receive = partial(_receive, services, draft, request.headers.get("content-type", ""))
     file = await receivers.take(request, receive)
@@ -76,10 +76,10 @@ def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
 
 @router.api_route("/{file_id}", methods=READ)
 def read(
-    request: Request, record_id: str, file_id: str, services: ServicesHere, viewer: KnownHere
+    request: Request, record_id: str, file_id: str, services: ServicesHere, viewer: ReaderHere
 ) -> Response:
     with services.catalogue.read() as tx:
-        found = editable(tx, record_number(record_id), viewer)
+        found = standing_in(services, tx, record_number(record_id), viewer, Right.PREVIEW)
     if isinstance(found, Draft) and not found.is_edit:
         return json_answer(request, _shown(services, found, _file_of(services, found, file_id)))
     record = found if isinstance(found, Record) else _published(services, found.record_id)
@@ -90,7 +90,7 @@ def read(
 @router.delete("/{file_id}")
 def delete(record_id: str, file_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     with services.catalogue.read() as tx:
-        found = editable(tx, record_number(record_id), viewer)
+        found = standing_in(services, tx, record_number(record_id), viewer, Right.EDIT)
     if not isinstance(found, Draft):
         raise refusals.not_permitted()
     file = _file_of(services, found, file_id)
@@ -102,12 +102,12 @@ def delete(record_id: str, file_id: str, services: ServicesHere, viewer: WriterH
 
 
 def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
-    """An open draft whose files are its own. Raises `Missing`, and `Denied` where it is somebody else's."""
+    """An open draft whose files are its own. Raises `Missing`, and as `require`."""
     with services.catalogue.read() as tx:
         draft = drafts.get(tx, record_number(record_id))
-    if draft.is_edit:
-        raise refusals.not_found()
-    require_owner(draft, viewer)
+        if draft.is_edit:
+            raise refusals.not_found()
+        require(services, tx, draft, viewer, Right.PREVIEW)
     return draft
 
 

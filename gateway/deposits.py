@@ -1,24 +1,23 @@
 """`/api/deposit/depositions`: depositions and what is done with them (Zenodo's legacy deposit API)."""
 
 from collections.abc import Mapping
-from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from gateway import deposition_json, own_depositions, search
+from gateway.admission import account_of, draft_for, may_follow, published_in, standing_in
 from gateway.answers import json_answer
-from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
+from gateway.auth import ActorHere, KnownHere, ReaderHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.conditions import expected_revision, tag_of
 from gateway.lookup import described, number_of
 from gateway.methods import READ
-from gateway.ownership import account_of, editable, own_draft, own_record
-from pipeline.access import Viewer, owns
+from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts
 from pipeline.catalogue.drafts import Draft
 from pipeline.ingest import deposit
 from pipeline.metadata import deposit_form
-from pipeline.model import Dissemination, JsonObject
+from pipeline.model import Dissemination, JsonObject, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions")
@@ -48,7 +47,7 @@ def create(request: Request, services: ServicesHere, viewer: WriterHere, body: J
 
 
 @router.api_route("/{record_id}", methods=READ)
-def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+def read(request: Request, record_id: str, services: ServicesHere, viewer: ReaderHere) -> Response:
     """The draft where one is open, else the published record."""
     return _standing(request, services, number_of(record_id), viewer, 200)
 
@@ -57,7 +56,7 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Known
 def replace(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     given = deposit_form.read(body, today=services.now().date())
     changed = deposit.replace_description(services, draft, given, expected=expected_revision(request))
     return _shown(request, services, changed, 200)
@@ -65,7 +64,7 @@ def replace(
 
 @router.delete("/{record_id}")
 def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     deposit.discard(services, draft, expected=expected_revision(request))
     return Response(status_code=204)
 
@@ -73,7 +72,7 @@ def delete(request: Request, record_id: str, services: ServicesHere, viewer: Wri
 @router.post("/{record_id}/actions/publish")
 def publish(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     """The record, or the draft where it waits for verdicts on its files."""
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     deposit.publish(services, draft)
     return _standing(request, services, draft.record_id, viewer, 202)
 
@@ -82,23 +81,23 @@ def publish(request: Request, record_id: str, services: ServicesHere, viewer: Ac
 def edit(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     """Of what was never published this is the draft that there is."""
     with services.catalogue.read() as tx:
-        editable(tx, number_of(record_id), viewer)
+        standing_in(services, tx, number_of(record_id), viewer, Right.EDIT)
     draft = deposit.edit(services, number_of(record_id), account_of(viewer))
     return _shown(request, services, draft, 201)
 
 
 @router.post("/{record_id}/actions/discard")
 def discard(record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
-    deposit.discard(services, own_draft(services, record_id, viewer))
+    deposit.discard(services, draft_for(services, record_id, viewer, Right.EDIT))
     return Response(status_code=204)
 
 
 @router.post("/{record_id}/actions/newversion")
 def new_version(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     with services.catalogue.read() as tx:
-        record = own_record(tx, number_of(record_id), viewer)
-    may_follow = partial(owns, viewer=viewer)
-    draft = deposit.new_version(services, record.id, account_of(viewer), may_follow, with_files=True)
+        record = published_in(services, tx, number_of(record_id), viewer, Right.EDIT)
+        is_open_to_them = may_follow(services, tx, record, viewer)
+    draft = deposit.new_version(services, record.id, account_of(viewer), is_open_to_them, with_files=True)
     return _shown(request, services, draft, 201)
 
 
@@ -107,7 +106,7 @@ def new_version(request: Request, record_id: str, services: ServicesHere, viewer
 
 def _standing(request: Request, services: Services, record_id: int, viewer: Viewer, status: int) -> Response:
     with services.catalogue.read() as tx:
-        found = editable(tx, record_id, viewer)
+        found = standing_in(services, tx, record_id, viewer, Right.PREVIEW)
         if isinstance(found, Draft):
             return json_answer(request, _of_draft(services, tx, found), status, tag_of(found))
         return json_answer(request, _of_record(services, tx, found.id), status)

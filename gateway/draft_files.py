@@ -1,5 +1,5 @@
-"""`/api/records/{id}/draft/files`: files of a draft, for its owner (InvenioRDM's draft files API). Names may have
-slashes."""
+"""`/api/records/{id}/draft/files`: files of a draft, for whoever may see it (InvenioRDM's draft files API). Names may
+have slashes."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -8,23 +8,24 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import announcements, draft_entries
+from gateway.admission import draft_for
 from gateway.answers import indentation, json_answer
-from gateway.auth import GrantHere, KnownHere, ServicesHere, ViewerHere, WriterHere, file_reader, known_viewer
+from gateway.auth import GrantHere, ReaderHere, ServicesHere, ViewerHere, WriterHere, admissible, file_reader
 from gateway.bodies import JsonBody
 from gateway.checksums import declared_digests
 from gateway.listings import all_files_of_draft, all_pending_files, listing, listing_head
 from gateway.lookup import number_of
 from gateway.methods import READ
-from gateway.ownership import own_draft
 from gateway.receiving import Receivers, declared_length
 from gateway.serving import served_draft, streamed
 from pipeline import refusals
 from pipeline.access import TokenScope, Viewer, permits
+from pipeline.catalogue import rights
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing
 from pipeline.ingest import draft_files, multipart
-from pipeline.model import JsonObject
+from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records/{record_id}/draft/files")
@@ -33,24 +34,25 @@ _SECRET = {"Cache-Control": "no-store"}
 
 
 @router.api_route("", methods=READ)
-def list_files(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+def list_files(request: Request, record_id: str, services: ServicesHere, viewer: ReaderHere) -> Response:
     """All of them, however many, those that are pending first."""
-    return listed(request, services, own_draft(services, record_id, viewer), viewer, 200)
+    draft = draft_for(services, record_id, viewer, Right.PREVIEW)
+    return listed(request, services, draft, viewer, 200)
 
 
 def listed(request: Request, services: Services, draft: Draft, viewer: Viewer, status: int) -> Response:
     links = {"self": draft_entries.address(services.repository, draft.record_id)}
-    entries = _entries(services, draft, viewer)
+    entries = _entries(services, draft, is_writer=_may_write(services, draft, viewer))
     document = listing(draft.description.files, links, entries, indent=indentation(request))
     return streamed(document, status, {"Content-Type": "application/json", **_SECRET})
 
 
-def _entries(services: Services, draft: Draft, viewer: Viewer) -> Iterator[JsonObject]:
+def _entries(services: Services, draft: Draft, *, is_writer: bool) -> Iterator[JsonObject]:
     # What is committed meanwhile may come twice, and is never left out.
     for pending in all_pending_files(services, draft):
-        yield _entry(services, draft, pending, viewer)
+        yield _entry(services, draft, pending, is_writer=is_writer)
     for file in all_files_of_draft(services, draft):
-        yield _entry(services, draft, file, viewer)
+        yield _entry(services, draft, file, is_writer=is_writer)
 
 
 @router.post("")
@@ -59,13 +61,13 @@ def announce(
 ) -> Response:
     """Files that are going to be sent. The answer lists them, not those that the draft has besides."""
     given = announcements.read(body)
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     files = draft_files.announce(services, draft, given.files)
     answer: JsonObject = {
         **listing_head(
             draft.description.files, {"self": draft_entries.address(services.repository, draft.record_id)}
         ),
-        "entries": [_entry(services, draft, one, viewer) for one in files],
+        "entries": [_entry(services, draft, one, is_writer=True) for one in files],
         **({"errors": list(given.dropped)} if given.dropped else {}),
     }
     return json_answer(request, answer, 201, _SECRET)
@@ -73,7 +75,7 @@ def announce(
 
 @router.delete("")
 def delete_all(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    draft_files.remove_all(services, own_draft(services, record_id, viewer))
+    draft_files.remove_all(services, draft_for(services, record_id, viewer, Right.EDIT))
     return Response(status_code=204)
 
 
@@ -83,7 +85,7 @@ async def put_content(
 ) -> Response:
     """The body, whatever its type; in the place of what was sent before, until the file is committed."""
     size, declared = declared_length(request), declared_digests(request.headers)
-    draft = await run_in_threadpool(own_draft, services, record_id, viewer)
+    draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> JsonObject:
@@ -99,7 +101,7 @@ async def put_part(
 ) -> Response:
     """A part of a file that comes in parts, in any order, several at once, again where need be."""
     size = declared_length(request)
-    draft = await run_in_threadpool(own_draft, services, record_id, viewer)
+    draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> None:
@@ -118,16 +120,17 @@ def read_content(
     viewer: ViewerHere,
     grant: GrantHere,
 ) -> Response:
-    """To the owner, and to whom the owner signed a resource token for it."""
-    reader = known_viewer(file_reader(viewer, grant, deposit_id=number_of(record_id), key=key))
-    draft = own_draft(services, record_id, reader)
+    """To whoever may see the draft, and to whom one of them signed a resource token for it."""
+    reader = admissible(file_reader(viewer, grant, deposit_id=number_of(record_id), key=key))
+    draft = draft_for(services, record_id, reader, Right.PREVIEW)
     try:
         file = _found(services, draft, key)
     except Missing:
         if grant is not None:
             raise
         # The address of the entry of a file that is itself called `…/content`.
-        entry = _entry(services, draft, _found(services, draft, f"{key}/content", key), reader)
+        file = _found(services, draft, f"{key}/content", key)
+        entry = _entry(services, draft, file, is_writer=_may_write(services, draft, reader))
         return json_answer(request, entry, headers=_SECRET)
     if isinstance(file, PendingFile):
         raise Missing(f"The file '{key}' of record '{draft.record_id}' is not committed.")
@@ -139,23 +142,24 @@ def commit(
     request: Request, record_id: str, key: str, services: ServicesHere, viewer: WriterHere
 ) -> Response:
     """The file is in the draft; asked again, the answer is the same."""
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     file = draft_files.commit(services, draft, key)
     return json_answer(request, draft_entries.completed(services.repository, draft, file))
 
 
 @router.api_route("/{key:path}", methods=READ)
 def read_entry(
-    request: Request, record_id: str, key: str, services: ServicesHere, viewer: KnownHere
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: ReaderHere
 ) -> Response:
-    draft = own_draft(services, record_id, viewer)
-    entry = _entry(services, draft, _found(services, draft, key), viewer)
+    draft = draft_for(services, record_id, viewer, Right.PREVIEW)
+    file, is_writer = _found(services, draft, key), _may_write(services, draft, viewer)
+    entry = _entry(services, draft, file, is_writer=is_writer)
     return json_answer(request, entry, headers=_SECRET)
 
 
 @router.delete("/{key:path}")
 def delete(record_id: str, key: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    draft_files.remove(services, own_draft(services, record_id, viewer), key)
+    draft_files.remove(services, draft_for(services, record_id, viewer, Right.EDIT), key)
     return Response(status_code=204)
 
 
@@ -168,12 +172,18 @@ def _found(services: Services, draft: Draft, key: str, missing: str = "") -> Pen
             raise refusals.no_file(draft.record_id, missing or key) from None
 
 
-def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile, viewer: Viewer) -> JsonObject:
+def _may_write(services: Services, draft: Draft, viewer: Viewer) -> bool:
+    """A signed URL asks for no token: it must not let anyone write who may only look, or whose token may not."""
+    if not permits(viewer, TokenScope.DEPOSIT_WRITE):
+        return False
+    with services.catalogue.read() as tx:
+        return rights.to(tx, draft, viewer, now=services.now()) >= Right.EDIT
+
+
+def _entry(services: Services, draft: Draft, file: PendingFile | DraftFile, *, is_writer: bool) -> JsonObject:
     if isinstance(file, DraftFile):
         return draft_entries.completed(services.repository, draft, file)
     if file.multipart is None:
         return draft_entries.pending(services.repository, draft, file)
-    # A signed URL asks for no token: it must not let anyone write whose token does not.
-    is_writer = permits(viewer, TokenScope.DEPOSIT_WRITE)
     urls = multipart.urls(services, draft, file) if is_writer else repeat(None, file.announced.plan.count)
     return draft_entries.in_parts(services.repository, draft, file, file.multipart.expires, urls)

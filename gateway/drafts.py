@@ -3,27 +3,26 @@ draft API. They are the same drafts that the legacy deposit API sees."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from gateway import draft_files, draft_json, openapi, own_depositions
 from gateway import search as searching
+from gateway.admission import account_of, draft_for, may_follow, published_in, standing_in, with_shares
 from gateway.answers import indentation, to_json
-from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
+from gateway.auth import ActorHere, KnownHere, ReaderHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody, OptionalJsonBody
 from gateway.conditions import expected_revision, tag_of
-from gateway.formats import RDM, VARY, Format, entity_tag, negotiated
+from gateway.formats import RDM, VARY, Format, entity_tag, negotiated, shared_tag
 from gateway.lookup import FILES_IN_RECORD, described, number_of
 from gateway.methods import READ
-from gateway.ownership import account_of, editable, own_draft, own_record
-from pipeline.access import owns
-from pipeline.catalogue import Transaction
+from pipeline.access import Viewer
+from pipeline.catalogue import Transaction, sharing
 from pipeline.catalogue.drafts import Draft
 from pipeline.ingest import deposit, reservation
 from pipeline.metadata import rdm_form
 from pipeline.metadata.deposit_form import DepositMetadata
-from pipeline.model import Dissemination, JsonObject
+from pipeline.model import Dissemination, JsonObject, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api")
@@ -34,13 +33,14 @@ def create(request: Request, services: ServicesHere, viewer: WriterHere, body: O
     """A draft of a new work; without a body an empty one."""
     form = negotiated(request, draft_json.FORMS)
     draft = deposit.create(services, _given(services, body, None), account_of(viewer))
-    return _shown(request, services, draft, form, 201)
+    return _shown(request, services, draft, form, viewer, 201)
 
 
 @router.api_route("/records/{record_id}/draft", methods=READ)
-def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+def read(request: Request, record_id: str, services: ServicesHere, viewer: ReaderHere) -> Response:
     form = negotiated(request, draft_json.FORMS)
-    return _shown(request, services, own_draft(services, record_id, viewer), form, 200)
+    draft = draft_for(services, record_id, viewer, Right.PREVIEW)
+    return _shown(request, services, draft, form, viewer, 200)
 
 
 @router.put("/records/{record_id}/draft")
@@ -48,16 +48,16 @@ def replace(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
     form = negotiated(request, draft_json.FORMS)
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     given = _given(services, body, reservation.own_doi(services, draft))
     changed = deposit.replace_description(services, draft, given, expected=expected_revision(request))
-    return _shown(request, services, changed, form, 200)
+    return _shown(request, services, changed, form, viewer, 200)
 
 
 @router.delete("/records/{record_id}/draft")
 def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     """A draft that was never published is gone, an edit discarded."""
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     deposit.discard(services, draft, expected=expected_revision(request))
     return Response(status_code=204)
 
@@ -67,37 +67,40 @@ def edit(request: Request, record_id: str, services: ServicesHere, viewer: Actor
     """Of what was never published this is the draft that there is."""
     form = negotiated(request, draft_json.FORMS)
     with services.catalogue.read() as tx:
-        editable(tx, number_of(record_id), viewer)
+        standing_in(services, tx, number_of(record_id), viewer, Right.EDIT)
     draft = deposit.edit(services, number_of(record_id), account_of(viewer))
-    return _shown(request, services, draft, form, 201)
+    return _shown(request, services, draft, form, viewer, 201)
 
 
 @router.post("/records/{record_id}/draft/actions/publish")
 def publish(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     """The record, or the draft where it waits for verdicts on its files."""
     form = negotiated(request, draft_json.FORMS)
-    deposit.publish(services, own_draft(services, record_id, viewer))
+    deposit.publish(services, draft_for(services, record_id, viewer, Right.EDIT))
     with services.catalogue.read() as tx:
-        found = editable(tx, number_of(record_id), viewer)
+        found = standing_in(services, tx, number_of(record_id), viewer, Right.EDIT)
         if isinstance(found, Draft):
-            return _answer(request, _in_form(services, tx, found, form), form, 202, tag_of(found))
+            document = _in_form(services, tx, found, form, viewer)
+            return _answer(request, document, form, 202, tag_of(found))
         published = described(services, tx, [found.id], files=FILES_IN_RECORD)[found.id]
-    tag = entity_tag(published.record, form, files_open=True)
+        if form is RDM:
+            published = with_shares(services, tx, published, viewer)
+    tag = entity_tag(published.record, form, files_open=True, shared=shared_tag(published))
     return _answer(request, form.convert(published, True), form, 202, {"ETag": tag})  # noqa: FBT003
 
 
 @router.post("/records/{record_id}/draft/pids/doi")
 def reserve_doi(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     form = negotiated(request, draft_json.FORMS)
-    draft = reservation.reserve_doi(services, own_draft(services, record_id, viewer))
-    return _shown(request, services, draft, form, 201)
+    draft = reservation.reserve_doi(services, draft_for(services, record_id, viewer, Right.EDIT))
+    return _shown(request, services, draft, form, viewer, 201)
 
 
 @router.delete("/records/{record_id}/draft/pids/doi")
 def give_up_doi(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     form = negotiated(request, draft_json.FORMS)
-    draft = reservation.give_up_doi(services, own_draft(services, record_id, viewer))
-    return _shown(request, services, draft, form, 200)
+    draft = reservation.give_up_doi(services, draft_for(services, record_id, viewer, Right.EDIT))
+    return _shown(request, services, draft, form, viewer, 200)
 
 
 @router.post("/records/{record_id}/versions")
@@ -105,15 +108,15 @@ def new_version(request: Request, record_id: str, services: ServicesHere, viewer
     """Without files; they can be taken over from the version before."""
     form = negotiated(request, draft_json.FORMS)
     with services.catalogue.read() as tx:
-        record = own_record(tx, number_of(record_id), viewer)
-    may_follow = partial(owns, viewer=viewer)
-    draft = deposit.new_version(services, record.id, account_of(viewer), may_follow, with_files=False)
-    return _shown(request, services, draft, form, 201)
+        record = published_in(services, tx, number_of(record_id), viewer, Right.EDIT)
+        is_open_to_them = may_follow(services, tx, record, viewer)
+    draft = deposit.new_version(services, record.id, account_of(viewer), is_open_to_them, with_files=False)
+    return _shown(request, services, draft, form, viewer, 201)
 
 
 @router.post("/records/{record_id}/draft/actions/files-import")
 def import_files(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    draft = deposit.import_files(services, own_draft(services, record_id, viewer))
+    draft = deposit.import_files(services, draft_for(services, record_id, viewer, Right.EDIT))
     return draft_files.listed(request, services, draft, viewer, 201)
 
 
@@ -147,17 +150,22 @@ def _given(services: Services, body: object, own_doi: str | None) -> DepositMeta
     return rdm_form.read(body, repository=services.repository, own_doi=own_doi, today=today)
 
 
-def _shown(request: Request, services: Services, draft: Draft, form: Format, status: int) -> Response:
+def _shown(
+    request: Request, services: Services, draft: Draft, form: Format, viewer: Viewer, status: int
+) -> Response:
     with services.catalogue.read() as tx:
-        document = _in_form(services, tx, draft, form)
+        document = _in_form(services, tx, draft, form, viewer)
     return _answer(request, document, form, status, tag_of(draft))
 
 
-def _in_form(services: Services, tx: Transaction, draft: Draft, form: Format) -> JsonObject:
+def _in_form(services: Services, tx: Transaction, draft: Draft, form: Format, viewer: Viewer) -> JsonObject:
     number = draft.deposit.base_record_id
     files = draft_json.FILES_SHOWN if draft.is_edit else 0
     base = None if number is None else described(services, tx, [number], files=files)[number]
-    return draft_json.in_form(draft_json.shown(services, tx, draft, base), form)
+    view = draft_json.shown(services, tx, draft, base)
+    settings = sharing.settings(tx, draft.deposit.concept_id)
+    known = with_shares(services, tx, dataclasses.replace(view.foreseen, settings=settings), viewer)
+    return draft_json.in_form(dataclasses.replace(view, foreseen=known), form)
 
 
 def _hits(

@@ -7,14 +7,14 @@ from uuid import uuid5
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from gateway.admission import standing_in
 from gateway.answers import json_answer
-from gateway.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
+from gateway.auth import ReaderHere, ServicesHere, ViewerHere, WriterHere
 from gateway.bodies import whole_body
 from gateway.handles import Kind, handle
 from gateway.headers import CONTENT_POLICY
 from gateway.lookup import number_of
 from gateway.methods import READ
-from gateway.ownership import editable
 from gateway.serving import readable
 from pipeline import refusals
 from pipeline.access import Viewer
@@ -24,7 +24,7 @@ from pipeline.catalogue.extra_formats import ExtraFormat
 from pipeline.errors import Rejected
 from pipeline.feeds.crosswalks import facts
 from pipeline.ingest.extra_formats import attach, detach
-from pipeline.model import JsonObject, Record
+from pipeline.model import JsonObject, Record, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api")
@@ -53,20 +53,20 @@ def put(
     """The body, under its Content-Type, once the virus scanner has seen it. A published record needs no open edit for
     it."""
     media_type = _media_type(request.headers.get("content-type", ""))
-    attach(services, _editable(services, record_id, viewer), media_type, content)
+    attach(services, _standing(services, record_id, viewer, Right.EDIT), media_type, content)
     return json_answer(request, {"message": f'Extra format "{media_type}" updated.'})
 
 
 @router.delete(_DEPOSITION)
 def delete(request: Request, record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
     media_type = _media_type(request.headers.get("content-type", ""))
-    detach(services, _editable(services, record_id, viewer), media_type)
+    detach(services, _standing(services, record_id, viewer, Right.EDIT), media_type)
     return json_answer(request, {"message": f'Extra format "{media_type}" deleted.'})
 
 
 @router.api_route(_DEPOSITION, methods=READ)
-def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
-    _editable(services, record_id, viewer)
+def read(request: Request, record_id: str, services: ServicesHere, viewer: ReaderHere) -> Response:
+    _standing(services, record_id, viewer, Right.PREVIEW)
     return _served(request, services, number_of(record_id))
 
 
@@ -78,8 +78,8 @@ def read_published(request: Request, record_id: str, services: ServicesHere, vie
 
 
 @router.options(_DEPOSITION)
-def listed(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
-    _editable(services, record_id, viewer)
+def listed(request: Request, record_id: str, services: ServicesHere, viewer: ReaderHere) -> Response:
+    _standing(services, record_id, viewer, Right.PREVIEW)
     return _listed(request, services, number_of(record_id))
 
 
@@ -92,9 +92,9 @@ def listed_published(
     return _listed(request, services, record.id)
 
 
-def _editable(services: Services, record_id: str, viewer: Viewer) -> Draft | Record:
+def _standing(services: Services, record_id: str, viewer: Viewer, right: Right) -> Draft | Record:
     with services.catalogue.read() as tx:
-        return editable(tx, number_of(record_id), viewer)
+        return standing_in(services, tx, number_of(record_id), viewer, right)
 
 
 def _served(request: Request, services: Services, record_id: int) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from fastapi import Request, Response
 from lxml import etree
@@ -11,7 +12,7 @@ from gateway.content import is_same_tag
 from gateway.negotiation import choose
 from gateway.problems import NotAcceptable
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination, JsonObject, Record
+from pipeline.model import AccessSettings, Dissemination, JsonObject, Record
 from pipeline.services import Services
 
 VARY = "Accept, Authorization"
@@ -132,10 +133,12 @@ def rendered(
     document: Callable[[], bytes],
     *,
     files_open: bool,
+    shared: str = "",
 ) -> Response:
-    """The record in a format, as `document` gives it, or 304 where the client has it already."""
+    """The record in a format, as `document` gives it, or 304 where the client has it already. `shared` is the
+    `shared_tag` of a document that tells who may ask for the files."""
     headers = {
-        "ETag": entity_tag(record, form, files_open=files_open),
+        "ETag": entity_tag(record, form, files_open=files_open, shared=shared),
         "Vary": VARY,
         "Cache-Control": "no-cache",
         "Link": f'<{services.repository.base_url}/records/{record.id}>; rel="describes"; type="text/html"',
@@ -145,8 +148,15 @@ def rendered(
     return Response(document(), headers=headers, media_type=form.served_as)
 
 
-def entity_tag(record: Record, form: Format, *, files_open: bool) -> str:
+def entity_tag(record: Record, form: Format, *, files_open: bool, shared: str = "") -> str:
     # A bare number in Zenodo's own form. Other forms, and a view with the files closed, are other
     # representations, and a strong tag must tell them apart.
-    parts = [str(record.change), form.name, "" if files_open else "closed"]
+    parts = [str(record.change), form.name, "" if files_open else "closed", shared]
     return f'"{"-".join(filter(None, parts))}"'
+
+
+def shared_tag(described: Dissemination) -> str:
+    """With whom the work is shared, and who may ask for its files, changes while the record does not."""
+    if described.shares is None and described.settings == AccessSettings():
+        return ""
+    return sha256(repr((described.settings, described.shares)).encode()).hexdigest()[:16]

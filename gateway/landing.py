@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,9 +17,9 @@ from gateway.methods import READ
 from gateway.negotiation import choose
 from gateway.presentation import Language, Link
 from gateway.problems import Withdrawn
-from gateway.serving import file_of, readable, served
+from gateway.serving import file_of, files_are_readable, readable, served
 from gateway.templating import page, root_of
-from pipeline.access import access_status, may_read_files
+from pipeline.access import access_status
 from pipeline.catalogue import records
 from pipeline.errors import Missing
 from pipeline.feeds import crosswalks
@@ -46,7 +46,7 @@ def landing(
             records.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1) if after else []
         )
         events = records.events(tx, described.record.id)
-    files_open = may_read_files(described.record, viewer, today=services.now().date())
+        files_open = files_are_readable(services, tx, described.record, viewer)
     preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
     if preferred != _HTML:
         form = BY_MEDIA_TYPE[preferred]
@@ -57,7 +57,7 @@ def landing(
     has_more = (len(behind) if after else described.record.file_count) > FILES_PER_PAGE
     shown = listed if files_open else []
     context = _description(services, described, events)
-    context |= _files(services, described, shown, after=after, has_more=has_more)
+    context |= _files(services, described, shown, after=after, has_more=has_more, link=viewer.link)
     response = page(services, "record.html", files_open=files_open, **context)
     exports = [(f"{described.url}/export/{one.name}", one.media_types[0]) for one in EXPORTS.values()]
     response.headers["Link"] = presentation.signposts(described, exports, shown)
@@ -104,14 +104,25 @@ def _description(services: Services, described: Dissemination, events: Sequence[
 
 
 def _files(
-    services: Services, described: Dissemination, shown: Sequence[FileEntry], *, after: str, has_more: bool
+    services: Services,
+    described: Dissemination,
+    shown: Sequence[FileEntry],
+    *,
+    after: str,
+    has_more: bool,
+    link: str,
 ) -> JsonObject:
-    address = f"{root_of(services)}/records/{described.record.id}"
-    following = f"{address}?{urlencode({'after': shown[-1].key})}#files" if has_more and shown else ""
+    """`link` is the token of the share link by which the page was asked for: its links present it, too."""
+    root, path = root_of(services), f"/records/{described.record.id}"
+    presented = {"token": link} if link else {}
+    following = {"after": shown[-1].key, **presented} if has_more and shown else {}
+    gate = services.settings.scan_gate
     return {
-        "files": [presentation.file_row(address, one, services.settings.scan_gate) for one in shown],
+        "files": [presentation.file_row(root + path, one, gate, presented) for one in shown],
         "after": after,
-        "next_files": following,
+        "first_files": presentation.with_query(root + path, presented) + "#files",
+        "next_files": presentation.with_query(root + path, following) + "#files" if following else "",
+        "all_files": presentation.with_query(f"{root}/api{path}/files", presented),
         "size": presentation.readable_size(described.record.total_bytes),
         "citation_tags": presentation.citation_tags(described, shown),
     }
@@ -158,7 +169,7 @@ def export(
         raise Missing("There is no export format of that name.")
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id)
-    files_open = may_read_files(described.record, viewer, today=services.now().date())
+        files_open = files_are_readable(services, tx, described.record, viewer)
     document = partial(form.render, described, files_open=files_open, indent=indentation(request))
     response = rendered(request, services, described.record, form, document, files_open=files_open)
     response.headers["Content-Disposition"] = f'attachment; filename="{described.record.id}.{form.ending}"'

@@ -3,18 +3,19 @@ life-cycle requests). What an owner may have at once is answered as a request th
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.admission import require
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, ServicesHere
 from gateway.bodies import JsonBody, OptionalJsonBody
 from gateway.formats import negotiated
 from gateway.lookup import find_described, number_of
-from gateway.ownership import require_owner
 from gateway.request_json import request_json
 from pipeline import deletion, publication, refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import records
 from pipeline.errors import Rejected
 from pipeline.metadata.text import clean
+from pipeline.model import Right
 
 router = APIRouter(prefix="/api/records/{record_id}")
 _LONGEST_COMMENT = 10_000
@@ -29,7 +30,7 @@ def request_deletion(
     reason, comment = _text(body, "reason", required=True), _text(body, "comment")
     with services.catalogue.read() as tx:
         record = records.get(tx, number_of(record_id))
-        require_owner(record, viewer)
+        require(services, tx, record, viewer, Right.MANAGE)
     accepted = deletion.delete_own(services, record, viewer, reason=reason, comment=comment)
     return json_answer(request, request_json(services.repository, accepted, ()))
 

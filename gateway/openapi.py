@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.answers import json_answer
-from gateway.auth import grant_of, known_viewer
+from gateway.auth import admissible, grant_of, known_viewer
 from gateway.bodies import json_body, optional_json_body
 from pipeline import __version__
 from pipeline.model import JsonObject
@@ -56,7 +56,9 @@ _CREDENTIALS: JsonObject = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "access_token": {"type": "apiKey", "in": "query", "name": "access_token"},
 }
+_LINKS: JsonObject = {"share_link": {"type": "apiKey", "in": "query", "name": "token"}}
 _NAMED: list[JsonObject] = [{name: []} for name in _CREDENTIALS]
+_LINKED: list[JsonObject] = [{name: []} for name in _LINKS]
 _JSON: JsonObject = {"required": True, "content": {"application/json": {"schema": {}}}}
 
 
@@ -184,8 +186,8 @@ def document(app: FastAPI, services: Services) -> JsonObject:
         }
         for path, operations in described["paths"].items()
     }
-    described["components"] = {"schemas": {"Error": _ERROR}, "securitySchemes": _CREDENTIALS}
-    described["security"] = [{}, *_NAMED]
+    described["components"] = {"schemas": {"Error": _ERROR}, "securitySchemes": _CREDENTIALS | _LINKS}
+    described["security"] = [{}, *_NAMED, *_LINKED]
     return described
 
 
@@ -214,6 +216,8 @@ def _operation(path: str, method: str, found: JsonObject, needs: _Needs) -> Json
     operation = {**found, "operationId": name, "responses": answers}
     if known_viewer in needs:
         operation["security"] = _NAMED
+    elif admissible in needs:
+        operation["security"] = [*_NAMED, *_LINKED]
     if grant_of in needs:
         operation["parameters"] = [*found.get("parameters", ()), _RESOURCE_TOKEN]
     if json_body in needs:

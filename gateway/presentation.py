@@ -5,10 +5,10 @@ escape it), and HTML goes through the sanitiser once more.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from markupsafe import Markup
 
@@ -63,10 +63,11 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file in the table. `url` is empty where the file is not served, and `scan` says why."""
+    """A file in the table. `url` is empty where the file is not served, and `scan` says why; `download` saves it."""
 
     key: str
     url: str
+    download: str
     size: str
     bytes: int
     md5: str
@@ -244,20 +245,22 @@ def access_sentence(described: Dissemination, status: str) -> str:
         reason = f" Reason: {access.embargo_reason}" if access.embargo_reason else ""
         return f"The files open on {access.embargo_until}.{reason}"
     if status == "restricted":
-        return "Only the owner can read the files."
+        return "Only the owner, and whom the owner shares them with, can read the files."
     opened = access.embargo_until if access.files is FilesAccess.RESTRICTED else None
     return f"Everybody can read the files since {opened}." if opened else "Everybody can read the files."
 
 
-def file_row(address: str, entry: FileEntry, gate: ScanGate) -> FileRow:
-    """`address` is the record's, below which files lie."""
+def file_row(address: str, entry: FileEntry, gate: ScanGate, presented: Mapping[str, str]) -> FileRow:
+    """`address` is the record's, below which files lie; `presented` what is to be told with each request."""
     why = withheld(entry.scan, gate)
+    url = f"{address}/files/{quote(entry.key)}"
     found = entry.identification
     version = f" {found.version}" if found.version else ""
     named = found.format + version if found.format else "Unknown format"
     return FileRow(
         key=entry.key,
-        url="" if why or entry.purged else f"{address}/files/{quote(entry.key)}",
+        url="" if why or entry.purged else with_query(url, presented),
+        download=with_query(url, {"download": "1", **presented}),
         size=readable_size(entry.size),
         bytes=entry.size,
         md5=entry.digests.get("md5", ""),
@@ -266,6 +269,10 @@ def file_row(address: str, entry: FileEntry, gate: ScanGate) -> FileRow:
         scan=_scan_sentence(entry, why),
         scan_state="purged" if entry.purged else entry.scan.status.value,
     )
+
+
+def with_query(url: str, parameters: Mapping[str, str]) -> str:
+    return f"{url}?{urlencode(parameters)}" if parameters else url
 
 
 def _checksums(entry: FileEntry) -> Iterator[Checksum]:

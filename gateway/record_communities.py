@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway import openapi
 from gateway import search as searching
+from gateway.admission import published_in
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
@@ -15,14 +16,13 @@ from gateway.community_json import community_json
 from gateway.curating import has_power
 from gateway.lookup import find, number_of
 from gateway.methods import READ
-from gateway.ownership import own_record
 from gateway.request_json import comment_in, request_json
 from gateway.search import Found, Question
 from pipeline import curation, requesting
-from pipeline.access import Viewer, owns
-from pipeline.catalogue import Transaction, communities, records
+from pipeline.access import Viewer
+from pipeline.catalogue import Transaction, communities, records, rights
 from pipeline.errors import Denied, HeadraceError, Missing, Rejected
-from pipeline.model import JsonObject
+from pipeline.model import JsonObject, Right
 from pipeline.requests import actions
 from pipeline.roles import Power
 from pipeline.services import Services
@@ -80,7 +80,7 @@ def _propose(
     if not isinstance(reviewed, bool):
         raise Rejected("Not a valid boolean.", field="require_review")
     with services.catalogue.write() as tx:
-        record = own_record(tx, record_id, viewer)
+        record = published_in(services, tx, record_id, viewer, Right.MANAGE)
         one = communities.get(tx, name)
         asked = curation.propose(
             tx, record, one, viewer.account_id or 0, reviewed=reviewed, comment=said, now=services.now()
@@ -110,11 +110,13 @@ def exclude(
 
 
 def _leave(services: Services, record_id: int, name: str, viewer: Viewer) -> None:
-    with services.catalogue.write() as tx:
+    with services.catalogue.read() as tx:
         record = records.get(tx, record_id)
         one = communities.get(tx, name)
-        if not owns(record.owner, viewer) and not has_power(tx, one.id, viewer, Power.CURATE):
+        right = rights.to(tx, record, viewer, now=services.now())
+        if right < Right.MANAGE and not has_power(tx, one.id, viewer, Power.CURATE):
             raise Denied("Permission denied.")
+    with services.catalogue.write() as tx:
         if not curation.leave(tx, one.id, [record.concept_id], now=services.now()):
             raise Rejected("The record is not included in this community.")
 
@@ -129,8 +131,9 @@ def choose_default(
     default = body["default"]
     if not (default is None or isinstance(default, str)):
         raise Rejected("Not a valid string.", field="default")
+    with services.catalogue.read() as tx:
+        record = published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
     with services.catalogue.write() as tx:
-        record = own_record(tx, number_of(record_id), viewer)
         if not curation.choose_default(tx, record.concept_id, default):
             raise Rejected("The record is not included in this community.", field="default")
         return json_answer(request, _of_work(services, tx, record.concept_id))
@@ -142,7 +145,7 @@ def suggestions(request: Request, record_id: str, services: ServicesHere, viewer
     params = request.query_params
     asked = searching.parse(params, largest=searching.largest_page(viewer))
     with services.catalogue.read() as tx:
-        record = own_record(tx, number_of(record_id), viewer)
+        record = published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
         found, total = communities.page(
             tx,
             communities.Question(
@@ -167,7 +170,7 @@ def suggestions(request: Request, record_id: str, services: ServicesHere, viewer
 def _own(services: Services, record_id: str, viewer: Viewer) -> None:
     """Raises `Missing`, `Denied`."""
     with services.catalogue.read() as tx:
-        own_record(tx, number_of(record_id), viewer)
+        published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
 
 
 def _named(body: object) -> list[Mapping[str, Any]]:

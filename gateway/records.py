@@ -1,5 +1,6 @@
 """`/api/records`: search, one record in its formats, its versions (Zenodo's REST API, records)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -8,6 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from gateway import openapi
 from gateway import search as searching
+from gateway.admission import with_shares
 from gateway.answers import indentation, json_answer, to_json
 from gateway.auth import ServicesHere, ViewerHere
 from gateway.formats import (
@@ -17,15 +19,17 @@ from gateway.formats import (
     Format,
     negotiated,
     rendered,
+    shared_tag,
 )
 from gateway.kept import Kept
 from gateway.lookup import FILES_IN_RECORD, described, find, find_described, newest_id
 from gateway.methods import READ
 from gateway.search import Found
-from pipeline.access import Viewer, as_of, may_read_files
-from pipeline.catalogue import records
+from gateway.serving import files_are_readable
+from pipeline.access import Viewer, are_files_open, as_of, may_read_files
+from pipeline.catalogue import records, rights
 from pipeline.index.query import order
-from pipeline.model import RecordState
+from pipeline.model import Dissemination, Record, RecordState, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records")
@@ -52,18 +56,35 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
     today, indent = services.now().date(), indentation(request)
     with services.catalogue.read() as tx:
         record = find(services, tx, record_id, withdrawn_too=withdrawn_too)
-        files_open = may_read_files(record, viewer, today=today)
+        files_open = files_are_readable(services, tx, record, viewer)
 
         def make() -> bytes:
-            shown = described(services, tx, [record.id], files=FILES_IN_RECORD)[record.id]
-            return form.render(shown, files_open=files_open, indent=indent)
+            return form.render(show(), files_open=files_open, indent=indent)
 
+        def show() -> Dissemination:
+            return described(services, tx, [record.id], files=FILES_IN_RECORD)[record.id]
+
+        if form is RDM:
+            return _managed(request, services, with_shares(services, tx, show(), viewer), files_open=files_open)
         # What this form shows of a record is another whenever its `change` is; whether files are shown, and which
         # embargoes are over, depends on who asks, and when.
         kept: Kept = request.app.state.kept
         key = (record.id, record.change, files_open, today, indent)
         document = partial(kept.get, key, make) if form is ZENODO else make
         return rendered(request, services, record, form, document, files_open=files_open)
+
+
+def _managed(request: Request, services: Services, shown: Dissemination, *, files_open: bool) -> Response:
+    """In the form that tells who may ask for the files, and, to managers, with whom the work is shared."""
+    document = partial(RDM.render, shown, files_open=files_open, indent=indentation(request))
+    tag = shared_tag(shown)
+    answer = rendered(
+        request, services, shown.record, RDM, document, files_open=files_open, shared=tag
+    )
+    if shown.shares is not None:
+        # For nobody's cache.
+        answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @router.api_route("/{record_id}/versions", methods=READ, openapi_extra=openapi.PAGING)
@@ -96,8 +117,8 @@ def latest_version(request: Request, record_id: str, services: ServicesHere) -> 
 
 def listed(request: Request, services: Services, viewer: Viewer, found: Found, form: Format) -> Response:
     """The envelope around hits in a JSON format; of any other format, the documents one after the other."""
-    today = services.now().date()
-    each = [(one, may_read_files(one.record, viewer, today=today)) for one in found.hits]
+    readable = _readable(services, [one.record for one in found.hits], viewer)
+    each = [(one, one.record.id in readable) for one in found.hits]
     headers = {"Vary": VARY, "Cache-Control": "no-cache"}
     if not form.is_json:
         documents = [form.render(one, files_open=files_open) for one, files_open in each]
@@ -108,6 +129,15 @@ def listed(request: Request, services: Services, viewer: Viewer, found: Found, f
         body["sortBy"] = found.question.order
     text = to_json(body, indent=indentation(request))
     return Response(text, media_type=form.served_as, headers=headers)
+
+
+def _readable(services: Services, shown: Sequence[Record], viewer: Viewer) -> set[int]:
+    """The records whose files the viewer may read. The catalogue is asked of those alone that are not open."""
+    now = services.now()
+    closed = [one for one in shown if not are_files_open(one, today=now.date())]
+    with services.catalogue.read() as tx:
+        known = rights.to_records(tx, closed, viewer, now=now)
+    return {one.id for one in shown if may_read_files(one, known.get(one.id, Right.NONE), today=now.date())}
 
 
 def _hit(form: Format, converted: object) -> object:

@@ -3,18 +3,19 @@ reviews)."""
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.admission import draft_for
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody, OptionalJsonBody
 from gateway.curating import community_in
 from gateway.lookup import number_of
 from gateway.methods import READ
-from gateway.ownership import own_draft
 from gateway.request_json import comment_in
 from gateway.requests import shown
 from pipeline import requesting
 from pipeline.catalogue import drafts, requests
 from pipeline.errors import Missing, Rejected
 from pipeline.metadata.community_form import is_uuid
+from pipeline.model import Right
 from pipeline.requests import COMMUNITY_SUBMISSION
 
 router = APIRouter(prefix="/api/records/{record_id}/draft")
@@ -30,7 +31,7 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Known
         if found is not None:
             requesting.visible(tx, found.id, viewer, now=now)
     if found is None:
-        own_draft(services, record_id, viewer)
+        draft_for(services, record_id, viewer, Right.PREVIEW)
         raise Missing("There is no review for this draft.")
     return shown(request, services, found, viewer)
 
@@ -40,7 +41,7 @@ def choose(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
     """Which community shall review the draft."""
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     given = body if isinstance(body, dict) else {}
     if given.get("type") != COMMUNITY_SUBMISSION.name:
         raise Rejected(f"Must be one of: {COMMUNITY_SUBMISSION.name}.", field="type")
@@ -58,7 +59,7 @@ def choose(
 
 @router.delete("/review")
 def drop(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    requesting.drop_review(services, own_draft(services, record_id, viewer))
+    requesting.drop_review(services, draft_for(services, record_id, viewer, Right.EDIT))
     return Response(status_code=204)
 
 
@@ -66,7 +67,7 @@ def drop(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response
 def submit(
     request: Request, record_id: str, services: ServicesHere, viewer: ActorHere, body: OptionalJsonBody
 ) -> Response:
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     reviewed = body.get("require_review", False) if isinstance(body, dict) else False
     if not isinstance(reviewed, bool):
         raise Rejected("Not a valid boolean.", field="require_review")

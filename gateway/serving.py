@@ -15,8 +15,8 @@ from gateway.headers import CONTENT_POLICY
 from gateway.lookup import find, withdrawn
 from gateway.problems import Purged
 from pipeline import refusals
-from pipeline.access import Viewer, Withheld, may_read_files, withheld
-from pipeline.catalogue import Transaction, records
+from pipeline.access import Viewer, Withheld, are_files_open, may_read_files, withheld
+from pipeline.catalogue import Transaction, records, rights
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.model import FileEntry, Record, RecordState
@@ -29,9 +29,17 @@ from pipeline.services import Services
 def readable(services: Services, tx: Transaction, record_id: str, viewer: Viewer) -> Record:
     """The record whose files the viewer may read. Raises as `find`, and `Denied`."""
     record = find(services, tx, record_id)
-    if not may_read_files(record, viewer, today=services.now().date()):
+    if not files_are_readable(services, tx, record, viewer):
         raise refusals.not_permitted()
     return record
+
+
+def files_are_readable(services: Services, tx: Transaction, record: Record, viewer: Viewer) -> bool:
+    """Whether the viewer may read the record's files. Of open ones the catalogue is not asked."""
+    now = services.now()
+    if are_files_open(record, today=now.date()):
+        return True
+    return may_read_files(record, rights.to(tx, record, viewer, now=now), today=now.date())
 
 
 def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> FileEntry:
@@ -145,7 +153,9 @@ def check_served(services: Services, entry: FileEntry) -> None:
 def _headers(request: Request, entry: FileEntry, validators: content.Validators) -> dict[str, str]:
     media_type, may_show = content.served_type(entry)
     wants_attachment = request.query_params.get("download") == "1"
-    is_public = "Authorization" not in request.headers and "access_token" not in request.query_params
+    is_public = "Authorization" not in request.headers and not {"access_token", "token"} & {
+        *request.query_params
+    }
     return {
         "Content-Type": media_type,
         "Content-Disposition": content.disposition(entry.key, attachment=wants_attachment or not may_show),

@@ -8,15 +8,16 @@ from email.utils import format_datetime
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from gateway.admission import draft_for
 from gateway.auth import ServicesHere, WriterHere
 from gateway.headers import whole_number
 from gateway.lookup import number_of
-from gateway.ownership import own_draft
 from gateway.problems import UnsupportedVersion
 from gateway.receiving import Receivers
 from pipeline.catalogue.resumables import Resumable
 from pipeline.errors import Rejected
 from pipeline.ingest import abandonment, resumption
+from pipeline.model import Right
 
 _VERSION = "1.0.0"
 _ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
@@ -49,7 +50,7 @@ def create(request: Request, record_id: str, services: ServicesHere, viewer: Wri
     """An upload, of `Upload-Length` bytes, of the file that `Upload-Metadata` names as `filename`."""
     size = _number(request, "Upload-Length")
     key = _filename(request.headers.get("upload-metadata", ""))
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     one = resumption.create(services, draft, key, size)
     base = services.repository.base_url
     location = f"{base}/api/deposit/depositions/{draft.record_id}/uploads/{one.id}"
@@ -58,7 +59,7 @@ def create(request: Request, record_id: str, services: ServicesHere, viewer: Wri
 
 @router.head("/{number}", dependencies=_SPOKEN)
 def look(record_id: str, number: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    one = resumption.find(services, own_draft(services, record_id, viewer), number_of(number))
+    one = resumption.find(services, draft_for(services, record_id, viewer, Right.EDIT), number_of(number))
     length = {"Upload-Length": str(one.size), "Cache-Control": "no-store"}
     return Response(headers={**length, **_standing(one)})
 
@@ -75,7 +76,7 @@ async def go_on(
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> Resumable:
-        draft = own_draft(services, record_id, viewer)
+        draft = draft_for(services, record_id, viewer, Right.EDIT)
         return resumption.go_on(services, draft, number_of(number), offset, blocks, checksum)
 
     one = await receivers.take(request, receive)
@@ -84,7 +85,7 @@ async def go_on(
 
 @router.delete("/{number}", dependencies=_SPOKEN)
 def end(record_id: str, number: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    draft = own_draft(services, record_id, viewer)
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     abandonment.give_up(services, resumption.find(services, draft, number_of(number)))
     return Response(status_code=204, headers={"Tus-Resumable": _VERSION})
 

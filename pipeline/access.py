@@ -1,4 +1,5 @@
-"""Who may read a record's files, which files may be served at all, and what a token allows: the one place that decides.
+"""Who may do what with a work, which files may be served at all, and what a token allows: the one place that decides,
+for every door (docs/architecture.md, Who may see and do what).
 
 Descriptions are public as long as their record is (Zenodo's REST API, records); of a withdrawn record only the
 tombstone is, so nobody reads its files.
@@ -20,6 +21,7 @@ from pipeline.model import (
     FilesAccess,
     Record,
     RecordState,
+    Right,
     ScanStatus,
     ScanVerdict,
 )
@@ -40,15 +42,37 @@ class TokenScope(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who asks: `email` and `account_id` are None for a stranger. `scopes` are what the credential was made for;
-    reading needs none (Zenodo's REST API, authentication)."""
+    reading needs none (Zenodo's REST API, authentication). `link` is the token of the share link that they present,
+    be it one or not."""
 
     email: str | None = None
     admin: bool = False
     scopes: frozenset[str] = frozenset()
     account_id: int | None = None
+    link: str = ""
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether they have nothing to show for themselves: to such nothing is anything but what it is to all."""
+        return self.account_id is None and not self.link
 
 
 STRANGER = Viewer()
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What ties a viewer to a work besides owning something of it. `work_owner` is whose the work is, who shares it;
+    `granted` what the viewer's account was given of it, `linked` what the link that they present gives. `roles` are
+    what they are in the communities that the work is in, and where they were asked to review its draft."""
+
+    work_owner: str = ""
+    granted: Right = Right.NONE
+    linked: Right = Right.NONE
+    roles: frozenset[Role] = frozenset()
+
+
+NO_TIES = Ties()
 
 
 class AccessStatus(StrEnum):
@@ -73,12 +97,33 @@ def access_status(access: Access, *, today: date) -> AccessStatus:
     return AccessStatus.OPEN if access.embargo_until <= today else AccessStatus.EMBARGOED
 
 
-def may_read_files(record: Record, viewer: Viewer, *, today: date) -> bool:
-    """Whether `viewer` may list and read the files: all may while they are open, else owner and admins."""
+def right_to(owner: str, viewer: Viewer, ties: Ties) -> Right:
+    """What the viewer may do with a version or a draft that is `owner`'s, of a work to which these are their ties.
+    Versions may have other owners than their work: whoever shares a work shares what is theirs of it."""
+    if viewer.admin or (viewer.email is not None and viewer.email == owner):
+        return Right.MANAGE
+    shared = max(ties.granted, ties.linked) if owner == ties.work_owner else Right.NONE
+    return max(shared, *map(_right_of, ties.roles), Right.NONE)
+
+
+def _right_of(role: Role) -> Right:
+    """What members of a community may do with its works."""
+    if allows(role, Power.CURATE):
+        return Right.EDIT
+    return Right.VIEW if allows(role, Power.READ) else Right.NONE
+
+
+def are_files_open(record: Record, *, today: date) -> bool:
+    """Whether everybody may list and read the files."""
+    is_open = access_status(record.description.access, today=today) is AccessStatus.OPEN
+    return is_open and record.state is RecordState.PUBLISHED
+
+
+def may_read_files(record: Record, right: Right, *, today: date) -> bool:
+    """Whether somebody with that right to the record may list and read the files."""
     if record.state is not RecordState.PUBLISHED:
         return False
-    is_open = access_status(record.description.access, today=today) is AccessStatus.OPEN
-    return is_open or owns(record.owner, viewer)
+    return right >= Right.VIEW or are_files_open(record, today=today)
 
 
 def permits(viewer: Viewer, scope: TokenScope) -> bool:
@@ -88,8 +133,8 @@ def permits(viewer: Viewer, scope: TokenScope) -> bool:
 
 
 def owns(owner: str, viewer: Viewer) -> bool:
-    """Whether the viewer may see and change what is `owner`'s: the owner and admins may."""
-    return viewer.admin or (viewer.email is not None and viewer.email == owner)
+    """Whether it is the viewer's own, whatever is shared with whom: administrators own all."""
+    return right_to(owner, viewer, NO_TIES) is Right.MANAGE
 
 
 def may_in_community(role: Role | None, power: Power, viewer: Viewer) -> bool:

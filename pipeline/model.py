@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -228,6 +228,69 @@ class Community:
     description: str = ""
     id: str = field(kw_only=True)
     is_default: bool = False
+
+
+# ---------------------------------------------------------------- sharing
+
+
+class Right(IntEnum):
+    """What somebody may do with a work beyond what everybody may, each right with those before it (Zenodo's REST API,
+    access links): read files that are closed; see drafts; change drafts, publish them, and begin edits and new
+    versions; share the work."""
+
+    NONE = 0
+    VIEW = 1
+    PREVIEW = 2
+    EDIT = 3
+    MANAGE = 4
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ShareLink:
+    """A right to a work for whoever presents `token`, until `expires` where that is told. `id` is a UUID."""
+
+    id: str
+    right: Right
+    created: datetime
+    token: str
+    expires: datetime | None = None
+    description: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessGrant:
+    """A right to a work for an account."""
+
+    account_id: int
+    right: Right
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Who may ask for a work's closed files, what they have to accept, and for how many days a link is good that a
+    guest is given (0: for ever)."""
+
+    allow_user_requests: bool = False
+    allow_guest_requests: bool = False
+    accept_conditions_text: str | None = None
+    secret_link_expiration: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """With whom a work is shared, in the order in which that was done."""
+
+    links: tuple[ShareLink, ...] = ()
+    grants: tuple[AccessGrant, ...] = ()
+
+
+# ---------------------------------------------------------------- events
 
 
 class EventType(StrEnum):
@@ -518,7 +581,8 @@ class Dissemination:
     crosswalks turn this into their formats. `concept_doi` is None for a record with an external DOI.
     `files` may be cut short for records with very many; `record.file_count` tells the whole number.
     `communities` are those the record belongs to now, `owner_id` is the account of its owner, None where the owner has
-    none: outputs name people by it, as e-mail addresses are nobody else's business."""
+    none: outputs name people by it, as e-mail addresses are nobody else's business. `shares` are for who may manage
+    the work, None for all others."""
 
     repository: Repository
     record: Record
@@ -528,6 +592,8 @@ class Dissemination:
     versions: tuple[VersionRef, ...]
     communities: tuple[Community, ...] = ()
     owner_id: int | None = None
+    settings: AccessSettings = AccessSettings()
+    shares: Shares | None = None
 
     @property
     def url(self) -> str:

@@ -101,12 +101,6 @@ def visible(
     return one, mine
 
 
-def reviews(tx: Transaction, record_id: int, viewer: Viewer, *, now: datetime) -> bool:
-    """Whether the viewer is one of those who were asked to review a draft."""
-    review = requests.review(tx, record_id, now=now)
-    return review is not None and review.is_open and Party.RECEIVER in parties(tx, review, viewer)
-
-
 # ---------------------------------------------------------------- actions
 
 

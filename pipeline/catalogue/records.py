@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, communities
+from pipeline.catalogue import Transaction, communities, sharing
 from pipeline.catalogue.tables import (
     concept,
     deposit_file,
@@ -58,7 +58,11 @@ _HOLDINGS = (
 _WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
 # Said once: to put a statement together takes longer than to carry it out.
 _BY_ID = sa.select(record).where(record.c.id == sa.bindparam("wanted"))
-_BY_IDS = sa.select(record).where(record.c.id.in_(_WANTED))
+_BY_IDS = (
+    sa.select(record, concept.c.access_settings)
+    .join(concept, concept.c.id == record.c.concept_id)
+    .where(record.c.id.in_(_WANTED))
+)
 _FILES_OF = _FILES.where(record_file.c.record_id.in_(_WANTED)).order_by(
     record_file.c.record_id, record_file.c.key
 )
@@ -185,7 +189,9 @@ def disseminate(
 ) -> dict[int, Dissemination]:
     """What outputs need of each record; ids that are no records are left out. The latest of a work is for outputs its
     newest version that is still published. A handful of queries whatever the number of ids."""
-    rows = [_record(row) for row in tx.execute(_BY_IDS, {"wanted": list(record_ids)})]
+    found = tx.execute(_BY_IDS, {"wanted": list(record_ids)}).all()
+    rows = [_record(row) for row in found]
+    settings = {row.concept_id: sharing.settings_from_json(row.access_settings) for row in found}
     concept_ids = list({one.concept_id for one in rows})
     names = _names(tx, concept_ids)
     versions = _versions(tx, concept_ids, names)
@@ -202,6 +208,7 @@ def disseminate(
             versions=versions[one.concept_id],
             communities=belongs.get(one.concept_id, ()),
             owner_id=owner_ids.get(one.owner),
+            settings=settings[one.concept_id],
         )
         for one in rows
     }

@@ -46,6 +46,7 @@ from pipeline.errors import (
     Stale,
     Unavailable,
 )
+from pipeline.index.indexer import index
 from pipeline.ingest import abandonment, quota, transferring
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.reservation import has_reserved
@@ -54,6 +55,7 @@ from pipeline.lifecycle import DepositEvent
 from pipeline.metadata.deposit_form import DepositMetadata, Unsaid, faults_at_publish
 from pipeline.metadata.rdm_form import misunderstood_access
 from pipeline.model import (
+    Access,
     Concept,
     DepositAction,
     Description,
@@ -300,7 +302,20 @@ def publish(
             accepting(tx)
         require_publishable(tx, services, one)
 
+    before = _published_access(services, draft)
     publication.publish_draft(services, draft.deposit.id, check)
+    if before is not None and before != _published_access(services, draft):
+        # What the effect does soon is done at once: who may see files takes hold of search as of every other door.
+        with suppress(HeadraceError):
+            index(services, [draft.record_id])
+
+
+def _published_access(services: Services, draft: Draft) -> Access | None:
+    """Who may read the files of the record that the draft changes; None where it makes a new one."""
+    if not draft.is_edit:
+        return None
+    with services.catalogue.read() as tx:
+        return records.get(tx, draft.record_id).description.access
 
 
 def faults_of(services: Services, draft: Draft) -> Iterator[FieldFault]:

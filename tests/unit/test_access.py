@@ -6,15 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.access import (
+    NO_TIES,
     STRANGER,
     AccessStatus,
+    Ties,
     TokenScope,
     Viewer,
     Withheld,
     access_status,
+    are_files_open,
     as_of,
     may_read_files,
     permits,
+    right_to,
     withheld,
 )
 from pipeline.model import (
@@ -25,6 +29,7 @@ from pipeline.model import (
     Record,
     RecordState,
     Repository,
+    Right,
     ScanStatus,
     ScanVerdict,
 )
@@ -32,7 +37,7 @@ from pipeline.model import (
 TODAY = date(2026, 3, 9)
 OWNER = Viewer("ida@pier.example")
 ADMIN = Viewer("admin@archive.example", admin=True)
-OTHER = Viewer("bo@pier.example", scopes=frozenset({"deposit:write"}))
+OTHER = Viewer("bo@pier.example", scopes=frozenset({"deposit:write"}), account_id=7)
 RESTRICTED = Access(FilesAccess.RESTRICTED)
 
 
@@ -51,31 +56,57 @@ def test_an_embargo_holds_until_its_day_begins(until: date, today: date) -> None
     assert status is (AccessStatus.OPEN if today >= until else AccessStatus.EMBARGOED)
 
 
-@pytest.mark.parametrize("access", [RESTRICTED, Access(FilesAccess.RESTRICTED, TODAY + timedelta(days=1))])
-def test_closed_files_are_for_owner_and_admins(access: Access) -> None:
-    """Restricted and embargoed files are read by their owner and by administrators, by nobody else."""
-    readers = [
-        viewer
-        for viewer in (STRANGER, OTHER, OWNER, ADMIN)
-        if may_read_files(record(access), viewer, today=TODAY)
-    ]
-    assert readers == [OWNER, ADMIN]
+def test_what_is_ones_own_is_ones_to_manage() -> None:
+    """The owner's and administrators' right is the whole one, without any tie; others have none."""
+    rights = [right_to("ida@pier.example", viewer, NO_TIES) for viewer in (STRANGER, OTHER, OWNER, ADMIN)]
+    assert rights == [Right.NONE, Right.NONE, Right.MANAGE, Right.MANAGE]
 
 
-def test_open_files_are_for_everybody() -> None:
-    """A stranger reads open files."""
-    assert may_read_files(record(Access()), STRANGER, today=TODAY)
-
-
-@pytest.mark.parametrize("viewer", [STRANGER, OWNER, ADMIN])
-def test_withdrawn_files_are_for_nobody(viewer: Viewer) -> None:
-    """Of a withdrawn record not even an administrator reads files."""
-    assert not may_read_files(record(Access(), RecordState.WITHDRAWN), viewer, today=TODAY)
-
-
-def test_a_record_without_owner_is_not_a_strangers() -> None:
+@pytest.mark.parametrize("viewer", [STRANGER, OTHER])
+def test_nobody_owns_what_has_no_owner(viewer: Viewer) -> None:
     """An empty owner is nobody: a stranger does not become the owner of a record that has none."""
-    assert not may_read_files(record(RESTRICTED, owner=""), STRANGER, today=TODAY)
+    assert right_to("", viewer, NO_TIES) is Right.NONE
+
+
+@given(granted=st.sampled_from(Right), linked=st.sampled_from(Right))
+def test_the_larger_of_two_rights_counts(granted: Right, linked: Right) -> None:
+    """Neither a grant nor a link takes anything away from what the other gives."""
+    ties = Ties("ida@pier.example", granted, linked)
+    for viewer in (STRANGER, OTHER):
+        assert right_to("ida@pier.example", viewer, ties) is max(granted, linked)
+    for viewer in (OWNER, ADMIN):
+        assert right_to("ida@pier.example", viewer, ties) is Right.MANAGE
+
+
+@given(granted=st.sampled_from(Right), linked=st.sampled_from(Right))
+def test_who_shares_a_work_shares_what_is_theirs_of_it(granted: Right, linked: Right) -> None:
+    """A version that somebody else owns is not opened by what the owner of the work gives."""
+    ties = Ties("ida@pier.example", granted, linked)
+    assert right_to("jo@quay.example", OTHER, ties) is Right.NONE
+
+
+@given(right=st.sampled_from(Right))
+def test_each_right_includes_those_before_it(right: Right) -> None:
+    """Closed files are read with any right there is, open ones with none."""
+    embargoed = Access(FilesAccess.RESTRICTED, TODAY + timedelta(days=1))
+    for access in (RESTRICTED, embargoed):
+        assert may_read_files(record(access), right, today=TODAY) == (right is not Right.NONE)
+        assert not are_files_open(record(access), today=TODAY)
+    assert may_read_files(record(Access()), right, today=TODAY)
+    assert are_files_open(record(Access()), today=TODAY)
+
+
+@pytest.mark.parametrize("right", list(Right))
+def test_withdrawn_files_are_for_nobody(right: Right) -> None:
+    """Of a withdrawn record not even an administrator reads files."""
+    withdrawn = record(Access(), RecordState.WITHDRAWN)
+    assert not may_read_files(withdrawn, right, today=TODAY)
+    assert not are_files_open(withdrawn, today=TODAY)
+
+
+def test_who_presents_nothing_is_a_stranger() -> None:
+    """A link makes somebody of whom the catalogue is asked, and nobody who is known."""
+    assert [one.is_stranger for one in (STRANGER, Viewer(link="x"), OTHER)] == [True, False, False]
 
 
 def test_an_ended_embargo_shows_as_open() -> None:

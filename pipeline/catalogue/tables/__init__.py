@@ -38,9 +38,11 @@ from pipeline.catalogue.tables.drafts import (
 from pipeline.catalogue.tables.people import identity, mailed_link, oidc_request, session, token, user
 from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
+from pipeline.catalogue.tables.sharing import access_grant, share_link
 
 __all__ = [
     "Utc",
+    "access_grant",
     "accession",
     "community",
     "community_body",
@@ -75,6 +77,7 @@ __all__ = [
     "secret",
     "sequence",
     "session",
+    "share_link",
     "stamper",
     "token",
     "transfer",

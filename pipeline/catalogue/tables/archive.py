@@ -16,6 +16,8 @@ concept = sa.Table(
     # Who may write to the work's storage object, and until when.
     sa.Column("lease_owner", sa.Text, index=True),
     sa.Column("lease_until", Utc),
+    # Who may ask for its files, and how; NULL where nobody has said.
+    sa.Column("access_settings", sa.JSON(none_as_null=True)),
     # An ingested work is the same work in every run: (collection, key) is its identity.
     unique_where("uq_concept_identity", "collection", "key", where="collection != ''"),
 )

@@ -12,6 +12,7 @@ from pipeline.feeds.crosswalks.datacite_xml import datacite_xml, oai_datacite
 from pipeline.feeds.crosswalks.dublincore import oai_dc
 from pipeline.feeds.crosswalks.rdm import rdm_draft, rdm_json
 from pipeline.feeds.crosswalks.schemaorg import schema_org
+from pipeline.feeds.crosswalks.sharing import grant_json, link_json, parent_access
 from pipeline.feeds.crosswalks.zenodo import (
     file_id,
     shown_file,
@@ -28,8 +29,11 @@ __all__ = [
     "datacite_json",
     "datacite_xml",
     "file_id",
+    "grant_json",
+    "link_json",
     "oai_datacite",
     "oai_dc",
+    "parent_access",
     "rdm_draft",
     "rdm_json",
     "schema_org",

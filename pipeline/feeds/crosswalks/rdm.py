@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.links import draft_links, record_links
+from pipeline.feeds.crosswalks.sharing import parent_access
 from pipeline.feeds.crosswalks.zenodo import shown_file, tombstone_json
 from pipeline.metadata import vocabulary
 from pipeline.metadata.legacy_form import access_right
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:
     """The record in its canonical form, also of one that was withdrawn. Entries of files are shown only if the asker
-    may read them."""
+    may read them; with whom the work is shared, only where `d` tells."""
     record = d.record
     is_withdrawn = record.state is RecordState.WITHDRAWN
     return {
@@ -85,11 +86,10 @@ _COUNTS = ("views", "unique_views", "downloads", "unique_downloads", "data_volum
 
 def _parent(d: Dissemination) -> JsonObject:
     pids = {"doi": {"identifier": d.concept_doi, "provider": "datacite"}} if d.concept_doi is not None else {}
-    owner = None if d.owner_id is None else {"user": str(d.owner_id)}
     default = next((each.id for each in d.communities if each.is_default), None)
     return {
         "id": str(d.record.concept_id),
-        "access": {"owned_by": owner, "settings": {}},
+        "access": parent_access(d.owner_id, d.settings, d.shares),
         "communities": {
             "ids": [community.id for community in d.communities],
             "entries": [

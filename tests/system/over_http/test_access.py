@@ -56,7 +56,7 @@ def test_closed_files_are_closed_at_every_door(archive: Archive, client: Client,
     for view in views:
         answer = client.get(view)
         assert answer.status_code == 200
-        assert "secret" not in answer.text
+        assert "secret.txt" not in answer.text
     assert client.get(f"/api/records/{record.id}", Accept="application/vnd.inveniordm.v1+json").json()[
         "files"
     ] == {

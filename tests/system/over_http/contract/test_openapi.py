@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.app import create_app
-from gateway.auth import GrantHere, WriterHere
+from gateway.auth import GrantHere, ReaderHere, WriterHere
 from gateway.bodies import JsonBody
 from gateway.openapi import document as describe
 from pipeline.model import JsonObject
@@ -68,13 +68,17 @@ def test_what_is_referred_to_is_there(document: JsonObject) -> None:
 
 
 def test_what_a_route_needs_is_declared(archive: Archive) -> None:
-    """That somebody must be known, that a body is JSON, and that a resource token will do: whatever it depends on, at
-    any depth. Elsewhere a token may be sent, and need not."""
+    """That somebody must be known, or bring a link, that a body is JSON, and that a resource token will do: whatever it
+    depends on, at any depth. Elsewhere a token may be sent, and need not."""
     app = create_app(archive.services)
 
     @app.post("/api/test/drafts")
     def write(viewer: WriterHere, body: JsonBody) -> JsonObject:
         return {"owner": viewer.account_id, "body": body}
+
+    @app.get("/api/test/seen")
+    def see(viewer: ReaderHere) -> JsonObject:
+        return {"owner": viewer.account_id}
 
     @app.get("/api/test/drafts/{draft_id}")
     def read(draft_id: str, grant: GrantHere) -> JsonObject:
@@ -86,8 +90,10 @@ def test_what_a_route_needs_is_declared(archive: Archive) -> None:
         for key in (("/api/test/drafts", "post"), ("/api/test/drafts/{draft_id}", "get"))
     )
     credentials = [{"bearer": []}, {"access_token": []}]
-    assert document["components"]["securitySchemes"].keys() == {"bearer", "access_token"}
-    assert (document["security"], writing["security"]) == ([{}, *credentials], credentials)
+    links = [{"share_link": []}]
+    assert document["components"]["securitySchemes"].keys() == {"bearer", "access_token", "share_link"}
+    assert (document["security"], writing["security"]) == ([{}, *credentials, *links], credentials)
+    assert operations(document)["/api/test/seen", "get"]["security"] == [*credentials, *links]
     assert writing["requestBody"]["content"].keys() == {"application/json"}
     assert [one["name"] for one in reading["parameters"]] == ["draft_id", "resource-token"]
     assert not {"security", "requestBody"} & reading.keys()

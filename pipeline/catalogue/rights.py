@@ -1,0 +1,118 @@
+"""Who may do what with works: what the catalogue knows of a viewer and a work, put to the one who decides
+(`pipeline.access`). Of strangers, who have neither an account nor a link, it is not asked; nor of administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pipeline.access import NO_TIES, Ties, Viewer, right_to
+from pipeline.catalogue import Transaction, accounts, records, sharing
+from pipeline.catalogue.drafts import Draft
+from pipeline.catalogue.tables import (
+    access_grant,
+    community_member,
+    concept,
+    concept_community,
+    deposit,
+    record,
+    request,
+    share_link,
+)
+from pipeline.model import Record, Right
+from pipeline.requests import COMMUNITY_SUBMISSION, EntityKind, RequestState
+from pipeline.roles import Power, Role, allows
+
+
+def to(tx: Transaction, one: Record | Draft, viewer: Viewer, *, now: datetime) -> Right:
+    """The viewer's right to a version or a draft."""
+    concept_id = one.concept_id if isinstance(one, Record) else one.deposit.concept_id
+    known = ties(tx, [concept_id], viewer, now=now)
+    return right_to(one.owner, viewer, known.get(concept_id, NO_TIES))
+
+
+def to_records(tx: Transaction, ones: Iterable[Record], viewer: Viewer, *, now: datetime) -> dict[int, Right]:
+    """The viewer's right to each version, by its id."""
+    chosen = list(ones)
+    known = ties(tx, {one.concept_id for one in chosen}, viewer, now=now)
+    return {one.id: right_to(one.owner, viewer, known.get(one.concept_id, NO_TIES)) for one in chosen}
+
+
+def to_work(tx: Transaction, concept_id: int, viewer: Viewer, *, now: datetime) -> Right:
+    """The viewer's right to a work itself, which is its owner's: of all that they may do with it, what the owner of the
+    work may say."""
+    known = ties(tx, [concept_id], viewer, now=now).get(concept_id, NO_TIES)
+    return right_to(known.work_owner, viewer, known)
+
+
+def owner_id(tx: Transaction, concept_id: int) -> int | None:
+    """The account of a work's owner, where the owner has one."""
+    found = accounts.find_account(tx, records.owners(tx, [concept_id])[concept_id])
+    return None if found is None else found.id
+
+
+def ties(tx: Transaction, concept_ids: Iterable[int], viewer: Viewer, *, now: datetime) -> Mapping[int, Ties]:
+    """What ties the viewer to works, by their ids; works that are not there tie nobody."""
+    chosen = set(concept_ids)
+    if viewer.is_stranger or viewer.admin or not chosen:
+        return {}
+    granted = sa.select(access_grant.c.right).where(
+        access_grant.c.concept_id == concept.c.id, access_grant.c.account_id == viewer.account_id
+    )
+    linked = sa.select(share_link.c.right).where(
+        share_link.c.concept_id == concept.c.id,
+        share_link.c.id == (sharing.named_by(tx, viewer.link) if viewer.link else None),
+        sa.or_(share_link.c.expires.is_(None), share_link.c.expires > now),
+    )
+    roles = _roles(tx, chosen, viewer)
+    rows = tx.execute(
+        sa.select(
+            concept.c.id,
+            # As `records.owners` has it.
+            sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"),
+            granted.scalar_subquery().label("granted"),
+            linked.scalar_subquery().label("linked"),
+        )
+        .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
+        .where(concept.c.id.in_(chosen))
+    )
+    return {
+        row.id: Ties(row.owner, _right(row.granted), _right(row.linked), frozenset(roles.get(row.id, ())))
+        for row in rows
+    }
+
+
+def _roles(tx: Transaction, concept_ids: Collection[int], viewer: Viewer) -> Mapping[int, set[Role]]:
+    """What the viewer is in the communities of works, and, of curators, in those that review the works' drafts."""
+    if viewer.account_id is None:
+        return {}
+    mine = community_member.c.account_id == viewer.account_id
+    inside = (
+        sa.select(concept_community.c.concept_id, community_member.c.role)
+        .join(community_member, community_member.c.community_id == concept_community.c.community_id)
+        .where(concept_community.c.concept_id.in_(concept_ids), mine)
+    )
+    asked = (
+        sa.select(deposit.c.concept_id, community_member.c.role)
+        .join(request, request.c.topic_id == sa.cast(deposit.c.record_id, sa.Text))
+        .join(community_member, community_member.c.community_id == request.c.receiver_id)
+        .where(
+            deposit.c.concept_id.in_(concept_ids),
+            request.c.type == COMMUNITY_SUBMISSION.name,
+            request.c.state == RequestState.SUBMITTED,
+            request.c.topic_kind == EntityKind.RECORD,
+            request.c.receiver_kind == EntityKind.COMMUNITY,
+            community_member.c.role.in_([role for role in Role if allows(role, Power.CURATE)]),
+            mine,
+        )
+    )
+    found: dict[int, set[Role]] = {}
+    for row in tx.execute(sa.union(inside, asked)):
+        found.setdefault(row.concept_id, set()).add(Role(row.role))
+    return found
+
+
+def _right(word: str | None) -> Right:
+    return Right.NONE if word is None else Right[word.upper()]
