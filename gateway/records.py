@@ -65,7 +65,9 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
             return described(services, tx, [record.id], files=FILES_IN_RECORD)[record.id]
 
         if form is RDM:
-            return _managed(request, services, with_shares(services, tx, show(), viewer), files_open=files_open)
+            return _managed(
+                request, services, with_shares(services, tx, show(), viewer), files_open=files_open
+            )
         # What this form shows of a record is another whenever its `change` is; whether files are shown, and which
         # embargoes are over, depends on who asks, and when.
         kept: Kept = request.app.state.kept
@@ -78,9 +80,7 @@ def _managed(request: Request, services: Services, shown: Dissemination, *, file
     """In the form that tells who may ask for the files, and, to managers, with whom the work is shared."""
     document = partial(RDM.render, shown, files_open=files_open, indent=indentation(request))
     tag = shared_tag(shown)
-    answer = rendered(
-        request, services, shown.record, RDM, document, files_open=files_open, shared=tag
-    )
+    answer = rendered(request, services, shown.record, RDM, document, files_open=files_open, shared=tag)
     if shown.shares is not None:
         # For nobody's cache.
         answer.headers["Cache-Control"] = "no-store"

@@ -1,221 +1,55 @@
 """Who may do what at which route: the table that `test_rights` compares with what the application answers.
 
 Each route of the application has a row here, for each of its methods but HEAD, which is GET without a body. A row says
-which *rule* decides, and where the request goes; a rule says, for each state of a record and each right to its work,
-what the answer is. The prose of this table is in docs/access.md.
+which *rule* decides (`rights_rules`), and where the request goes; a rule says, for each state of a record and each
+right to its work, what the answer is. The prose of this table is in docs/access.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
-from pipeline.model import Right
-
-
-class State(Enum):
-    """What a record may be in, with what that means for a rule: whether there is a published version, an open draft."""
-
-    DRAFT = "a draft that was never published"
-    OPEN = "published, open"
-    RESTRICTED = "published, restricted"
-    EMBARGOED = "published, under embargo"
-    CLOSED = "published, closed in the words of the legacy API"
-    EDITED = "published, restricted, with an open edit"
-    DELETED = "withdrawn, restricted before"
-
-    @property
-    def is_published(self) -> bool:
-        return self not in (State.DRAFT, State.DELETED)
-
-    @property
-    def has_draft(self) -> bool:
-        return self in (State.DRAFT, State.EDITED)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether its files are not everybody's."""
-        return self is not State.OPEN
-
-
-class Answer(Enum):
-    """What an answer says of rights. `LET` is everything that is not one of the others: the asker may, whatever else is
-    wrong with the request. Of what is nobody's secret it does not matter whether it is there."""
-
-    LET = "let"
-    UNKNOWN = "401"
-    DENIED = "403"
-    MISSING = "404"
-    GONE = "410"
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """What of a viewer a rule looks at: their right to the work, whether they have an account, a token that may write,
-    a link, and whether they run the archive."""
-
-    right: Right
-    known: bool
-    may_write: bool
-    linked: bool
-    admin: bool
-
-
-Rule = Callable[[Asker, State], Answer]
-
-
-def everybody(asker: Asker, state: State) -> Answer:
-    return Answer.LET
-
-
-def known(asker: Asker, state: State) -> Answer:
-    return Answer.LET if asker.known else Answer.UNKNOWN
-
-
-def writers(asker: Asker, state: State) -> Answer:
-    if not asker.known:
-        return Answer.UNKNOWN
-    return Answer.LET if asker.may_write else Answer.DENIED
-
-
-def description(asker: Asker, state: State) -> Answer:
-    """Of published records they are everybody's."""
-    if state is State.DELETED:
-        return Answer.GONE
-    return Answer.LET if state.is_published else Answer.MISSING
-
-
-def published(asker: Asker, state: State) -> Answer:
-    """What leads on to the newest version, be it withdrawn."""
-    return Answer.MISSING if state is State.DRAFT else Answer.LET
-
-
-def files(asker: Asker, state: State) -> Answer:
-    found = description(asker, state)
-    if found is Answer.LET and state.is_closed and asker.right < Right.VIEW:
-        return Answer.DENIED
-    return found
-
-
-def page_files(asker: Asker, state: State) -> Answer:
-    """As `files`, but that a browser is led to the tombstone."""
-    found = files(asker, state)
-    return Answer.LET if found is Answer.GONE else found
-
-
-def draft(asker: Asker, state: State) -> Answer:
-    """Reading a draft."""
-    if not (asker.known or asker.linked):
-        return Answer.UNKNOWN
-    if not state.has_draft:
-        return Answer.MISSING
-    return Answer.LET if asker.right >= Right.PREVIEW else Answer.DENIED
-
-
-def change(asker: Asker, state: State) -> Answer:
-    """Changing a draft, publishing it, giving it up."""
-    found = writers(asker, state)
-    if found is not Answer.LET:
-        return found
-    if not state.has_draft:
-        return Answer.MISSING
-    return Answer.LET if asker.right >= Right.EDIT else Answer.DENIED
-
-
-def _of_own_file(found: Answer, state: State) -> Answer:
-    """An edit has no files of its own, so where somebody may look for one there is none."""
-    return Answer.MISSING if found is Answer.LET and state is State.EDITED else found
-
-
-def draft_file(asker: Asker, state: State) -> Answer:
-    return _of_own_file(draft(asker, state), state)
-
-
-def change_file(asker: Asker, state: State) -> Answer:
-    return _of_own_file(change(asker, state), state)
-
-
-def _standing(asker: Asker, state: State, least: Right) -> Answer:
-    if asker.right < least:
-        return Answer.DENIED
-    return Answer.MISSING if state is State.DELETED else Answer.LET
-
-
-def deposition(asker: Asker, state: State) -> Answer:
-    """Reading what stands at the address of a deposition: the draft, else the record."""
-    return _standing(asker, state, Right.PREVIEW) if asker.known or asker.linked else Answer.UNKNOWN
-
-
-def change_standing(asker: Asker, state: State) -> Answer:
-    found = writers(asker, state)
-    return _standing(asker, state, Right.EDIT) if found is Answer.LET else found
-
-
-def remove_file(asker: Asker, state: State) -> Answer:
-    """Taking a file out by its number: nobody takes any out of a record."""
-    found = _of_own_file(change_standing(asker, state), state)
-    return Answer.DENIED if found is Answer.LET and not state.has_draft else found
-
-
-def new_version(asker: Asker, state: State) -> Answer:
-    found = writers(asker, state)
-    if found is not Answer.LET:
-        return found
-    return Answer.MISSING if state is State.DRAFT else _standing(asker, state, Right.EDIT)
-
-
-def delete(asker: Asker, state: State) -> Answer:
-    """Taking one's record out of service. Of one that is, whoever may is told so."""
-    found = writers(asker, state)
-    if found is not Answer.LET:
-        return found
-    if state is State.DRAFT:
-        return Answer.MISSING
-    return Answer.LET if asker.right >= Right.MANAGE else Answer.DENIED
-
-
-def administer(asker: Asker, state: State) -> Answer:
-    found = writers(asker, state)
-    return Answer.DENIED if found is Answer.LET and not asker.admin else found
-
-
-def revisions(asker: Asker, state: State) -> Answer:
-    if not asker.known:
-        return Answer.UNKNOWN
-    return description(asker, state) if asker.admin else Answer.DENIED
-
-
-def share(asker: Asker, state: State) -> Answer:
-    """With whom a work is shared."""
-    found = writers(asker, state)
-    if found is not Answer.LET:
-        return found
-    if asker.right < Right.MANAGE:
-        return Answer.DENIED
-    return Answer.GONE if state is State.DELETED else Answer.LET
-
-
-def held_files(asker: Asker, state: State) -> Answer:
-    """Files by the addresses of the legacy API, which are a draft's until it is published."""
-    if state is not State.DRAFT:
-        return files(asker, state)
-    if asker.right >= Right.PREVIEW:
-        return Answer.LET
-    return Answer.DENIED if asker.known or asker.linked else Answer.UNKNOWN
-
-
-def bucket_list(asker: Asker, state: State) -> Answer:
-    found = writers(asker, state)
-    if found is not Answer.LET:
-        return found
-    if not state.has_draft:
-        return Answer.MISSING
-    return Answer.LET if asker.right >= Right.PREVIEW else Answer.DENIED
+from pipeline.roles import Power
+from tests.system.over_http.rights_rules import (
+    Rule,
+    administer,
+    answering,
+    asked_about,
+    belonging,
+    bucket_list,
+    change,
+    change_file,
+    change_standing,
+    delete,
+    deposition,
+    description,
+    draft,
+    draft_file,
+    everybody,
+    files,
+    fitting,
+    held_files,
+    known,
+    leaving,
+    new_version,
+    nobody,
+    page_files,
+    published,
+    remove_file,
+    review,
+    revisions,
+    seen_with_power,
+    share,
+    shut,
+    taking_part,
+    with_power,
+    writers,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """`address` has names of a sample's members in braces. `body` and `headers` are such that a request of somebody who
-    may goes as far as it can. One that is `of_none` is no record's."""
+    may goes as far as it can."""
 
     rule: Rule
     address: str
@@ -223,8 +57,8 @@ class Row:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def of_none(self) -> bool:
-        return self.rule in (everybody, known, writers)
+    def is_of_record(self) -> bool:
+        return "{id}" in self.address or "{bucket}" in self.address or "{doi}" in self.address
 
 
 _TUS = {"Tus-Resumable": "1.0.0", "Upload-Length": "3", "Upload-Metadata": "filename YS5jc3Y="}
@@ -238,6 +72,9 @@ _DEPOSITION = "/api/deposit/depositions/{id}"
 _DRAFT = "/api/records/{id}/draft"
 _DRAFT_FILES = f"{_DRAFT}/files"
 _SHARING = "/api/records/{id}/access"
+_COMMUNITY = "/api/communities/{community}"
+_REQUEST = "/api/requests/{request}"
+_COMMENT = '{"payload": {"content": "x"}}'
 _GRANT = '{"grants": [{"subject": {"type": "user", "id": "1"}, "permission": "view"}]}'
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -418,4 +255,95 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("PATCH", "/api/records/{record_id}/access/grants/{index}"): Row(share, f"{_SHARING}/grants/0", "{}"),
     ("DELETE", "/api/records/{record_id}/access/grants/{index}"): Row(share, f"{_SHARING}/grants/0"),
+    # ------------------------------------------------------------ communities
+    ("GET", "/communities"): Row(everybody, "/communities"),
+    ("GET", "/communities/{slug}/"): Row(everybody, "/communities/tides/"),
+    ("GET", "/api/communities"): Row(everybody, "/api/communities"),
+    ("POST", "/api/communities"): Row(writers, "/api/communities", "{}"),
+    ("GET", "/api/communities/featured"): Row(everybody, "/api/communities/featured"),
+    ("GET", "/api/user/communities"): Row(known, "/api/user/communities"),
+    ("GET", "/api/communities/{name}"): Row(everybody, _COMMUNITY),
+    ("PUT", "/api/communities/{name}"): Row(with_power(Power.MANAGE), _COMMUNITY, "{}"),
+    ("DELETE", "/api/communities/{name}"): Row(with_power(Power.DELETE), _COMMUNITY),
+    ("POST", "/api/communities/{name}/rename"): Row(administer, f"{_COMMUNITY}/rename", "{}"),
+    ("POST", "/api/communities/{name}/featured"): Row(administer, f"{_COMMUNITY}/featured"),
+    ("DELETE", "/api/communities/{name}/featured"): Row(administer, f"{_COMMUNITY}/featured"),
+    ("GET", "/api/communities/{name}/logo"): Row(everybody, f"{_COMMUNITY}/logo"),
+    ("PUT", "/api/communities/{name}/logo"): Row(with_power(Power.MANAGE), f"{_COMMUNITY}/logo", "x"),
+    ("DELETE", "/api/communities/{name}/logo"): Row(with_power(Power.MANAGE), f"{_COMMUNITY}/logo"),
+    ("GET", "/api/communities/{name}/records"): Row(everybody, f"{_COMMUNITY}/records?all_versions=1"),
+    ("DELETE", "/api/communities/{name}/records"): Row(
+        with_power(Power.CURATE), f"{_COMMUNITY}/records", "{}"
+    ),
+    ("GET", "/api/communities/{name}/requests"): Row(seen_with_power(Power.CURATE), f"{_COMMUNITY}/requests"),
+    ("GET", "/api/communities/{community_id}/members"): Row(
+        seen_with_power(Power.READ), f"{_COMMUNITY}/members"
+    ),
+    ("GET", "/api/communities/{community_id}/members/public"): Row(everybody, f"{_COMMUNITY}/members/public"),
+    ("POST", "/api/communities/{community_id}/members"): Row(nobody, f"{_COMMUNITY}/members", "{}"),
+    ("PUT", "/api/communities/{community_id}/members"): Row(
+        with_power(Power.READ), f"{_COMMUNITY}/members", "{}"
+    ),
+    ("DELETE", "/api/communities/{community_id}/members"): Row(
+        with_power(Power.READ), f"{_COMMUNITY}/members", "{}"
+    ),
+    ("GET", "/api/communities/{community_id}/invitations"): Row(
+        seen_with_power(Power.MANAGE), f"{_COMMUNITY}/invitations"
+    ),
+    ("POST", "/api/communities/{community_id}/invitations"): Row(
+        with_power(Power.MANAGE), f"{_COMMUNITY}/invitations", "{}"
+    ),
+    ("PUT", "/api/communities/{community_id}/invitations"): Row(
+        with_power(Power.MANAGE), f"{_COMMUNITY}/invitations", "{}"
+    ),
+    ("GET", "/api/communities/{community_id}/membership-requests"): Row(
+        shut, f"{_COMMUNITY}/membership-requests"
+    ),
+    ("POST", "/api/communities/{community_id}/membership-requests"): Row(
+        shut, f"{_COMMUNITY}/membership-requests"
+    ),
+    ("GET", "/api/records/{record_id}/communities"): Row(description, "/api/records/{id}/communities"),
+    ("POST", "/api/records/{record_id}/communities"): Row(belonging, "/api/records/{id}/communities", "{}"),
+    ("PUT", "/api/records/{record_id}/communities"): Row(
+        belonging, "/api/records/{id}/communities", '{"default": null}'
+    ),
+    ("DELETE", "/api/records/{record_id}/communities"): Row(
+        leaving, "/api/records/{id}/communities", '{"communities": [{"id": "tides"}]}'
+    ),
+    ("GET", "/api/records/{record_id}/communities-suggestions"): Row(
+        fitting, "/api/records/{id}/communities-suggestions"
+    ),
+    # ------------------------------------------------------------ requests
+    ("GET", "/api/records/{record_id}/draft/review"): Row(review, f"{_DRAFT}/review"),
+    ("PUT", "/api/records/{record_id}/draft/review"): Row(change, f"{_DRAFT}/review", "{}"),
+    ("DELETE", "/api/records/{record_id}/draft/review"): Row(change, f"{_DRAFT}/review"),
+    ("POST", "/api/records/{record_id}/draft/actions/submit-review"): Row(
+        change, f"{_DRAFT}/actions/submit-review"
+    ),
+    ("GET", "/api/records/{record_id}/requests"): Row(asked_about, "/api/records/{id}/requests"),
+    ("GET", "/api/requests"): Row(everybody, "/api/requests"),
+    ("GET", "/api/requests/"): Row(known, "/api/requests/"),
+    ("GET", "/api/user/requests"): Row(known, "/api/user/requests?shared_with_me=1"),
+    ("GET", "/api/requests/{request_id}"): Row(taking_part, _REQUEST),
+    ("GET", "/api/requests/{request_id}/timeline"): Row(taking_part, f"{_REQUEST}/timeline"),
+    ("GET", "/api/requests/{request_id}/comments/{comment_id}"): Row(
+        taking_part, f"{_REQUEST}/comments/{{comment}}"
+    ),
+    ("PUT", "/api/requests/{request_id}"): Row(answering, _REQUEST, "{}"),
+    ("POST", "/api/requests/{request_id}/actions/{action}"): Row(answering, f"{_REQUEST}/actions/accept"),
+    # Of these it is judged in the transaction that writes, which the test does not let begin.
+    **{
+        (method, f"/api/requests/{{request_id}}{below}"): Row(
+            writers, f"{_REQUEST}{below.format(comment_id='{comment}')}", _COMMENT
+        )
+        for method, below in (
+            ("DELETE", ""),
+            ("POST", "/lock"),
+            ("POST", "/unlock"),
+            ("POST", "/comments"),
+            ("PUT", "/comments/{comment_id}"),
+            ("DELETE", "/comments/{comment_id}"),
+            ("POST", "/comments/{comment_id}/reply"),
+        )
+    },
 }

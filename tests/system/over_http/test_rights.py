@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -18,14 +18,17 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.app import create_app
 from pipeline import dispatch
-from pipeline.catalogue import Catalogue, accounts
+from pipeline.catalogue import Catalogue, accounts, communities, members
 from pipeline.errors import Unavailable
 from pipeline.model import Right
 from pipeline.pid.doi import version_doi
+from pipeline.roles import Power, Role, allows
 from tests.archive import Archive, open_archive
 from tests.asking import OTHER_NAME
+from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import Depositor, depositor, path_of
-from tests.system.over_http.rights_table import ROWS, Answer, Asker, Row, State
+from tests.system.over_http.rights_rules import Answer, Asker, State
+from tests.system.over_http.rights_table import ROWS, Row
 
 PERMISSIONS = ("view", "preview", "edit", "manage")
 KEY = "gauge.csv"
@@ -49,7 +52,7 @@ class Sample:
     and one of its files are named after it, in no address."""
 
     state: State
-    filling: Mapping[str, str]
+    filling: dict[str, str]
     links: Mapping[str, str]
 
     @property
@@ -64,7 +67,8 @@ class Sample:
 @dataclass(frozen=True)
 class Visitor:
     """`token` of their account, where they have one; `link` is the kind of link that they bring; `right` what they have
-    to all samples by their account."""
+    to all samples by their account; `role` what they are in the community that has all published ones and reviews a
+    draft."""
 
     name: str
     token: str = ""
@@ -72,21 +76,37 @@ class Visitor:
     link: str = ""
     right: Right = Right.NONE
     admin: bool = False
+    owner: bool = False
+    role: Role | None = None
 
-    def asker(self) -> Asker:
+    def right_to(self, state: State) -> Right:
+        """Without a link."""
+        by_role = Right.NONE
+        if allows(self.role, Power.CURATE) and state is not State.DRAFT:
+            by_role = Right.EDIT
+        elif self.role is not None and not state.is_new:
+            by_role = Right.VIEW
+        return max(self.right, by_role)
+
+    def asker(self, state: State) -> Asker:
         linked = Right[self.link.upper()] if self.link else Right.NONE
         return Asker(
-            max(self.right, linked),
+            max(self.right_to(state), linked),
             known=bool(self.token),
             may_write=bool(self.token) and self.may_write,
             linked=bool(self.link),
             admin=self.admin,
+            owner=self.owner,
+            role=self.role,
         )
 
 
 @dataclass(frozen=True)
 class World:
+    """`filling` is what addresses have that are no record's."""
+
     app: FastAPI
+    filling: Mapping[str, str]
     samples: tuple[Sample, ...]
     visitors: tuple[Visitor, ...]
 
@@ -100,19 +120,35 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def _made(archive: Archive) -> World:
     ida = depositor(archive, "ida@pier.example")
     grantees = {one: depositor(archive, f"{one}@quay.example") for one in PERMISSIONS}
-    archive.add_community("tides", "Tide tables")
+    cora = depositor(archive, "cora@tides.example")
+    community_id = founded(cora, "tides")["id"]
+    members_ = {
+        role: archive.token(f"{role}@tides.example", scopes=("deposit:write", "deposit:actions"))
+        for role in (Role.READER, Role.CURATOR)
+    }
     samples = tuple(_sample(archive, ida, grantees, state) for state in State)
+    under_review = next(one for one in samples if one.state is State.REVIEW)
+    filling = _review(ida, under_review.filling["id"], community_id)
+    under_review.filling["upload"] = _upload(ida, under_review.filling["id"])
+    with archive.services.catalogue.write() as tx:
+        for role in members_:
+            account = accounts.find_account(tx, f"{role}@tides.example")
+            assert account is not None
+            members.add(tx, community_id, account.id, role, now=archive.clock())
+        works = [int(one.filling["id"]) - 1 for one in samples if not one.state.is_new]
+        communities.include(tx, [(concept_id, community_id) for concept_id in works])
     dispatch.drain(archive.services)
     both = ("deposit:write", "deposit:actions")
     visitors = (
         Visitor("a stranger"),
         Visitor("another user", archive.token("jo@quay.example", scopes=both)),
-        Visitor("the owner", archive.token(ida.email, scopes=both), right=Right.MANAGE),
+        Visitor("the owner", archive.token(ida.email, scopes=both), right=Right.MANAGE, owner=True),
         Visitor(
             "the owner with a token that may not write",
             archive.token(ida.email),
             may_write=False,
             right=Right.MANAGE,
+            owner=True,
         ),
         Visitor(
             "an administrator",
@@ -131,9 +167,28 @@ def _made(archive: Archive) -> World:
             for one, who in grantees.items()
         ),
     )
+    visitors += tuple(
+        Visitor(f"a {role} of the community", token, role=role) for role, token in members_.items()
+    )
+    visitors += (
+        Visitor("the owner of the community", archive.token(cora.email, scopes=both), role=Role.OWNER),
+    )
     app = create_app(archive.services)
     app.state.services = replace(archive.services, catalogue=OnlyRead(archive.services.catalogue))
-    return World(app, samples, visitors)
+    return World(app, filling, samples, visitors)
+
+
+def _review(ida: Depositor, record_id: str, community_id: str) -> dict[str, str]:
+    """The community is asked to review the draft, and something is said about it."""
+    draft = f"/api/records/{record_id}/draft"
+    chosen = {"type": "community-submission", "receiver": {"community": community_id}}
+    assert ida.send("PUT", f"{draft}/review", chosen).status_code == 200
+    asked = ida.send("POST", f"{draft}/actions/submit-review")
+    assert asked.status_code == 202, asked.text
+    request_id = asked.json()["id"]
+    said = ida.send("POST", f"/api/requests/{request_id}/comments", {"payload": {"content": "Please."}})
+    assert said.status_code == 201, said.text
+    return {"community": community_id, "request": request_id, "comment": said.json()["id"], "key": KEY}
 
 
 def _sample(archive: Archive, ida: Depositor, grantees: Mapping[str, Depositor], state: State) -> Sample:
@@ -167,6 +222,8 @@ def _sample(archive: Archive, ida: Depositor, grantees: Mapping[str, Depositor],
     }
     if state is State.DRAFT:
         filling |= _under_way(ida, record_id)
+    elif state is State.REVIEW:
+        filling |= {"pending": KEY, "in_parts": KEY}
     else:
         ida.publish(made)
         filling |= {"pending": "pending.csv", "in_parts": "parts.bin"}
@@ -213,6 +270,10 @@ def _under_way(ida: Depositor, record_id: int) -> dict[str, str]:
         [{"key": "pending.csv"}, {"key": "parts.bin", "size": 6 << 20, "transfer": transfer}],
     )
     assert announced.status_code == 201, announced.text
+    return {"pending": "pending.csv", "in_parts": "parts.bin", "upload": _upload(ida, record_id)}
+
+
+def _upload(ida: Depositor, record_id: object) -> str:
     begun = ida.client.ask(
         "POST",
         f"/api/deposit/depositions/{record_id}/uploads",
@@ -221,8 +282,7 @@ def _under_way(ida: Depositor, record_id: int) -> dict[str, str]:
         upload_metadata="filename YS5jc3Y=",
     )
     assert begun.status_code == 201, begun.text
-    upload = begun.headers["location"].rpartition("/")[2]
-    return {"pending": "pending.csv", "in_parts": "parts.bin", "upload": upload}
+    return begun.headers["location"].rpartition("/")[2]
 
 
 # ---------------------------------------------------------------- asking
@@ -240,7 +300,8 @@ class Asked:
 
     @property
     def wanted(self) -> Answer:
-        return self.row.rule(self.visitor.asker(), self.sample.state if self.sample else State.OPEN)
+        state = self.sample.state if self.sample else State.OPEN
+        return self.row.rule(self.visitor.asker(state), state)
 
     @property
     def found(self) -> Answer | str:
@@ -250,7 +311,7 @@ class Asked:
             return Answer.LET
         if status >= 500 and status != 503:
             return str(status)
-        if status == 404 and self.row.of_none:
+        if status == 404 and self.sample is None:
             return Answer.LET
         known = {401: Answer.UNKNOWN, 403: Answer.DENIED, 404: Answer.MISSING, 410: Answer.GONE}
         return known.get(status, Answer.LET)
@@ -273,17 +334,17 @@ async def _client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 async def _every(world: World) -> list[Asked]:
     async with _client(world.app) as client:
         return [
-            Asked(method, row, visitor, sample, await _ask(client, method, row, visitor, sample))
+            Asked(method, row, visitor, sample, await _ask(client, world, method, row, visitor, sample))
             for (method, _), row in ROWS.items()
             for visitor in world.visitors
-            for sample in ([None] if row.of_none else world.samples)
+            for sample in (world.samples if row.is_of_record else [None])
         ]
 
 
 async def _ask(
-    client: httpx.AsyncClient, method: str, row: Row, visitor: Visitor, sample: Sample | None
+    client: httpx.AsyncClient, world: World, method: str, row: Row, visitor: Visitor, sample: Sample | None
 ) -> httpx.Response:
-    filling: Mapping[str, Any] = sample.filling if sample else {"id": "1", "key": KEY}
+    filling = sample.filling if sample else world.filling
     url = httpx.URL(row.address.format_map(filling))
     if visitor.link and sample is not None:
         url = url.copy_add_param("token", sample.links[visitor.link])
@@ -338,11 +399,12 @@ def test_no_answer_tells_what_its_reader_may_not_see(world: World, asked: list[A
 def _secrets(world: World, one: Asked) -> Iterator[str]:
     """What whoever asked may not be told of any sample. A link is presented for the one sample that is asked for."""
     for sample in world.samples:
-        by_link = one.visitor.asker().right if one.sample is sample else Right.NONE
-        right = max(one.visitor.right, by_link)
+        right = one.visitor.right_to(sample.state)
+        if one.sample is sample:
+            right = one.visitor.asker(sample.state).right
         if sample.state.is_closed and right < Right.VIEW:
             yield sample.file
-        if sample.state is State.DRAFT and right < Right.PREVIEW:
+        if sample.state.is_new and right < Right.PREVIEW:
             yield sample.title
 
 
@@ -354,4 +416,4 @@ def test_what_is_not_hidden_is_told(world: World, asked: list[Asked]) -> None:
         owners = "".join(one.answer.text for one in about if one.visitor.name == "the owner")
         assert (sample.file in owners) == (sample.state is not State.DELETED)
         strangers = "".join(one.answer.text for one in about if one.visitor.name == "a stranger")
-        assert (sample.title in strangers) == (sample.state is not State.DRAFT)
+        assert (sample.title in strangers) == (not sample.state.is_new)
