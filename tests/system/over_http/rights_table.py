@@ -113,6 +113,48 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/api/records"): Row(everybody, "/api/records?q=Title&all_versions=1"),
     ("GET", "/api/records/"): Row(everybody, "/api/records/"),
     ("OPTIONS", "/api/deposit/depositions/{record_id}/uploads"): Row(everybody, f"{_DEPOSITION}/uploads"),
+    # ------------------------------------------------------------ signing in
+    # Pages of people who are signed in: a token does nothing there, and without a session they lead to signing in.
+    # Forms are taken from pages of ours only.
+    **{
+        (method, path): Row(everybody, path.format(secret="x"))
+        for method, paths in (
+            (
+                "GET",
+                (
+                    "/account/settings/",
+                    "/account/settings/applications/",
+                    "/account/settings/security/",
+                    "/login",
+                    "/login/",
+                    "/login/oidc/",
+                    "/login/oidc/callback",
+                    "/lost-password/",
+                    "/lost-password/{secret}",
+                    "/signup/",
+                ),
+            ),
+            (
+                "POST",
+                (
+                    "/account/settings/applications/tokens/new/",
+                    "/account/settings/security/password/",
+                    "/account/settings/security/sessions/",
+                    "/login/",
+                    "/login/oidc/connect/",
+                    "/login/oidc/disconnect/",
+                    "/logout/",
+                    "/lost-password/",
+                    "/lost-password/{secret}",
+                    "/signup/",
+                ),
+            ),
+        )
+        for path in paths
+    },
+    ("POST", "/account/settings/applications/tokens/{token_id:int}/revoke/"): Row(
+        everybody, "/account/settings/applications/tokens/1/revoke/"
+    ),
     # ------------------------------------------------------------ published records
     ("GET", "/records/{record_id}"): Row(description, "/records/{id}"),
     ("GET", "/records/{record_id}/export/{name}"): Row(description, "/records/{id}/export/json"),
