@@ -122,18 +122,17 @@ def import_files(request: Request, record_id: str, services: ServicesHere, viewe
 
 @router.api_route("/user/records", methods=READ, openapi_extra=openapi.OWN_RECORDS)
 def list_own(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
-    """One's own drafts and records, found as depositions are."""
+    """One's own drafts and records, found as depositions are; or what others share with the asker."""
     form = negotiated(request, draft_json.FORMS)
     params = request.query_params
     asked = searching.parse(params, largest=searching.largest_page(viewer))
     is_published = searching.flag(params, "is_published") if "is_published" in params else None
     with services.catalogue.read() as tx:
-        # Nothing of others is shared with anybody yet.
-        shared = searching.flag(params, "shared_with_me")
+        account = account_of(viewer)
         page = (
-            own_depositions.NONE
-            if shared
-            else own_depositions.page(services, tx, account_of(viewer), asked, is_published=is_published)
+            own_depositions.shared_page(services, tx, account, viewer, asked, is_published=is_published)
+            if searching.flag(params, "shared_with_me")
+            else own_depositions.page(services, tx, account, asked, is_published=is_published)
         )
         hits = _hits(services, tx, page.found, form)
     kept = {name: (params[name],) for name in ("is_published", "shared_with_me") if name in params}

@@ -1,18 +1,20 @@
-"""Which of somebody's own depositions a question finds: drafts are in no search index, which shows to everybody what it
-holds."""
+"""Which of somebody's own depositions a question finds, and of those that others share with them: drafts are in no
+search index, which shows to everybody what it holds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.draft_json import foreseen
 from gateway.search import Question
-from pipeline.access import as_of
-from pipeline.catalogue import Transaction, drafts, records
+from pipeline.access import NO_TIES, Viewer, as_of, right_to
+from pipeline.catalogue import Transaction, drafts, records, rights, sharing
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
 from pipeline.index import dates, matching, query
 from pipeline.index.document import document
 from pipeline.index.nodes import Term
+from pipeline.model import Right
 from pipeline.ports import IndexDocument, SearchRequest
 from pipeline.services import Services
 
@@ -26,9 +28,6 @@ class Page:
 
     found: Sequence[Draft | int]
     total: int
-
-
-NONE = Page((), 0)
 
 
 def page(
@@ -46,9 +45,46 @@ def page(
         account.id, account.email, all_versions=asked.all_versions, is_published=is_published, **named
     )
     if asked.sort or (asked.q.strip() and not named):
-        return _searched(services, tx, mine, asked)
+        return _searched(services, tx, drafts.owned(tx, mine, page=1, size=SEARCHED), asked)
     found = drafts.owned(tx, mine, page=asked.page, size=asked.size)
     return Page(found, drafts.count_owned(tx, mine))
+
+
+def shared_page(
+    services: Services,
+    tx: Transaction,
+    account: Account,
+    viewer: Viewer,
+    asked: Question,
+    *,
+    is_published: bool | None = None,
+) -> Page:
+    """The same of what others share with an account, of as many works at most as are searched. A draft that they may
+    not see is not in the place of the record that they may."""
+    works = sharing.works_of(tx, account.id, limit=SEARCHED)
+    ties = rights.ties(tx, works, viewer, now=services.now())
+
+    def may(owner: str, concept_id: int, right: Right) -> bool:
+        return owner != account.email and right_to(owner, viewer, ties.get(concept_id, NO_TIES)) >= right
+
+    opened = [
+        one
+        for one in drafts.of_works(tx, works)
+        if may(one.owner, one.deposit.concept_id, Right.PREVIEW) and is_published in (None, one.is_edit)
+    ]
+    edited = {one.record_id for one in opened}
+    published = [
+        one
+        for one in records.of_works(tx, works, all_versions=asked.all_versions)
+        if may(one.owner, one.concept_id, Right.VIEW) and one.id not in edited
+    ]
+    dated: list[tuple[datetime, int, Draft | int]] = [(one.created, one.record_id, one) for one in opened]
+    dated += [(one.created, one.id, one.id) for one in published if is_published is not False]
+    dated.sort(key=lambda one: one[:2], reverse=True)
+    found = [one for _, _, one in dated]
+    if asked.sort or asked.q.strip():
+        return _searched(services, tx, found, asked)
+    return Page(found[(asked.page - 1) * asked.size :][: asked.size], len(found))
 
 
 def _named(q: str) -> dict[str, int]:
@@ -61,8 +97,7 @@ def _named(q: str) -> dict[str, int]:
     return {}
 
 
-def _searched(services: Services, tx: Transaction, mine: drafts.Owned, asked: Question) -> Page:
-    owned = drafts.owned(tx, mine, page=1, size=SEARCHED)
+def _searched(services: Services, tx: Transaction, owned: Sequence[Draft | int], asked: Question) -> Page:
     by_id = {one.record_id if isinstance(one, Draft) else one: one for one in owned}
     # Versions were chosen already; to the index a draft is the newest of its work.
     request = SearchRequest(

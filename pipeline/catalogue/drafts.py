@@ -4,7 +4,7 @@ custody as soon as they are in it."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -186,6 +186,11 @@ def depositor(tx: Transaction, deposit_id: int) -> int:
     chosen = sa.select(draft.c.account_id).where(draft.c.deposit_id == deposit_id)
     account_id: int = tx.execute(chosen).scalar_one()
     return account_id
+
+
+def of_works(tx: Transaction, concept_ids: Collection[int]) -> list[Draft]:
+    """The open drafts of works, whoever they are."""
+    return [_draft(row) for row in tx.execute(_OPEN.where(deposit.c.concept_id.in_(concept_ids)))]
 
 
 def next_version(tx: Transaction, concept_id: int) -> Draft | None:

@@ -112,6 +112,16 @@ def get(tx: Transaction, record_id: int) -> Record:
     return _record(row)
 
 
+def of_works(tx: Transaction, concept_ids: Collection[int], *, all_versions: bool) -> list[Record]:
+    """What is published of works: their newest versions, or all."""
+    chosen = sa.select(record).where(
+        record.c.concept_id.in_(concept_ids),
+        record.c.state == RecordState.PUBLISHED,
+        sa.true() if all_versions else record.c.is_latest,
+    )
+    return [_record(row) for row in tx.execute(chosen)]
+
+
 def get_concept(tx: Transaction, concept_id: int) -> Concept:
     """Raises `Missing`."""
     row = tx.execute(sa.select(concept).where(concept.c.id == concept_id)).one_or_none()

@@ -107,6 +107,12 @@ def grants(tx: Transaction, concept_id: int) -> tuple[AccessGrant, ...]:
     return tuple(AccessGrant(row.account_id, Right[row.right.upper()], row.origin) for row in rows)
 
 
+def works_of(tx: Transaction, account_id: int, *, limit: int) -> list[int]:
+    """The works of which the account was given something, what was given last first."""
+    mine = sa.select(access_grant.c.concept_id).where(access_grant.c.account_id == account_id)
+    return list(tx.execute(mine.order_by(access_grant.c.id.desc()).limit(limit)).scalars())
+
+
 def known_accounts(tx: Transaction, account_ids: Iterable[int]) -> set[int]:
     """Those of the numbers that are accounts'."""
     return set(tx.execute(sa.select(user.c.id).where(user.c.id.in_(account_ids))).scalars())

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from pipeline.catalogue import accounts
 from tests.archive import Archive
 from tests.system.over_http.contract.depositor import (
     CSV,
@@ -406,6 +407,31 @@ def test_4_1_ones_own_drafts_and_records(ida: Depositor, other: Depositor) -> No
     assert [one["id"] for one in following["hits"]["hits"]] == [second["id"]]
     assert following["sortBy"] == "newest"
     assert send(ida, "GET", "/api/user/records?is_published=perhaps").status_code == 400
+
+
+def test_4_1_what_others_share_is_listed(archive: Archive, ida: Depositor, other: Depositor) -> None:
+    """As far as it may be seen: of a record with an open edit the draft, or, to whom that is not shown, the record."""
+    with archive.services.catalogue.read() as tx:
+        account = accounts.find_account(tx, other.email)
+    assert account is not None
+    record, draft, hidden = published(ida), created(ida), created(ida)
+    send(ida, "POST", f"/api/records/{record['id']}/draft")
+    for one, right in ((record, "view"), (draft, "preview"), (hidden, "view")):
+        body = {"grants": [{"subject": {"type": "user", "id": str(account.id)}, "permission": right}]}
+        assert send(ida, "POST", f"/api/records/{one['id']}/access/grants", body).status_code == 201
+
+    def found(query: str = "") -> tuple[list[tuple[str, bool]], int]:
+        hits = send(other, "GET", f"/api/user/records?shared_with_me=1&{query}").json()["hits"]
+        return [(one["id"], one["is_draft"]) for one in hits["hits"]], hits["total"]
+
+    both = [(draft["id"], True), (record["id"], False)]
+    assert found() == (both, 2)
+    assert found("size=1&page=2") == (both[1:], 2)
+    assert found("q=tide&sort=oldest") == (both[::-1], 2)
+    assert found("is_published=true") == (both[1:], 1)
+    assert found("is_published=false") == (both[:1], 1)
+    assert send(other, "GET", "/api/user/records").json()["hits"]["total"] == 0
+    assert send(ida, "GET", "/api/user/records?shared_with_me=1").json()["hits"]["total"] == 0
 
 
 def test_4_1_methods_that_there_are_not_name_those_that_there_are(ida: Depositor) -> None:
