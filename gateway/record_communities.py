@@ -22,6 +22,7 @@ from pipeline import curation, requesting
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, records, rights
 from pipeline.errors import Denied, HeadraceError, Missing, Rejected
+from pipeline.metadata.community_form import is_uuid
 from pipeline.model import JsonObject, Right
 from pipeline.requests import actions
 from pipeline.roles import Power
@@ -83,7 +84,14 @@ def _propose(
         record = published_in(services, tx, record_id, viewer, Right.MANAGE)
         one = communities.get(tx, name)
         asked = curation.propose(
-            tx, record, one, viewer.account_id or 0, reviewed=reviewed, comment=said, now=services.now()
+            tx,
+            services.repository,
+            record,
+            one,
+            viewer.account_id or 0,
+            reviewed=reviewed,
+            comment=said,
+            now=services.now(),
         )
         mine = requesting.parties(tx, asked, viewer)
     shown = request_json(services.repository, asked, actions(asked, mine, admin=viewer.admin))
@@ -129,8 +137,8 @@ def choose_default(
     if not isinstance(body, dict) or "default" not in body:
         raise Rejected("Missing data for required field.", field="default")
     default = body["default"]
-    if not (default is None or isinstance(default, str)):
-        raise Rejected("Not a valid string.", field="default")
+    if not (default is None or (isinstance(default, str) and is_uuid(default))):
+        raise Rejected("Not a valid UUID.", field="default")
     with services.catalogue.read() as tx:
         record = published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
     with services.catalogue.write() as tx:

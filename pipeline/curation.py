@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
+from pipeline import notices
 from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, works
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.errors import Conflict, FieldFault, InvalidFields, Rejected
 from pipeline.lifecycle import RecordEvent, step_record
 from pipeline.metadata.community_form import Charter
-from pipeline.model import JsonObject, Record
+from pipeline.model import JsonObject, Record, Repository
 from pipeline.requests import COMMUNITY_INCLUSION, Entity, EntityKind, Request, RequestAction
 from pipeline.roles import Role, includes_directly, submits
 from pipeline.services import Services
@@ -119,6 +120,7 @@ def image_type(content: bytes) -> str | None:
 
 def propose(
     tx: Transaction,
+    repository: Repository,
     record: Record,
     one: ManagedCommunity,
     account_id: int,
@@ -153,6 +155,7 @@ def propose(
     if comment:
         requests.comment(tx, asked, comment, by=account_id, now=now)
     if reviewed or not includes_directly(role, one.charter.policies.review_policy):
+        notices.tell_asked(tx, repository, asked, by=account_id, now=now)
         return asked
     join(tx, [(record.concept_id, one.id)], now=now)
     return requests.move(tx, asked, RequestAction.ACCEPT, by=account_id, now=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from pipeline import refusals
+from pipeline import notices, refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, accounts, communities, members, requests
 from pipeline.catalogue.communities import ManagedCommunity
@@ -35,7 +35,10 @@ def invite(
             raise Rejected("Invalid member specified.")
         if members.find(tx, one.id, account_ids):
             raise _already_invited()
-        return [_invitation(tx, one, account_id, role, viewer, message, now) for account_id in account_ids]
+        asked = [_invitation(tx, one, account_id, role, viewer, message, now) for account_id in account_ids]
+        for each in asked:
+            notices.tell_asked(tx, services.repository, each, by=viewer.account_id, now=now)
+        return asked
 
 
 def _invitation(

@@ -195,7 +195,8 @@ def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) 
     for one in communities.by_slugs(tx, named).values():
         # As on Zenodo, what comes of nothing does not keep the record from being published.
         with suppress(Missing, Rejected):
-            curation.propose(tx, records.get(tx, sealed.record_id), one, depositor, now=now)
+            record = records.get(tx, sealed.record_id)
+            curation.propose(tx, services.repository, record, one, depositor, now=now)
 
 
 def _bring_out(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
-from pipeline import curation, refusals
+from pipeline import curation, notices, refusals
 from pipeline.access import Viewer, may_in_community, owns
 from pipeline.catalogue import Transaction, communities, drafts, members, records, requests
 from pipeline.catalogue.drafts import Draft
@@ -118,7 +118,12 @@ def act(
         step(current.state, action)
         if not allowed(current, action, parties(tx, current, viewer), admin=viewer.admin):
             raise refusals.not_permitted()
-        return requests.move(tx, current, action, by=viewer.account_id, comment=comment, now=now)
+        moved = requests.move(tx, current, action, by=viewer.account_id, comment=comment, now=now)
+        if action is RequestAction.SUBMIT:
+            notices.tell_asked(tx, services.repository, moved, by=viewer.account_id, now=now)
+        elif action is not RequestAction.CANCEL:
+            notices.tell_answer(tx, services.repository, moved, by=viewer.account_id, now=now)
+        return moved
 
     return _STEPS.get((one.type, action), _only)(services, one, take)
 

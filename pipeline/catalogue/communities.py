@@ -331,7 +331,9 @@ def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[
 
 
 def _named(name: str) -> sa.Select[Any]:
-    # No slug is a UUID.
+    # No slug is a UUID; and PostgreSQL takes no NUL.
+    if "\0" in name:
+        return sa.select(community).where(sa.false())
     column = community.c.id if is_uuid(name) else community.c.slug
     return sa.select(community).where(column == name.lower())
 

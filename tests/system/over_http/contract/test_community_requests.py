@@ -1,6 +1,7 @@
 """What is asked of communities and their members, by the numbers of the contract: §5.2, 5.3, 5.4, 4.6, 2.11, and what
 (d) says of them."""
 
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -170,6 +171,7 @@ def test_5_3_inclusion_is_asked_for_and_granted(
     for again, text in (
         ([{"id": made["id"]}], "There is already an open inclusion request for this community."),
         ([{"id": "nowhere"}], "Community not found."),
+        ([{"id": "a\0b"}], "Community not found."),
     ):
         refused = bo.send("POST", path, {"communities": again})
         assert (refused.status_code, refused.json()["errors"][0]["message"]) == (400, text)
@@ -368,6 +370,12 @@ def test_5_2_people_are_invited(ida: Depositor, bo: Depositor, cy: Depositor, st
     assert (offered(bo, asked), offered(ida, asked)) == ({"accept", "decline"}, {"cancel"})
     done(ida, asked, "accept", 403)
     done(bo, asked, "accept")
+    dispatch.drain(ida.archive.services)
+    folder = ida.archive.services.settings.home / "mail"
+    mails = [message_from_bytes(one.read_bytes(), policy=policy.default) for one in folder.iterdir()]
+    [mail] = [one for one in mails if f"/api/requests/{asked['id']}" in one.get_content()]
+    assert (mail["To"], mail["Subject"]) == ("bo@pier.example", 'You are invited to "Members-A"')
+    assert "as manager" in mail.get_content()
     listed = bo.send("GET", f"{path}/members").json()["hits"]["hits"]
     assert [(one["member"]["id"], one["role"], one["visible"]) for one in listed] == [
         (account_id(ida), "owner", True),
