@@ -11,6 +11,7 @@ from pipeline.model import RecordState, ScanStatus
 from tests.archive import Archive, open_archive
 from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR
+from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
 from tests.system.over_http.parts import announced, commit, send
 
@@ -142,3 +143,32 @@ def test_a_file_that_clamd_cannot_go_through_keeps_no_draft_for_ever(scanned: Ar
     assert ida.send("DELETE", deposition["links"]["self"]).status_code == 204
     dispatch.drain(scanned.services)
     assert ida.send("GET", deposition["links"]["self"]).status_code == 404
+
+
+def test_what_curators_accepted_is_not_another_draft(scanned: Archive) -> None:
+    """Where something is found in what they let be published, whatever its depositor publishes instead was not
+    reviewed: it is not in the community. What nothing is found in, is."""
+    ida, bo = (depositor(scanned, f"{name}@pier.example") for name in ("ida", "bo"))
+    made = founded(ida, "reviewed")
+    infected, clean = bo.create(), bo.create()
+    bo.put(infected, "bad.com", EICAR)
+    bo.put(infected, "gauge.csv")
+    bo.put(clean, "gauge.csv")
+    for deposition in (infected, clean):
+        draft = f"/api/records/{deposition['id']}/draft"
+        choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+        assert bo.send("PUT", f"{draft}/review", choice).status_code == 200
+        asked = bo.send("POST", f"{draft}/actions/submit-review").json()
+        answer = ida.send("POST", f"/api/requests/{asked['id']}/actions/accept")
+        assert (answer.status_code, answer.json()["status"]) == (200, "accepted")
+    dispatch.drain(scanned.services)
+    if scanned.services.settings.scan_gate == "publish":
+        assert (state_of(bo, infected), state_of(bo, clean)) == ("unsubmitted", "done")
+        assert bo.send("DELETE", f"/api/records/{infected['id']}/draft/files/bad.com").status_code == 204
+        bo.publish(infected)
+        dispatch.drain(scanned.services)
+        assert state_of(bo, infected) == "done"
+        shown = bo.client.get(f"/api/records/{infected['id']}/communities").json()
+        assert shown["hits"]["total"] == 0
+    shown = bo.client.get(f"/api/records/{clean['id']}/communities").json()
+    assert [one["slug"] for one in shown["hits"]["hits"]] == ["reviewed"]

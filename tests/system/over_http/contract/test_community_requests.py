@@ -1,6 +1,7 @@
 """What is asked of communities and their members, by the numbers of the contract: §5.2, 5.3, 5.4, 4.6, 2.11, and what
 (d) says of them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -289,7 +290,6 @@ def test_4_6_a_draft_is_published_by_its_review(
         refused = bo.send(method, url)
         assert (refused.status_code, "open review request" in refused.json()["message"]) == (400, True)
     assert bo.send("POST", deposition["links"]["discard"]).status_code == 400
-    assert ida.send("PUT", deposition["links"]["self"], {"metadata": {}}).status_code == 403
     assert ida.send("GET", f"{draft}/review").json()["id"] == submitted.json()["id"]
     for who in (cy.client, stranger):
         assert who.get(f"/api/deposit/depositions/{deposition['id']}").status_code in (401, 403)
@@ -487,6 +487,33 @@ def test_5_4_requests_are_found_by_who_takes_part(
     moved = stranger.get("/api/requests?q=x")
     assert (moved.status_code, moved.headers["location"]) == (308, f"{BASE_URL}/api/requests/?q=x")
     assert bo.send("GET", "/api/requests/nothing").status_code == 404
+
+
+def test_5_4_of_many_answers_at_once_one_counts(ida: Depositor, bo: Depositor) -> None:
+    """Whoever accepts, declines or takes back a request at once: one of them does, the others are told that it is
+    over, and what follows is what the one said."""
+    made = founded(ida, "races")
+    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+    for _ in range(2):
+        deposition = bo.create()
+        bo.put(deposition, "gauge.csv")
+        draft = f"/api/records/{deposition['id']}/draft"
+        assert bo.send("PUT", f"{draft}/review", choice).status_code == 200
+        asked = bo.send("POST", f"{draft}/actions/submit-review").json()
+        ways = [(ida, "accept"), (ida, "decline"), (bo, "cancel"), (ida, "accept")]
+
+        def take(way: tuple[Depositor, str], request: str = asked["id"]) -> int:
+            return way[0].send("POST", f"/api/requests/{request}/actions/{way[1]}").status_code
+
+        with ThreadPoolExecutor(4) as pool:
+            statuses = list(pool.map(take, ways))
+        # A draft that was just published is not there any more.
+        assert sorted(statuses)[0] == 200
+        assert set(sorted(statuses)[1:]) <= {400, 404}
+        state = bo.send("GET", f"/api/requests/{asked['id']}").json()["status"]
+        assert (state == "accepted") == (200 in (statuses[0], statuses[3]))
+        is_published = bo.client.get(f"/api/records/{deposition['id']}").status_code == 200
+        assert is_published == (state == "accepted")
 
 
 def test_5_4_requests_are_talked_about(ida: Depositor, bo: Depositor, cy: Depositor, root: Depositor) -> None:
