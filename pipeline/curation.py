@@ -170,6 +170,8 @@ def join(
 ) -> None:
     """Put published works (by concept id) into communities (by id); where they are in already nothing is to be done,
     nor for records of which all is told anyway (`besides`)."""
+    if not memberships:
+        return
     known = communities.of_concepts(tx, sorted({concept_id for concept_id, _ in memberships}))
     new = [
         (concept_id, community_id)
