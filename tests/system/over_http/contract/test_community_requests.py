@@ -291,6 +291,8 @@ def test_4_6_a_draft_is_published_by_its_review(
         assert (refused.status_code, "open review request" in refused.json()["message"]) == (400, True)
     assert bo.send("POST", deposition["links"]["discard"]).status_code == 400
     assert ida.send("GET", f"{draft}/review").json()["id"] == submitted.json()["id"]
+    read = ida.send("GET", deposition["links"]["self"])
+    assert (read.status_code, read.json()["title"]) == (200, "Under review")
     for who in (cy.client, stranger):
         assert who.get(f"/api/deposit/depositions/{deposition['id']}").status_code in (401, 403)
     done(ida, submitted.json(), "decline")
