@@ -7,7 +7,7 @@ from gateway.auth import ServicesHere
 from gateway.methods import READ
 from gateway.page_forms import FormHere, form_page
 from gateway.sessions import visit_of
-from gateway.signing_in import MemberHere, counted
+from gateway.signing_in import MemberHere, counted_for_member
 from gateway.templating import page
 from pipeline import passwords, signing_in
 from pipeline.access import TokenScope
@@ -98,7 +98,7 @@ def security(request: Request, member: MemberHere, services: ServicesHere) -> Re
     return _security_page(request, services, member)
 
 
-@router.post(f"{_SECURITY}password/", dependencies=[Depends(counted)])
+@router.post(f"{_SECURITY}password/", dependencies=[Depends(counted_for_member)])
 def change_password(request: Request, member: MemberHere, form: FormHere, services: ServicesHere) -> Response:
     secret = visit_of(request).secret
     try:

@@ -65,6 +65,8 @@ def robots(services: ServicesHere) -> Response:
     lines = (
         "User-agent: *",
         "Disallow: /search",
+        "Disallow: /login/",
+        "Disallow: /account/",
         "Disallow: /api/records?",
         "Disallow: /metrics",
         "",

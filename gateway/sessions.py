@@ -7,6 +7,7 @@ the header X-CSRFToken, whose value scripts of ours find in the cookie `csrftoke
 
 import hashlib
 import hmac
+import re
 import secrets
 from contextlib import suppress
 from contextvars import ContextVar
@@ -15,7 +16,8 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline import signing_in
 from pipeline.catalogue import sessions
@@ -77,7 +79,7 @@ class Visits:
         scope[_VISIT] = visit
         before = _CURRENT.set(visit)
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _kept_private(send) if visit.session else send)
         finally:
             _CURRENT.reset(before)
             if visit.session and sessions.use_is_due(visit.session, now=self._services.now()):
@@ -85,7 +87,8 @@ class Visits:
 
     async def _visit(self, request: Request) -> Visit:
         query = f"?{request.url.query}" if request.url.query else ""
-        path = request.scope["path"] + query
+        # As it was sent: encoded characters may mean something else when they are not.
+        path = request.scope["raw_path"].decode("latin-1") + query
         secret = request.cookies.get(cookie_name(self._services), "")
         session = None
         if 0 < len(secret) <= _LONGEST_SECRET:
@@ -98,6 +101,21 @@ class Visits:
         # Where the catalogue is away now, a later use is noted.
         with suppress(Unavailable), self._services.catalogue.write() as tx:
             sessions.note_use(tx, secret, now=self._services.now())
+
+
+def _kept_private(send: Send) -> Send:
+    """Answers in a session are their reader's own: caches on the way cannot tell by a cookie, as they do by the header
+    Authorization (RFC 9111, section 3.5), and no page of another site shows them, be it a neighbour's."""
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if not {"private", "no-store"} & set(re.split(r"[,\s]+", headers.get("cache-control", ""))):
+                headers["Cache-Control"] = "private, no-cache"
+            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        await send(message)
+
+    return marked
 
 
 def csrf_token(secret: str) -> str:

@@ -73,12 +73,18 @@ def ask(request: Request, services: ServicesHere) -> Response:
 
 
 async def counted(request: Request, form: FormHere) -> None:
-    """Counts a password that is tried for an account, of the address in the form or of who is signed in. Raises
-    `TooManyRequests` where those were too many."""
+    """Counts a password that is tried for the account of the address in the form. Raises `TooManyRequests`."""
+    _count(request, form.text("email").strip().lower()[:_LONGEST_ADDRESS])
+
+
+async def counted_for_member(request: Request, member: MemberHere) -> None:
+    """As `counted`, for the account of who is signed in."""
+    _count(request, member.email)
+
+
+def _count(request: Request, email: str) -> None:
     limiter: Limiter = request.app.state.sign_ins
     services: Services = request.app.state.services
-    account = visit_of(request).account
-    email = form.text("email").strip().lower()[:_LONGEST_ADDRESS] or (account.email if account else "")
     now = services.now().timestamp()
     standing = limiter.admit([(email, _PER_ACCOUNT)], now=now)
     if standing is not None and standing.refused:

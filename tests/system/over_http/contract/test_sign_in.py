@@ -21,7 +21,7 @@ from gateway.app import create_app
 from pipeline import dispatch, passwords, signing_in
 from pipeline.catalogue import accounts, tables
 from pipeline.errors import Missing
-from pipeline.model import EffectKind
+from pipeline.model import Access, EffectKind, FilesAccess
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import OTHER_NAME, Client
 from tests.browsing import Browser
@@ -245,6 +245,27 @@ def test_a_session_that_is_none_is_a_strangers(app: FastAPI) -> None:
         assert browser.get(TOKENS).status_code == 302
 
 
+def test_v14_answers_in_a_session_are_kept_by_nobody_else(small: Archive, app: FastAPI) -> None:
+    """What is restricted is served to its owner, to be kept by their browser alone and shown by no page of another
+    site; to anybody else it is not."""
+    give(small)
+    give(small, JO, OTHER)
+    record = small.publish(files={"räk.txt": b"secret"}, access=Access(FilesAccess.RESTRICTED), owner=IDA)
+    owner, other = signed_in(app), signed_in(app, JO, OTHER)
+    for path in (f"/api/records/{record.id}/files/räk.txt/content", f"/records/{record.id}/files/räk.txt"):
+        answer = owner.get(path)
+        assert answer.content == b"secret"
+        assert answer.headers["cache-control"] == "private, no-cache"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert other.get(path).status_code == Browser(app).get(path).status_code == 403
+    page = f"/records/{record.id}/files/r%C3%A4k.txt"
+    shown = Browser(app).get(page).text
+    again = re.search(r'href="(/login/[?]next=[^"]+)"', shown)
+    assert again is not None
+    back = Browser(app).submit(again[1], "/login/", email=IDA, password=PASSWORD)
+    assert back.headers["location"] == f"{BASE_URL}{page}"
+
+
 # ---------------------------------------------------------------- requests that others make
 
 
@@ -401,6 +422,11 @@ def test_v6_an_account_is_not_guessed_at_from_everywhere(small: Archive, app: Fa
     assert browser.post("/login/", {**fields, "email": JO}).status_code == 400
     small.clock.move(hours=2)
     assert browser.post("/login/", {**fields, "password": PASSWORD}).status_code == 303
+    change = f"{SECURITY}password/"
+    tried = {"csrf_token": browser.cookies["csrftoken"], "old": OTHER, "password": OTHER}
+    for number in range(99):
+        assert browser.post(change, {**tried, "email": f"{number}@pier.example"}).status_code == 400
+    assert browser.post(change, {**tried, "old": PASSWORD}).status_code == 429
 
 
 @pytest.mark.parametrize(
