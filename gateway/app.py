@@ -90,18 +90,20 @@ def create_app(services: Services) -> FastAPI:
     app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics, counted = operations.registries(services)
+    # They are tried one after the other: what is asked for most comes first.
     for router in (
+        records.router,
+        landing.router,
+        files.router,
+        deposits.router,
+        buckets.router,
         archives.router,
         extra_formats.router,
         sharing.router,
         draft_files.router,
         drafts.router,
-        deposits.router,
         deposit_files.router,
         tus.router,
-        buckets.router,
-        files.router,
-        records.router,
         revisions.router,
         lifecycle.router,
         communities.router,
@@ -110,7 +112,6 @@ def create_app(services: Services) -> FastAPI:
         reviews.router,
         record_communities.router,
         vocabularies.router,
-        landing.router,
         redirects.router,
         pages.router,
         community_pages.router,
