@@ -1,10 +1,10 @@
 """What the gateway of an instance bears: each figure is the median of three short runs.
 
-    python -m loadtests.load [--only NAME ...] [--records 100000] [--seconds 20] [--folder DIR] [--keep]
+    python -m loadtests.load [--only NAME ...] [--records 100000] [--seconds 20] [--home DIR] [--folder DIR] [--keep]
 
-A new instance is filled with generated records (`loadtests.filling`) and run by `headrace up`; the users of
-`loadtests/locustfile.py` are let loose on it, on the same machine: what they cost is in every figure. `--keep` writes
-docs/performance.json and docs/performance.md with its pictures. Nothing else should run meanwhile.
+A new instance, or that of `--home`, is filled with generated records (`loadtests.filling`) and run by `headrace up`;
+the users of `loadtests/locustfile.py` are let loose on it, on the same machine: what they cost is in every figure.
+`--keep` writes docs/performance.json and docs/performance.md with its pictures. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from loadtests.sources import make_small
 from loadtests.users import Asked
 from loadtests.watching import Watch, command, processor_seconds
 from pipeline import wiring
+from pipeline.catalogue import records as catalogue
 from pipeline.loopback import LOOPBACK, free_port, http_url
 from pipeline.settings import Settings
 from pipeline.store.root import preferred_algorithm
@@ -57,6 +58,7 @@ class Load:
     that each of them took the gateway, with all that users ask besides."""
 
     folder: Path
+    home: Path
     url: str
     token: str
     watch: Watch
@@ -210,7 +212,7 @@ def _ingesting(load: Load) -> Iterator[None]:
         collection = first
         while not is_over.is_set():
             command = [sys.executable, "-m", "pipeline", "ingest", str(collection), "--json"]
-            home = {**os.environ, "HEADRACE_HOME": str(load.folder / "home")}
+            home = {**os.environ, "HEADRACE_HOME": str(load.home)}
             child = subprocess.Popen(command, env=home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             _, said = child.communicate()
             if child.returncode != 0:
@@ -437,13 +439,11 @@ def errors(load: Load) -> Iterator[Figure]:
 
 def _await_search(load: Load) -> None:
     """Wait until search has what the catalogue has. Raises `SystemExit` where it never does."""
-    from pipeline.catalogue import records
-
-    with wiring.open_services(Settings(home=load.folder / "home")) as services:
+    with wiring.open_services(Settings(home=load.home)) as services:
         deadline = time.monotonic() + _PATIENCE
         while True:
             with services.catalogue.read() as tx:
-                published = records.count(tx)
+                published = catalogue.count(tx)
             found = services.index.count()
             if found == published:
                 return
@@ -468,13 +468,13 @@ FIGURES: Mapping[str, Callable[[Load], Iterator[Figure]]] = {
 
 def measure(names: Sequence[str], options: argparse.Namespace, folder: Path) -> Iterator[Figure]:
     """The figures of these names, as they are taken."""
-    home, mark = folder / "home", uuid.uuid4().hex
+    home, mark = options.home or folder / "home", uuid.uuid4().hex
     settings = Settings(home=home)
-    token = depositor_token(settings)
-    _fill(settings, options.records)
+    token = depositor_token(settings, f"{mark}@pier.example")
+    records = _filled(settings, options.records)
     up = instance(home, {_MARK: mark})
     watch = Watch(_MARK, mark)
-    load = Load(folder, up.url, token, watch, options.records, options.seconds, options.rounds, options.mib)
+    load = Load(folder, home, up.url, token, watch, records, options.seconds, options.rounds, options.mib)
     with ExitStack() as stack:
         stack.enter_context(launched(up, home / "up.log", start_seconds=180, stop_seconds=120))
         stack.enter_context(watch.watching())
@@ -487,11 +487,15 @@ def measure(names: Sequence[str], options: argparse.Namespace, folder: Path) -> 
         _draw(load)
 
 
-def _fill(settings: Settings, records: int) -> None:
+def _filled(settings: Settings, wanted: int) -> int:
+    """How many records the instance has, which gets as many as are wanted where it has fewer."""
     begun = time.monotonic()
     with wiring.open_services(settings) as services:
-        fill(services, records)
-    print(f"{records:,} records in {time.monotonic() - begun:,.0f} s")
+        with services.catalogue.read() as tx:
+            there = catalogue.count(tx)
+        fill(services, max(0, wanted - there))
+    print(f"{max(0, wanted - there):,} records in {time.monotonic() - begun:,.0f} s")
+    return max(wanted, there)
 
 
 def _draw(load: Load) -> None:
@@ -525,6 +529,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="of one run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mib", type=int, default=1024, help="size of large files")
+    parser.add_argument(
+        "--home", type=Path, help="of an instance that is to be used, and kept; default: a new one"
+    )
     parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
     parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
     parser.add_argument("--serve", nargs=2, metavar=("FILE", "PORT"), help=argparse.SUPPRESS)
