@@ -64,12 +64,14 @@ STRANGER = Viewer()
 class Ties:
     """What ties a viewer to a work besides owning something of it. `work_owner` is whose the work is, who shares it;
     `granted` what the viewer's account was given of it, `linked` what the link that they present gives. `roles` are
-    what they are in the communities that the work is in, and where they were asked to review its draft."""
+    what they are in the communities that the work is in; they `review` its draft where such a community was asked to,
+    and they curate it."""
 
     work_owner: str = ""
     granted: Right = Right.NONE
     linked: Right = Right.NONE
     roles: frozenset[Role] = frozenset()
+    review: bool = False
 
 
 NO_TIES = Ties()
@@ -103,14 +105,8 @@ def right_to(owner: str, viewer: Viewer, ties: Ties) -> Right:
     if viewer.admin or (viewer.email is not None and viewer.email == owner):
         return Right.MANAGE
     shared = max(ties.granted, ties.linked) if owner == ties.work_owner else Right.NONE
-    return max(shared, *map(_right_of, ties.roles), Right.NONE)
-
-
-def _right_of(role: Role) -> Right:
-    """What members of a community may do with its works."""
-    if allows(role, Power.CURATE):
-        return Right.EDIT
-    return Right.VIEW if allows(role, Power.READ) else Right.NONE
+    as_member = Right.VIEW if any(allows(role, Power.READ) for role in ties.roles) else Right.NONE
+    return max(shared, as_member, Right.PREVIEW if ties.review else Right.NONE)
 
 
 def are_files_open(record: Record, *, today: date) -> bool:

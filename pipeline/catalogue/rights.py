@@ -66,7 +66,7 @@ def ties(tx: Transaction, concept_ids: Iterable[int], viewer: Viewer, *, now: da
         share_link.c.id == (sharing.named_by(tx, viewer.link) if viewer.link else None),
         sa.or_(share_link.c.expires.is_(None), share_link.c.expires > now),
     )
-    roles = _roles(tx, chosen, viewer)
+    roles = _roles(tx, chosen, viewer) if viewer.account_id is not None else {}
     rows = tx.execute(
         sa.select(
             concept.c.id,
@@ -74,44 +74,52 @@ def ties(tx: Transaction, concept_ids: Iterable[int], viewer: Viewer, *, now: da
             sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"),
             granted.scalar_subquery().label("granted"),
             linked.scalar_subquery().label("linked"),
+            _reviewed(viewer).label("reviewed"),
         )
         .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
         .where(concept.c.id.in_(chosen))
     )
     return {
-        row.id: Ties(row.owner, _right(row.granted), _right(row.linked), frozenset(roles.get(row.id, ())))
+        row.id: Ties(
+            work_owner=row.owner,
+            granted=_right(row.granted),
+            linked=_right(row.linked),
+            roles=frozenset(roles.get(row.id, ())),
+            review=row.reviewed,
+        )
         for row in rows
     }
 
 
 def _roles(tx: Transaction, concept_ids: Collection[int], viewer: Viewer) -> Mapping[int, set[Role]]:
-    """What the viewer is in the communities of works, and, of curators, in those that review the works' drafts."""
-    if viewer.account_id is None:
-        return {}
-    mine = community_member.c.account_id == viewer.account_id
+    """What the viewer is in the communities of works."""
+    found: dict[int, set[Role]] = {}
     inside = (
         sa.select(concept_community.c.concept_id, community_member.c.role)
         .join(community_member, community_member.c.community_id == concept_community.c.community_id)
-        .where(concept_community.c.concept_id.in_(concept_ids), mine)
-    )
-    asked = (
-        sa.select(deposit.c.concept_id, community_member.c.role)
-        .join(request, request.c.topic_id == sa.cast(deposit.c.record_id, sa.Text))
-        .join(community_member, community_member.c.community_id == request.c.receiver_id)
         .where(
-            deposit.c.concept_id.in_(concept_ids),
-            request.c.type == COMMUNITY_SUBMISSION.name,
-            request.c.state == RequestState.SUBMITTED,
-            request.c.topic_kind == EntityKind.RECORD,
-            request.c.receiver_kind == EntityKind.COMMUNITY,
-            community_member.c.role.in_([role for role in Role if allows(role, Power.CURATE)]),
-            mine,
+            concept_community.c.concept_id.in_(concept_ids),
+            community_member.c.account_id == viewer.account_id,
         )
     )
-    found: dict[int, set[Role]] = {}
-    for row in tx.execute(sa.union(inside, asked)):
+    for row in tx.execute(inside):
         found.setdefault(row.concept_id, set()).add(Role(row.role))
     return found
+
+
+def _reviewed(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """Whether a community that the viewer curates was asked to review a draft of the work."""
+    return sa.exists().where(
+        deposit.c.concept_id == concept.c.id,
+        request.c.topic_kind == EntityKind.RECORD,
+        request.c.topic_id == sa.cast(deposit.c.record_id, sa.Text),
+        request.c.type == COMMUNITY_SUBMISSION.name,
+        request.c.state == RequestState.SUBMITTED,
+        request.c.receiver_kind == EntityKind.COMMUNITY,
+        community_member.c.community_id == request.c.receiver_id,
+        community_member.c.account_id == viewer.account_id,
+        community_member.c.role.in_([role for role in Role if allows(role, Power.CURATE)]),
+    )
 
 
 def _right(word: str | None) -> Right:

@@ -100,9 +100,7 @@ def _show_parked(parked: Sequence[Parked]) -> None:
     shown = table("effect", "record", "accession", "attempts", "error", title="parked")
     for one in parked:
         record = "" if one.kind is EffectKind.MAIL else str(one.record_id)
-        shown.add_row(
-            one.kind, record, one.accession_id or "", str(one.attempts), escape(one.error)
-        )
+        shown.add_row(one.kind, record, one.accession_id or "", str(one.attempts), escape(one.error))
     out.print(shown)
     say("once mended: headrace retry ACCESSION, or headrace retry --effects for all")
 

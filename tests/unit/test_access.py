@@ -33,6 +33,7 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
+from pipeline.roles import Role
 
 TODAY = date(2026, 3, 9)
 OWNER = Viewer("ida@pier.example")
@@ -139,3 +140,12 @@ def test_a_token_does_what_it_was_made_for(admin: bool) -> None:
     writer = Viewer("ida@pier.example", admin=admin, scopes=frozenset({"deposit:write"}), account_id=1)
     assert [scope for scope in TokenScope if permits(writer, scope)] == [TokenScope.DEPOSIT_WRITE]
     assert not permits(replace(writer, account_id=None), TokenScope.DEPOSIT_WRITE)
+
+
+@given(roles=st.frozensets(st.sampled_from(Role)), review=st.booleans())
+def test_members_of_communities_look(roles: frozenset[Role], *, review: bool) -> None:
+    """At closed files in works of their communities, and reviewers at the draft; they change nothing, whoever owns
+    it."""
+    ties = Ties("somebody.else@pier.example", roles=roles, review=review)
+    least = Right.PREVIEW if review else Right.VIEW if roles else Right.NONE
+    assert right_to("ida@pier.example", OTHER, ties) is least

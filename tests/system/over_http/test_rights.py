@@ -82,8 +82,8 @@ class Visitor:
     def right_to(self, state: State) -> Right:
         """Without a link."""
         by_role = Right.NONE
-        if allows(self.role, Power.CURATE) and state is not State.DRAFT:
-            by_role = Right.EDIT
+        if allows(self.role, Power.CURATE) and state is State.REVIEW:
+            by_role = Right.PREVIEW
         elif self.role is not None and not state.is_new:
             by_role = Right.VIEW
         return max(self.right, by_role)
