@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from pipeline.access import TokenScope
 from pipeline.catalogue import Transaction
 from pipeline.catalogue import secrets as instance_secrets
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import token, user
 from pipeline.errors import Conflict, Missing
 from pipeline.mail.message import address
@@ -69,10 +70,11 @@ def by_ids(tx: Transaction, ids: Collection[int]) -> dict[int, Account]:
 def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -> Account:
     """Raises `Conflict` where the address has an account, `Rejected` where it is none."""
     normal = address(email)
-    if find_account(tx, normal) is not None:
+    added = insert(tx, user).values(email=normal, admin=admin, created=now).on_conflict_do_nothing()
+    account_id = tx.execute(added.returning(user.c.id)).scalar_one_or_none()
+    if account_id is None:
         raise Conflict(f"{email} has an account already")
-    added = sa.insert(user).values(email=normal, admin=admin, created=now).returning(user.c.id)
-    return Account(tx.execute(added).scalar_one(), normal, admin)
+    return Account(account_id, normal, admin)
 
 
 def find_password(tx: Transaction, account: Account) -> str | None:

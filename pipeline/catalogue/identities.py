@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.accounts import Account
+from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import identity, oidc_request, user
+from pipeline.errors import Conflict
 from pipeline.ports import Identity, IdentityRequest
 
 
@@ -41,10 +43,15 @@ def is_connected(tx: Transaction, account: Account, issuer: str) -> bool:
 
 
 def connect(tx: Transaction, account: Account, who: Identity, *, now: datetime) -> None:
-    """From now on the account is theirs as well."""
-    tx.execute(
-        sa.insert(identity).values(issuer=who.issuer, subject=who.subject, account_id=account.id, created=now)
+    """From now on the account is theirs as well. Raises `Conflict` where they are connected with one."""
+    added = (
+        insert(tx, identity)
+        .values(issuer=who.issuer, subject=who.subject, account_id=account.id, created=now)
+        .on_conflict_do_nothing()
+        .returning(identity.c.account_id)
     )
+    if tx.execute(added).first() is None:
+        raise Conflict("This identity is connected with an account already.")
 
 
 def disconnect(tx: Transaction, account: Account, issuer: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalogue import Catalogue, accounts, tables
+from pipeline.catalogue import Catalogue, accounts, identities, tables
 from pipeline.errors import Conflict, Missing
+from pipeline.ports import Identity
 from tests.contracts.rows import NOW
 
 
@@ -108,3 +110,33 @@ def test_an_address_has_one_account(catalogue: Catalogue) -> None:
         accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
         with pytest.raises(Conflict):
             accounts.create_account(tx, "IDA@pier.example", admin=False, now=NOW)
+
+
+def test_two_at_once_make_one_account(catalogue: Catalogue) -> None:
+    """Whoever comes second is told of the first."""
+
+    def make(_: int) -> bool:
+        try:
+            with catalogue.write() as tx:
+                accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(make, range(2))) == [False, True]
+
+
+def test_an_identity_is_connected_once(catalogue: Catalogue) -> None:
+    """With one account; another's is refused, until it was disconnected."""
+    who = Identity("https://id.example", "0000-0001")
+    with catalogue.write() as tx:
+        ida, jo = (
+            accounts.create_account(tx, f"{name}@pier.example", admin=False, now=NOW) for name in ("ida", "jo")
+        )
+        identities.connect(tx, ida, who, now=NOW)
+        with pytest.raises(Conflict):
+            identities.connect(tx, jo, who, now=NOW)
+        assert identities.find_account(tx, who) == ida
+        identities.disconnect(tx, ida, who.issuer)
+        assert identities.find_account(tx, who) is None
