@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import (
+    access_requests,
     account_pages,
     archives,
     badges,
@@ -99,6 +100,7 @@ def create_app(services: Services) -> FastAPI:
         buckets.router,
         archives.router,
         extra_formats.router,
+        access_requests.router,
         sharing.router,
         draft_files.router,
         drafts.router,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
+from pipeline.access_requests import Asking
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.metadata.text import clean, sanitise
 from pipeline.model import AccessGrant, JsonObject, Right
@@ -17,6 +18,8 @@ _MOST_GIVEN = 100
 """Grants in one request."""
 _LONGEST_DESCRIPTION = 1_000
 _LONGEST_CONDITIONS = 10_000
+_LONGEST_EMAIL = 254
+_LONGEST_NAME = 250
 _LONGEST_LIFE = 365
 """Days of a guest's link."""
 _ID_DIGITS = 18  # fit into 64 bits
@@ -175,6 +178,24 @@ def settings(body: object) -> JsonObject:
     if "accept_conditions_text" in given:
         changes["accept_conditions_text"] = sanitise(str(conditions)) if conditions is not None else None
     return changes
+
+
+# ---------------------------------------------------------------- asking for files
+
+
+def asking(body: object) -> Asking:
+    """What somebody says who asks for files. Raises `InvalidFields`."""
+    given = members(body)
+    consents = given.get("consent_to_share_personal_data") in ("true", True)
+    _require(
+        ("email", _fault_of_text(given.get("email"), _LONGEST_EMAIL) if given.get("email") else _MISSING),
+        ("full_name", _fault_of_text(given.get("full_name"), _LONGEST_NAME)),
+        ("message", _fault_of_text(given.get("message"), _LONGEST_CONDITIONS)),
+        ("consent_to_share_personal_data", "" if consents else 'Must be "true": the owner is told who asks.'),
+    )
+    email = str(given["email"]).strip()
+    name = clean(str(given.get("full_name") or "")) or email
+    return Asking(email, name, clean(str(given.get("message") or "")))
 
 
 # ---------------------------------------------------------------- what several have

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
-from pipeline import curation, notices, refusals
+from pipeline import access_requests, curation, notices, refusals
 from pipeline.access import Viewer, may_in_community, owns
 from pipeline.catalogue import Transaction, communities, drafts, members, records, requests
 from pipeline.catalogue.drafts import Draft
@@ -23,7 +23,9 @@ from pipeline.requests import (
     COMMUNITY_INCLUSION,
     COMMUNITY_INVITATION,
     COMMUNITY_SUBMISSION,
+    GUEST_ACCESS,
     OPEN,
+    USER_ACCESS,
     Entity,
     EntityKind,
     Party,
@@ -182,11 +184,21 @@ def _make_member(tx: Transaction, one: Request, now: datetime) -> None:
     members.add(tx, one.topic.id, int(one.receiver.id), Role(one.payload["role"]), now=now)
 
 
+def _admit(services: Services, _one: Request, take: Take) -> Request:
+    """Whoever asked may view the files from now on."""
+    with services.catalogue.write() as tx:
+        moved = take(tx)
+        access_requests.admit(services, tx, moved)
+        return moved
+
+
 _STEPS: Mapping[tuple[str, RequestAction], Callable[[Services, Request, Take], Request]] = {
     (COMMUNITY_SUBMISSION.name, RequestAction.SUBMIT): _submit_draft,
     (COMMUNITY_SUBMISSION.name, RequestAction.ACCEPT): _publish,
     (COMMUNITY_INCLUSION.name, RequestAction.ACCEPT): _with(_include),
     (COMMUNITY_INVITATION.name, RequestAction.ACCEPT): _with(_make_member),
+    (USER_ACCESS.name, RequestAction.ACCEPT): _admit,
+    (GUEST_ACCESS.name, RequestAction.ACCEPT): _admit,
 }
 """What happens together with a step; with others nothing does."""
 

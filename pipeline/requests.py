@@ -124,10 +124,26 @@ COMMUNITY_INVITATION = RequestType("community-invitation", Power.MANAGE, life=ti
 RECORD_DELETION = RequestType("record-deletion", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC}))
 """Of an owner to the administrators: a published record is withdrawn."""
 
+USER_ACCESS = RequestType(
+    "user-access-request", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC, Part.CREATOR})
+)
+"""Of an account to the owner of a record: it may read its files."""
+GUEST_ACCESS = RequestType(
+    "guest-access-request", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC, Part.CREATOR})
+)
+"""Of an address, which is shown to be whose it says: it is sent a link by which the files are read."""
+
 TYPES: Mapping[str, RequestType] = MappingProxyType(
     {
         one.name: one
-        for one in (COMMUNITY_SUBMISSION, COMMUNITY_INCLUSION, COMMUNITY_INVITATION, RECORD_DELETION)
+        for one in (
+            COMMUNITY_SUBMISSION,
+            COMMUNITY_INCLUSION,
+            COMMUNITY_INVITATION,
+            RECORD_DELETION,
+            USER_ACCESS,
+            GUEST_ACCESS,
+        )
     }
 )
 

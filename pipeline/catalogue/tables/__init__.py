@@ -38,7 +38,7 @@ from pipeline.catalogue.tables.drafts import (
 from pipeline.catalogue.tables.people import identity, mailed_link, oidc_request, session, token, user
 from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
-from pipeline.catalogue.tables.sharing import access_grant, share_link
+from pipeline.catalogue.tables.sharing import access_grant, inquiry, share_link
 
 __all__ = [
     "Utc",
@@ -58,6 +58,7 @@ __all__ = [
     "extra_format",
     "fixity",
     "identity",
+    "inquiry",
     "mail",
     "mailed_link",
     "metadata",

@@ -33,3 +33,15 @@ access_grant = sa.Table(
     sa.Index("ix_access_grant_account_id", "account_id"),
     sa.CheckConstraint("\"right\" IN ('view', 'preview', 'edit', 'manage')", name="right_known"),
 )
+
+# Guests who ask for the files of a record, and have not shown yet that the address is theirs.
+inquiry = sa.Table(
+    "inquiry",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.ForeignKey("record.id"), nullable=False),
+    sa.Column("email", sa.Text, nullable=False, index=True),
+    sa.Column("full_name", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("expires", Utc, nullable=False, index=True),
+)

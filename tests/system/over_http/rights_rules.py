@@ -100,6 +100,12 @@ def files(asker: Asker, state: State) -> Answer:
     return found
 
 
+def ask_for_files(asker: Asker, state: State) -> Answer:
+    """By those who may not read them, of a record that is there."""
+    found = files(asker, state)
+    return {Answer.LET: Answer.DENIED, Answer.DENIED: Answer.LET}.get(found, found)
+
+
 def page_files(asker: Asker, state: State) -> Answer:
     """As `files`, but that a browser is led to the tombstone."""
     found = files(asker, state)

@@ -13,6 +13,7 @@ from tests.system.over_http.rights_rules import (
     Rule,
     administer,
     answering,
+    ask_for_files,
     asked_about,
     belonging,
     bucket_list,
@@ -297,6 +298,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("PATCH", "/api/records/{record_id}/access/grants/{index}"): Row(share, f"{_SHARING}/grants/0", "{}"),
     ("DELETE", "/api/records/{record_id}/access/grants/{index}"): Row(share, f"{_SHARING}/grants/0"),
+    ("POST", "/api/records/{record_id}/access/request"): Row(
+        ask_for_files,
+        f"{_SHARING}/request",
+        '{"email": "new@quay.example", "consent_to_share_personal_data": "true"}',
+    ),
+    ("GET", "/access-requests"): Row(everybody, "/access-requests?inquiry=x"),
+    ("POST", "/access-requests"): Row(everybody, "/access-requests"),
     # ------------------------------------------------------------ communities
     ("GET", "/communities"): Row(everybody, "/communities"),
     ("GET", "/communities/{slug}/"): Row(everybody, "/communities/tides/"),
