@@ -44,14 +44,14 @@ def ask(
     return json_answer(request, {"message": message})
 
 
-@router.api_route(_ADDRESS, methods=READ, include_in_schema=False)
+@router.api_route(_ADDRESS, methods=READ)
 def look(request: Request, services: ServicesHere, inquiry: str = "") -> Response:
     """What the guest is about to ask for: whoever only opens the link, as scanners of mails do, asks for nothing."""
     found, title = access_requests.find_unconfirmed(services, inquiry)
     return form_page(request, services, "access_request.html", asked=found, title=title, inquiry=inquiry)
 
 
-@router.post(_ADDRESS, include_in_schema=False)
+@router.post(_ADDRESS)
 def confirm(services: ServicesHere, form: FormHere) -> Response:
     access_requests.confirm(services, form.text("inquiry"))
     text = "Your request was sent to the owner of the record. You will be mailed when it is accepted."
