@@ -6,6 +6,7 @@ everything it does in there happens whole or not at all. `Transaction` is opaque
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -20,17 +21,21 @@ MOST_THREADS = 168
 """Threads of one process that use a catalogue at once, each in one transaction at a time."""
 
 
+_TURN_SECONDS = 60.0
+
+
 class Catalogue:
     """Hands out transactions on one database. Threads and processes may share the database."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that may write. Raises `Unavailable` where the database is away, stays locked, or is so slow
         that no connection to it comes free."""
-        with _translated(), self._engine.begin() as connection:
+        with _translated(), self._taking_turns(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -41,6 +46,22 @@ class Catalogue:
             if self._engine.dialect.name == "postgresql":
                 options["isolation_level"] = "REPEATABLE READ"
             yield connection.execution_options(**options)
+
+    @contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        """SQLite has one writer, and whoever waits for it looks again and again, ever more seldom, while others get
+        ahead. Threads of one process wait in line instead."""
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=_TURN_SECONDS):
+            raise Unavailable(
+                "the database does not answer: another thread keeps writing to it", remedy=_AWAY
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def describe(self) -> str:
         return self._engine.url.render_as_string(hide_password=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -190,6 +191,33 @@ def test_a_server_that_does_not_answer_is_unavailable_and_keeps_its_secret(tmp_p
     with pytest.raises(Unavailable) as away:
         open_catalogue(f"postgresql+psycopg://me:secret@/archive?host={tmp_path}")
     assert "secret" not in str(away.value)
+
+
+def test_whoever_waits_to_write_goes_on_as_soon_as_the_other_has_written(tmp_path: Path) -> None:
+    """On SQLite, which would have a thread look again ten times a second, however long it has waited."""
+    with closing(open_catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite")) as catalogue:
+        waits = sorted(_wait_behind_a_writer(catalogue) for _ in range(7))
+    assert waits[3] < 0.02
+
+
+def _wait_behind_a_writer(catalogue: Catalogue) -> float:
+    """Seconds from the end of one write to the beginning of another, which had waited for it longer than SQLite looks
+    often."""
+    begun = list[float]()
+
+    def write() -> None:
+        with catalogue.write() as tx:
+            begun.append(time.monotonic())
+            identifiers.allot(tx, 1)
+
+    other = threading.Thread(target=write)
+    with catalogue.write() as tx:
+        identifiers.allot(tx, 1)
+        other.start()
+        time.sleep(0.4)
+    ended = time.monotonic()
+    other.join()
+    return begun[0] - ended
 
 
 # ---------------------------------------------------------------- transactions
