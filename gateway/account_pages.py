@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.auth import ServicesHere
+from gateway.lookup import number_of
 from gateway.methods import READ
 from gateway.page_forms import FormHere, form_page
 from gateway.sessions import visit_of
@@ -65,10 +66,10 @@ def create_token(request: Request, member: MemberHere, form: FormHere, services:
     return _tokens_page(request, services, member, made=made, problem=problem)
 
 
-@router.post(_TOKENS + "tokens/{token_id:int}/revoke/")
-def revoke_token(token_id: int, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
+@router.post(_TOKENS + "tokens/{token_id}/revoke/")
+def revoke_token(token_id: str, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
     with services.catalogue.write() as tx:
-        accounts.revoke_token(tx, token_id, now=services.now(), of=member)
+        accounts.revoke_token(tx, number_of(token_id), now=services.now(), of=member)
     return _redirect(services, _TOKENS)
 
 

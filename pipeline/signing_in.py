@@ -33,7 +33,7 @@ def sign_in(services: Services, email: str, password: str) -> str | None:
         return None
     renewed = passwords.hashed(password) if passwords.is_outdated(kept) else None
     with services.catalogue.write() as tx:
-        if accounts.find_password(tx, account) != kept:
+        if not accounts.hold_password(tx, account, kept):
             # It was changed since: what was right is wrong.
             return None
         if renewed is not None:
@@ -85,19 +85,33 @@ def change_password(services: Services, account: Account, old: str, new: str, *,
     `old`, `password`)."""
     with services.catalogue.read() as tx:
         kept = accounts.find_password(tx, account)
-    if not passwords.matches(kept, old):
-        raise Rejected("This is not your password.", field="old")
-    give_password(services, account, new, but=secret)
-
-
-def give_password(services: Services, account: Account, password: str, *, but: str = "") -> None:
-    """From now on this is the account's password. Its sessions end, but for the one with the secret `but`, and so do
-    its mailed links; its owner is told by mail. Raises `Rejected` (field `password`)."""
-    passwords.require_good(password, account.email)
-    password_hash = passwords.hashed(password)
+    if not passwords.matches(kept, old) or kept is None:
+        raise _not_theirs()
+    password_hash = _good_hash(new, account.email)
     with services.catalogue.write() as tx:
         sessions.end_links(tx, account.email)
-        _set(services, tx, account, password_hash, but=but)
+        if not accounts.hold_password(tx, account, kept):
+            # It was changed since, perhaps by its owner because somebody else had it: that one stays.
+            raise _not_theirs()
+        _set(services, tx, account, password_hash, but=secret)
+
+
+def _not_theirs() -> Rejected:
+    return Rejected("This is not your password.", field="old")
+
+
+def give_password(services: Services, account: Account, password: str) -> None:
+    """From now on this is the account's password, whatever it was. Its sessions and mailed links end; its owner is told
+    by mail. Raises `Rejected` (field `password`)."""
+    password_hash = _good_hash(password, account.email)
+    with services.catalogue.write() as tx:
+        sessions.end_links(tx, account.email)
+        _set(services, tx, account, password_hash)
+
+
+def _good_hash(password: str, email: str) -> str:
+    passwords.require_good(password, email)
+    return passwords.hashed(password)
 
 
 def _set(services: Services, tx: Transaction, account: Account, password_hash: str, *, but: str = "") -> None:
@@ -162,8 +176,7 @@ def use_link(services: Services, secret: str, password: str) -> None:
         email = sessions.find_link(tx, secret, now=now)
     if email is None:
         raise _over()
-    passwords.require_good(password, email)
-    password_hash = passwords.hashed(password)
+    password_hash = _good_hash(password, email)
     with services.catalogue.write() as tx:
         if sessions.use_links(tx, secret, now=now) is None:
             raise _over()

@@ -83,6 +83,13 @@ def find_password(tx: Transaction, account: Account) -> str | None:
     return kept
 
 
+def hold_password(tx: Transaction, account: Account, kept: str) -> bool:
+    """Whether that still is the hash of the account's password. If so, nobody else changes it before this transaction
+    ends."""
+    held = sa.select(user.c.id).where(user.c.id == account.id, user.c.password == kept)
+    return tx.execute(held.with_for_update(key_share=True)).first() is not None
+
+
 def set_password(tx: Transaction, account: Account, password_hash: str) -> None:
     tx.execute(sa.update(user).where(user.c.id == account.id).values(password=password_hash))
 

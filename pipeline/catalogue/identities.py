@@ -43,7 +43,8 @@ def is_connected(tx: Transaction, account: Account, issuer: str) -> bool:
 
 
 def connect(tx: Transaction, account: Account, who: Identity, *, now: datetime) -> None:
-    """From now on the account is theirs as well. Raises `Conflict` where they are connected with one."""
+    """From now on the account is theirs as well. Raises `Conflict` where they are connected with one, or the account
+    with another identity of the same provider."""
     added = (
         insert(tx, identity)
         .values(issuer=who.issuer, subject=who.subject, account_id=account.id, created=now)
@@ -51,7 +52,7 @@ def connect(tx: Transaction, account: Account, who: Identity, *, now: datetime) 
         .returning(identity.c.account_id)
     )
     if tx.execute(added).first() is None:
-        raise Conflict("This identity is connected with an account already.")
+        raise Conflict("This identity is another account's, or this account has another identity.")
 
 
 def disconnect(tx: Transaction, account: Account, issuer: str) -> None:

@@ -128,15 +128,20 @@ def test_two_at_once_make_one_account(catalogue: Catalogue) -> None:
 
 
 def test_an_identity_is_connected_once(catalogue: Catalogue) -> None:
-    """With one account; another's is refused, until it was disconnected."""
-    who = Identity("https://id.example", "0000-0001")
+    """With one account, which has no other of the same provider; until it was disconnected."""
+    who, other = (Identity("https://id.example", subject) for subject in ("0000-0001", "0000-0002"))
     with catalogue.write() as tx:
         ida, jo = (
-            accounts.create_account(tx, f"{name}@pier.example", admin=False, now=NOW) for name in ("ida", "jo")
+            accounts.create_account(tx, f"{name}@pier.example", admin=False, now=NOW)
+            for name in ("ida", "jo")
         )
         identities.connect(tx, ida, who, now=NOW)
         with pytest.raises(Conflict):
             identities.connect(tx, jo, who, now=NOW)
+        with pytest.raises(Conflict):
+            identities.connect(tx, ida, other, now=NOW)
         assert identities.find_account(tx, who) == ida
         identities.disconnect(tx, ida, who.issuer)
         assert identities.find_account(tx, who) is None
+        identities.connect(tx, ida, other, now=NOW)
+        assert identities.find_account(tx, other) == ida

@@ -52,8 +52,10 @@ identity = sa.Table(
     # OpenID Connect Core 1.0, section 5.7: only both together name somebody, for good.
     sa.Column("issuer", sa.Text, primary_key=True),
     sa.Column("subject", sa.Text, primary_key=True),
-    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False, index=True),
+    sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
     sa.Column("created", Utc, nullable=False),
+    # A provider opens an account for one of those whom it knows.
+    sa.UniqueConstraint("account_id", "issuer"),
 )
 
 token = sa.Table(

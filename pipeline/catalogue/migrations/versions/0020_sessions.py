@@ -43,8 +43,8 @@ def upgrade() -> None:
         sa.Column("created", _TIME, nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_identity_account_id")),
         sa.PrimaryKeyConstraint("issuer", "subject", name=op.f("pk_identity")),
+        sa.UniqueConstraint("account_id", "issuer", name=op.f("uq_identity_account_id_issuer")),
     )
-    op.create_index(op.f("ix_identity_account_id"), "identity", ["account_id"], unique=False)
     op.create_table(
         "oidc_request",
         sa.Column("state_hash", sa.Text(), nullable=False),

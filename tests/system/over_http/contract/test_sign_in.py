@@ -4,6 +4,7 @@ and V7, by number in docs/security.md)."""
 from __future__ import annotations
 
 import re
+import threading
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from fastapi import FastAPI
 from gateway.app import create_app
 from pipeline import dispatch, passwords, signing_in
 from pipeline.catalogue import accounts, tables
-from pipeline.errors import Missing
+from pipeline.errors import Missing, Rejected
 from pipeline.model import Access, EffectKind, FilesAccess
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import OTHER_NAME, Client
@@ -225,6 +226,40 @@ def test_v7_a_new_password_ends_all_other_sessions(small: Archive, app: FastAPI)
     assert "was changed" in text
     signed_in(app, password=OTHER)
     assert Browser(app).submit("/login/", email=IDA, password=PASSWORD).status_code == 400
+
+
+def test_v6_of_two_who_change_a_password_at_once_one_does(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the other knew was right when they gave it, and is not any more: what was chosen first stays."""
+    give(archive)
+    both_were_right = threading.Barrier(2)
+
+    class Hasher(argon2.PasswordHasher):
+        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+            both_were_right.wait(10)
+            return super().hash(password, salt=salt)
+
+    with archive.services.catalogue.read() as tx:
+        account = accounts.find_account(tx, IDA)
+    assert account is not None
+
+    def change(password: str) -> bool:
+        try:
+            signing_in.change_password(archive.services, account, PASSWORD, password, secret="")
+        except Rejected:
+            return False
+        return True
+
+    chosen = [OTHER, f"{OTHER}, again"]
+    monkeypatch.setattr(passwords, "_HASHER", Hasher(1, 8, 1))
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(change, chosen))
+    assert sorted(done) == [False, True]
+    told = [text for _, text in mails(archive) if "was changed" in text]
+    assert len(told) == 2, "once when it was given, once when it was changed"
+    opened = [signing_in.sign_in(archive.services, IDA, one) is not None for one in (PASSWORD, *chosen)]
+    assert opened == [False, *done]
 
 
 def test_v7_one_signs_out_everywhere_else(small: Archive, app: FastAPI) -> None:
@@ -568,7 +603,8 @@ def test_nobody_revokes_the_tokens_of_others(small: Archive, app: FastAPI) -> No
     browser = signed_in(app)
     own = {"csrf_token": browser.cookies["csrftoken"]}
     assert browser.post(f"{TOKENS}tokens/1/revoke/", {**own}).status_code == 404
-    assert browser.post(f"{TOKENS}tokens/x/revoke/", {**own}).status_code == 404
+    for number in ("x", "0", "9" * 18, "9" * 19, "9" * 500):
+        assert browser.post(f"{TOKENS}tokens/{number}/revoke/", {**own}).status_code == 404
     assert Client(app, text).get(DEPOSITIONS).status_code == 200
     new = f"{TOKENS}tokens/new/"
     assert browser.post(new, {**own, "name": "x", "scope": ["deposit:read"]}).status_code == 400
