@@ -7,7 +7,15 @@ from dataclasses import replace
 from gateway.lookup import number_of, withdrawn
 from gateway.problems import Unauthenticated
 from pipeline import refusals
-from pipeline.access import NO_TIES, TokenScope, Viewer, permits, right_to
+from pipeline.access import (
+    NO_TIES,
+    TokenScope,
+    Viewer,
+    may_delete,
+    may_name_communities,
+    permits,
+    right_to,
+)
 from pipeline.catalogue import Transaction, drafts, records, rights, sharing
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
@@ -72,6 +80,25 @@ def require(services: Services, tx: Transaction, one: Draft | Record, viewer: Vi
     if viewer.is_stranger:
         raise Unauthenticated
     raise refusals.not_permitted()
+
+
+def require_admin(viewer: Viewer) -> None:
+    """Raises `Denied`."""
+    if not viewer.admin:
+        raise refusals.not_permitted()
+
+
+def deletable_in(tx: Transaction, record_id: int, viewer: Viewer) -> Record:
+    """The record, where the asker may take it out of service. Raises `Missing`, `Denied`."""
+    record = records.get(tx, record_id)
+    if not may_delete(record, viewer):
+        raise refusals.not_permitted()
+    return record
+
+
+def names_communities(services: Services, tx: Transaction, draft: Draft, viewer: Viewer) -> bool:
+    """Whether the viewer says which communities the draft is to be in."""
+    return may_name_communities(rights.to(tx, draft, viewer, now=services.now()))
 
 
 def may_follow(services: Services, tx: Transaction, record: Record, viewer: Viewer) -> Callable[[str], bool]:

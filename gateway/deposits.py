@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request, Response
 
 from gateway import deposition_json, own_depositions, search
-from gateway.admission import account_of, draft_for, may_follow, published_in, standing_in
+from gateway.admission import (
+    account_of,
+    draft_for,
+    draft_in,
+    may_follow,
+    names_communities,
+    published_in,
+    standing_in,
+)
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ReaderHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
@@ -56,8 +64,12 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Reade
 def replace(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
-    draft = draft_for(services, record_id, viewer, Right.EDIT)
+    with services.catalogue.read() as tx:
+        draft = draft_in(services, tx, number_of(record_id), viewer, Right.EDIT)
+        is_theirs_to_name = names_communities(services, tx, draft, viewer)
     given = deposit_form.read(body, today=services.now().date())
+    if not is_theirs_to_name:
+        given = given.without_communities(draft.description.communities)
     changed = deposit.replace_description(services, draft, given, expected=expected_revision(request))
     return _shown(request, services, changed, 200)
 

@@ -133,6 +133,18 @@ def owns(owner: str, viewer: Viewer) -> bool:
     return right_to(owner, viewer, NO_TIES) is Right.MANAGE
 
 
+def may_delete(record: Record, viewer: Viewer) -> bool:
+    """Whether the viewer may take the record out of service, while it is young: its owner does, whom managing a work
+    does not make anybody (Zenodo's REST API, life-cycle requests)."""
+    return owns(record.owner, viewer)
+
+
+def may_name_communities(right: Right) -> bool:
+    """Whether somebody with that right to a draft says which communities it is to be in. They are asked, or joined, in
+    the name of its owner; so it takes what putting a record into them takes."""
+    return right >= Right.MANAGE
+
+
 def may_in_community(role: Role | None, power: Power, viewer: Viewer) -> bool:
     """Whether the viewer, who is this in a community, has a power there: administrators have all."""
     return viewer.admin or allows(role, power)

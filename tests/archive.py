@@ -84,13 +84,14 @@ class Archive:
         owner: str = "ida@pier.example",
         community: str = "",
         doi: str | None = None,
+        named: tuple[str, ...] = (),
         version_of: Record | None = None,
         was_held: bool = False,
         **metadata: object,
     ) -> Record:
         """Publish a record, or with `version_of` a new version of its work, and carry out all that follows. The bytes
-        of one that `was_held` waited outside of the root."""
-        described = Description(metadata={**minimal_metadata(), **metadata}, access=access, doi=doi)
+        of one that `was_held` waited outside of the root. `named` are communities in its description."""
+        described = Description({**minimal_metadata(), **metadata}, access=access, doi=doi, communities=named)
         given = {
             key: one if isinstance(one, GivenFile) else GivenFile(one) for key, one in (files or {}).items()
         }

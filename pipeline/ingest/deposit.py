@@ -167,12 +167,18 @@ def edit(services: Services, record_id: int, account: Account) -> Draft:
             record.concept_id,
             record_id,
             record_id,
-            DepositMetadata(lifted(record.description, today=services.now().date()), has_metadata=True),
+            DepositMetadata(_begun(record.description, services.now()), has_metadata=True),
         )
         keeper = _keeper(tx, record.owner, account)
         with suppress(Conflict):  # somebody else was faster
             return drafts.add(tx, new, account_id=keeper.id, now=services.now())
         return drafts.get(tx, record_id)
+
+
+def _begun(published: Description, now: datetime) -> Description:
+    """What a draft of a published record begins with: communities, which ingests leave in descriptions, were acted on,
+    and are not asked again because something else is changed."""
+    return replace(lifted(published, today=now.date()), communities=())
 
 
 def _keeper(tx: Transaction, owner: str, account: Account) -> Account:
@@ -212,9 +218,7 @@ def new_version(
         left_out = {"publication_date", "version"}
         metadata = {key: value for key, value in base.description.metadata.items() if key not in left_out}
         metadata["publication_date"] = now.date().isoformat()
-        given = DepositMetadata(
-            replace(lifted(base.description, today=now.date()), metadata=metadata), has_metadata=True
-        )
+        given = DepositMetadata(replace(_begun(base.description, now), metadata=metadata), has_metadata=True)
         new = _new(DepositAction.VERSION, base.concept_id, new_id, base.id, given)
         keeper = _keeper(tx, base.owner, account)
         with suppress(Conflict):  # somebody else was faster

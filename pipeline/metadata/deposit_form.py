@@ -14,6 +14,7 @@ from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.metadata.legacy import from_legacy
 from pipeline.metadata.legacy_form import to_legacy
 from pipeline.metadata.problems import (
+    IGNORED,
     MISSING,
     NO_DATE,
     NO_SCHEME,
@@ -28,7 +29,7 @@ from pipeline.model import Description
 from pipeline.pid.doi import version_doi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import date
 
     from pipeline.model import JsonObject, Repository
@@ -40,6 +41,13 @@ _FIELDS_BY_REASON = {
     NO_SCHEME: "metadata.related_identifiers.scheme",
 }
 """What Zenodo tells of another field than the one that is to blame."""
+_OTHERS_COMMUNITIES = (
+    FieldProblem(
+        "metadata.communities",
+        IGNORED,
+        "Only who manages a work says which communities it is to be in; they stay as they are.",
+    ),
+)
 
 
 class Unsaid(StrEnum):
@@ -71,6 +79,14 @@ class DepositMetadata:
     def errors(self) -> list[JsonObject]:
         """What was dropped, as `{"field", "message"}`: an answer names it beside the draft that was saved."""
         return [{"field": clean(each.field), "message": clean(each.reason)} for each in self.dropped]
+
+    def without_communities(self, kept: Sequence[str]) -> DepositMetadata:
+        """The same, but that nothing is said of communities, which stay those that are `kept`; it is named where it
+        would have changed them."""
+        if Unsaid.COMMUNITIES in self.unsaid:
+            return self
+        told = _OTHERS_COMMUNITIES if set(self.description.communities) != set(kept) else ()
+        return replace(self, dropped=(*self.dropped, *told), unsaid=self.unsaid | {Unsaid.COMMUNITIES})
 
 
 def read(body: object, *, today: date) -> DepositMetadata:

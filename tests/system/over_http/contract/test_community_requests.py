@@ -140,6 +140,62 @@ def test_2_11_named_communities_are_asked_or_joined_at_once(
     assert len(asked_of(ida, "open-reviews", "?is_open=1")) == 2
 
 
+def test_2_11_only_who_manages_a_work_names_its_communities(
+    lasting: Archive, ida: Depositor, bo: Depositor, cy: Depositor
+) -> None:
+    """They are joined with the owner's word. Whoever may only edit leaves them as they are, and is told so."""
+    for slug in ("hers", "not-hers"):
+        founded(ida, slug, access={**PUBLIC, "review_policy": "open"})
+    draft = ida.create(communities=[{"identifier": "hers"}])
+    assert ida.put(draft, "gauge.csv").status_code == 201
+    access = f"/api/records/{draft['id']}/access"
+    token = ida.send("POST", f"{access}/links", {"permission": "edit"}).json()["token"]
+    grant = {"subject": {"type": "user", "id": account_id(cy)}, "permission": "edit"}
+    assert ida.send("POST", f"{access}/grants", {"grants": [grant]}).status_code == 201
+    path = f"{DEPOSITIONS}/{draft['id']}"
+
+    def said(who: Depositor, url: str, *slugs: str) -> Document:
+        named = [{"identifier": slug} for slug in slugs]
+        answer = who.send("PUT", url, {"metadata": {**draft["metadata"], "communities": named}})
+        assert answer.status_code == 200, answer.text
+        document: Document = answer.json()
+        return document
+
+    for who, url in ((bo, f"{path}?token={token}"), (cy, path)):
+        for slugs in (("not-hers",), ("hers", "not-hers"), ()):
+            kept = said(who, url, *slugs)
+            assert kept["metadata"]["communities"] == [{"identifier": "hers"}]
+            assert [one["field"] for one in kept["errors"]] == ["metadata.communities"]
+        assert "errors" not in said(who, url, "hers")
+    cy.publish(draft)
+    assert communities_of(bo, draft["id"]) == ["hers"]
+    edit = cy.send("POST", f"{path}/actions/edit").json()
+    said(cy, path, "not-hers")
+    cy.publish(edit)
+    assert communities_of(bo, draft["id"]) == ["hers"]
+    assert ida.send("PATCH", f"{access}/users/{account_id(cy)}", {"permission": "manage"}).status_code == 200
+    cy.send("POST", f"{path}/actions/edit")
+    assert "errors" not in said(cy, path, "not-hers")
+    cy.publish(edit)
+    assert communities_of(bo, draft["id"]) == ["hers", "not-hers"]
+
+
+def test_2_11_an_edit_of_what_was_ingested_asks_for_no_community_again(
+    lasting: Archive, ida: Depositor
+) -> None:
+    """Its description goes on naming those that the ingest put it into."""
+    made = founded(ida, "ingested", access={**PUBLIC, "review_policy": "open"})
+    record = lasting.publish(files={"gauge.csv": b"1"}, owner=ida.email, named=("ingested",))
+    assert communities_of(ida, record.id) == ["ingested"]
+    left = ida.send("DELETE", f"/api/records/{record.id}/communities", {"communities": [{"id": made["id"]}]})
+    assert left.status_code == 200, left.text
+    for action in ("edit", "newversion"):
+        draft = ida.send("POST", f"{DEPOSITIONS}/{record.id}/actions/{action}").json()
+        assert "communities" not in draft["metadata"]
+        assert ida.send("POST", draft["links"]["publish"]).status_code == 202
+    assert communities_of(ida, record.id) == []
+
+
 # ------------------------------------------------------------ 5.3 records and communities
 
 
