@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from gateway import openapi
 from gateway import search as searching
+from gateway.admission import require_admin
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, ViewerHere, WriterHere
 from gateway.bodies import JsonBody, OptionalJsonBody, whole_body
@@ -19,7 +20,7 @@ from gateway.lookup import number_of
 from gateway.methods import READ
 from gateway.records import listed
 from gateway.search import Found, Question
-from pipeline import curation, refusals
+from pipeline import curation
 from pipeline.access import Viewer
 from pipeline.catalogue import communities, records
 from pipeline.catalogue.communities import ManagedCommunity
@@ -161,8 +162,7 @@ def _with_power(services: Services, name: str, viewer: Viewer, power: Power) -> 
 def _for_administrators(services: Services, name: str, viewer: Viewer) -> ManagedCommunity:
     with services.catalogue.read() as tx:
         one = community_in(tx, name)
-    if not viewer.admin:
-        raise refusals.not_permitted()
+    require_admin(viewer)
     return one
 
 

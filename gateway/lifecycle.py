@@ -3,19 +3,16 @@ life-cycle requests). What an owner may have at once is answered as a request th
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.admission import require
+from gateway.admission import deletable_in, require_admin
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, ServicesHere
 from gateway.bodies import JsonBody, OptionalJsonBody
 from gateway.formats import negotiated
 from gateway.lookup import find_described, number_of
 from gateway.request_json import request_json
-from pipeline import deletion, publication, refusals
-from pipeline.access import Viewer
-from pipeline.catalogue import records
+from pipeline import deletion, publication
 from pipeline.errors import Rejected
 from pipeline.metadata.text import clean
-from pipeline.model import Right
 
 router = APIRouter(prefix="/api/records/{record_id}")
 _LONGEST_COMMENT = 10_000
@@ -29,8 +26,7 @@ def request_deletion(
     """Carried out at once, while the record is young enough."""
     reason, comment = _text(body, "reason", required=True), _text(body, "comment")
     with services.catalogue.read() as tx:
-        record = records.get(tx, number_of(record_id))
-        require(services, tx, record, viewer, Right.MANAGE)
+        record = deletable_in(tx, number_of(record_id), viewer)
     accepted = deletion.delete_own(services, record, viewer, reason=reason, comment=comment)
     return json_answer(request, request_json(services.repository, accepted, ()))
 
@@ -38,7 +34,7 @@ def request_deletion(
 @router.delete("/delete")
 def delete(record_id: str, services: ServicesHere, viewer: ActorHere, body: OptionalJsonBody) -> Response:
     """By an administrator, at any time, with a note that the tombstone shows."""
-    _require_admin(viewer)
+    require_admin(viewer)
     given = body.get("removal_reason") if isinstance(body, dict) else None
     reason = _text(given, "id", field="removal_reason") or "out-of-scope"
     deletion.require_reason(reason)
@@ -50,17 +46,11 @@ def delete(record_id: str, services: ServicesHere, viewer: ActorHere, body: Opti
 @router.post("/restore")
 def restore(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     form = negotiated(request)
-    _require_admin(viewer)
+    require_admin(viewer)
     publication.restore(services, number_of(record_id), by=viewer.email or "")
     with services.catalogue.read() as tx:
         record = find_described(services, tx, record_id)
     return Response(form.render(record, files_open=True), media_type=form.served_as)
-
-
-def _require_admin(viewer: Viewer) -> None:
-    """Raises `Denied`."""
-    if not viewer.admin:
-        raise refusals.not_permitted()
 
 
 def _text(body: object, name: str, *, field: str = "", required: bool = False) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.admission import require_admin
 from gateway.answers import json_answer
 from gateway.auth import KnownHere, ServicesHere
 from gateway.lookup import find_described, number_of
 from gateway.methods import READ
-from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import records
 from pipeline.errors import Missing
@@ -41,8 +41,7 @@ def read_revision(
 
 def _revisions(services: Services, record_id: str, viewer: Viewer) -> Iterator[JsonObject]:
     """Oldest first, numbered from 1. Raises `Denied`, and as `find_described`."""
-    if not viewer.admin:
-        raise refusals.not_permitted()
+    require_admin(viewer)
     with services.catalogue.read() as tx:
         newest = find_described(services, tx, record_id)
         published = [one.at for one in records.events(tx, newest.record.id) if one.type in _DESCRIBED]

@@ -20,9 +20,9 @@ POLICY = "grace-period-v1"
 
 
 def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: str, comment: str) -> Request:
-    """Whoever asks may do so. The request that stands in the books is accepted already; what its comment says, the
-    tombstone does not. Raises `Rejected` for a reason that no vocabulary has, and where the record is deleted already;
-    `Denied` when its time is over."""
+    """By whoever `access.may_delete` lets. The request that stands in the books is accepted already; what its comment
+    says, the tombstone does not. Raises `Rejected` for a reason that no vocabulary has, and where the record is deleted
+    already; `Denied` when its time is over."""
     require_reason(reason)
     if record.state is RecordState.WITHDRAWN:
         raise _deleted_already()

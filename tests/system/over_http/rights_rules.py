@@ -174,13 +174,13 @@ def new_version(asker: Asker, state: State) -> Answer:
 
 
 def delete(asker: Asker, state: State) -> Answer:
-    """Taking one's record out of service. Of one that is, whoever may is told so."""
+    """Taking one's own record out of service. Of one that is, whoever may is told so."""
     found = writers(asker, state)
     if found is not Answer.LET:
         return found
     if state.is_new:
         return Answer.MISSING
-    return Answer.LET if asker.right >= Right.MANAGE else Answer.DENIED
+    return Answer.LET if asker.owner or asker.admin else Answer.DENIED
 
 
 def administer(asker: Asker, state: State) -> Answer:

@@ -50,6 +50,20 @@ def test_4_9_an_owner_deletes_a_young_record(archive: Archive, ida: Depositor, o
     assert (again.status_code, again.json()["message"]) == (400, "Record in unexpected deletion status.")
 
 
+def test_4_9_who_manages_a_work_does_not_delete_it(
+    archive: Archive, ida: Depositor, other: Depositor, admin: Depositor
+) -> None:
+    """That is the owner's; administrators own all."""
+    record = archive.publish(files={"gauge.csv": CSV}, owner=ida.email)
+    grant = {"subject": {"type": "user", "id": str(other.create()["owner"])}, "permission": "manage"}
+    grants = f"/api/records/{record.id}/access/grants"
+    assert ida.send("POST", grants, {"grants": [grant]}).status_code == 201
+    assert other.send("GET", grants).status_code == 200
+    assert ask(other, record.id).status_code == 403
+    assert ida.client.get(f"/api/records/{record.id}").status_code == 200
+    assert ask(admin, record.id).status_code == 200
+
+
 def test_4_9_later_on_nobody_deletes_their_own(archive: Archive, ida: Depositor, admin: Depositor) -> None:
     """Whose draft it is there is nothing to ask for."""
     record = archive.publish(files={"gauge.csv": CSV}, owner=ida.email)
