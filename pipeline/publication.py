@@ -4,7 +4,7 @@ can fail outside is part of it."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -92,6 +92,7 @@ def publish_draft(services: Services, deposit_id: int, check: Callable[[Transact
     now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, deposit_id)
+        hold_communities(tx, one)
         check(tx, one)
         drafts.take_over_verdicts(tx, one.id)
         deposits.move(tx, [one], DepositEvent.SEAL)
@@ -115,6 +116,7 @@ def publish_waiting(services: Services, record_id: int) -> None:
             waiting = drafts.sealed(tx, record_id)
             # What came since the files were read asks for that once more.
             if waiting is not None and not deposit_files.are_unread(tx, waiting.id):
+                hold_communities(tx, waiting)
                 _require_publishable(tx, waiting)
                 if _must_wait(tx, services, waiting):
                     raise InvalidFields((FieldFault("files", (_NOT_WHOLE,), remedy=_LOOK_AGAIN),))
@@ -185,11 +187,22 @@ _REMEDIES = {
 }
 
 
+def hold_communities(tx: Transaction, one: Deposit, *, besides: Collection[str] = ()) -> None:
+    """Lock the communities that a draft names, and others (by id), before its requests and its work: see
+    docs/architecture.md, Concurrency."""
+    named = communities.by_slugs(tx, _named(one)).values()
+    communities.lock(tx, {*besides, *(each.id for each in named)})
+
+
+def _named(one: Deposit) -> set[str]:
+    return {slug.lower() for slug in (one.description or {}).get("communities", ())}
+
+
 def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) -> None:
     now = services.now()
-    description = dict(sealed.description or {})
     # They are acted on once: what is asked of them stands in requests.
-    named = {slug.lower() for slug in description.pop("communities", ())}
+    named = _named(sealed)
+    description = {key: value for key, value in (sealed.description or {}).items() if key != "communities"}
     _bring_out(tx, services, [replace(sealed, description=description)], accession_id=None, now=now)
     depositor = drafts.depositor(tx, sealed.id)
     for one in communities.by_slugs(tx, named).values():

@@ -1,8 +1,9 @@
 """Use case: requests, from being made to what accepting them means.
 
-A community that something is asked of is not deleted (`pipeline.curation`), so that it is there when that is accepted.
-Who speaks for whom, and what that lets them do, is decided by `pipeline.requests` and `pipeline.access`. What accepting
-a request of some type means is done in the transaction that accepts it.
+A community that something is asked of is not deleted (`pipeline.curation`), so that it is there when that is accepted;
+what has it asked, and what makes members, holds it. Who speaks for whom, and what that lets them do, is decided by
+`pipeline.requests` and `pipeline.access`. What accepting a request of some type means is done in the transaction that
+accepts it.
 """
 
 from __future__ import annotations
@@ -103,6 +104,14 @@ def visible(
     return one, mine
 
 
+def _held(
+    tx: Transaction, request_id: str, viewer: Viewer, *, now: datetime
+) -> tuple[Request, frozenset[Party]]:
+    """As `visible`, and nobody else changes the request, or what is said about it, until the transaction ends."""
+    requests.locked(tx, request_id, now=now)
+    return visible(tx, request_id, viewer, now=now)
+
+
 # ---------------------------------------------------------------- actions
 
 
@@ -135,25 +144,13 @@ def _only(services: Services, _one: Request, take: Take) -> Request:
         return take(tx)
 
 
-def _with(
-    carry_out: Callable[[Transaction, Request, datetime], None],
-) -> Callable[[Services, Request, Take], Request]:
-    """A step that is taken together with something else that happens in the catalogue."""
-
-    def taken(services: Services, _one: Request, take: Take) -> Request:
-        with services.catalogue.write() as tx:
-            moved = take(tx)
-            carry_out(tx, moved, services.now())
-            return moved
-
-    return taken
-
-
 def _submit_draft(services: Services, one: Request, take: Take) -> Request:
     """Curators are asked for a review of what could be published."""
     with services.catalogue.write() as tx:
         draft = drafts.get(tx, int(one.topic.id))
-        deposit.require_publishable(tx, services, drafts.locked(tx, draft.deposit.id))
+        locked = drafts.locked(tx, draft.deposit.id)
+        communities.locked(tx, one.receiver.id)
+        deposit.require_publishable(tx, services, locked)
         return take(tx)
 
 
@@ -172,16 +169,25 @@ def _publish(services: Services, one: Request, take: Take) -> Request:
     return moved[-1]
 
 
-def _include(tx: Transaction, one: Request, now: datetime) -> None:
+def _include(services: Services, one: Request, take: Take) -> Request:
     """The work joins the community."""
-    record = records.get(tx, int(one.topic.id))
-    if record.state is not RecordState.PUBLISHED:
-        raise Rejected("The record was withdrawn.")
-    curation.join(tx, [(record.concept_id, one.receiver.id)], now=now)
+    with services.catalogue.write() as tx:
+        moved = take(tx)
+        record = records.get(tx, int(one.topic.id))
+        if record.state is not RecordState.PUBLISHED:
+            raise Rejected("The record was withdrawn.")
+        curation.join(tx, [(record.concept_id, one.receiver.id)], now=services.now())
+        return moved
 
 
-def _make_member(tx: Transaction, one: Request, now: datetime) -> None:
-    members.add(tx, one.topic.id, int(one.receiver.id), Role(one.payload["role"]), now=now)
+def _make_member(services: Services, one: Request, take: Take) -> Request:
+    """Unless the community was deleted meanwhile: that does not wait for who is invited."""
+    with services.catalogue.write() as tx:
+        communities.locked(tx, one.topic.id)
+        moved = take(tx)
+        role = Role(moved.payload["role"])
+        members.add(tx, one.topic.id, int(one.receiver.id), role, now=services.now())
+        return moved
 
 
 def _admit(services: Services, _one: Request, take: Take) -> Request:
@@ -195,8 +201,8 @@ def _admit(services: Services, _one: Request, take: Take) -> Request:
 _STEPS: Mapping[tuple[str, RequestAction], Callable[[Services, Request, Take], Request]] = {
     (COMMUNITY_SUBMISSION.name, RequestAction.SUBMIT): _submit_draft,
     (COMMUNITY_SUBMISSION.name, RequestAction.ACCEPT): _publish,
-    (COMMUNITY_INCLUSION.name, RequestAction.ACCEPT): _with(_include),
-    (COMMUNITY_INVITATION.name, RequestAction.ACCEPT): _with(_make_member),
+    (COMMUNITY_INCLUSION.name, RequestAction.ACCEPT): _include,
+    (COMMUNITY_INVITATION.name, RequestAction.ACCEPT): _make_member,
     (USER_ACCESS.name, RequestAction.ACCEPT): _admit,
     (GUEST_ACCESS.name, RequestAction.ACCEPT): _admit,
 }
@@ -296,7 +302,7 @@ def say(
     locked."""
     now = services.now()
     with services.catalogue.write() as tx:
-        one, _ = visible(tx, request_id, viewer, now=now)
+        one, _ = _held(tx, request_id, viewer, now=now)
         _require_unlocked(one)
         return requests.comment(tx, one, content, by=viewer.account_id or 0, parent_id=parent_id, now=now)
 
@@ -305,7 +311,7 @@ def edit(services: Services, request_id: str, entry_id: str, viewer: Viewer, con
     """Its author has a comment say something else. Raises as `say`."""
     now = services.now()
     with services.catalogue.write() as tx:
-        one, _ = visible(tx, request_id, viewer, now=now)
+        one, _ = _held(tx, request_id, viewer, now=now)
         _require_unlocked(one)
         if requests.entry(tx, one, entry_id).author_id != viewer.account_id:
             raise refusals.not_permitted()
@@ -316,7 +322,7 @@ def erase(services: Services, request_id: str, entry_id: str, viewer: Viewer) ->
     """Its author, or who receives the request, takes a comment back. Raises `Missing`, `Denied`."""
     now = services.now()
     with services.catalogue.write() as tx:
-        one, mine = visible(tx, request_id, viewer, now=now)
+        one, mine = _held(tx, request_id, viewer, now=now)
         is_author = requests.entry(tx, one, entry_id).author_id == viewer.account_id
         if not is_author and Party.RECEIVER not in mine and not viewer.admin:
             raise refusals.not_permitted()
@@ -333,10 +339,9 @@ def lock(services: Services, request_id: str, viewer: Viewer, *, locked: bool) -
     `Denied`, `Rejected` where it is so already."""
     now = services.now()
     with services.catalogue.write() as tx:
-        _, mine = visible(tx, request_id, viewer, now=now)
+        one, mine = _held(tx, request_id, viewer, now=now)
         if Party.RECEIVER not in mine and not viewer.admin:
             raise refusals.not_permitted()
-        one = requests.locked(tx, request_id, now=now)
         if one.locked == locked:
             raise Rejected("The request is locked already." if locked else "The request is not locked.")
         requests.lock(tx, one, locked=locked, by=viewer.account_id or 0, now=now)
@@ -347,8 +352,7 @@ def describe(services: Services, request_id: str, viewer: Viewer, *, title: str,
     """Who made a request says anew what it is about, while it is open. Raises `Missing`, `Denied`."""
     now = services.now()
     with services.catalogue.write() as tx:
-        _, mine = visible(tx, request_id, viewer, now=now)
-        one = requests.locked(tx, request_id, now=now)
+        one, mine = _held(tx, request_id, viewer, now=now)
         if Party.CREATOR not in mine or one.state not in OPEN:
             raise refusals.not_permitted()
         requests.describe(tx, one, title, description, now=now)
@@ -359,7 +363,7 @@ def forget(services: Services, request_id: str, viewer: Viewer) -> None:
     """Who made a request takes it back before anybody was asked. Raises `Missing`, `Denied`."""
     now = services.now()
     with services.catalogue.write() as tx:
-        one, mine = visible(tx, request_id, viewer, now=now)
+        one, mine = _held(tx, request_id, viewer, now=now)
         if Party.CREATOR not in mine or one.state is not RequestState.CREATED:
             raise refusals.not_permitted()
         requests.remove(tx, one)

@@ -97,6 +97,13 @@ def locked(tx: Transaction, community_id: str) -> ManagedCommunity:
     return _managed(row)
 
 
+def lock(tx: Transaction, ids: Collection[str]) -> None:
+    """Keep others from changing communities, deleted ones or not, until the transaction ends."""
+    # In the order of their ids, or two who lock some of the same would wait for each other.
+    chosen = sa.select(community.c.id).where(community.c.id.in_(ids)).order_by(community.c.id)
+    tx.execute(chosen.with_for_update(key_share=True)).all()
+
+
 def by_slugs(tx: Transaction, slugs: Collection[str]) -> dict[str, ManagedCommunity]:
     """Those of the slugs that there are, deleted ones left out."""
     wanted = sorted(slugs)

@@ -390,6 +390,34 @@ def test_4_6_members_need_no_review_where_the_policy_says_so(ida: Depositor, bo:
     assert (refused.status_code, "published" in refused.json()["message"]) == (400, True)
 
 
+def test_4_6_a_community_that_was_deleted_reviews_nothing(
+    ida: Depositor, bo: Depositor, cy: Depositor
+) -> None:
+    """Nobody was asked yet, so it could be; nor does it gain members whom it had invited."""
+    made = founded(ida, "short-lived")
+    deposition = bo.create()
+    bo.put(deposition, "gauge.csv")
+    draft = f"/api/records/{deposition['id']}/draft"
+    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+    chosen = bo.send("PUT", f"{draft}/review", choice).json()
+    body = {"members": [{"type": "user", "id": account_id(cy)}], "role": "reader"}
+    assert ida.send("POST", f"{COMMUNITIES}/{made['id']}/invitations", body).status_code == 204
+    [invitation] = [
+        one["request"]
+        for one in ida.send("GET", f"{COMMUNITIES}/{made['id']}/invitations").json()["hits"]["hits"]
+    ]
+    assert ida.send("DELETE", f"{COMMUNITIES}/short-lived").status_code == 204
+    done(bo, chosen, "submit", 404)
+    assert bo.send("POST", f"{draft}/actions/submit-review").status_code == 404
+    assert bo.send("GET", f"{draft}/review").json()["status"] == "created"
+    done(cy, invitation, "accept", 404)
+    assert cy.send("GET", f"/api/requests/{invitation['id']}").json()["status"] == "submitted"
+    done(cy, invitation, "decline")
+    other = founded(ida, "longer-lived")
+    again = {"receiver": {"community": other["id"]}, "type": "community-submission"}
+    assert bo.send("PUT", f"{draft}/review", again).status_code == 200
+
+
 # ------------------------------------------------------------ 5.2 members and invitations
 
 
@@ -572,6 +600,40 @@ def test_5_4_of_many_answers_at_once_one_counts(ida: Depositor, bo: Depositor) -
         assert (state == "accepted") == (200 in (statuses[0], statuses[3]))
         is_published = bo.client.get(f"/api/records/{deposition['id']}").status_code == 200
         assert is_published == (state == "accepted")
+
+
+def test_5_4_what_is_done_to_one_request_at_once_is_done_in_turn(ida: Depositor, bo: Depositor) -> None:
+    """A comment that is changed and taken back is gone, or was never changed; a review that nobody was asked for yet is
+    asked for, or taken back."""
+    made = founded(ida, "turns")
+    record = bo.published()
+    wanted = {"communities": [{"id": made["id"]}]}
+    processed = bo.send("POST", f"/api/records/{record['id']}/communities", wanted).json()["processed"]
+    comments = f"/api/requests/{processed[0]['request_id']}/comments"
+    words = {"payload": {"content": "Hello", "format": "html"}}
+
+    def at_once(*asked: tuple[str, str, object]) -> list[int]:
+        with ThreadPoolExecutor(len(asked)) as pool:
+            return list(pool.map(lambda one: bo.send(*one).status_code, asked))
+
+    for _ in range(5):
+        comment = bo.send("POST", comments, words).json()["links"]["self"]
+        edited, erased, _ = at_once(
+            ("PUT", comment, words), ("DELETE", comment, None), ("PUT", comment, words)
+        )
+        assert (edited in (200, 404), erased) == (True, 204)
+        assert bo.send("GET", comment).status_code == 404
+    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+    deposition = bo.create()
+    bo.put(deposition, "gauge.csv")
+    draft = f"/api/records/{deposition['id']}/draft"
+    for _ in range(5):
+        chosen = bo.send("PUT", f"{draft}/review", choice).json()
+        path = f"/api/requests/{chosen['id']}"
+        submitted, forgotten = at_once(("POST", f"{path}/actions/submit", None), ("DELETE", path, None))
+        assert (submitted, forgotten) in ((200, 403), (404, 204))
+        if submitted == 200:
+            done(bo, chosen, "cancel")
 
 
 def test_5_4_requests_are_talked_about(ida: Depositor, bo: Depositor, cy: Depositor, root: Depositor) -> None:
