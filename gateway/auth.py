@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.problems import InsufficientScope, Unauthenticated
-from gateway.sessions import session_for
+from gateway.sessions import session_for, visit_in
 from pipeline import resource_tokens
 from pipeline.access import STRANGER, TokenScope, Viewer, permits
-from pipeline.catalogue import accounts
+from pipeline.catalogue import Transaction, accounts, sessions
 from pipeline.catalogue.accounts import Token
 from pipeline.errors import Denied, Unavailable
 from pipeline.resource_tokens import Grant
@@ -132,7 +132,8 @@ def file_reader(viewer: Viewer, grant: Grant | None, *, deposit_id: int, key: st
 
 
 class NotedUse:
-    """Notes that a token was used, whatever the answer was, after it was given: no reader waits for a writer."""
+    """Notes that a token or a session was used, whatever the answer was, after it was given: no reader waits for a
+    writer."""
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
         self._app = app
@@ -142,11 +143,15 @@ class NotedUse:
         try:
             await self._app(scope, receive, send)
         finally:
+            now = self._services.now()
             token: Token | None = scope.get(_TOKEN)
-            if token is not None and accounts.use_is_due(token, now=self._services.now()):
-                await run_in_threadpool(self._note, token)
+            if token is not None and accounts.use_is_due(token.last_used, now=now):
+                await run_in_threadpool(self._note, partial(accounts.note_use, token_id=token.id, now=now))
+            visit = visit_in(scope)
+            if visit.session is not None and accounts.use_is_due(visit.session.last_used, now=now):
+                await run_in_threadpool(self._note, partial(sessions.note_use, secret=visit.secret, now=now))
 
-    def _note(self, token: Token) -> None:
+    def _note(self, use: Callable[[Transaction], None]) -> None:
         # Where the catalogue is away now, a later use is noted.
         with suppress(Unavailable), self._services.catalogue.write() as tx:
-            accounts.note_use(tx, token.id, now=self._services.now())
+            use(tx)

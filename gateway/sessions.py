@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,10 +19,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline import signing_in
-from pipeline.catalogue import sessions
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.sessions import Session
-from pipeline.errors import Rejected, Unavailable
+from pipeline.errors import Rejected
 from pipeline.services import Services
 
 CSRF_COOKIE, CSRF_HEADER = "csrftoken", "X-CSRFToken"
@@ -55,7 +53,12 @@ _CURRENT: ContextVar[Visit] = ContextVar("visit", default=STRANGER)
 
 
 def visit_of(request: Request) -> Visit:
-    visit: Visit = request.scope.get(_VISIT, STRANGER)
+    return visit_in(request.scope)
+
+
+def visit_in(scope: Scope) -> Visit:
+    """Whose the request of an ASGI scope is, once it was looked up."""
+    visit: Visit = scope.get(_VISIT, STRANGER)
     return visit
 
 
@@ -65,7 +68,7 @@ def current() -> Visit:
 
 
 class Visits:
-    """Looks up whose session a request belongs to, once, where it has one; and notes its use after the answer."""
+    """Looks up whose session a request belongs to, once, where it has one."""
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
         self._app = app
@@ -82,8 +85,6 @@ class Visits:
             await self._app(scope, receive, _kept_private(send) if visit.session else send)
         finally:
             _CURRENT.reset(before)
-            if visit.session and sessions.use_is_due(visit.session, now=self._services.now()):
-                await run_in_threadpool(self._note, visit.secret)
 
     async def _visit(self, request: Request) -> Visit:
         query = f"?{request.url.query}" if request.url.query else ""
@@ -96,11 +97,6 @@ class Visits:
         if session is None:
             return Visit(token=request.cookies.get(CSRF_COOKIE, "")[:_LONGEST_SECRET], path=path)
         return Visit(session, secret, csrf_token(secret), path)
-
-    def _note(self, secret: str) -> None:
-        # Where the catalogue is away now, a later use is noted.
-        with suppress(Unavailable), self._services.catalogue.write() as tx:
-            sessions.note_use(tx, secret, now=self._services.now())
 
 
 def _kept_private(send: Send) -> Send:

@@ -119,7 +119,12 @@ def create_token(
         half = secrets.token_urlsafe(32)
     tx.execute(
         sa.insert(token).values(
-            account_id=account.id, lookup=lookup, secret_hash=_hash(half), scopes=kept, created=now, name=name
+            account_id=account.id,
+            lookup=lookup,
+            secret_hash=instance_secrets.hash_of(half),
+            scopes=kept,
+            created=now,
+            name=name,
         )
     )
     return _text(lookup, half)
@@ -132,14 +137,14 @@ def verify_token(tx: Transaction, text: str) -> Token | None:
     if parts is None:
         return None
     row = tx.execute(_VALID, {"wanted": parts[1]}).one_or_none()
-    if row is None or not hmac.compare_digest(row.secret_hash, _hash(parts[2])):
+    if row is None or not hmac.compare_digest(row.secret_hash, instance_secrets.hash_of(parts[2])):
         return None
     return _token(row)
 
 
-def use_is_due(one: Token, *, now: datetime) -> bool:
-    """Whether a use of the token is to be noted: reading with it is not to write each time."""
-    return one.last_used is None or now - one.last_used >= _USE_NOTED_EVERY
+def use_is_due(last_used: datetime | None, *, now: datetime) -> bool:
+    """Whether a use of a token or a session is to be noted: reading with it is not to write each time."""
+    return last_used is None or now - last_used >= _USE_NOTED_EVERY
 
 
 def note_use(tx: Transaction, token_id: int, *, now: datetime) -> None:
@@ -179,11 +184,6 @@ def _token(row: sa.Row[tuple[object, ...]]) -> Token:
 
 def _text(lookup: str, half: str) -> str:
     return f"hr_{lookup}_{half}"
-
-
-def _hash(half: str) -> str:
-    # The secret half has 256 random bits: a slow hash would add nothing.
-    return hashlib.sha256(half.encode()).hexdigest()
 
 
 def _derived(secret: bytes, lookup: str) -> str:

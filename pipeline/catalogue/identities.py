@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.dialects import insert
+from pipeline.catalogue.secrets import hash_of
 from pipeline.catalogue.tables import identity, oidc_request, user
 from pipeline.errors import Conflict
 from pipeline.ports import Identity, IdentityRequest
@@ -73,7 +73,7 @@ def note_request(
     tx.execute(sa.delete(oidc_request).where(oidc_request.c.expires <= now))
     tx.execute(
         sa.insert(oidc_request).values(
-            state_hash=_hash(asked.state),
+            state_hash=hash_of(asked.state),
             nonce=asked.nonce,
             verifier=asked.verifier,
             path=path,
@@ -86,7 +86,7 @@ def note_request(
 def take_request(tx: Transaction, state: str, *, now: datetime) -> Asked | None:
     """What was asked under that state, once; None where nothing was, or it is over."""
     taken = sa.delete(oidc_request).where(
-        oidc_request.c.state_hash == _hash(state), oidc_request.c.expires > now
+        oidc_request.c.state_hash == hash_of(state), oidc_request.c.expires > now
     )
     row = tx.execute(
         taken.returning(
@@ -94,7 +94,3 @@ def take_request(tx: Transaction, state: str, *, now: datetime) -> Asked | None:
         )
     ).one_or_none()
     return None if row is None else Asked(row.nonce, row.verifier, row.path, row.account_id)
-
-
-def _hash(state: str) -> str:
-    return hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()

@@ -1,8 +1,10 @@
-"""Random secrets of the instance, made once and shared by all its processes."""
+"""Random secrets of the instance, made once and shared by all its processes; and what is kept of those that others
+hold: tokens, sessions, links."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import re
 import secrets
@@ -48,3 +50,9 @@ def id_in(secret: bytes | None, token: str) -> str | None:
     if secret is None or found is None:
         return None
     return found[1] if hmac.compare_digest(signed(secret, found[1]), token) else None
+
+
+def hash_of(text: str) -> str:
+    """What is kept of a random secret that somebody else holds, in hex. It has 256 bits: a slow hash would add
+    nothing."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -3,7 +3,6 @@ hash of the secret is kept."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,10 +11,10 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.accounts import Account
+from pipeline.catalogue.secrets import hash_of
 from pipeline.catalogue.tables import mailed_link, session, user
 
-_BYTES = 32  # 256 random bits: a slow hash would add nothing
-_USE_NOTED_EVERY = timedelta(minutes=1)
+_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def begin(tx: Transaction, account: Account, *, now: datetime, lifetime: timedel
     secret = secrets.token_urlsafe(_BYTES)
     tx.execute(
         sa.insert(session).values(
-            secret_hash=_hash(secret),
+            secret_hash=hash_of(secret),
             account_id=account.id,
             created=now,
             last_used=now,
@@ -51,7 +50,7 @@ def find(tx: Transaction, secret: str, *, now: datetime, idle: timedelta) -> Ses
     found = sa.select(session, user.c.email, user.c.admin).join(user, user.c.id == session.c.account_id)
     row = tx.execute(
         found.where(
-            session.c.secret_hash == _hash(secret),
+            session.c.secret_hash == hash_of(secret),
             session.c.expires > now,
             session.c.last_used > now - idle,
         )
@@ -61,24 +60,19 @@ def find(tx: Transaction, secret: str, *, now: datetime, idle: timedelta) -> Ses
     return Session(Account(row.account_id, row.email, row.admin), row.created, row.last_used, row.expires)
 
 
-def use_is_due(one: Session, *, now: datetime) -> bool:
-    """Whether a use of the session is to be noted: reading in it is not to write each time."""
-    return now - one.last_used >= _USE_NOTED_EVERY
-
-
 def note_use(tx: Transaction, secret: str, *, now: datetime) -> None:
-    tx.execute(sa.update(session).where(session.c.secret_hash == _hash(secret)).values(last_used=now))
+    tx.execute(sa.update(session).where(session.c.secret_hash == hash_of(secret)).values(last_used=now))
 
 
 def end(tx: Transaction, secret: str) -> None:
     """From now on it is nobody's; idempotent."""
-    tx.execute(sa.delete(session).where(session.c.secret_hash == _hash(secret)))
+    tx.execute(sa.delete(session).where(session.c.secret_hash == hash_of(secret)))
 
 
 def end_all(tx: Transaction, account: Account, *, but: str = "") -> None:
     """End the sessions of an account, but for the one with that secret."""
     tx.execute(
-        sa.delete(session).where(session.c.account_id == account.id, session.c.secret_hash != _hash(but))
+        sa.delete(session).where(session.c.account_id == account.id, session.c.secret_hash != hash_of(but))
     )
 
 
@@ -97,7 +91,7 @@ def make_link(tx: Transaction, email: str, *, now: datetime, lifetime: timedelta
     secret = secrets.token_urlsafe(_BYTES)
     tx.execute(
         sa.insert(mailed_link).values(
-            secret_hash=_hash(secret), email=email, created=now, expires=now + lifetime
+            secret_hash=hash_of(secret), email=email, created=now, expires=now + lifetime
         )
     )
     return secret
@@ -112,7 +106,7 @@ def links_since(tx: Transaction, email: str, since: datetime) -> int:
 def find_link(tx: Transaction, secret: str, *, now: datetime) -> str | None:
     """The address that it was mailed to; None where it is unknown, over, or was used."""
     found = sa.select(mailed_link.c.email).where(
-        mailed_link.c.secret_hash == _hash(secret), mailed_link.c.expires > now
+        mailed_link.c.secret_hash == hash_of(secret), mailed_link.c.expires > now
     )
     return tx.execute(found).scalar_one_or_none()
 
@@ -120,7 +114,7 @@ def find_link(tx: Transaction, secret: str, *, now: datetime) -> str | None:
 def use_links(tx: Transaction, secret: str, *, now: datetime) -> str | None:
     """As `find_link`, once: it ends with all others of the same address."""
     used = sa.delete(mailed_link).where(
-        mailed_link.c.secret_hash == _hash(secret), mailed_link.c.expires > now
+        mailed_link.c.secret_hash == hash_of(secret), mailed_link.c.expires > now
     )
     email = tx.execute(used.returning(mailed_link.c.email)).scalar_one_or_none()
     if email is not None:
@@ -131,7 +125,3 @@ def use_links(tx: Transaction, secret: str, *, now: datetime) -> str | None:
 def end_links(tx: Transaction, email: str) -> None:
     """Links that were mailed to an address let nobody in any more."""
     tx.execute(sa.delete(mailed_link).where(mailed_link.c.email == email))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

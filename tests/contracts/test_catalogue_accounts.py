@@ -83,9 +83,9 @@ def test_the_use_of_a_token_is_noted_once_a_minute(catalogue: Catalogue) -> None
         accounts.note_use(tx, fresh.id, now=NOW)
         [used] = accounts.list_tokens(tx)
     assert used.last_used == NOW
-    assert accounts.use_is_due(fresh, now=NOW)
+    assert accounts.use_is_due(fresh.last_used, now=NOW)
     later = [timedelta(seconds=seconds) for seconds in (0, 59, 60)]
-    assert [accounts.use_is_due(used, now=NOW + span) for span in later] == [False, False, True]
+    assert [accounts.use_is_due(used.last_used, now=NOW + span) for span in later] == [False, False, True]
 
 
 def test_the_key_of_a_token_that_signs_is_found_again(catalogue: Catalogue) -> None:
