@@ -13,6 +13,7 @@ from gateway.admission import managed_work
 from gateway.answers import json_answer
 from gateway.auth import ServicesHere, WriterHere
 from gateway.bodies import JsonBody
+from gateway.lookup import number_of
 from gateway.methods import READ
 from pipeline import refusals, sharing
 from pipeline.access import Viewer
@@ -110,10 +111,11 @@ def list_grants(request: Request, record_id: str, services: ServicesHere, viewer
 def create_grants(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
-    """The answer lists the new ones."""
+    """The answer lists the new ones. Mails go to those that are to be notified."""
     concept_id = managed_work(services, record_id, viewer)
     given = sharing_forms.grants(body)
-    sharing.grant(services, concept_id, given)
+    messages = sharing_forms.messages(body)
+    sharing.grant(services, concept_id, given, record_id=number_of(record_id), messages=messages)
     return json_answer(request, _hits(map(grant_json, given)), 201, _SECRET)
 
 

@@ -91,6 +91,15 @@ def grants(body: object) -> list[AccessGrant]:
     return [_grant(one) for one in given]
 
 
+def messages(body: object) -> dict[int, str]:
+    """What is said in a mail to those accounts that are to be notified, out of what `grants` has read."""
+    return {
+        _grant(one).account_id: clean(one.get("message") or "")
+        for one in members(body)["grants"]
+        if one.get("notify", False)
+    }
+
+
 def grant(body: object) -> AccessGrant:
     """A whole one, to be put in the place of another. Raises `InvalidFields`."""
     given = members(body)

@@ -1,4 +1,5 @@
-"""Mails about requests: to those who are asked, and to who asked when there is an answer. They are wanted in the
+"""Mails about requests: to those who are asked, and to who asked when there is an answer; and to those with whom a
+work is shared. They are wanted in the
 transaction that gives cause for them; people without an address that mails reach are told by nothing but the API."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from datetime import datetime
 
 from pipeline.catalogue import Transaction, accounts, communities, mails, members
 from pipeline.errors import Rejected
-from pipeline.model import Repository
+from pipeline.model import AccessGrant, Repository, Right
 from pipeline.requests import (
     COMMUNITY_INCLUSION,
     COMMUNITY_INVITATION,
@@ -47,6 +48,22 @@ def tell_answer(
         subject = f"Your request is {one.state}: {one.title}"
         text = f"{subject}\n\nWhat was said of it: {_address(repository, one)}/timeline\n"
         _mail(tx, {int(one.creator.id)} - {by}, subject, text, now)
+
+
+def tell_granted(
+    tx: Transaction,
+    repository: Repository,
+    given: AccessGrant,
+    record_id: int,
+    message: str,
+    *,
+    now: datetime,
+) -> None:
+    """Whom a work is shared with, and what whoever shares it says."""
+    subject = f"Record {record_id} of {repository.name} is shared with you: {given.right.word}"
+    draft = f"Its draft, while there is one: {repository.base_url}/api/records/{record_id}/draft\n"
+    text = f"{subject}\n\n{message}\n\n{repository.base_url}/records/{record_id}\n"
+    _mail(tx, [given.account_id], subject, text + (draft if given.right >= Right.PREVIEW else ""), now)
 
 
 def _community(tx: Transaction, one: Request) -> str:

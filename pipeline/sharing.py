@@ -6,12 +6,12 @@ from the next request on, at every door.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline import refusals
+from pipeline import notices, refusals
 from pipeline.catalogue import Transaction, sharing, works
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
@@ -101,8 +101,16 @@ def _require_future(expires: datetime | None, now: datetime) -> None:
 # ---------------------------------------------------------------- grants
 
 
-def grant(services: Services, concept_id: int, given: Sequence[AccessGrant]) -> None:
-    """Give rights to accounts, or to none of them. Raises `InvalidFields` (`grants.<number>.subject.id`) for accounts
+def grant(
+    services: Services,
+    concept_id: int,
+    given: Sequence[AccessGrant],
+    *,
+    record_id: int,
+    messages: Mapping[int, str],
+) -> None:
+    """Give rights to accounts, or to none of them. Those accounts that `messages` names are told by mail, under
+    `record_id`, which stands for the work. Raises `InvalidFields` (`grants.<number>.subject.id`) for accounts
     that there are not, or that are named twice, `Rejected` for those that have a right of the work already, and for too
     many."""
     with _work(services, concept_id) as tx:
@@ -112,7 +120,12 @@ def grant(services: Services, concept_id: int, given: Sequence[AccessGrant]) -> 
         if {one.account_id for one in before} & {one.account_id for one in given}:
             raise Rejected("Grant for the user/role already exists within this record.")
         _require_accounts(tx, given)
-        sharing.grant(tx, concept_id, given, now=services.now())
+        now = services.now()
+        sharing.grant(tx, concept_id, given, now=now)
+        for one in given:
+            if one.account_id in messages:
+                message = messages[one.account_id]
+                notices.tell_granted(tx, services.repository, one, record_id, message, now=now)
 
 
 def _require_accounts(tx: Transaction, given: Sequence[AccessGrant]) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email import message_from_bytes, policy
 from typing import Any
 
 import httpx
 import pytest
 
 from gateway.app import create_app
+from pipeline import dispatch
 from pipeline.catalogue import accounts
 from pipeline.model import Record
 from tests.archive import Archive
@@ -267,6 +269,26 @@ def test_4_7_what_is_wrong_with_a_grant_is_named(ida: Depositor, jo: Depositor) 
     for body in ({}, {"grants": []}, {"grants": [good] * 101}, {"grants": "x"}):
         assert field_of(ida.send("POST", access(record_id, "grants"), body)) == "grants"
     assert ida.send("GET", access(record_id, "grants")).json()["hits"]["total"] == 0
+
+
+def test_4_7_who_is_to_be_notified_of_a_grant_gets_a_mail(
+    archive: Archive, ida: Depositor, jo: Depositor
+) -> None:
+    """With the message; nobody else does, nor anybody of grants that are refused."""
+    record_id = ida.create()["id"]
+    grants = access(record_id, "grants")
+    subject = {"subject": {"type": "user", "id": number_of(jo)}, "permission": "edit"}
+    told = {**subject, "message": "Please mend the units.", "notify": True}
+    wrong = {"subject": {"type": "user", "id": "999"}, "permission": "view"}
+    assert ida.send("POST", grants, {"grants": [told, wrong]}).status_code == 400
+    own = {**subject, "subject": {"type": "user", "id": number_of(ida)}, "message": "Not sent."}
+    assert ida.send("POST", grants, {"grants": [told, own]}).status_code == 201
+    dispatch.drain(archive.services)
+    [file] = (archive.services.settings.home / "mail").iterdir()
+    mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert (mail["To"], "edit" in mail["Subject"]) == (jo.email, True)
+    for part in ("Please mend the units.", f"/api/records/{record_id}/draft"):
+        assert part in mail.get_content()
 
 
 @dataclass(frozen=True)
