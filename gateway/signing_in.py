@@ -190,9 +190,7 @@ def _request_link(services: Services, email: str) -> None:
 @router.api_route("/lost-password/{secret}", methods=READ)
 def choose_password(request: Request, secret: str, services: ServicesHere) -> Response:
     # Not used up by who only looks, such as a mail server.
-    if not signing_in.is_link(services, secret):
-        raise Missing("This link was used, or is over.")
-    return _password_page(request, services, "")
+    return _password_page(request, services, secret)
 
 
 @router.post("/lost-password/{secret}")
@@ -200,16 +198,17 @@ def set_password(request: Request, secret: str, form: FormHere, services: Servic
     try:
         signing_in.use_link(services, secret, form.text("password"))
     except Rejected as wrong:
-        return _password_page(request, services, wrong.message)
+        return _password_page(request, services, secret, problem=wrong.message)
     return page(services, "notice.html", heading="Your password is set", text="You can sign in with it now.")
 
 
-def _password_page(request: Request, services: Services, problem: str) -> Response:
+def _password_page(request: Request, services: Services, secret: str, *, problem: str = "") -> Response:
     return form_page(
         request,
         services,
         "password.html",
         400 if problem else 200,
+        email=signing_in.address_of_link(services, secret),
         problem=problem,
         shortest=passwords.SHORTEST,
         longest=passwords.LONGEST,

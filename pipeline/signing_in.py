@@ -162,20 +162,20 @@ def _mail_link(services: Services, tx: Transaction, email: str, lifetime: timede
     )
 
 
-def is_link(services: Services, secret: str) -> bool:
-    """Whether a password may be chosen by the mailed link of that secret."""
+def address_of_link(services: Services, secret: str) -> str:
+    """The address whose password may be chosen by the mailed link of that secret. Raises `Missing` for a link that is
+    over."""
     with services.catalogue.read() as tx:
-        return sessions.find_link(tx, secret, now=services.now()) is not None
+        email = sessions.find_link(tx, secret, now=services.now())
+    if email is None:
+        raise _over()
+    return email
 
 
 def use_link(services: Services, secret: str, password: str) -> None:
     """Choose a password by a mailed link, once; where there is no account yet it is made, for the address that the link
     was mailed to. Raises `Missing` for a link that is over, `Rejected` (field `password`), which leaves it as it is."""
-    now = services.now()
-    with services.catalogue.read() as tx:
-        email = sessions.find_link(tx, secret, now=now)
-    if email is None:
-        raise _over()
+    now, email = services.now(), address_of_link(services, secret)
     password_hash = _good_hash(password, email)
     with services.catalogue.write() as tx:
         if sessions.use_links(tx, secret, now=now) is None:

@@ -115,6 +115,7 @@ def test_who_is_invited_chooses_a_password_and_makes_tokens(archive: Archive) ->
     [(to, text)] = mails(archive)
     assert to == IDA
     browser, link = Browser(app), link_in(text)
+    assert IDA in browser.get(link).text
     assert browser.submit(link, password="too short").status_code == 400
     assert browser.submit(link, password=PASSWORD).status_code == 200
     assert browser.get(link).status_code == 404
