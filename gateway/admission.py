@@ -55,6 +55,17 @@ def published_in(services: Services, tx: Transaction, record_id: int, viewer: Vi
     return record
 
 
+def managed_record(services: Services, tx: Transaction, record_id: int, viewer: Viewer) -> Record:
+    """The published record, where the asker manages its work, of which they may own one version or none. Raises as
+    `draft_for`."""
+    record = records.get(tx, record_id)
+    if rights.to_work(tx, record.concept_id, viewer, now=services.now()) < Right.MANAGE:
+        raise Unauthenticated if viewer.is_stranger else refusals.not_permitted()
+    if record.state is not RecordState.PUBLISHED:
+        raise refusals.unknown_id()
+    return record
+
+
 def managed_work(services: Services, record_id: str, viewer: Viewer) -> int:
     """The work that a record or a draft is of, where the asker may share it. Raises `Missing`, `Denied`, `Withdrawn` to
     its managers."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway import openapi
 from gateway import search as searching
-from gateway.admission import published_in
+from gateway.admission import managed_record
 from gateway.answers import json_answer
 from gateway.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.bodies import JsonBody
@@ -81,7 +81,7 @@ def _propose(
     if not isinstance(reviewed, bool):
         raise Rejected("Not a valid boolean.", field="require_review")
     with services.catalogue.write() as tx:
-        record = published_in(services, tx, record_id, viewer, Right.MANAGE)
+        record = managed_record(services, tx, record_id, viewer)
         one = communities.get(tx, name)
         asked = curation.propose(
             tx,
@@ -121,7 +121,7 @@ def _leave(services: Services, record_id: int, name: str, viewer: Viewer) -> Non
     with services.catalogue.read() as tx:
         record = records.get(tx, record_id)
         one = communities.get(tx, name)
-        right = rights.to(tx, record, viewer, now=services.now())
+        right = rights.to_work(tx, record.concept_id, viewer, now=services.now())
         if right < Right.MANAGE and not has_power(tx, one.id, viewer, Power.CURATE):
             raise Denied("Permission denied.")
     with services.catalogue.write() as tx:
@@ -140,7 +140,7 @@ def choose_default(
     if not (default is None or (isinstance(default, str) and is_uuid(default))):
         raise Rejected("Not a valid UUID.", field="default")
     with services.catalogue.read() as tx:
-        record = published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
+        record = managed_record(services, tx, number_of(record_id), viewer)
     with services.catalogue.write() as tx:
         if not curation.choose_default(tx, record.concept_id, default):
             raise Rejected("The record is not included in this community.", field="default")
@@ -153,7 +153,7 @@ def suggestions(request: Request, record_id: str, services: ServicesHere, viewer
     params = request.query_params
     asked = searching.parse(params, largest=searching.largest_page(viewer))
     with services.catalogue.read() as tx:
-        record = published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
+        record = managed_record(services, tx, number_of(record_id), viewer)
         found, total = communities.page(
             tx,
             communities.Question(
@@ -178,7 +178,7 @@ def suggestions(request: Request, record_id: str, services: ServicesHere, viewer
 def _own(services: Services, record_id: str, viewer: Viewer) -> None:
     """Raises `Missing`, `Denied`."""
     with services.catalogue.read() as tx:
-        published_in(services, tx, number_of(record_id), viewer, Right.MANAGE)
+        managed_record(services, tx, number_of(record_id), viewer)
 
 
 def _named(body: object) -> list[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.app import create_app
 from pipeline import dispatch
+from pipeline.model import Access, FilesAccess
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.curators import COMMUNITIES, PUBLIC, founded
@@ -306,6 +307,30 @@ def test_5_3_defaults_and_suggestions(ida: Depositor, bo: Depositor) -> None:
 
 
 # ------------------------------------------------------------ 4.6 reviews
+
+
+def test_5_3_communities_of_a_work_are_its_owners_to_choose(
+    lasting: Archive, ida: Depositor, cy: Depositor
+) -> None:
+    """Not of who owns one version of it: members of a community look at the closed files of all."""
+    founded(cy, "mine-all-mine", access={**PUBLIC, "review_policy": "open"})
+    first = lasting.publish(owner=cy.email)
+    second = lasting.publish(
+        files={"a.csv": b"1"}, owner=ida.email, version_of=first, access=Access(FilesAccess.RESTRICTED)
+    )
+    path = f"/api/records/{first.id}/communities"
+    wanted = {"communities": [{"id": "mine-all-mine"}]}
+    content = f"/api/records/{second.id}/files/a.csv/content"
+    for method, body in (("POST", wanted), ("PUT", {"default": None})):
+        assert cy.send(method, path, body).status_code == 403
+    assert cy.send("GET", f"{path}-suggestions").status_code == 403
+    assert cy.send("GET", content).status_code == 403
+    # The owner of the work, who has no part in that version, may.
+    assert ida.send("POST", path, wanted).status_code == 200
+    founded(ida, "idas-own", access={**PUBLIC, "review_policy": "open"})
+    assert ida.send("POST", path, {"communities": [{"id": "idas-own"}]}).status_code == 200
+    assert cy.send("DELETE", path, {"communities": [{"id": "idas-own"}]}).status_code == 403
+    assert ida.send("DELETE", path, {"communities": [{"id": "idas-own"}]}).status_code == 200
 
 
 def test_4_6_a_draft_is_published_by_its_review(
