@@ -16,6 +16,11 @@ _FORBIDDEN = re.compile(
     + "]"
 )
 
+# Of marks that follow one another; no script needs as many (UAX #15, Stream-Safe Text Format).
+_MOST_MARKS = 30
+# Of combining class 0, but composed of marks alone.
+_COMPOSED_OF_MARKS = frozenset("\u0f73\u0f75\u0f81")
+
 # The list that is in force on Zenodo.
 _TAGS = (
     "a abbr acronym b blockquote br code div em h1 h2 h3 h4 h5 i li ol p pre span strike strong"
@@ -44,9 +49,26 @@ _BLANK_LINES = re.compile(r"[ \t]*\n\s*")
 
 
 def clean(text: str) -> str:
-    """`text` in NFC and without control characters; otherwise as given. What is nothing but blanks is empty."""
-    kept = unicodedata.normalize("NFC", _FORBIDDEN.sub("", text))
+    """`text` in NFC, without control characters and with 30 combining marks in a row at most; otherwise as given. What
+    is nothing but blanks is empty."""
+    normal = unicodedata.normalize("NFC", _stream_safe(_FORBIDDEN.sub("", text)))
+    # Some characters are taken apart, into two marks at most.
+    kept = _stream_safe(normal)
     return kept if kept.strip() else ""
+
+
+def _stream_safe(text: str) -> str:
+    """`text` without marks beyond `_MOST_MARKS` in a row: normalising sorts each such row, in a time that grows with
+    the square of its length, and no other thread runs meanwhile."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.combining(char) or char in _COMPOSED_OF_MARKS else 0
+        if marks <= _MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def sanitise(markup: str) -> str:

@@ -96,6 +96,14 @@ def test_5_1_what_is_wrong_is_named(metadata: JsonObject, field: str) -> None:
     assert wrong_fields({**LEAST, "metadata": {"title": "T", **metadata}}) == [f"metadata.{field}"]
 
 
+def test_5_1_what_is_too_long_is_not_read() -> None:
+    """Lengths are those of composed characters, but of a text that is far too long nothing is composed or cleaned."""
+    composed = {**LEAST, "metadata": {"title": "a\u0308" * 250}}
+    assert read(composed).title == "ä" * 250
+    assert wrong_fields({**LEAST, "metadata": {"title": "ä" * 251}}) == ["metadata.title"]
+    assert wrong_fields({**LEAST, "metadata": {"title": "T" + "\x00" * 1_000}}) == ["metadata.title"]
+
+
 def test_5_1_unknown_types_and_policies_are_refused() -> None:
     with pytest.raises(Rejected, match="Invalid value choir"):
         read({**LEAST, "metadata": {"title": "T", "type": {"id": "choir"}}})
