@@ -37,7 +37,7 @@ def configure(
 ) -> Response:
     """Who may ask for the files, and how; what is not said stays as it is."""
     concept_id = managed_work(services, record_id, viewer)
-    sharing.configure(services, concept_id, sharing_forms.settings(body))
+    sharing.configure(services, concept_id, viewer, sharing_forms.settings(body))
     with services.catalogue.read() as tx:
         owner_id = rights.owner_id(tx, concept_id)
         settings, shares = catalogue.settings(tx, concept_id), catalogue.of_work(tx, concept_id)
@@ -61,7 +61,7 @@ def create_link(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
     concept_id = managed_work(services, record_id, viewer)
-    link = sharing.create_link(services, concept_id, sharing_forms.link(body), origin=_origin(viewer))
+    link = sharing.create_link(services, concept_id, viewer, sharing_forms.link(body), origin=_origin(viewer))
     return json_answer(request, link_json(link), 201, _SECRET)
 
 
@@ -86,13 +86,13 @@ def change_link(
 ) -> Response:
     """What is not said stays as it is. An expiry can be brought forward, not put off."""
     concept_id = managed_work(services, record_id, viewer)
-    link = sharing.change_link(services, concept_id, link_id, sharing_forms.link(body))
+    link = sharing.change_link(services, concept_id, viewer, link_id, sharing_forms.link(body))
     return json_answer(request, link_json(link), headers=_SECRET)
 
 
 @router.delete("/links/{link_id}")
 def delete_link(record_id: str, link_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    sharing.remove_link(services, managed_work(services, record_id, viewer), link_id)
+    sharing.remove_link(services, managed_work(services, record_id, viewer), viewer, link_id)
     return Response(status_code=204)
 
 
@@ -115,7 +115,7 @@ def create_grants(
     concept_id = managed_work(services, record_id, viewer)
     given = sharing_forms.grants(body)
     messages = sharing_forms.messages(body)
-    sharing.grant(services, concept_id, given, record_id=number_of(record_id), messages=messages)
+    sharing.grant(services, concept_id, viewer, given, record_id=number_of(record_id), messages=messages)
     return json_answer(request, _hits(map(grant_json, given)), 201, _SECRET)
 
 
@@ -139,7 +139,7 @@ def replace_grant(
 ) -> Response:
     concept_id = managed_work(services, record_id, viewer)
     given = sharing_forms.grant(body)
-    changed = sharing.change_grant(services, concept_id, _at(index), lambda _: given)
+    changed = sharing.change_grant(services, concept_id, viewer, _at(index), lambda _: given)
     return json_answer(request, grant_json(changed), headers=_SECRET)
 
 
@@ -159,13 +159,13 @@ def change_user(
 
 @router.delete("/grants/{index}")
 def delete_grant(record_id: str, index: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    sharing.revoke(services, managed_work(services, record_id, viewer), _at(index))
+    sharing.revoke(services, managed_work(services, record_id, viewer), viewer, _at(index))
     return Response(status_code=204)
 
 
 @router.delete("/users/{user_id}")
 def delete_user(record_id: str, user_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    sharing.revoke(services, managed_work(services, record_id, viewer), _of(user_id))
+    sharing.revoke(services, managed_work(services, record_id, viewer), viewer, _of(user_id))
     return Response(status_code=204)
 
 
@@ -208,7 +208,7 @@ def _changed(
     request: Request, services: Services, record_id: str, viewer: Viewer, choose: _Chosen, body: object
 ) -> Response:
     concept_id = managed_work(services, record_id, viewer)
-    changed = sharing.change_grant(services, concept_id, choose, sharing_forms.grant_change(body))
+    changed = sharing.change_grant(services, concept_id, viewer, choose, sharing_forms.grant_change(body))
     return json_answer(request, grant_json(changed), headers=_SECRET)
 
 

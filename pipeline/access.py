@@ -5,7 +5,8 @@ Descriptions are public as long as their record is (Zenodo's REST API, records);
 tombstone is, so nobody reads its files.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -62,14 +63,14 @@ STRANGER = Viewer()
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What ties a viewer to a work besides owning something of it. `work_owner` is whose the work is, who shares it;
-    `granted` what the viewer's account was given of it, `linked` what the link that they present gives. `roles` are
+    """What ties a viewer to a work besides owning something of it. `work_owner` is whose the work is. `shared` is what
+    the viewer's account was given of it and what the link that they present gives, by who shared it: whose the work was
+    then. `roles` are
     what they are in the communities that the work is in; they `review` its draft where such a community was asked to,
     and they curate it."""
 
     work_owner: str = ""
-    granted: Right = Right.NONE
-    linked: Right = Right.NONE
+    shared: Mapping[str, Right] = field(default_factory=dict)
     roles: frozenset[Role] = frozenset()
     review: bool = False
 
@@ -101,10 +102,11 @@ def access_status(access: Access, *, today: date) -> AccessStatus:
 
 def right_to(owner: str, viewer: Viewer, ties: Ties) -> Right:
     """What the viewer may do with a version or a draft that is `owner`'s, of a work to which these are their ties.
-    Versions may have other owners than their work: whoever shares a work shares what is theirs of it."""
+    Versions may have other owners than their work, and works get other owners: whoever shares a work shares what is
+    theirs of it, and nothing that others add to it."""
     if viewer.admin or (viewer.email is not None and viewer.email == owner):
         return Right.MANAGE
-    shared = max(ties.granted, ties.linked) if owner == ties.work_owner else Right.NONE
+    shared = ties.shared.get(owner, Right.NONE)
     as_member = Right.VIEW if any(allows(role, Power.READ) for role in ties.roles) else Right.NONE
     return max(shared, as_member, Right.PREVIEW if ties.review else Right.NONE)
 

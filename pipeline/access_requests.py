@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from pipeline import refusals
 from pipeline.access import are_files_open
-from pipeline.catalogue import Transaction, inquiries, mails, records, requests, rights, sharing
+from pipeline.catalogue import Transaction, accounts, inquiries, mails, records, requests, rights, sharing
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.inquiries import Inquiry
 from pipeline.errors import Conflict, Denied, Missing, Rejected
@@ -149,7 +149,7 @@ def _request(
 
 
 def _tell_owner(services: Services, tx: Transaction, record: Record, made: Request, asking: Asking) -> None:
-    owner = records.owners(tx, [record.concept_id])[record.concept_id]
+    owner = rights.owner(tx, record.concept_id)
     message = f"\n{asking.message}\n" if asking.message else ""
     mails.want(
         tx,
@@ -171,25 +171,36 @@ def _title(record: Record) -> str:
 def admit(services: Services, tx: Transaction, accepted: Request) -> None:
     """Let whoever asked view the files."""
     record = records.get(tx, int(accepted.topic.id))
+    owner = _asked(tx, record, accepted)
     if accepted.creator.kind is EntityKind.USER:
-        _grant(services, tx, record.concept_id, int(accepted.creator.id), accepted)
+        _grant(services, tx, record.concept_id, owner, accepted)
     else:
-        _send_link(services, tx, record, accepted)
+        _send_link(services, tx, record, owner, accepted)
 
 
-def _grant(services: Services, tx: Transaction, concept_id: int, account_id: int, accepted: Request) -> None:
+def _asked(tx: Transaction, record: Record, accepted: Request) -> str:
+    """Who was asked, and lets view what is theirs: the owner of the work, who may be another one now."""
+    if accepted.receiver.kind is EntityKind.USER:
+        account_id = int(accepted.receiver.id)
+        return accounts.by_ids(tx, [account_id])[account_id].email
+    return rights.owner(tx, record.concept_id)
+
+
+def _grant(services: Services, tx: Transaction, concept_id: int, owner: str, accepted: Request) -> None:
+    account_id = int(accepted.creator.id)
     if account_id in {one.account_id for one in sharing.grants(tx, concept_id)}:
         return
     given = AccessGrant(account_id, Right.VIEW, f"request:{accepted.id}")
-    sharing.grant(tx, concept_id, [given], now=services.now())
+    sharing.grant(tx, concept_id, [given], owner=owner, now=services.now())
 
 
-def _send_link(services: Services, tx: Transaction, record: Record, accepted: Request) -> None:
+def _send_link(services: Services, tx: Transaction, record: Record, owner: str, accepted: Request) -> None:
     now, days = services.now(), sharing.settings(tx, record.concept_id).secret_link_expiration
     link_id = sharing.add_link(
         tx,
         record.concept_id,
         Right.VIEW,
+        owner=owner,
         expires=now + timedelta(days=days) if days else None,
         description=f"Requested by {accepted.payload['full_name']} ({accepted.creator.id})",
         origin=f"request:{accepted.id}",

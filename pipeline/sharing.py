@@ -1,7 +1,7 @@
 """Use case: works are shared, by links and with accounts, and say who may ask for their files.
 
-Who may do so was decided before: these functions are asked by somebody who may manage the work. What they commit holds
-from the next request on, at every door.
+Only who manages the work does so, which is asked in the transaction that does it: each raises `Denied` for others. They
+share what is the owner's of the work. What they commit holds from the next request on, at every door.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline import notices, refusals
-from pipeline.catalogue import Transaction, sharing, works
+from pipeline.access import Viewer
+from pipeline.catalogue import Transaction, rights, sharing, works
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
 from pipeline.services import Services
@@ -35,13 +36,15 @@ class LinkChange:
 # ---------------------------------------------------------------- links
 
 
-def create_link(services: Services, concept_id: int, given: LinkChange, *, origin: str) -> ShareLink:
+def create_link(
+    services: Services, concept_id: int, viewer: Viewer, given: LinkChange, *, origin: str
+) -> ShareLink:
     """Raises `Rejected` for one too many, and (field `permission`, `expires_at`) for what is wrong with it."""
     now = services.now()
     if given.right is None:
         raise Rejected("An access permission level is required", field="permission")
     _require_future(given.expires, now)
-    with _work(services, concept_id) as tx:
+    with _work(services, concept_id, viewer) as tx:
         if len(sharing.links(tx, concept_id)) >= MOST_LINKS:
             raise Rejected(
                 f"A work has {MOST_LINKS} links at most.", remedy="Delete those that are not used."
@@ -50,6 +53,7 @@ def create_link(services: Services, concept_id: int, given: LinkChange, *, origi
             tx,
             concept_id,
             given.right,
+            owner=rights.owner(tx, concept_id),
             expires=given.expires,
             description=given.description or "",
             origin=origin,
@@ -66,9 +70,12 @@ def find_link(tx: Transaction, concept_id: int, link_id: str) -> ShareLink:
     raise refusals.not_found()
 
 
-def change_link(services: Services, concept_id: int, link_id: str, given: LinkChange) -> ShareLink:
-    """Raises `Missing`, `Rejected` (field `expires_at`) for an expiry that is past or later than before."""
-    with _work(services, concept_id) as tx:
+def change_link(
+    services: Services, concept_id: int, viewer: Viewer, link_id: str, given: LinkChange
+) -> ShareLink:
+    """It goes on to share what is theirs who made it. Raises `Missing`, `Rejected` (field `expires_at`) for an expiry
+    that is past or later than before."""
+    with _work(services, concept_id, viewer) as tx:
         before = find_link(tx, concept_id, link_id)
         expires = given.expires if given.says_expiry else before.expires
         if before.expires is not None and (expires is None or expires > before.expires):
@@ -87,9 +94,9 @@ def change_link(services: Services, concept_id: int, link_id: str, given: LinkCh
         return find_link(tx, concept_id, link_id)
 
 
-def remove_link(services: Services, concept_id: int, link_id: str) -> None:
+def remove_link(services: Services, concept_id: int, viewer: Viewer, link_id: str) -> None:
     """Raises `Missing`."""
-    with _work(services, concept_id) as tx:
+    with _work(services, concept_id, viewer) as tx:
         sharing.remove_link(tx, find_link(tx, concept_id, link_id).id)
 
 
@@ -104,6 +111,7 @@ def _require_future(expires: datetime | None, now: datetime) -> None:
 def grant(
     services: Services,
     concept_id: int,
+    viewer: Viewer,
     given: Sequence[AccessGrant],
     *,
     record_id: int,
@@ -113,7 +121,7 @@ def grant(
     `record_id`, which stands for the work. Raises `InvalidFields` (`grants.<number>.subject.id`) for accounts
     that there are not, or that are named twice, `Rejected` for those that have a right of the work already, and for too
     many."""
-    with _work(services, concept_id) as tx:
+    with _work(services, concept_id, viewer) as tx:
         before = sharing.grants(tx, concept_id)
         if len(before) + len(given) > MOST_GRANTS:
             raise Rejected(f"A work is shared with {MOST_GRANTS:,} accounts at most.")
@@ -121,7 +129,7 @@ def grant(
             raise Rejected("Grant for the user/role already exists within this record.")
         _require_accounts(tx, given)
         now = services.now()
-        sharing.grant(tx, concept_id, given, now=now)
+        sharing.grant(tx, concept_id, given, owner=rights.owner(tx, concept_id), now=now)
         for one in given:
             if one.account_id in messages:
                 message = messages[one.account_id]
@@ -146,12 +154,13 @@ def _require_accounts(tx: Transaction, given: Sequence[AccessGrant]) -> None:
 def change_grant(
     services: Services,
     concept_id: int,
+    viewer: Viewer,
     find: Callable[[Sequence[AccessGrant]], AccessGrant | None],
     change: Callable[[AccessGrant], AccessGrant],
 ) -> AccessGrant:
     """Put another grant in the place of the one that `find` chooses. Raises `Missing` where it chooses none, `Rejected`
     (field `subject.id`) for an account that there is not, or that has a right already."""
-    with _work(services, concept_id) as tx:
+    with _work(services, concept_id, viewer) as tx:
         every = sharing.grants(tx, concept_id)
         before = find(every)
         if before is None:
@@ -164,15 +173,18 @@ def change_grant(
                 raise Rejected(
                     "Grant for the user/role already exists within this record.", field="subject.id"
                 )
-        sharing.regrant(tx, concept_id, before.account_id, changed)
+        sharing.regrant(tx, concept_id, before.account_id, changed, owner=rights.owner(tx, concept_id))
         return changed
 
 
 def revoke(
-    services: Services, concept_id: int, find: Callable[[Sequence[AccessGrant]], AccessGrant | None]
+    services: Services,
+    concept_id: int,
+    viewer: Viewer,
+    find: Callable[[Sequence[AccessGrant]], AccessGrant | None],
 ) -> None:
     """Raises `Missing` where `find` chooses none."""
-    with _work(services, concept_id) as tx:
+    with _work(services, concept_id, viewer) as tx:
         gone = find(sharing.grants(tx, concept_id))
         if gone is None:
             raise refusals.not_found()
@@ -182,17 +194,20 @@ def revoke(
 # ---------------------------------------------------------------- settings
 
 
-def configure(services: Services, concept_id: int, changes: JsonObject) -> AccessSettings:
+def configure(services: Services, concept_id: int, viewer: Viewer, changes: JsonObject) -> AccessSettings:
     """`changes` are fields of `AccessSettings`, those that are to be others."""
-    with _work(services, concept_id) as tx:
+    with _work(services, concept_id, viewer) as tx:
         changed = replace(sharing.settings(tx, concept_id), **changes)
         sharing.set_settings(tx, concept_id, changed)
         return changed
 
 
 @contextmanager
-def _work(services: Services, concept_id: int) -> Iterator[Transaction]:
-    """Nobody else changes with whom the work is shared until the transaction ends."""
+def _work(services: Services, concept_id: int, viewer: Viewer) -> Iterator[Transaction]:
+    """Nobody else changes with whom the work is shared, or whether the viewer manages it, until the transaction
+    ends."""
     with services.catalogue.write() as tx:
         works.lock(tx, [concept_id])
+        if rights.to_work(tx, concept_id, viewer, now=services.now()) < Right.MANAGE:
+            raise refusals.not_permitted()
         yield tx

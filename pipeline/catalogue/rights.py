@@ -47,9 +47,14 @@ def to_work(tx: Transaction, concept_id: int, viewer: Viewer, *, now: datetime) 
     return right_to(known.work_owner, viewer, known)
 
 
+def owner(tx: Transaction, concept_id: int) -> str:
+    """Whose a work is."""
+    return records.owners(tx, [concept_id])[concept_id]
+
+
 def owner_id(tx: Transaction, concept_id: int) -> int | None:
     """The account of a work's owner, where the owner has one."""
-    found = accounts.find_account(tx, records.owners(tx, [concept_id])[concept_id])
+    found = accounts.find_account(tx, owner(tx, concept_id))
     return None if found is None else found.id
 
 
@@ -58,32 +63,29 @@ def ties(tx: Transaction, concept_ids: Iterable[int], viewer: Viewer, *, now: da
     chosen = set(concept_ids)
     if viewer.is_stranger or viewer.admin or not chosen:
         return {}
-    granted = sa.select(access_grant.c.right).where(
-        access_grant.c.concept_id == concept.c.id, access_grant.c.account_id == viewer.account_id
-    )
-    linked = sa.select(share_link.c.right).where(
-        share_link.c.concept_id == concept.c.id,
-        share_link.c.id == (sharing.named_by(tx, viewer.link) if viewer.link else None),
-        sa.or_(share_link.c.expires.is_(None), share_link.c.expires > now),
-    )
+    given = _given(viewer)
+    link = _presented(tx, viewer, now)
     roles = _roles(tx, chosen, viewer) if viewer.account_id is not None else {}
     rows = tx.execute(
         sa.select(
             concept.c.id,
             # As `records.owners` has it.
             sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"),
-            granted.scalar_subquery().label("granted"),
-            linked.scalar_subquery().label("linked"),
+            access_grant.c.right.label("granted"),
+            access_grant.c.owner.label("granted_by"),
+            share_link.c.right.label("linked"),
+            share_link.c.owner.label("linked_by"),
             _reviewed(viewer).label("reviewed"),
         )
         .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
+        .outerjoin(access_grant, given)
+        .outerjoin(share_link, link)
         .where(concept.c.id.in_(chosen))
     )
     return {
         row.id: Ties(
             work_owner=row.owner,
-            granted=_right(row.granted),
-            linked=_right(row.linked),
+            shared=_shared((row.granted_by, row.granted), (row.linked_by, row.linked)),
             roles=frozenset(roles.get(row.id, ())),
             review=row.reviewed,
         )
@@ -122,5 +124,24 @@ def _reviewed(viewer: Viewer) -> sa.ColumnElement[bool]:
     )
 
 
-def _right(word: str | None) -> Right:
-    return Right.NONE if word is None else Right[word.upper()]
+def _given(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """Which grant is the viewer's; there is one of a work at most."""
+    return sa.and_(access_grant.c.concept_id == concept.c.id, access_grant.c.account_id == viewer.account_id)
+
+
+def _presented(tx: Transaction, viewer: Viewer, now: datetime) -> sa.ColumnElement[bool]:
+    """Which link the viewer presents, as long as it has not expired."""
+    return sa.and_(
+        share_link.c.concept_id == concept.c.id,
+        share_link.c.id == (sharing.named_by(tx, viewer.link) if viewer.link else None),
+        sa.or_(share_link.c.expires.is_(None), share_link.c.expires > now),
+    )
+
+
+def _shared(*each: tuple[str | None, str | None]) -> Mapping[str, Right]:
+    """What was shared, by who did; of two things that one has shared the larger counts."""
+    found: dict[str, Right] = {}
+    for by, word in each:
+        if by is not None and word is not None:
+            found[by] = max(found.get(by, Right.NONE), Right[word.upper()])
+    return found

@@ -46,18 +46,20 @@ def add_link(
     concept_id: int,
     right: Right,
     *,
+    owner: str,
     expires: datetime | None,
     description: str,
     origin: str,
     now: datetime,
 ) -> str:
-    """The new link's id."""
+    """The new link's id. It shares what is `owner`'s of the work."""
     secrets.obtain(tx, _SECRET)
     link_id = str(uuid4())
     tx.execute(
         sa.insert(share_link).values(
             id=link_id,
             concept_id=concept_id,
+            owner=owner,
             right=right.word,
             description=description,
             origin=origin,
@@ -71,6 +73,7 @@ def add_link(
 def change_link(
     tx: Transaction, link_id: str, *, right: Right, expires: datetime | None, description: str
 ) -> None:
+    """It stays the link of who shared by it."""
     changed = {"right": right.word, "expires": expires, "description": description}
     tx.execute(sa.update(share_link).where(share_link.c.id == link_id).values(**changed))
 
@@ -118,11 +121,14 @@ def known_accounts(tx: Transaction, account_ids: Iterable[int]) -> set[int]:
     return set(tx.execute(sa.select(user.c.id).where(user.c.id.in_(account_ids))).scalars())
 
 
-def grant(tx: Transaction, concept_id: int, given: Iterable[AccessGrant], *, now: datetime) -> None:
-    """Give rights to accounts that have none of the work yet."""
+def grant(
+    tx: Transaction, concept_id: int, given: Iterable[AccessGrant], *, owner: str, now: datetime
+) -> None:
+    """Give rights to what is `owner`'s of the work, to accounts that have none yet."""
     rows = [
         {
             "concept_id": concept_id,
+            "owner": owner,
             "account_id": one.account_id,
             "right": one.right.word,
             "origin": one.origin,
@@ -133,12 +139,17 @@ def grant(tx: Transaction, concept_id: int, given: Iterable[AccessGrant], *, now
     tx.execute(sa.insert(access_grant), rows)
 
 
-def regrant(tx: Transaction, concept_id: int, account_id: int, changed: AccessGrant) -> None:
+def regrant(tx: Transaction, concept_id: int, account_id: int, changed: AccessGrant, *, owner: str) -> None:
     """Put another grant, of the same account or of one that has none, in the place of an account's."""
     tx.execute(
         sa.update(access_grant)
         .where(access_grant.c.concept_id == concept_id, access_grant.c.account_id == account_id)
-        .values(account_id=changed.account_id, right=changed.right.word, origin=changed.origin)
+        .values(
+            owner=owner,
+            account_id=changed.account_id,
+            right=changed.right.word,
+            origin=changed.origin,
+        )
     )
 
 

@@ -1,4 +1,5 @@
-"""With whom works are shared."""
+"""With whom works are shared. `owner` is whose the work was when that was done: they shared what was theirs of it, and
+not what a later owner adds."""
 
 import sqlalchemy as sa
 
@@ -10,6 +11,7 @@ share_link = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("concept_id", sa.ForeignKey("concept.id"), nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
     sa.Column("right", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False, default=""),
     sa.Column("origin", sa.Text, nullable=False, default=""),
@@ -26,6 +28,7 @@ access_grant = sa.Table(
     sa.Column("id", BigId, primary_key=True),
     sa.Column("concept_id", sa.ForeignKey("concept.id"), nullable=False),
     sa.Column("account_id", sa.ForeignKey("account.id"), nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
     sa.Column("right", sa.Text, nullable=False),
     sa.Column("origin", sa.Text, nullable=False, default=""),
     sa.Column("created", Utc, nullable=False),

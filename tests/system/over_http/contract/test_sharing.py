@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from gateway.app import create_app
-from pipeline import dispatch
+from pipeline import dispatch, sharing
+from pipeline.access import Viewer
 from pipeline.catalogue import accounts
-from pipeline.model import Record
+from pipeline.errors import Denied
+from pipeline.model import Access, AccessGrant, FilesAccess, Record, Right
 from tests.archive import Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, Depositor, depositor, path_of
@@ -361,6 +363,60 @@ def test_signed_urls_of_parts_are_for_who_may_write(ida: Depositor, jo: Deposito
         urls = [one["url"] for one in entry["links"]["parts"]]
         assert urls == [f"{entry['links']['self']}/content/{number}" for number in (1, 2)]
         assert jo.client.ask("PUT", path_of(urls[0]), content=b"x").status_code == 403
+
+
+def test_4_7_who_shared_a_work_shares_nothing_that_a_later_owner_adds(
+    archive: Archive, ida: Depositor, jo: Depositor, stranger: Client
+) -> None:
+    """Links and grants go on to open the versions of who made them. Those of the new owner are for the new owner to
+    share: a grant that they change is theirs, a link stays whose it was."""
+    closed = Access(FilesAccess.RESTRICTED)
+    first = archive.publish(files={"a.csv": CSV}, owner=jo.email, access=closed)
+    made = link(jo, first.id, "edit")
+    give(jo, first.id, ida, "view")
+    guest = depositor(archive, "guest@quay.example")
+    give(jo, first.id, guest, "manage")
+    second = archive.publish(files={"a.csv": CSV}, owner=ida.email, version_of=first, access=closed)
+    content = [f"/api/records/{one.id}/files/a.csv/content" for one in (first, second)]
+    token = f"?token={made['token']}"
+
+    def seen(client: Client, query: str = "") -> list[int]:
+        return [client.get(path + query).status_code for path in content]
+
+    assert seen(stranger, token) == [200, 403]
+    assert seen(jo.client, token) == [200, 403]
+    assert seen(guest.client) == [200, 403]
+    assert seen(ida.client) == [200, 200]
+    assert jo.send("POST", f"/api/records/{second.id}/draft{token}").status_code == 403
+    for who in (jo, guest):
+        assert who.send("GET", access(first.id, "links")).status_code == 403
+    changed = ida.send("PATCH", access(second.id, "links", made["id"]), {"description": "Known"})
+    assert (changed.status_code, seen(stranger, token)) == (200, [200, 403])
+    assert seen(stranger, f"?token={link(ida, second.id)['token']}") == [403, 200]
+    user = access(second.id, "users", number_of(guest))
+    assert ida.send("PATCH", user, {"permission": "view"}).status_code == 200
+    assert seen(guest.client) == [403, 200]
+
+
+def test_4_7_who_manages_no_more_shares_no_more(archive: Archive, ida: Depositor, jo: Depositor) -> None:
+    """It is asked for in the transaction that shares, whatever was answered before."""
+    record = archive.record(restricted(ida)["id"])
+    viewer = Viewer(jo.email, account_id=int(number_of(jo)))
+    give(ida, record.id, jo, "manage")
+    given = sharing.LinkChange(Right.EDIT)
+    sharing.create_link(archive.services, record.concept_id, viewer, given, origin="")
+    assert ida.send("DELETE", access(record.id, "users", number_of(jo))).status_code == 204
+    with pytest.raises(Denied):
+        sharing.create_link(archive.services, record.concept_id, viewer, given, origin="")
+    with pytest.raises(Denied):
+        sharing.grant(
+            archive.services,
+            record.concept_id,
+            viewer,
+            [AccessGrant(1, Right.EDIT)],
+            record_id=record.id,
+            messages={},
+        )
 
 
 # ---------------------------------------------------------------- settings, and who is told
