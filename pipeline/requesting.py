@@ -9,17 +9,28 @@ accepts it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
 from pipeline import access_requests, curation, notices, refusals
 from pipeline.access import Viewer, may_in_community, owns
-from pipeline.catalogue import Transaction, communities, drafts, members, records, requests
+from pipeline.catalogue import (
+    Transaction,
+    accounts,
+    communities,
+    drafts,
+    members,
+    records,
+    requests,
+    rights,
+    sharing,
+)
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.requests import TimelineEntry
 from pipeline.errors import Denied, Missing, Rejected
 from pipeline.ingest import deposit
-from pipeline.model import DepositAction, RecordState
+from pipeline.model import DepositAction, RecordState, Right
 from pipeline.requests import (
     COMMUNITY_INCLUSION,
     COMMUNITY_INVITATION,
@@ -149,6 +160,7 @@ def _submit_draft(services: Services, one: Request, take: Take) -> Request:
     with services.catalogue.write() as tx:
         draft = drafts.get(tx, int(one.topic.id))
         locked = drafts.locked(tx, draft.deposit.id)
+        _require_editor(tx, one, draft, services.now())
         communities.locked(tx, one.receiver.id)
         deposit.require_publishable(tx, services, locked)
         return take(tx)
@@ -161,6 +173,7 @@ def _publish(services: Services, one: Request, take: Take) -> Request:
 
     def accept(tx: Transaction) -> None:
         moved.append(take(tx))
+        _require_editor(tx, one, draft, services.now())
         concept_id = draft.deposit.concept_id
         communities.include(tx, [(concept_id, one.receiver.id)])
         communities.set_default(tx, concept_id, one.receiver.id)
@@ -176,8 +189,31 @@ def _include(services: Services, one: Request, take: Take) -> Request:
         record = records.get(tx, int(one.topic.id))
         if record.state is not RecordState.PUBLISHED:
             raise Rejected("The record was withdrawn.")
+        if rights.to_work(tx, record.concept_id, _creator(tx, one), now=services.now()) < Right.MANAGE:
+            raise _lost()
         curation.join(tx, [(record.concept_id, one.receiver.id)], now=services.now())
         return moved
+
+
+def _creator(tx: Transaction, one: Request) -> Viewer:
+    account_id = int(one.creator.id)
+    account = accounts.by_ids(tx, [account_id])[account_id]
+    return Viewer(account.email, account.admin, account_id=account_id)
+
+
+def _require_editor(tx: Transaction, one: Request, draft: Draft, now: datetime) -> None:
+    """Raises `Rejected` where whoever asked may not edit the draft any more, by themselves or by a link: by which of
+    them they came is not kept."""
+    links = [link.token for link in sharing.links(tx, draft.deposit.concept_id) if link.right >= Right.EDIT]
+    viewer = _creator(tx, one)
+    if not any(
+        rights.to(tx, draft, replace(viewer, link=token), now=now) >= Right.EDIT for token in ("", *links)
+    ):
+        raise _lost()
+
+
+def _lost() -> Rejected:
+    return Rejected("Whoever asked for this has lost the right to the record meanwhile.")
 
 
 def _make_member(services: Services, one: Request, take: Take) -> Request:

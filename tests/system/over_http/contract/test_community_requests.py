@@ -309,6 +309,48 @@ def test_5_3_defaults_and_suggestions(ida: Depositor, bo: Depositor) -> None:
 # ------------------------------------------------------------ 4.6 reviews
 
 
+def test_5_4_what_somebody_asked_for_is_not_done_who_has_lost_the_right(
+    ida: Depositor, bo: Depositor, cy: Depositor
+) -> None:
+    """A link was deleted, a grant revoked since they asked: neither is the draft submitted or published, nor does the
+    work join the community. As long as the link is there both are done."""
+    community = founded(cy, "cys-own")["id"]
+    draft = bo.create()
+    assert bo.put(draft, "gauge.csv").status_code == 201
+    path = f"/api/records/{draft['id']}"
+    wanted = {"type": "community-submission", "receiver": {"community": community}}
+
+    def link() -> Document:
+        made: Document = bo.send("POST", f"{path}/access/links", {"permission": "edit"}).json()
+        return made
+
+    first = link()
+    asked = cy.send("PUT", f"{path}/draft/review?token={first['token']}", wanted).json()
+    assert bo.send("DELETE", f"{path}/access/links/{first['id']}").status_code == 204
+    lost = "Whoever asked for this has lost the right to the record meanwhile."
+    assert done(cy, asked, "submit", 400)["message"] == lost
+    assert cy.send("GET", f"{path}/draft").status_code == 403
+    second = link()
+    done(cy, asked, "submit")
+    assert bo.send("DELETE", f"{path}/access/links/{second['id']}").status_code == 204
+    assert done(cy, asked, "accept", 400)["message"] == lost
+    link()
+    done(cy, asked, "accept")
+    record = ida.published()
+    path = f"/api/records/{record['id']}"
+    number = cy.send("GET", f"/api/requests/{asked['id']}").json()["created_by"]["user"]
+    grant = {"subject": {"type": "user", "id": number}, "permission": "manage"}
+    assert ida.send("POST", f"{path}/access/grants", {"grants": [grant]}).status_code == 201
+    answer = cy.send(
+        "POST", f"{path}/communities", {"communities": [{"id": "cys-own", "require_review": True}]}
+    )
+    assert answer.status_code == 200, answer.text
+    included = answer.json()["processed"][0]["request"]
+    assert ida.send("DELETE", f"{path}/access/users/{number}").status_code == 204
+    assert done(cy, included, "accept", 400)["message"] == lost
+    assert communities_of(ida, record["id"]) == []
+
+
 def test_5_3_communities_of_a_work_are_its_owners_to_choose(
     lasting: Archive, ida: Depositor, cy: Depositor
 ) -> None:
