@@ -195,4 +195,6 @@ def _answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     text = to_json(document, indent=indentation(request))
-    return Response(text, status, {**(headers or {}), "Vary": VARY}, media_type=form.served_as)
+    # For nobody's cache: to managers drafts tell the tokens of links.
+    given = {**(headers or {}), "Vary": VARY, "Cache-Control": "no-store"}
+    return Response(text, status, given, media_type=form.served_as)

@@ -153,9 +153,6 @@ def check_served(services: Services, entry: FileEntry) -> None:
 def _headers(request: Request, entry: FileEntry, validators: content.Validators) -> dict[str, str]:
     media_type, may_show = content.served_type(entry)
     wants_attachment = request.query_params.get("download") == "1"
-    is_public = "Authorization" not in request.headers and not {"access_token", "token"} & {
-        *request.query_params
-    }
     return {
         "Content-Type": media_type,
         "Content-Disposition": content.disposition(entry.key, attachment=wants_attachment or not may_show),
@@ -166,7 +163,7 @@ def _headers(request: Request, entry: FileEntry, validators: content.Validators)
         # Hexadecimal as on Zenodo, which clients compare with `checksum`; RFC 1864 has it in base64.
         **({"Content-MD5": entry.digests["md5"]} if "md5" in entry.digests else {}),
         "Last-Modified": validators.last_modified,
-        "Cache-Control": "no-cache" if is_public else "private, no-cache",
+        "Cache-Control": "no-cache",
         "Vary": "Authorization",
         # Pages of other sites may show open data; the right to read was checked.
         "Cross-Origin-Resource-Policy": "cross-origin",

@@ -29,6 +29,8 @@ _STATE_COOKIE = "oidc_state"
 _VISIT = "headrace.visit"
 _SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110, section 9.2.1
 _LONGEST_SECRET = 100
+_CREDENTIALS = frozenset({"access_token", "token", "resource-token"})
+"""What may stand in an address and lets do more than others."""
 _UNVISITED = ("/static/", "/healthz", "/metrics")
 
 
@@ -78,11 +80,16 @@ class Visits:
         if scope["type"] != "http" or scope["path"].startswith(_UNVISITED):
             await self._app(scope, receive, send)
             return
-        visit = await self._visit(Request(scope))
+        request = Request(scope)
+        visit = await self._visit(request)
         scope[_VISIT] = visit
         before = _CURRENT.set(visit)
         try:
-            await self._app(scope, receive, _kept_private(send) if visit.session else send)
+            in_session = visit.session is not None
+            is_private = in_session or _shows_credentials(request)
+            await self._app(
+                scope, receive, _kept_private(send, in_session=in_session) if is_private else send
+            )
         finally:
             _CURRENT.reset(before)
 
@@ -99,16 +106,23 @@ class Visits:
         return Visit(session, secret, csrf_token(secret), path)
 
 
-def _kept_private(send: Send) -> Send:
-    """Answers in a session are their reader's own: caches on the way cannot tell by a cookie, as they do by the header
-    Authorization (RFC 9111, section 3.5), and no page of another site shows them, be it a neighbour's."""
+def _shows_credentials(request: Request) -> bool:
+    return "authorization" in request.headers or not _CREDENTIALS.isdisjoint(request.query_params)
+
+
+def _kept_private(send: Send, *, in_session: bool) -> Send:
+    """Answers to who shows something for themselves are their own: caches on the way can tell by the header
+    Authorization (RFC 9111, section 3.5), but not by a cookie or an address. What is answered in a session no page of
+    another site shows, be it a neighbour's."""
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             if not {"private", "no-store"} & set(re.split(r"[,\s]+", headers.get("cache-control", ""))):
                 headers["Cache-Control"] = "private, no-cache"
-            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            if in_session:
+                headers.add_vary_header("Cookie")
+                headers["Cross-Origin-Resource-Policy"] = "same-origin"
         await send(message)
 
     return marked

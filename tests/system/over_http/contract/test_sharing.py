@@ -398,6 +398,25 @@ def test_4_7_who_shared_a_work_shares_nothing_that_a_later_owner_adds(
     assert seen(guest.client) == [403, 200]
 
 
+def test_v14_what_is_shown_for_a_token_is_kept_by_no_cache(archive: Archive, ida: Depositor) -> None:
+    """Nor what is shown for one in the address, by which a cache finds it again. Drafts tell the tokens of links."""
+    draft = ida.create()
+    token = link(ida, draft["id"], "preview")["token"]
+    stranger = Client(create_app(archive.services))
+    path = f"/api/records/{draft['id']}/draft"
+    for answer in (ida.client.get(path, Accept=RDM), stranger.get(f"{path}?token={token}", Accept=RDM)):
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    mine = archive.token(ida.email)
+    for path in (DEPOSITIONS, "/api/requests/"):
+        answer = stranger.get(f"{path}?access_token={mine}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, no-cache")
+    assert ida.client.get("/api/user/records").headers["cache-control"] == "no-store"
+    record = restricted(ida)
+    token = link(ida, record["id"])["token"]
+    content = stranger.get(f"/api/records/{record['id']}/files/gauge.csv/content?token={token}")
+    assert (content.status_code, content.headers["cache-control"]) == (200, "private, no-cache")
+
+
 def test_4_7_who_manages_no_more_shares_no_more(archive: Archive, ida: Depositor, jo: Depositor) -> None:
     """It is asked for in the transaction that shares, whatever was answered before."""
     record = archive.record(restricted(ida)["id"])

@@ -293,7 +293,11 @@ def test_v14_answers_in_a_session_are_kept_by_nobody_else(small: Archive, app: F
         assert answer.content == b"secret"
         assert answer.headers["cache-control"] == "private, no-cache"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "Cookie" in answer.headers["vary"]
         assert other.get(path).status_code == Browser(app).get(path).status_code == 403
+    for path in ("/api/requests/", "/api/deposit/depositions", f"/api/records/{record.id}"):
+        assert owner.get(path).headers["cache-control"] == "private, no-cache"
+    assert Browser(app).get(f"/api/records/{record.id}").headers["cache-control"] == "no-cache"
     page = f"/records/{record.id}/files/r%C3%A4k.txt"
     shown = Browser(app).get(page).text
     again = re.search(r'href="(/login/[?]next=[^"]+)"', shown)
