@@ -153,7 +153,7 @@ ROWS: dict[tuple[str, str], Row] = {
         )
         for path in paths
     },
-    ("POST", "/account/settings/applications/tokens/{token_id:int}/revoke/"): Row(
+    ("POST", "/account/settings/applications/tokens/{token_id}/revoke/"): Row(
         everybody, "/account/settings/applications/tokens/1/revoke/"
     ),
     # ------------------------------------------------------------ published records
