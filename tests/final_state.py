@@ -55,17 +55,24 @@ def final_state(home: Path, **settings: object) -> JsonObject:
             "registry": _registry(home / "dois.sqlite"),
             "index": _index(services),
         }
-    return _without_chance(state, accession_ids)
+    return _without_chance(state, {**accession_ids, **_communities(catalogue)})
 
 
-def _catalogue(services: Services) -> tuple[dict[str, list[JsonObject]], list[str]]:
+def _catalogue(services: Services) -> tuple[dict[str, list[JsonObject]], dict[str, str]]:
+    """The rows of all tables, and what to call accessions, whose ids are given by chance."""
     with services.catalogue.read() as tx:
         content = {
             name: [_row(name, row) for row in tx.execute(sa.select(table)).mappings()]
             for name, table in tables.metadata.tables.items()
         }
         by_age = sa.select(tables.accession.c.id).order_by(tables.accession.c.started)
-        return content, list(tx.execute(by_age).scalars())
+        by_number = enumerate(tx.execute(by_age).scalars(), 1)
+        return content, {accession_id: f"accession {number}" for number, accession_id in by_number}
+
+
+def _communities(catalogue: dict[str, list[JsonObject]]) -> dict[str, str]:
+    """What to call communities, whose ids are given by chance."""
+    return {one["id"]: f"community {one['slug']}" for one in catalogue["community"]}
 
 
 def _row(table: str, row: Mapping[Any, Any]) -> JsonObject:
@@ -143,11 +150,12 @@ def _index(services: Services) -> JsonObject:
     }
 
 
-def _without_chance(state: JsonObject, accession_ids: list[str]) -> JsonObject:
+def _without_chance(state: JsonObject, names: Mapping[str, str]) -> JsonObject:
+    """The state with what is given by chance called by `names`."""
     text = json.dumps(state, default=repr, sort_keys=True)
     text = _UUID.sub("urn:uuid", _TIME.sub("time", text))
-    for number, accession_id in enumerate(accession_ids, 1):
-        text = text.replace(accession_id, f"accession {number}")
+    for given, name in names.items():
+        text = text.replace(given, name)
     document: JsonObject = json.loads(text)
     for rows in document["catalogue"].values():
         rows.sort(key=lambda row: json.dumps(row, sort_keys=True))
