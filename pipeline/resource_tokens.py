@@ -12,11 +12,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeGuard
-
-from jwt import PyJWS, PyJWTError
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pipeline.errors import Rejected
+
+if TYPE_CHECKING:
+    from jwt import PyJWS
 
 LIFETIME = timedelta(minutes=30)
 """From the time at which it was issued (`iat`); one that says so (`exp`) ends earlier."""
@@ -24,7 +26,6 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 """How far the signer's clock may be ahead."""
 
 _ALGORITHMS = ("HS256", "HS384", "HS512")
-_JWS = PyJWS(_ALGORITHMS)
 _NUMBER_DIGITS = 18  # fit into 64 bits
 
 
@@ -61,16 +62,28 @@ def verify(text: str, find_signer: Callable[[int], Signer | None], *, now: datet
     raise Rejected("The subject of the resource token is not a deposit_id, a file and the access read (sub).")
 
 
+@cache
+def _jws() -> PyJWS:
+    # Not before there is a token: the library brings all of public-key cryptography along, 17 MB in every gateway.
+    from jwt import PyJWS
+
+    return PyJWS(_ALGORITHMS)
+
+
 def _header(text: str) -> dict[str, Any]:
+    from jwt import PyJWTError
+
     try:
-        return _JWS.get_unverified_header(text)
+        return _jws().get_unverified_header(text)
     except (PyJWTError, RecursionError, ValueError):
         raise Rejected("The resource token is not a signed JWT.") from None
 
 
 def _claims(text: str, key: str) -> dict[str, Any]:
+    from jwt import PyJWTError
+
     try:
-        claims = json.loads(_JWS.decode(text, key, _ALGORITHMS))
+        claims = json.loads(_jws().decode(text, key, _ALGORITHMS))
     except PyJWTError:
         raise Rejected(
             f"The signature of the resource token is not right by {', '.join(_ALGORITHMS)}."
