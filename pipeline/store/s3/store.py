@@ -38,7 +38,8 @@ _TRIES = 3
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
 _SINGLES = Budget(32 * MIB)
-_COLLECTED = Budget(20 * MIB)
+# All that one upload alone can use besides the part that it always has.
+_COLLECTED = Budget(15 * MIB)
 
 
 class S3Store:
