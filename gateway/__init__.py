@@ -2,5 +2,5 @@
 
 The only code that knows the web framework. Routers are grouped by noun; each handler is sync and runs in a
 thread, and takes what it works with from `request.app.state.services`. Who may read what is decided in
-`pipeline.access`, status codes of errors in `gateway.problems`.
+`pipeline.access`, status codes of errors in `gateway.http.problems`.
 """

@@ -7,7 +7,7 @@ import click
 from gateway.app import serve
 from pipeline import wiring
 from pipeline.errors import HeadraceError
-from pipeline.loopback import LOOPBACK
+from pipeline.running.loopback import LOOPBACK
 from pipeline.settings import load_settings
 
 

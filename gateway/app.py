@@ -15,48 +15,38 @@ from fastapi.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import (
+from gateway.collaboration import (
     access_requests,
-    account_pages,
-    archives,
-    badges,
-    buckets,
     communities,
     community_members,
-    community_pages,
-    deposit_files,
-    deposits,
-    draft_files,
-    drafts,
-    extra_formats,
-    feeds,
-    files,
-    landing,
     lifecycle,
-    openapi,
-    operations,
-    pages,
-    problems,
-    providers,
     record_communities,
-    records,
-    redirects,
     requests,
     reviews,
-    revisions,
     sharing,
-    signing_in,
-    tus,
+)
+from gateway.depositing import buckets, deposit_files, deposits, draft_files, drafts, extra_formats, tus
+from gateway.http import openapi, problems
+from gateway.http.auth import NotedUse
+from gateway.http.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
+from gateway.http.kept import Kept
+from gateway.http.limits import Limiter
+from gateway.http.problems import RecordMoved, SignInNeeded
+from gateway.http.rate_limits import RateLimited
+from gateway.http.receiving import SERVING, Receivers
+from gateway.http.sessions import Visits
+from gateway.reading import (
+    archives,
+    badges,
+    feeds,
+    files,
+    operations,
+    records,
+    redirects,
+    revisions,
     vocabularies,
 )
-from gateway.auth import NotedUse
-from gateway.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
-from gateway.kept import Kept
-from gateway.limits import Limiter
-from gateway.problems import RecordMoved, SignInNeeded
-from gateway.rate_limits import RateLimited
-from gateway.receiving import SERVING, Receivers
-from gateway.sessions import Visits
+from gateway.site import account_pages, community_pages, landing, pages, providers, signing_in
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.errors import Unavailable

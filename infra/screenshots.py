@@ -21,7 +21,7 @@ from infra.browser import chromium
 from infra.demo.__main__ import FINISHED_WITH_HELD, HEADRACE, ingest, show
 from infra.demo.collection import make_collection
 from infra.demo.outcome import Report
-from pipeline.loopback import free_port
+from pipeline.running.loopback import free_port
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 

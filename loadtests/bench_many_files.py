@@ -30,11 +30,12 @@ from infra.local.service import Service, launched, running
 from loadtests.depositing import client, depositor_token, draft, p95, spread
 from loadtests.figures import Figure, keep, show
 from loadtests.running import peak
-from pipeline import codec, processes, wiring
+from pipeline import codec, wiring
 from pipeline.catalogue import deposit_files, drafts, outbox, records
 from pipeline.catalogue.deposit_files import FoundFile
 from pipeline.ingest.digests import new_hashes
 from pipeline.model import UNIDENTIFIED, FileOutcome, FileState, PlannedFile, ScanStatus, ScanVerdict
+from pipeline.running import processes
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.store import layout

@@ -42,7 +42,7 @@ from loadtests.users import Asked
 from loadtests.watching import Watch, command, processor_seconds
 from pipeline import wiring
 from pipeline.catalogue import records as catalogue
-from pipeline.loopback import LOOPBACK, free_port, http_url
+from pipeline.running.loopback import LOOPBACK, free_port, http_url
 from pipeline.settings import Settings
 from pipeline.store.root import preferred_algorithm
 

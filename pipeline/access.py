@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from pipeline.communities.roles import Power, Role, allows
 from pipeline.errors import PurgedBytes
 from pipeline.model import (
     LET_THROUGH,
@@ -26,7 +27,6 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
-from pipeline.roles import Power, Role, allows
 
 ScanGate: TypeAlias = Literal["none", "serve", "publish"]
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from pipeline.access import Viewer
 from pipeline.catalogue import requests
+from pipeline.communities.requests import RECORD_DELETION, Entity, EntityKind, Request, RequestAction
 from pipeline.errors import Conflict, Denied, Rejected
 from pipeline.metadata import vocabulary
 from pipeline.model import Record, RecordState, Tombstone
 from pipeline.publication import withdraw_in
-from pipeline.requests import RECORD_DELETION, Entity, EntityKind, Request, RequestAction
 from pipeline.services import Services
 
 POLICY = "grace-period-v1"

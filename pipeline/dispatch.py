@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pipeline.beside import renewing
 from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
@@ -18,8 +17,9 @@ from pipeline.index.indexer import index
 from pipeline.mail.send import send
 from pipeline.model import EffectKind
 from pipeline.pid.register import register
-from pipeline.preservation import preserve
+from pipeline.running.beside import renewing
 from pipeline.services import Services, lease_owner
+from pipeline.stewardship.preservation import preserve
 
 _LOG = logging.getLogger(__name__)
 

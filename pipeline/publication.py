@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from pipeline import curation, gates
+from pipeline import gates
 from pipeline.catalogue import (
     Transaction,
     accessions,
@@ -29,6 +29,7 @@ from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.scans import InfectedFile
+from pipeline.communities import curation
 from pipeline.display import shown
 from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing, Rejected
 from pipeline.gates import Fault, external_doi

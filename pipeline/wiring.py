@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from pipeline import leaseholders
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.sources.names import archive_kind
 from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.mixed import MixedTree
-from pipeline.loopback import is_loopback, known_port
 from pipeline.model import Repository
+from pipeline.running import leaseholders
+from pipeline.running.loopback import is_loopback, known_port
 from pipeline.services import Services
 from pipeline.store.local import LocalStore
 from pipeline.store.root import open_root
@@ -252,7 +252,7 @@ def open_identities(settings: Settings) -> IdentityProvider | None:
             field="HEADRACE_OIDC_CLIENT_ID",
             remedy="register this archive with the identity provider, and set it to the client id that it gives",
         )
-    from pipeline.oidc import OidcProvider
+    from pipeline.people.oidc import OidcProvider
 
     secret = settings.oidc_client_secret.get_secret_value()
     return OidcProvider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_name)

@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from functools import lru_cache
 
 from pipeline import wiring
-from pipeline.cores import on_own_core
 from pipeline.ingest.custody import FileReport, Unit, take_unit
 from pipeline.ingest.sources import Tree
 from pipeline.ports import Note, ObjectStore, Scanner
+from pipeline.running.cores import on_own_core
 from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 
 

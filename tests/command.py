@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import processes
 from pipeline.model import JsonObject
+from pipeline.running import processes
 
 BASE_URL = "https://archive.example.org"
 PATIENCE = 240.0

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from pipeline import dispatch, publication, retrieval, wiring, worker
+from pipeline import dispatch, publication, wiring, worker
 from pipeline.catalogue import records, tables
 from pipeline.feeds.harvest_source import CatalogueSource
 from pipeline.feeds.oaipmh import HarvestItem
@@ -31,6 +31,7 @@ from pipeline.model import JsonObject, Problem, Record
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.stewardship import retrieval
 from tests.migrated import add_catalogue
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.loopback import free_port
+from pipeline.running.loopback import free_port
 
 HOST = "localhost"
 USER, PASSWORD = "archive", "a password of the archive's"

@@ -23,7 +23,7 @@ from infra.local.postgres import postgres
 from infra.local.prefect import prefect
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import Service, launched
-from pipeline import processes
+from pipeline.running import processes
 from tests.blows import Victim
 from tests.command import BASE_URL, Instance, Running
 

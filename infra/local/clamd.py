@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local.service import Service, ServiceError
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.running.loopback import LOOPBACK, free_port
 
 CANARY = b"HEADRACE-CANARY-SIGNATURE"
 """Bytes that it finds in any file, beside EICAR's: what host scanners do not eat."""

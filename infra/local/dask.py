@@ -9,7 +9,7 @@ from distributed import Client
 
 from infra.local.service import Service
 from pipeline.compute import standalone, tuning
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.running.loopback import LOOPBACK, free_port
 
 _ANSWER_SECONDS = 5
 

@@ -10,7 +10,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from infra.local.service import Service
-from pipeline.loopback import free_port, http_url
+from pipeline.running.loopback import free_port, http_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,7 @@ from infra.local.seaweedfs import seaweedfs
 from infra.local.service import Service, ServiceError, running
 from infra.local.slurm import slurm
 from infra.local.versitygw import versitygw
-from pipeline.loopback import is_bindable, remembered_port
+from pipeline.running.loopback import is_bindable, remembered_port
 
 START_SECONDS = 180
 

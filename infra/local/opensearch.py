@@ -18,7 +18,7 @@ from jgo.env import EnvironmentBuilder
 from jgo.maven import MavenContext
 
 from infra.local.service import Service, ServiceError
-from pipeline.loopback import http_url, is_bindable
+from pipeline.running.loopback import http_url, is_bindable
 
 _ARTEFACTS = "+".join(
     (

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from infra.local.service import Service
-from pipeline.loopback import LOOPBACK, free_port, http_url
+from pipeline.running.loopback import LOOPBACK, free_port, http_url
 
 
 def prefect(folder: Path, *, port: int = 0) -> Service:

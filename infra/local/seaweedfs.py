@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from infra.local.service import Service, ServiceError, installed
-from pipeline.loopback import LOOPBACK, http_url, is_bindable
+from pipeline.running.loopback import LOOPBACK, http_url, is_bindable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from infra.local.service import Service, ServiceError, running
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.running.loopback import LOOPBACK, free_port
 
 CPUS = 4
 """That the node has, whatever the machine has: jobs of tests wait for each other."""

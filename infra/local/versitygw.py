@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from infra.local.service import Service, installed
-from pipeline.loopback import LOOPBACK, free_port, http_url
+from pipeline.running.loopback import LOOPBACK, free_port, http_url
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import token, user
 from pipeline.errors import Conflict, Missing
 from pipeline.mail.message import address
-from pipeline.resource_tokens import Signer
+from pipeline.people.resource_tokens import Signer
 
 _SIGNERS = "tokens that sign"
 _FORM = re.compile("hr_([0-9a-f]{12})_([A-Za-z0-9_-]+)")

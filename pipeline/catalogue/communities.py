@@ -20,10 +20,10 @@ from pipeline.catalogue.tables import (
     community_member,
     concept_community,
 )
+from pipeline.communities.roles import Audience, Policy, ReviewPolicy
 from pipeline.errors import FieldFault, InvalidFields, Missing, Rejected
 from pipeline.metadata.community_form import Charter, Policies, is_uuid
 from pipeline.model import Community, JsonObject
-from pipeline.roles import Audience, Policy, ReviewPolicy
 
 _ASKED_AT_ONCE = 1_000
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import community_member, user
-from pipeline.roles import Role
+from pipeline.communities.roles import Role
 
 
 @dataclass(frozen=True, slots=True)

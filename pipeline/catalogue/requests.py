@@ -13,9 +13,7 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import words_of
 from pipeline.catalogue.tables import request, request_event
-from pipeline.errors import Conflict, Missing, Rejected
-from pipeline.model import JsonObject
-from pipeline.requests import (
+from pipeline.communities.requests import (
     COMMUNITY_SUBMISSION,
     Entity,
     EntityKind,
@@ -27,6 +25,8 @@ from pipeline.requests import (
     step,
     subject,
 )
+from pipeline.errors import Conflict, Missing, Rejected
+from pipeline.model import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

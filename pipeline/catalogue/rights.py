@@ -21,9 +21,9 @@ from pipeline.catalogue.tables import (
     request,
     share_link,
 )
+from pipeline.communities.requests import COMMUNITY_SUBMISSION, EntityKind, RequestState
+from pipeline.communities.roles import Power, Role, allows
 from pipeline.model import Record, Right
-from pipeline.requests import COMMUNITY_SUBMISSION, EntityKind, RequestState
-from pipeline.roles import Power, Role, allows
 
 
 def to(tx: Transaction, one: Record | Draft, viewer: Viewer, *, now: datetime) -> Right:

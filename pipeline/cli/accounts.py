@@ -8,13 +8,14 @@ from datetime import datetime
 import click
 from rich.markup import escape
 
-from pipeline import codec, signing_in, wiring
+from pipeline import codec, wiring
 from pipeline.access import TokenScope
 from pipeline.catalogue import accounts
 from pipeline.catalogue.accounts import Account, Token
 from pipeline.cli.console import json_option, out, print_json, say, table
 from pipeline.errors import Missing
 from pipeline.model import JsonObject
+from pipeline.people import signing_in
 from pipeline.settings import load_settings
 
 _USUAL = (TokenScope.DEPOSIT_WRITE, TokenScope.DEPOSIT_ACTIONS, TokenScope.USER_EMAIL)

@@ -29,7 +29,7 @@ from pipeline.errors import HeadraceError
 from pipeline.ingest import accession, assessment, planfile, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
 from pipeline.model import JsonObject
-from pipeline.scratch import scratch_folder
+from pipeline.running.scratch import scratch_folder
 from pipeline.settings import Settings, load_settings
 
 

@@ -7,14 +7,15 @@ import sys
 import click
 from rich.markup import escape
 
-from pipeline import codec, purging, wiring
+from pipeline import codec, wiring
 from pipeline.catalogue import records
 from pipeline.catalogue.purges import Copy
 from pipeline.cli.console import json_option, operator, out, print_json, require_reason, say, table
 from pipeline.model import JsonObject
-from pipeline.purging import LISTED, Purged
 from pipeline.services import Services
 from pipeline.settings import load_settings
+from pipeline.stewardship import purging
+from pipeline.stewardship.purging import LISTED, Purged
 
 _SHOWN = 50
 

@@ -9,13 +9,13 @@ import click
 from rich.markup import escape
 
 from pipeline import codec, wiring
-from pipeline import quarantine as decisions
 from pipeline.catalogue import quarantine as catalogue
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.cli.console import json_option, operator, out, print_json, require_reason, say, table
 from pipeline.display import shown
 from pipeline.model import JsonObject, QuarantineState
 from pipeline.settings import load_settings
+from pipeline.stewardship import quarantine as decisions
 
 _LISTED = 10_000
 _SHOWN = 100

@@ -17,16 +17,17 @@ from typing import NoReturn
 
 import click
 
-from pipeline import processes, wiring
+from pipeline import wiring
 from pipeline.cli.console import say
 from pipeline.compute import standalone, tuning
 from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
-from pipeline.loopback import LOOPBACK, http_url, is_bindable, keep_port, remembered_port
+from pipeline.running import processes
+from pipeline.running.loopback import LOOPBACK, http_url, is_bindable, keep_port, remembered_port
+from pipeline.running.supervisor import Child, Supervisor
 from pipeline.settings import Settings, load_settings
-from pipeline.supervisor import Child, Supervisor
 
 _POLL = 0.2  # seconds between looks at the workers
 _AWAY = 2.0  # seconds until a store or database that did not answer is asked again

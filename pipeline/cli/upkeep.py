@@ -14,9 +14,9 @@ from pipeline import codec, wiring
 from pipeline.cli.console import Exit, json_option, out, print_json, say, table
 from pipeline.model import JsonObject
 from pipeline.settings import Settings, load_settings
-from pipeline.stocktaking import StorageFinding, compare
-from pipeline.upkeep import Leftover
-from pipeline.upkeep import sweep as sweep_up
+from pipeline.stewardship.stocktaking import StorageFinding, compare
+from pipeline.stewardship.upkeep import Leftover
+from pipeline.stewardship.upkeep import sweep as sweep_up
 
 Item = TypeVar("Item", StorageFinding, Leftover)
 

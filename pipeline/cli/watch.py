@@ -20,7 +20,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from pipeline import processes, wiring
+from pipeline import wiring
 from pipeline.cli.console import Exit, print_json, say
 from pipeline.cli.ingest import OF_RECORDS, read_options
 from pipeline.display import shown
@@ -29,6 +29,7 @@ from pipeline.flows.server import standing_server
 from pipeline.ingest.inbox import REPORT, Inbox, Outcome, write_report
 from pipeline.ingest.sources.names import escaped
 from pipeline.model import JsonObject
+from pipeline.running import processes
 from pipeline.settings import Settings, load_settings
 
 _POLL = 0.2  # seconds between looks at a child, and at whether to stop

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.compute.owned import START_TIMEOUT, owned_cluster, serve
 from pipeline.compute.workers import kept, worker_command
 from pipeline.errors import Misconfigured
-from pipeline.loopback import LOOPBACK
+from pipeline.running.loopback import LOOPBACK
 
 _URL = re.compile(r"local:(?:(?:\?workers=)?([1-9]\d{0,3}))?")
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline import processes
 from pipeline.compute import tuning
 from pipeline.errors import Unavailable
 from pipeline.model import JsonObject
+from pipeline.running import processes
 
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0

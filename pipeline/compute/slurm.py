@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pipeline.compute import tuning
 from pipeline.compute.owned import owned_cluster, serve
 from pipeline.errors import Misconfigured, Unavailable
-from pipeline.loopback import LOOPBACK
+from pipeline.running.loopback import LOOPBACK
 
 _ANSWER_TIMEOUT = 30  # seconds
 

@@ -4,8 +4,8 @@ Headrace wants of them. Their environment is `tuning.environment()`; certificate
 
 from pathlib import Path
 
-from pipeline import processes
-from pipeline.loopback import LOOPBACK, own_address
+from pipeline.running import processes
+from pipeline.running.loopback import LOOPBACK, own_address
 
 
 def scheduler_command(address: str) -> list[str]:

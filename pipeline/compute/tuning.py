@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import processes
+from pipeline.running import processes
 
 PRELOAD = "pipeline.worker"
 """What units run is loaded before the first of them comes."""

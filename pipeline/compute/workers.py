@@ -19,11 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import processes
 from pipeline.compute import tuning
-from pipeline.cores import shared_out
-from pipeline.guardian import Guardian, guardian
-from pipeline.loopback import LOOPBACK
+from pipeline.running import processes
+from pipeline.running.cores import shared_out
+from pipeline.running.guardian import Guardian, guardian
+from pipeline.running.loopback import LOOPBACK
 
 _POLL = 0.1  # seconds between looks at the processes
 _SOON = 10.0  # a process that lived less is started again ever later

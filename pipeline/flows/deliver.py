@@ -19,7 +19,6 @@ from prefect import flow, get_run_logger
 from prefect.exceptions import TerminationSignal
 
 from pipeline import dispatch, wiring
-from pipeline.beside import beside
 from pipeline.catalogue import outbox
 from pipeline.dispatch import Drained
 from pipeline.errors import Unavailable
@@ -27,6 +26,7 @@ from pipeline.flows import api
 from pipeline.flows.page import RunPage
 from pipeline.flows.runs import Attendant, attendant, concluded, watched
 from pipeline.model import EffectKind, JsonObject
+from pipeline.running.beside import beside
 from pipeline.services import Services
 from pipeline.settings import load_settings
 

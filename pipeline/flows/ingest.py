@@ -17,7 +17,6 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from pipeline import codec, dispatch, publication, wiring
-from pipeline.beside import beside
 from pipeline.catalogue import accessions, leases, outbox
 from pipeline.catalogue.outbox import Waiting
 from pipeline.display import shown
@@ -36,7 +35,8 @@ from pipeline.ingest.sources import Source, is_url
 from pipeline.ingest.survey import Surveyed
 from pipeline.model import Accession, EffectKind, FileState, JsonObject
 from pipeline.ports import Compute, UnitResult
-from pipeline.scratch import scratch_folder
+from pipeline.running.beside import beside
+from pipeline.running.scratch import scratch_folder
 from pipeline.services import Services
 from pipeline.settings import Settings, SourceLocation, load_settings
 from pipeline.worker import run_unit

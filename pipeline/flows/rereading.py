@@ -12,16 +12,17 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from pipeline import auditing, dispatch, rescanning, wiring
-from pipeline.auditing import Audited, AuditPolicy
+from pipeline import dispatch, wiring
 from pipeline.flows.page import RunPage
 from pipeline.flows.progress import Progress, human_size
 from pipeline.flows.runs import attendant, concluded
 from pipeline.ingest.patience import Patience
 from pipeline.model import JsonObject
-from pipeline.rescanning import Rescanned, RescanPolicy
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
+from pipeline.stewardship import auditing, rescanning
+from pipeline.stewardship.auditing import Audited, AuditPolicy
+from pipeline.stewardship.rescanning import Rescanned, RescanPolicy
 
 _LISTED = 500
 _SLICE = 0.2  # seconds between looks at whether to stop, while waiting

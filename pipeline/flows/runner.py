@@ -29,11 +29,11 @@ from prefect.client.schemas.responses import FlowRunResponse, SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Pending
 
-from pipeline import processes
 from pipeline.flows import api, run_files
 from pipeline.flows.deployments import Deployment, register
 from pipeline.flows.run_files import Orphan
-from pipeline.guardian import Guardian, guardian
+from pipeline.running import processes
+from pipeline.running.guardian import Guardian, guardian
 from pipeline.settings import Settings
 
 _LOG = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from pipeline import processes
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.flows.server_files import Record, ServerFiles, can_lock
 from pipeline.flows.server_process import GRACE
-from pipeline.loopback import LOOPBACK, http_url, is_loopback, remembered_port
+from pipeline.running import processes
+from pipeline.running.loopback import LOOPBACK, http_url, is_loopback, remembered_port
 
 START_TIMEOUT = 120.0
 """Seconds; the first start migrates a new database, 10 s of work on an idle CPU."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.flows.server_files import Record, ServerFiles, write_record
-from pipeline.loopback import LOOPBACK
+from pipeline.running.loopback import LOOPBACK
 
 IDLE = 60.0
 """Seconds without a user after which the server ends itself."""

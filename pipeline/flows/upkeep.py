@@ -13,8 +13,8 @@ from pipeline.flows.page import RunPage
 from pipeline.flows.runs import concluded
 from pipeline.model import JsonObject
 from pipeline.settings import load_settings
-from pipeline.upkeep import Leftover
-from pipeline.upkeep import sweep as sweep_up
+from pipeline.stewardship.upkeep import Leftover
+from pipeline.stewardship.upkeep import sweep as sweep_up
 
 _LISTED = 500
 

@@ -17,7 +17,6 @@ from datetime import datetime
 from functools import partial
 
 from pipeline import codec
-from pipeline.beside import renewing
 from pipeline.catalogue import (
     Transaction,
     accessions,
@@ -48,6 +47,7 @@ from pipeline.model import (
     FileState,
     JsonObject,
 )
+from pipeline.running.beside import renewing
 from pipeline.services import Services, lease_owner
 from pipeline.store import layout
 

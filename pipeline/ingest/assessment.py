@@ -23,7 +23,7 @@ from pipeline.ingest.manifest import SurveyedFile
 from pipeline.ingest.planfile import FileFate, PlanHeader, PlanWriter, write_plan
 from pipeline.ingest.planning import Step, basis, outcome
 from pipeline.ingest.survey import Surveyed
-from pipeline.scratch import scratch_database
+from pipeline.running.scratch import scratch_database
 from pipeline.services import Services
 
 _NONE = -1

@@ -22,8 +22,8 @@ from pipeline.ingest.custody import infected
 from pipeline.ingest.patience import Patience
 from pipeline.lifecycle import DepositEvent
 from pipeline.model import LET_THROUGH, Accession, AccessionState, ScanStatus, ScanVerdict
-from pipeline.rereading import reread
 from pipeline.services import Services
+from pipeline.stewardship.rereading import reread
 from pipeline.store import layout
 
 _PAGE = 500

@@ -35,6 +35,7 @@ from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
 from pipeline.catalogue.pending_files import PendingFile
+from pipeline.communities.requests import RequestState
 from pipeline.errors import (
     Conflict,
     Denied,
@@ -65,7 +66,6 @@ from pipeline.model import (
 )
 from pipeline.pid.doi import is_own, prefix_is_managed, same, version_doi
 from pipeline.ports import OpenUpload, Upload
-from pipeline.requests import RequestState
 from pipeline.services import Services
 from pipeline.store import layout
 

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from itertools import accumulate
 from typing import NamedTuple
 
-from pipeline import publication, retrieval
+from pipeline import publication
 from pipeline.access import heeded
 from pipeline.catalogue import examinations, outbox, quarantine, records, scans
 from pipeline.catalogue.drafts import MULTIPART
@@ -23,6 +23,7 @@ from pipeline.ingest.digests import Hash, PartsHash, new_hashes
 from pipeline.ingest.identify import Sample, identify_many
 from pipeline.model import Digests, EffectKind, ScanVerdict
 from pipeline.services import Services
+from pipeline.stewardship import retrieval
 
 _FILES, _BYTES = 100, 32 << 20
 """Of so many files and bytes at once what was found is noted: a record may have very many small files, and what was

@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TypeVar
 
-from pipeline.beside import beside
 from pipeline.catalogue import Transaction, transfers
 from pipeline.errors import Conflict, Unavailable
 from pipeline.ingest.patience import Patience
 from pipeline.ingest.room import require_room
+from pipeline.running.beside import beside
 from pipeline.services import Services, lease_owner
 
 T = TypeVar("T")

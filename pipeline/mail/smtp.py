@@ -12,8 +12,8 @@ from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import HeadraceError, Misconfigured, Rejected, Unavailable
-from pipeline.loopback import is_loopback
 from pipeline.mail.message import one_line
+from pipeline.running.loopback import is_loopback
 
 _SECONDS = 30.0
 _SUBMISSION, _SUBMISSION_IN_TLS = 587, 465  # RFC 8314, section 3

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from pipeline.communities.roles import Audience, Policy, ReviewPolicy
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.metadata import text, vocabulary
 from pipeline.model import JsonObject
-from pipeline.roles import Audience, Policy, ReviewPolicy
 
 LONGEST_SLUG = 100
 _LONGEST_TITLE = _LONGEST_DESCRIPTION = 250

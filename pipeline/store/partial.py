@@ -33,7 +33,7 @@ import xxhash
 from pipeline.errors import Conflict, HeadraceError, Rejected, Unavailable
 from pipeline.model import Part, PartLedger
 from pipeline.ports import OpenUpload
-from pipeline.scratch import abandoned_folders, own_folder
+from pipeline.running.scratch import abandoned_folders, own_folder
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.slots import SlottedUpload
 from pipeline.store.transfer import (

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page
 from infra.browser import chromium
 from infra.local.gateway import gateway
 from infra.local.service import running
-from pipeline import signing_in
 from pipeline.catalogue import accounts
+from pipeline.people import signing_in
 from tests.archive import open_archive
 
 LANDING, SEARCH, HOME, SIGN_IN = "landing page", "search page", "front page", "sign-in page"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from pipeline.loopback import free_port, http_url
+from pipeline.running.loopback import free_port, http_url
 from tests.clients.sample import FILES, METADATA, TITLE
 from tests.command import Instance, wait_until
 

@@ -17,10 +17,11 @@ import pytest
 from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.service import Service, ServiceError, running
 from infra.local.slurm import slurm
-from pipeline import processes, wiring
+from pipeline import wiring
 from pipeline.compute.dask import ATTEMPTS
 from pipeline.errors import Interrupted, Rejected
 from pipeline.ports import Compute, Note
+from pipeline.running import processes
 from pipeline.settings import load_settings
 
 Tell = Callable[[Note], None]

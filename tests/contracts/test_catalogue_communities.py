@@ -11,9 +11,9 @@ from alembic import command
 from pipeline.catalogue import Catalogue, accounts, communities, members
 from pipeline.catalogue.communities import Question
 from pipeline.catalogue.engine import alembic_config, open_catalogue
+from pipeline.communities.roles import Role
 from pipeline.errors import InvalidFields, Rejected
 from pipeline.metadata.community_form import Charter
-from pipeline.roles import Role
 from tests.contracts import rows
 
 NOW = datetime(2026, 3, 9, 14, 10, tzinfo=UTC)

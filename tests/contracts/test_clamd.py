@@ -25,9 +25,9 @@ from infra.local.clamd import CANARY, clamd
 from infra.local.service import launched, running
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.clamd import OVERLAP
-from pipeline.loopback import free_port
 from pipeline.model import ScanStatus, ScanVerdict
 from pipeline.ports import Scanner, ScanResumption
+from pipeline.running.loopback import free_port
 from tests.contracts.scanners import NOON, WINDOW, clamd_at
 from tests.contracts.test_scanner import EICAR, MIB, NOISE, SIZE, checkpoint_at, infected_at, verdict
 

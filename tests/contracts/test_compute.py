@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline import processes
 from pipeline.errors import Interrupted, Misconfigured, Rejected, Unavailable
-from pipeline.loopback import LOOPBACK, free_port
 from pipeline.ports import Compute, Note
+from pipeline.running import processes
+from pipeline.running.loopback import LOOPBACK, free_port
 from tests.contracts.computes import (
     IMPLEMENTATIONS,
     Unit,

@@ -19,13 +19,13 @@ from distributed import Client, Security
 
 from infra.local.dask import dask_scheduler, dask_workers
 from infra.local.service import running
-from pipeline import processes
 from pipeline.cli.console import Exit
 from pipeline.compute.dask import ATTEMPTS
 from pipeline.compute.standing import standing_address
 from pipeline.errors import Unavailable
-from pipeline.loopback import free_port
 from pipeline.ports import Compute, Note
+from pipeline.running import processes
+from pipeline.running.loopback import free_port
 from tests.contracts.computes import (
     IMPLEMENTATIONS,
     Unit,

@@ -15,12 +15,12 @@ from typing import cast
 import pytest
 
 from pipeline.errors import HeadraceError, Misconfigured, Rejected, Unavailable
-from pipeline.loopback import free_port
 from pipeline.mail.folder import FolderMailer
 from pipeline.mail.message import compose
 from pipeline.mail.smtp import Security, SmtpMailer, SmtpServer
 from pipeline.model import Mail, Repository
 from pipeline.ports import Mailer
+from pipeline.running.loopback import free_port
 from tests.mail_server import BAD_WORD, BUSY, GONE, HOST, PASSWORD, USER, mail_server, make_certificate
 
 REPOSITORY = Repository(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings import StoreLocation
-from pipeline.stocktaking import compare
+from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests import ocfl_root
 from tests.eicar import EICAR

@@ -13,15 +13,16 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from pipeline import auditing, codec
-from pipeline.auditing import Audited, AuditPolicy, audit
+from pipeline import codec
 from pipeline.catalogue import fixity, records, tables
 from pipeline.cli.console import Exit
 from pipeline.errors import Interrupted, Misconfigured, Unavailable
 from pipeline.ingest.patience import Patience
 from pipeline.model import Event, EventType, JsonObject
 from pipeline.ports import ObjectStore
-from pipeline.purging import purge
+from pipeline.stewardship import auditing
+from pipeline.stewardship.auditing import Audited, AuditPolicy, audit
+from pipeline.stewardship.purging import purge
 from tests.command import Instance as Command
 from tests.instance import Instance, open_instance, write_record
 

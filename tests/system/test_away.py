@@ -18,7 +18,7 @@ from infra.local.postgres import postgres
 from infra.local.service import Service, running
 from infra.local.versitygw import versitygw
 from pipeline.flows.server import standing_server
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.running.loopback import LOOPBACK, free_port
 from tests.command import Ended, Instance, Running, wait_until
 from tests.faults import HOLD, Fault, Trap
 from tests.instance import codes, write_record

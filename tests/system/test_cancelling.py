@@ -13,7 +13,7 @@ from pipeline.catalogue import Catalogue, Transaction, accessions, deposits
 from pipeline.errors import Conflict, Unavailable
 from pipeline.ingest import accession
 from pipeline.model import AccessionState
-from pipeline.stocktaking import compare
+from pipeline.stewardship.stocktaking import compare
 from tests.instance import Instance, write_record
 
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from infra.local.clamd import CANARY
-from pipeline import codec, rescanning
+from pipeline import codec
 from pipeline.catalogue import (
     Catalogue,
     Transaction,
@@ -30,12 +30,13 @@ from pipeline.catalogue import (
 from pipeline.errors import Conflict, Interrupted, Unavailable
 from pipeline.ingest import accession
 from pipeline.ingest.patience import Patience
-from pipeline.loopback import free_port
 from pipeline.model import AccessionState, DepositState, EventType, JsonObject, ScanStatus, ScanVerdict
 from pipeline.ports import ObjectStore, Scanner, ScanResumption, ScanSession
-from pipeline.rescanning import RescanPolicy, rescan
+from pipeline.running.loopback import free_port
 from pipeline.services import Services
-from pipeline.stocktaking import compare
+from pipeline.stewardship import rescanning
+from pipeline.stewardship.rescanning import RescanPolicy, rescan
+from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests.contracts.scanners import Named
 from tests.instance import Instance, open_instance, write_record

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.loopback import free_port
 from pipeline.model import JsonObject
+from pipeline.running.loopback import free_port
 from tests import ocfl_root
 from tests.command import Instance, Running, wait_until
 from tests.faults import HOLD, Fault, Trap

@@ -14,7 +14,7 @@ from pipeline.ingest import accession
 from pipeline.model import DepositState, JsonObject
 from pipeline.services import Services
 from pipeline.settings import StoreLocation
-from pipeline.stocktaking import compare
+from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests import ocfl_root
 from tests.instance import Attempt, Instance, open_instance, write_record

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline import preservation
 from pipeline.catalogue import tables
 from pipeline.errors import Unavailable
 from pipeline.model import JsonObject, Record
 from pipeline.ports import StoreTraits
-from pipeline.preservation import preserve
-from pipeline.retrieval import read_file
 from pipeline.settings import StoreLocation
+from pipeline.stewardship import preservation
+from pipeline.stewardship.preservation import preserve
+from pipeline.stewardship.retrieval import read_file
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from tests import ocfl_root

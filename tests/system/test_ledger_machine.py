@@ -24,7 +24,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipeline import stocktaking, upkeep
 from pipeline.catalogue import accessions, deposit_files, deposits, ledger
 from pipeline.catalogue.accessions import LEASE
 from pipeline.errors import Interrupted
@@ -36,7 +35,8 @@ from pipeline.ingest.patience import Patience
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import DepositState, PartLedger
 from pipeline.ports import Note
-from pipeline.stocktaking import FindingKind
+from pipeline.stewardship import stocktaking, upkeep
+from pipeline.stewardship.stocktaking import FindingKind
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import IN_PARTS_FROM, MIB

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline import dispatch
 from pipeline.catalogue import mails, outbox
-from pipeline.loopback import free_port
 from pipeline.model import EffectKind
+from pipeline.running.loopback import free_port
 from pipeline.services import Services
 from tests.archive import Archive, open_archive
 from tests.mail_server import BUSY, GONE, HOST, mail_server

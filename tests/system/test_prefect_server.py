@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import processes
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.flows import server as server_module
 from pipeline.flows.server import (
@@ -26,6 +25,7 @@ from pipeline.flows.server import (
     standing_server,
 )
 from pipeline.flows.server_files import ServerFiles
+from pipeline.running import processes
 
 COMMAND = """
 import json, sys

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline import dispatch, preservation
+from pipeline import dispatch
 from pipeline.catalogue import tables
 from pipeline.model import JsonObject, Record
-from pipeline.preservation import preserve
-from pipeline.retrieval import read_file
+from pipeline.stewardship import preservation
+from pipeline.stewardship.preservation import preserve
+from pipeline.stewardship.retrieval import read_file
 from pipeline.store import layout
 from tests import ocfl_root
 from tests.archive import Archive, open_archive

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from gateway.app import create_app
-from pipeline import purging
-from pipeline.auditing import AuditPolicy, audit
 from pipeline.catalogue import outbox, records
 from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.model import EventType, JsonObject, PurgeState, Record, RecordState
-from pipeline.purging import Purged
-from pipeline.retrieval import read_file
-from pipeline.stocktaking import compare
+from pipeline.stewardship import purging
+from pipeline.stewardship.auditing import AuditPolicy, audit
+from pipeline.stewardship.purging import Purged
+from pipeline.stewardship.retrieval import read_file
+from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests import ocfl_root
 from tests.archive import Archive, open_archive

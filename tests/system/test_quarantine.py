@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import quarantine
 from pipeline.access import withheld
 from pipeline.catalogue import accessions, records
 from pipeline.catalogue import quarantine as catalogue
@@ -24,7 +23,8 @@ from pipeline.ingest import accession, report
 from pipeline.model import Event, EventType, JsonObject, QuarantineState, ScanStatus
 from pipeline.services import Services
 from pipeline.settings import StoreLocation
-from pipeline.stocktaking import compare
+from pipeline.stewardship import quarantine
+from pipeline.stewardship.stocktaking import compare
 from tests.command import wait_until
 from tests.eicar import EICAR
 from tests.instance import Attempt, Instance, codes, open_instance, write_record

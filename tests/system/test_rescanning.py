@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from infra.local.clamd import clamd
 from infra.local.service import running
-from pipeline import codec, purging, rescanning, retrieval
+from pipeline import codec
 from pipeline.access import Withheld, withheld
 from pipeline.catalogue import (
     records,
@@ -22,7 +22,6 @@ from pipeline.catalogue import (
 from pipeline.cli.console import Exit
 from pipeline.errors import Interrupted, Missing, Unavailable
 from pipeline.ingest.eicar import EicarScanner
-from pipeline.loopback import free_port
 from pipeline.model import (
     Event,
     EventType,
@@ -33,8 +32,10 @@ from pipeline.model import (
     ScanVerdict,
 )
 from pipeline.ports import Scanner
-from pipeline.rescanning import RescanPolicy, rescan
-from pipeline.stocktaking import compare
+from pipeline.running.loopback import free_port
+from pipeline.stewardship import purging, rescanning, retrieval
+from pipeline.stewardship.rescanning import RescanPolicy, rescan
+from pipeline.stewardship.stocktaking import compare
 from tests.archive import Archive, GivenFile, open_archive
 from tests.command import Instance as Command
 from tests.contracts.scanners import Named, clamd_at

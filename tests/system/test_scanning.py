@@ -16,8 +16,8 @@ from pipeline.access import Withheld, withheld
 from pipeline.catalogue import records
 from pipeline.errors import Unavailable
 from pipeline.ingest.intake import RING_BYTES
-from pipeline.loopback import free_port
 from pipeline.model import FileState, Outcome, ScanStatus
+from pipeline.running.loopback import free_port
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from tests.contracts.scanners import WINDOW, clamd_at

@@ -22,7 +22,7 @@ from infra.local.clamd import CANARY, clamd
 from infra.local.opensearch import opensearch
 from infra.local.prefect import prefect
 from infra.local.service import running
-from pipeline import processes
+from pipeline.running import processes
 
 pytestmark = pytest.mark.timeout(600)
 

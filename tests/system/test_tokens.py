@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import dispatch, signing_in
+from pipeline import dispatch
 from pipeline.catalogue import accounts
 from pipeline.model import EffectKind
+from pipeline.people import signing_in
 from tests.archive import open_archive
 from tests.command import Instance
 

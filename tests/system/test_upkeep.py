@@ -18,17 +18,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import preservation
 from pipeline.ingest import accession
 from pipeline.model import JsonObject
 from pipeline.ports import StoredObject
-from pipeline.scratch import scratch_folder
+from pipeline.running.scratch import scratch_folder
 from pipeline.settings import StoreLocation
-from pipeline.stocktaking import FindingKind, compare
+from pipeline.stewardship import preservation
+from pipeline.stewardship.stocktaking import FindingKind, compare
+from pipeline.stewardship.upkeep import Leftover, sweep
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
-from pipeline.upkeep import Leftover, sweep
 from tests.archive import open_archive
 from tests.eicar import EICAR
 from tests.instance import Attempt, Instance, open_instance, write_record

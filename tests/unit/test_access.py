@@ -21,6 +21,7 @@ from pipeline.access import (
     right_to,
     withheld,
 )
+from pipeline.communities.roles import Role
 from pipeline.model import (
     Access,
     Description,
@@ -33,7 +34,6 @@ from pipeline.model import (
     ScanStatus,
     ScanVerdict,
 )
-from pipeline.roles import Role
 
 TODAY = date(2026, 3, 9)
 OWNER = Viewer("ida@pier.example")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from pipeline.cores import on_own_core, shared_out
+from pipeline.running.cores import on_own_core, shared_out
 
 CORES = sorted(os.sched_getaffinity(0))
 

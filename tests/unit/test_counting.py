@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline import processes
+from pipeline.running import processes
 from tests.counting import Counter
 
 READ = """

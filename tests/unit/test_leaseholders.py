@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import processes
-from pipeline.leaseholders import departed, forget, leaseholder
+from pipeline.running import processes
+from pipeline.running.leaseholders import departed, forget, leaseholder
 
 HOLDER = """
 import sys
 from pathlib import Path
-from pipeline.leaseholders import leaseholder
+from pipeline.running.leaseholders import leaseholder
 with leaseholder(Path(sys.argv[1])) as name:
     print(name, flush=True)
     sys.stdin.read()

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.loopback import LOOPBACK, free_port, is_bindable, is_loopback, own_address, remembered_port
+from pipeline.running.loopback import (
+    LOOPBACK,
+    free_port,
+    is_bindable,
+    is_loopback,
+    own_address,
+    remembered_port,
+)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from prefect.states import (
 
 from pipeline.flows.page import Asked, RunPage, asked
 from pipeline.flows.progress import Progress
-from pipeline.loopback import LOOPBACK, http_url
+from pipeline.running.loopback import LOOPBACK, http_url
 from tests.web_server import WebServer
 
 PATIENCE = 60.0

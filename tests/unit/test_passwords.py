@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argon2
 
-from pipeline import passwords
+from pipeline.people import passwords
 
 
 def test_a_hash_costs_what_is_recommended() -> None:

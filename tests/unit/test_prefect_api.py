@@ -10,7 +10,7 @@ import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from pipeline.flows import api
-from pipeline.loopback import LOOPBACK, free_port
+from pipeline.running.loopback import LOOPBACK, free_port
 
 
 class _Guarded(BaseHTTPRequestHandler):

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import Rejected
-from pipeline.requests import (
+from pipeline.communities.requests import (
     COMMUNITY_INCLUSION,
     COMMUNITY_INVITATION,
     COMMUNITY_SUBMISSION,
@@ -29,6 +28,7 @@ from pipeline.requests import (
     step,
     subject,
 )
+from pipeline.errors import Rejected
 
 NOW = datetime(2026, 3, 9, 14, 10, tzinfo=UTC)
 IDA, BO = (Entity(EntityKind.USER, name) for name in ("1", "2"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Rejected
 from pipeline.model import JsonObject
-from pipeline.resource_tokens import Grant, Signer, verify
+from pipeline.people.resource_tokens import Grant, Signer, verify
 
 NOW = datetime(2026, 3, 9, 14, 10, tzinfo=UTC)
 KEY = "hr_0123456789ab_" + "k" * 86

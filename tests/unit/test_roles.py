@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.access import STRANGER, Viewer, may_in_community
-from pipeline.roles import Policy, Power, ReviewPolicy, Role, allows, gives, includes_directly, submits
+from pipeline.communities.roles import (
+    Policy,
+    Power,
+    ReviewPolicy,
+    Role,
+    allows,
+    gives,
+    includes_directly,
+    submits,
+)
 
 MAY = {
     Role.READER: {Power.READ},

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.scratch import abandoned_folders, abandoned_runs, own_folder, scratch_database, scratch_folder
+from pipeline.running.scratch import (
+    abandoned_folders,
+    abandoned_runs,
+    own_folder,
+    scratch_database,
+    scratch_folder,
+)
 
 
 def test_a_folder_goes_with_its_block(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import processes
-from pipeline.guardian import surviving
-from pipeline.supervisor import RestartPolicy
+from pipeline.running import processes
+from pipeline.running.guardian import surviving
+from pipeline.running.supervisor import RestartPolicy
 
 # What children do, given their marker and the test's folder as arguments.
 SERVE = """
@@ -46,7 +46,7 @@ time.sleep(600)
 PROGRAM = """
 import json, logging, sys
 from pathlib import Path
-from pipeline.supervisor import Child, RestartPolicy, Supervisor
+from pipeline.running.supervisor import Child, RestartPolicy, Supervisor
 
 def main(folder, children, policy):
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")

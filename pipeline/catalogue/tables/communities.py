@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from pipeline.catalogue.tables.columns import Utc, metadata, one_of
-from pipeline.roles import Audience, Policy, ReviewPolicy, Role
+from pipeline.communities.roles import Audience, Policy, ReviewPolicy, Role
 
 community = sa.Table(
     "community",

@@ -11,7 +11,7 @@ user = sa.Table(
     sa.Column("email", sa.Text, nullable=False, unique=True),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
     sa.Column("created", Utc, nullable=False),
-    # A hash (`pipeline.passwords`); none where its owner signs in in another way, or not at all.
+    # A hash (`pipeline.people.passwords`); none where its owner signs in in another way, or not at all.
     sa.Column("password", sa.Text),
 )
 

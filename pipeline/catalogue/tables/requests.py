@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from pipeline.catalogue.tables.columns import BigId, Utc, metadata, one_of, unique_where
-from pipeline.requests import EntityKind, RequestState
+from pipeline.communities.requests import EntityKind, RequestState
 
 request = sa.Table(
     "request",

@@ -21,7 +21,7 @@ from pipeline.ingest.sources.fates import refused, rejected, remarked, warned
 from pipeline.ingest.sources.names import escaped, key_fault
 from pipeline.ingest.sources.protocol import FileMissing
 from pipeline.model import JsonObject, Problem, SourceRecord
-from pipeline.scratch import scratch_database
+from pipeline.running.scratch import scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

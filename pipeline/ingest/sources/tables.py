@@ -22,7 +22,7 @@ from pipeline.ingest.sources.fates import refused, rejected, renamed
 from pipeline.ingest.sources.names import is_utf8, is_web
 from pipeline.ingest.sources.rows import Row, RowFault, read_rows, row_from
 from pipeline.model import JsonObject, Outcome, Problem, SourceFile, SourceRecord
-from pipeline.scratch import scratch_database
+from pipeline.running.scratch import scratch_database
 
 if TYPE_CHECKING:
     import sqlite3

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from pipeline.communities.roles import Power, Role, allows
 from pipeline.model import Right
-from pipeline.roles import Power, Role, allows
 
 
 class State(Enum):

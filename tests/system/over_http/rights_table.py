@@ -8,7 +8,7 @@ right to its work, what the answer is. The prose of this table is in docs/access
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.roles import Power
+from pipeline.communities.roles import Power
 from tests.system.over_http.rights_rules import (
     Rule,
     administer,

@@ -21,9 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.handles import Kind, handle
+from gateway.depositing.handles import Kind, handle
 from pipeline import dispatch
-from pipeline.stocktaking import compare
+from pipeline.stewardship.stocktaking import compare
 from tests import ocfl_root
 from tests.archive import Archive
 from tests.system.over_http.contract.depositor import DEPOSITIONS, METADATA, Depositor, depositor

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline import purging, quarantine
 from pipeline.catalogue import extra_formats
 from pipeline.catalogue import quarantine as apart
+from pipeline.stewardship import purging, quarantine
 from tests.archive import Archive, open_archive
 from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR

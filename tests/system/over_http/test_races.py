@@ -23,7 +23,7 @@ from pipeline import dispatch
 from pipeline.catalogue import Catalogue, Transaction, drafts, records
 from pipeline.errors import Unavailable
 from pipeline.ingest import deposit
-from pipeline.stocktaking import compare
+from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests.archive import Archive
 from tests.instance import Instance, open_instance, write_record

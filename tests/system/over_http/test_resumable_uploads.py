@@ -14,11 +14,11 @@ import pytest
 
 from infra.local.gateway import gateway
 from infra.local.service import launched
-from pipeline import upkeep
 from pipeline.catalogue import resumables
 from pipeline.ingest import resumption
 from pipeline.ports import StoreTraits
 from pipeline.settings import StoreLocation
+from pipeline.stewardship import upkeep
 from pipeline.store.s3 import store as s3
 from pipeline.store.transfer import IN_PARTS_FROM, MIB
 from tests.archive import Archive, open_archive

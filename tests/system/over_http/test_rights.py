@@ -19,10 +19,10 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from gateway.app import create_app
 from pipeline import dispatch
 from pipeline.catalogue import Catalogue, accounts, communities, members
+from pipeline.communities.roles import Power, Role, allows
 from pipeline.errors import Unavailable
 from pipeline.model import Right
 from pipeline.pid.doi import version_doi
-from pipeline.roles import Power, Role, allows
 from tests.archive import Archive, open_archive
 from tests.asking import OTHER_NAME
 from tests.system.over_http.contract.curators import founded

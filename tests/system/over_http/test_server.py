@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from gateway.app import create_app
-from gateway.receiving import SERVING
+from gateway.http.receiving import SERVING
 from infra.local.gateway import gateway, gateways
 from infra.local.service import launched, running
 from pipeline.catalogue import MOST_THREADS
-from pipeline.loopback import free_port, is_bindable
+from pipeline.running.loopback import free_port, is_bindable
 from tests.archive import Archive, open_archive
 from tests.command import wait_until
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline import upkeep
 from pipeline.catalogue import resumables
 from pipeline.errors import Conflict
 from pipeline.ingest import resumption
 from pipeline.settings import StoreLocation
-from pipeline.stocktaking import compare
+from pipeline.stewardship import upkeep
+from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from pipeline.store.transfer import MIB
 from tests.archive import Archive, open_archive

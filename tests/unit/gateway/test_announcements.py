@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gateway import announcements
-from gateway.announcements import Announcements
+from gateway.depositing import announcements
+from gateway.depositing.announcements import Announcements
 from pipeline.catalogue.pending_files import AnnouncedFile
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import JsonObject

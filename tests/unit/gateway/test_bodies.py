@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bodies import DEEPEST, MOST_VALUES, parse
+from gateway.http.bodies import DEEPEST, MOST_VALUES, parse
 from pipeline.errors import Rejected
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.checksums import declared_digests
+from gateway.http.checksums import declared_digests
 from pipeline.errors import Rejected
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import content
-from gateway.problems import RangeNotSatisfiable
+from gateway.http import content
+from gateway.http.problems import RangeNotSatisfiable
 from pipeline.model import FileEntry, Identification
 
 MODIFIED = datetime(2026, 3, 9, 14, 10, 0, 500_000, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import file_names
+from gateway.depositing import file_names
 from pipeline.errors import Missing
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.handles import Kind, handle, number_of
+from gateway.depositing.handles import Kind, handle, number_of
 from pipeline.model import Repository
 
 REPOSITORY = Repository("Pier", "pier.example", "https://pier.example", "ida@pier.example", "10.5072", "pier")

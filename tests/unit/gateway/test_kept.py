@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.kept import LARGEST, Kept
+from gateway.http.kept import LARGEST, Kept
 
 
 def test_a_document_is_made_once() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.limits import SLICES, Limiter, headers
-from gateway.rate_limits import network
+from gateway.http.limits import SLICES, Limiter, headers
+from gateway.http.rate_limits import network
 from pipeline.settings import Rate
 
 MINUTE, HOUR = Rate(3, 60), Rate(5, 3600)

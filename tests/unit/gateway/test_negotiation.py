@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.negotiation import choose
+from gateway.http.negotiation import choose
 
 OFFERED = ("application/json", "application/ld+json", "application/vnd.datacite.datacite+xml")
 

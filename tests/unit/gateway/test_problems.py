@@ -1,6 +1,6 @@
 """Errors as answers: what a client is told of which."""
 
-from gateway.problems import answer_to
+from gateway.http.problems import answer_to
 from pipeline.errors import Conflict, Denied, FieldFault, InvalidFields, Rejected, Stale
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.communities.roles import Policy, ReviewPolicy
 from pipeline.errors import InvalidFields, Rejected
 from pipeline.metadata.community_form import Charter, read, read_slug, to_json
 from pipeline.model import JsonObject
-from pipeline.roles import Policy, ReviewPolicy
 
 LEAST: JsonObject = {
     "slug": "Tides",

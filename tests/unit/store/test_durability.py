@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import preservation
 from pipeline.errors import Unavailable
 from pipeline.ingest.custody import CustodyTerms, Unit, take_unit
 from pipeline.ingest.eicar import EicarScanner
@@ -26,6 +25,7 @@ from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.model import FileState, PartLedger, PlannedFile
 from pipeline.services import Services
 from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
+from pipeline.stewardship import preservation
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB, PartPlan

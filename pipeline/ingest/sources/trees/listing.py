@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.ingest.sources.names import join
 from pipeline.ingest.sources.protocol import Entry, FileMissing, Remark
 from pipeline.model import Outcome
-from pipeline.scratch import scratch_database
+from pipeline.running.scratch import scratch_database
 
 if TYPE_CHECKING:
     import sqlite3

@@ -28,7 +28,7 @@ from pipeline.ingest.sources.names import path_fault
 from pipeline.ingest.sources.protocol import Entry, FileMissing, FileUnreadable, NotRegular
 from pipeline.ingest.sources.trees.listing import Listed, ListedFolder, ListedTree, listing_database, spot_of
 from pipeline.ingest.sources.trees.remote import SETTLE, Broken, RemoteReader
-from pipeline.loopback import is_loopback
+from pipeline.running.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

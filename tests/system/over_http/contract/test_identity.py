@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from gateway.app import create_app
-from gateway.auth import ActorHere, GrantHere, KnownHere, ViewerHere, WriterHere, file_reader
+from gateway.http.auth import ActorHere, GrantHere, KnownHere, ViewerHere, WriterHere, file_reader
 from pipeline.catalogue import accounts
 from pipeline.model import Access, FilesAccess, JsonObject
 from tests.archive import Archive

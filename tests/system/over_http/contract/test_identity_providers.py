@@ -14,9 +14,10 @@ from fastapi import FastAPI
 from joserfc import jwt
 
 from gateway.app import create_app
-from pipeline import signing_in, wiring
+from pipeline import wiring
 from pipeline.catalogue import accounts
 from pipeline.errors import Misconfigured, Unavailable
+from pipeline.people import signing_in
 from pipeline.settings import Settings
 from tests.archive import Archive, open_archive
 from tests.browsing import Browser

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from gateway.app import create_app
-from pipeline import dispatch, upkeep
+from pipeline import dispatch
 from pipeline.catalogue import drafts, transfers
 from pipeline.ingest import multipart, transferring
+from pipeline.stewardship import upkeep
 from pipeline.store.transfer import LARGEST_PART, SMALLEST_PART, PartPlan
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client

@@ -6,9 +6,9 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.app import create_app
-from gateway.auth import GrantHere, ReaderHere, WriterHere
-from gateway.bodies import JsonBody
-from gateway.openapi import document as describe
+from gateway.http.auth import GrantHere, ReaderHere, WriterHere
+from gateway.http.bodies import JsonBody
+from gateway.http.openapi import document as describe
 from pipeline.model import JsonObject
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client

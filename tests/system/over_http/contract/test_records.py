@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from gateway.app import create_app
-from gateway.handles import Kind, handle
+from gateway.depositing.handles import Kind, handle
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.conftest import Library

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from gateway.app import create_app
-from gateway.bodies import JsonBody
+from gateway.http.bodies import JsonBody
 from pipeline.model import JsonObject
 from tests.archive import Archive
 from tests.asking import OTHER_NAME, Client

@@ -9,11 +9,12 @@ import httpx
 import pytest
 
 from gateway.app import create_app
-from pipeline import dispatch, sharing
+from pipeline import dispatch
 from pipeline.access import Viewer
 from pipeline.catalogue import accounts
 from pipeline.errors import Denied
 from pipeline.model import Access, AccessGrant, FilesAccess, Record, Right
+from pipeline.people import sharing
 from tests.archive import Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, Depositor, depositor, path_of

@@ -19,10 +19,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from gateway.app import create_app
-from pipeline import dispatch, passwords, signing_in
+from pipeline import dispatch
 from pipeline.catalogue import accounts, tables
 from pipeline.errors import Missing, Rejected
 from pipeline.model import Access, EffectKind, FilesAccess
+from pipeline.people import passwords, signing_in
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import OTHER_NAME, Client
 from tests.browsing import Browser

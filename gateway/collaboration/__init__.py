@@ -1,0 +1,1 @@
+"""Routes where people deal with each other: communities, requests, sharing."""

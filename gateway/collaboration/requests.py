@@ -1,0 +1,286 @@
+"""`/api/requests`: what people ask of each other, and what is said about it (Zenodo's REST API, requests)."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from gateway.collaboration.curating import community_in, require
+from gateway.collaboration.request_json import comment_in, entry_json, request_json
+from gateway.http import openapi
+from gateway.http.answers import json_answer
+from gateway.http.auth import ActorHere, KnownHere, ServicesHere, WriterHere
+from gateway.http.bodies import JsonBody, OptionalJsonBody
+from gateway.http.lookup import number_of
+from gateway.http.methods import READ
+from gateway.reading import search as searching
+from gateway.reading.search import Found, Question
+from pipeline.access import Viewer, may_in_community
+from pipeline.catalogue import Transaction, members, requests
+from pipeline.catalogue.requests import TimelineEntry
+from pipeline.communities import requesting
+from pipeline.communities import requests as asking
+from pipeline.communities.requests import Entity, EntityKind, RequestAction
+from pipeline.communities.roles import Power
+from pipeline.errors import Rejected
+from pipeline.metadata import text
+from pipeline.model import JsonObject
+from pipeline.services import Services
+
+router = APIRouter(prefix="/api")
+_ONE = "/requests/{request_id}"
+_LONGEST_TITLE, _LONGEST_DESCRIPTION = 250, 10_000
+
+
+# ---------------------------------------------------------------- many
+
+
+@router.api_route("/requests", methods=READ)
+def search_without_slash(request: Request, services: ServicesHere) -> Response:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{services.repository.base_url}/api/requests/{query}", 308)
+
+
+@router.api_route("/requests/", methods=READ, openapi_extra=openapi.REQUESTS)
+def search(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
+    """Those in which one takes part."""
+    with services.catalogue.read() as tx:
+        curated, managed = _communities(tx, viewer)
+    me = [_me(viewer)]
+    among = requests.Question(creators=[*me, *managed], receivers=[*me, *curated], everybody=viewer.admin)
+    return _page(request, services, viewer, among)
+
+
+@router.api_route("/user/requests", methods=READ, openapi_extra=openapi.REQUESTS)
+def own(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
+    """Those that one made or received oneself, or, `shared_with_me`, those of communities that one curates."""
+    if searching.flag(request.query_params, "shared_with_me"):
+        with services.catalogue.read() as tx:
+            curated, managed = _communities(tx, viewer)
+        return _page(request, services, viewer, requests.Question(creators=managed, receivers=curated))
+    me = [_me(viewer)]
+    return _page(request, services, viewer, requests.Question(creators=me, receivers=me))
+
+
+@router.api_route("/communities/{name}/requests", methods=READ, openapi_extra=openapi.REQUESTS)
+def of_community(request: Request, name: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    """What is asked of a community, for those who curate it."""
+    with services.catalogue.read() as tx:
+        one = community_in(tx, name)
+        require(tx, one, viewer, Power.CURATE)
+    receiver = Entity(EntityKind.COMMUNITY, one.id)
+    return _page(request, services, viewer, requests.Question(receivers=[receiver]))
+
+
+@router.api_route("/records/{record_id}/requests", methods=READ, openapi_extra=openapi.REQUESTS)
+def of_record(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    """What is asked about a record or a draft, for its owner."""
+    topic = Entity(EntityKind.RECORD, str(number_of(record_id)))
+    with services.catalogue.read() as tx:
+        requesting.require_owner(tx, topic, viewer)
+    return _page(request, services, viewer, requests.Question(topics=[topic]))
+
+
+def _me(viewer: Viewer) -> Entity:
+    return Entity(EntityKind.USER, str(viewer.account_id))
+
+
+def _communities(tx: Transaction, viewer: Viewer) -> tuple[list[Entity], list[Entity]]:
+    """Those that one curates, and those that one manages."""
+    roles = members.roles(tx, viewer.account_id)
+    curated, managed = (
+        [
+            Entity(EntityKind.COMMUNITY, community_id)
+            for community_id, role in roles.items()
+            if may_in_community(role, power, viewer)
+        ]
+        for power in (Power.CURATE, Power.MANAGE)
+    )
+    return curated, managed
+
+
+def _page(request: Request, services: Services, viewer: Viewer, among: requests.Question) -> Response:
+    params = request.query_params
+    asked = searching.parse(params, largest=searching.largest_page(viewer))
+    filters = {name: tuple(params.getlist(name)) for name in ("type", "status") if params.getlist(name)}
+    is_open = searching.flag(params, "is_open") if "is_open" in params else None
+    shown = Question(q=asked.q, sort=asked.sort, page=asked.page, size=asked.size, filters=filters)
+    wanted = requests.Question(
+        q=asked.q,
+        sort=asked.sort,
+        page=asked.page,
+        size=asked.size,
+        creators=among.creators,
+        receivers=among.receivers,
+        topics=among.topics,
+        everybody=among.everybody,
+        types=filters.get("type", ()),
+        states=filters.get("status", ()),
+        is_open=is_open,
+    )
+    with services.catalogue.read() as tx:
+        found, total = requests.page(tx, wanted, now=services.now())
+        hits = [_json(services, tx, one, viewer) for one in found]
+    return json_answer(request, _envelope(request, services, shown, hits, total))
+
+
+def _envelope(
+    request: Request, services: Services, question: Question, hits: Sequence[JsonObject], total: int
+) -> JsonObject:
+    address = services.repository.base_url + request.url.path
+    return {
+        "hits": {"hits": list(hits), "total": total},
+        "aggregations": {},
+        "sortBy": question.order,
+        "links": searching.links(Found(question, total, ()), address),
+    }
+
+
+def _json(services: Services, tx: Transaction, one: asking.Request, viewer: Viewer) -> JsonObject:
+    mine = requesting.parties(tx, one, viewer)
+    return request_json(services.repository, one, asking.actions(one, mine, admin=viewer.admin))
+
+
+# ---------------------------------------------------------------- one
+
+
+@router.api_route(_ONE, methods=READ)
+def read(request: Request, request_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    with services.catalogue.read() as tx:
+        one, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+    return shown(request, services, one, viewer)
+
+
+@router.put(_ONE)
+def update(
+    request: Request, request_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
+) -> Response:
+    """Title and description, by who made the request."""
+    given = body if isinstance(body, dict) else {}
+    with services.catalogue.read() as tx:
+        before, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+    changed = requesting.describe(
+        services,
+        request_id,
+        viewer,
+        title=_text(given, "title", before.title, _LONGEST_TITLE),
+        description=text.sanitise(_text(given, "description", before.description, _LONGEST_DESCRIPTION)),
+    )
+    return shown(request, services, changed, viewer)
+
+
+def _text(given: JsonObject, name: str, standing: str, longest: int) -> str:
+    value = given.get(name, standing)
+    if not isinstance(value, str):
+        raise Rejected("Not a valid string.", field=name)
+    if len(value) > longest:
+        raise Rejected(f"Longer than maximum length {longest}.", field=name)
+    return text.clean(value)
+
+
+@router.delete(_ONE)
+def delete(request_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    """Of what nobody was asked yet."""
+    requesting.forget(services, request_id, viewer)
+    return Response(status_code=204)
+
+
+@router.post(f"{_ONE}/actions/{{action}}")
+def act(
+    request: Request,
+    request_id: str,
+    action: str,
+    services: ServicesHere,
+    viewer: ActorHere,
+    body: OptionalJsonBody,
+) -> Response:
+    if action not in list(RequestAction):
+        raise Rejected(f"There is no action {action}.", field="action")
+    comment = comment_in(body, required=False)
+    done = requesting.act(services, request_id, RequestAction(action), viewer, comment=comment)
+    return shown(request, services, done, viewer)
+
+
+@router.post(f"{_ONE}/lock")
+def lock(request: Request, request_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    return shown(request, services, requesting.lock(services, request_id, viewer, locked=True), viewer)
+
+
+@router.post(f"{_ONE}/unlock")
+def unlock(request: Request, request_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    return shown(request, services, requesting.lock(services, request_id, viewer, locked=False), viewer)
+
+
+def shown(
+    request: Request, services: Services, one: asking.Request, viewer: Viewer, status: int = 200
+) -> Response:
+    """A request, with what its asker may do with it."""
+    with services.catalogue.read() as tx:
+        body = _json(services, tx, one, viewer)
+    return json_answer(request, body, status, {"ETag": f'"{one.revision}"'})
+
+
+# ---------------------------------------------------------------- what is said
+
+
+@router.api_route(f"{_ONE}/timeline", methods=READ, openapi_extra=openapi.PAGING)
+def timeline(request: Request, request_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
+    asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))
+    question = Question(sort="oldest", page=asked.page, size=asked.size)
+    with services.catalogue.read() as tx:
+        one, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+        found, total = requests.timeline(tx, one, page=asked.page, size=asked.size)
+    hits = [entry_json(services.repository, each) for each in found]
+    return json_answer(request, _envelope(request, services, question, hits, total))
+
+
+@router.post(f"{_ONE}/comments")
+def comment(
+    request: Request, request_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
+) -> Response:
+    return _said(request, services, requesting.say(services, request_id, viewer, comment_in(body)), 201)
+
+
+@router.api_route(f"{_ONE}/comments/{{comment_id}}", methods=READ)
+def read_comment(
+    request: Request, request_id: str, comment_id: str, services: ServicesHere, viewer: KnownHere
+) -> Response:
+    with services.catalogue.read() as tx:
+        one, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+        return _said(request, services, requests.entry(tx, one, comment_id))
+
+
+@router.put(f"{_ONE}/comments/{{comment_id}}")
+def edit_comment(
+    request: Request,
+    request_id: str,
+    comment_id: str,
+    services: ServicesHere,
+    viewer: WriterHere,
+    body: JsonBody,
+) -> Response:
+    edited = requesting.edit(services, request_id, comment_id, viewer, comment_in(body))
+    return _said(request, services, edited)
+
+
+@router.delete(f"{_ONE}/comments/{{comment_id}}")
+def delete_comment(request_id: str, comment_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
+    requesting.erase(services, request_id, comment_id, viewer)
+    return Response(status_code=204)
+
+
+@router.post(f"{_ONE}/comments/{{comment_id}}/reply")
+def reply(
+    request: Request,
+    request_id: str,
+    comment_id: str,
+    services: ServicesHere,
+    viewer: WriterHere,
+    body: JsonBody,
+) -> Response:
+    said = requesting.say(services, request_id, viewer, comment_in(body), parent_id=comment_id)
+    return _said(request, services, said, 201)
+
+
+def _said(request: Request, services: Services, one: TimelineEntry, status: int = 200) -> Response:
+    return json_answer(request, entry_json(services.repository, one), status, {"ETag": f'"{one.revision}"'})

@@ -1,0 +1,1 @@
+"""Routes by which works come in: drafts, depositions and their files."""

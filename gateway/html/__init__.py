@@ -1,0 +1,1 @@
+"""Templates and forms that pages are made of."""

@@ -1,0 +1,89 @@
+"""The body of a request as blocks for a thread: what sends it is held back to the pace of what takes it."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from gateway.http.headers import whole_number
+from pipeline import refusals
+from pipeline.catalogue import MOST_THREADS
+from pipeline.errors import Rejected, Unavailable
+
+T = TypeVar("T")
+
+BLOCK = 1 << 20
+"""Bytes that are collected before they go to the thread: a hop costs the same for one byte."""
+SERVING = 40
+"""Threads of a gateway that do everything else."""
+_AT_ONCE = (MOST_THREADS - SERVING) // 2
+"""Each has another thread beside it, which renews its lease (`pipeline.ingest.transferring`)."""
+_SILENCE = 120.0
+"""Seconds that a client may send nothing."""
+_TURN = 30.0
+
+
+def declared_length(request: Request) -> int | None:
+    """Bytes that the body is said to have; None for one in chunks, which says only at its end how long it was (RFC 9112
+    §7.1). Raises `Rejected`."""
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    size = whole_number(text)
+    if size is None:
+        raise Rejected("Content-Length is not a number of bytes.")
+    return size
+
+
+class Receivers:
+    """The threads of a gateway that take bodies; others serve everybody else."""
+
+    def __init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def take(self, request: Request, use: Callable[[Iterator[bytes]], T]) -> T:
+        """What `use` makes of the body's blocks, in a thread. Raises `Unavailable` where too many are at it already,
+        and into `use` `Rejected` where the client goes away or falls silent."""
+        try:
+            with anyio.fail_after(_TURN):
+                await self._limiter.acquire()
+        except TimeoutError:
+            raise Unavailable("too many uploads at once") from None
+        try:
+            body = _Body(request)
+            return await anyio.to_thread.run_sync(use, body.blocks(), limiter=anyio.CapacityLimiter(1))
+        finally:
+            self._limiter.release()
+
+
+class _Body:
+    def __init__(self, request: Request) -> None:
+        self._stream = request.stream()
+
+    def blocks(self) -> Iterator[bytes]:
+        while block := anyio.from_thread.run(self._next):
+            yield block
+            # Of many uploads at once, each would hold a block that is done with while it waits for the next.
+            del block
+
+    async def _next(self) -> bytes:
+        """The next block; empty behind the last."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size < BLOCK:
+                with anyio.fail_after(_SILENCE):
+                    piece = await anext(self._stream, None)
+                if piece is None:
+                    break
+                pieces.append(piece)
+                size += len(piece)
+        except ClientDisconnect:
+            raise refusals.transfer_failed() from None
+        except TimeoutError:
+            raise Rejected(f"Nothing came for {_SILENCE:.0f} seconds.") from None
+        return b"".join(pieces)

@@ -1,0 +1,1 @@
+"""Routes that read what is published, and the instance's own state."""

@@ -1,0 +1,193 @@
+"""What operators ask: is it up (`/healthz`), and how does it fare (`/metrics`, Prometheus)."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.http.answers import json_answer
+from gateway.http.auth import ServicesHere
+from gateway.http.methods import READ
+from pipeline.catalogue import fixity, outbox, records
+from pipeline.errors import HeadraceError, Unavailable
+from pipeline.model import EffectKind
+from pipeline.ports import ObjectStore
+from pipeline.services import Services
+from pipeline.store import layout
+
+router = APIRouter()
+
+_LOG = logging.getLogger(__name__)
+
+[_DECLARATION] = layout.DECLARATION
+_STORE_SECONDS = 1.0
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# ---------------------------------------------------------------- health
+
+
+@router.api_route("/healthz", methods=READ)
+def health(request: Request, services: ServicesHere) -> Response:
+    """200 when requests can be answered: without the catalogue none can, without the others some can."""
+    store: StoreProbe = request.app.state.store_probe
+    parts = {
+        "catalogue": _state(services.catalogue.ping),
+        "store": store.state(),
+        "index": _state(services.index.count),
+    }
+    is_up = parts["catalogue"] == "ok"
+    status = "ok" if set(parts.values()) == {"ok"} else "degraded" if is_up else "unavailable"
+    body = {"status": status, "parts": parts}
+    return json_answer(request, body, 200 if is_up else 503, {"Cache-Control": "no-store"})
+
+
+class StoreProbe:
+    """Whether the store answers, and still has the root's declaration. One that is away is tried again for minutes: a
+    thread of its own does that, one at a time, and whoever wants to know waits a second."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._asked: Future[str] | None = None
+
+    def state(self) -> str:
+        """`ok`, or why not, in a word."""
+        with self._lock:
+            if (asked := self._asked) is None or asked.done():
+                asked = self._asked = Future()
+                # A daemon: no gateway stays because its store is away.
+                threading.Thread(target=self._ask, args=(asked,), name="store-probe", daemon=True).start()
+        try:
+            return asked.result(_STORE_SECONDS)
+        except TimeoutError:
+            return Unavailable.code
+
+    def _ask(self, asked: Future[str]) -> None:
+        asked.set_result(_state(partial(self._store.size, _DECLARATION)))
+
+
+def _state(probe: Callable[[], object]) -> str:
+    # The reason may name hosts: it is for the log of whoever looks at the part, not for the world.
+    try:
+        probe()
+    except HeadraceError as error:
+        return error.code
+    except Exception:
+        _LOG.exception("a part cannot even be asked")
+        return "broken"
+    return "ok"
+
+
+# ---------------------------------------------------------------- metrics
+
+
+@router.api_route("/metrics", methods=READ)
+def metrics(request: Request) -> Response:
+    registry: CollectorRegistry = request.app.state.metrics
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def registries(services: Services) -> tuple[CollectorRegistry, CollectorRegistry]:
+    """(what is shown, where requests are counted). They are one, but for gateways that share a port: whoever asks one
+    of them sees what all have counted (PROMETHEUS_MULTIPROC_DIR, Prometheus's client for Python)."""
+    counted = CollectorRegistry()
+    shown = counted
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        shown = CollectorRegistry()
+        MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+    shown.register(CatalogueCollector(services))
+    return shown, counted
+
+
+class CatalogueCollector(Collector):
+    """Asks the catalogue when Prometheus asks us."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("headrace_catalogue_up", "Whether the catalogue answers")
+        try:
+            with self._services.catalogue.read() as tx:
+                published, waiting = records.count(tx), outbox.waiting(tx)
+                failed, oldest = fixity.alarm(tx)
+        except Unavailable:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield GaugeMetricFamily("headrace_records", "Published records", value=published)
+        yield from self._effects(waiting)
+        yield GaugeMetricFamily(
+            "headrace_fixity_failed",
+            "Files that are not what they were, or that audits cannot read",
+            value=failed,
+        )
+        now = self._services.now()
+        yield GaugeMetricFamily(
+            "headrace_fixity_age_seconds",
+            "Time since the file that was checked longest ago was found right",
+            value=(now - (oldest or now)).total_seconds(),
+        )
+
+    def _effects(self, waiting: list[outbox.Waiting]) -> Iterator[GaugeMetricFamily]:
+        due = GaugeMetricFamily("headrace_outbox_waiting", "Effects to bring about", labels=["kind"])
+        parked = GaugeMetricFamily(
+            "headrace_outbox_parked", "Effects that wait for a person", labels=["kind"]
+        )
+        age = GaugeMetricFamily("headrace_outbox_age_seconds", "Age of the oldest effect", labels=["kind"])
+        known = {one.kind: one for one in waiting}
+        for kind in EffectKind:
+            one = known.get(kind, outbox.Waiting(kind, due=0, parked=0, oldest=None))
+            due.add_metric([kind.value], one.due)
+            parked.add_metric([kind.value], one.parked)
+            now = self._services.now()
+            age.add_metric([kind.value], (now - (one.oldest or now)).total_seconds())
+        yield from (due, parked, age)
+
+
+class Instrumented:
+    """Counts requests and measures their time by the route's template, so that the labels stay few. The time
+    ends with the answer's last byte."""
+
+    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "headrace_http_requests", "Requests answered", ["method", "route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "headrace_http_request_seconds", "Time to answer requests", ["route"], registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, begun = 500, time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._requests.labels(method, route, str(status)).inc()
+            self._seconds.labels(route).observe(time.perf_counter() - begun)

@@ -1,0 +1,144 @@
+"""Pages of an account: its tokens, its password. Only who is signed in sees them; a token does nothing here."""
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from gateway.html.page_forms import FormHere, form_page
+from gateway.html.templating import page
+from gateway.http.auth import ServicesHere
+from gateway.http.lookup import number_of
+from gateway.http.methods import READ
+from gateway.http.sessions import visit_of
+from gateway.site.signing_in import MemberHere, counted_for_member
+from pipeline.access import TokenScope
+from pipeline.catalogue import accounts, identities
+from pipeline.catalogue.accounts import Account
+from pipeline.errors import Rejected
+from pipeline.mail.message import one_line
+from pipeline.people import passwords, signing_in
+from pipeline.services import Services
+
+router = APIRouter()
+
+_TOKENS = "/account/settings/applications/"
+_SECURITY = "/account/settings/security/"
+_LONGEST_NAME = 100
+_MOST_TOKENS = 100
+_SCOPES = {
+    TokenScope.DEPOSIT_WRITE: "create, change and delete drafts and their files",
+    TokenScope.DEPOSIT_ACTIONS: "publish, edit, discard, make new versions",
+    TokenScope.USER_EMAIL: "tell the address of this account",
+    TokenScope.TOKENS_GENERATE: "sign short-lived tokens for single files of drafts",
+}
+
+
+@router.api_route("/account/settings/", methods=READ)
+def settings(_member: MemberHere, services: ServicesHere) -> Response:
+    return _redirect(services, _TOKENS)
+
+
+def _redirect(services: Services, path: str) -> Response:
+    return RedirectResponse(f"{services.repository.base_url}{path}", 303)
+
+
+# ---------------------------------------------------------------- tokens
+
+
+@router.api_route(_TOKENS, methods=READ)
+def list_tokens(request: Request, member: MemberHere, services: ServicesHere) -> Response:
+    return _tokens_page(request, services, member)
+
+
+@router.post(f"{_TOKENS}tokens/new/")
+def create_token(request: Request, member: MemberHere, form: FormHere, services: ServicesHere) -> Response:
+    """The token is in this answer, and nowhere else."""
+    name = one_line(form.text("name"))[:_LONGEST_NAME]
+    try:
+        scopes = [TokenScope(one) for one in form.chosen("scope")]
+    except ValueError:
+        raise Rejected("There is no such scope.", field="scope") from None
+    with services.catalogue.write() as tx:
+        standing = [one for one in accounts.list_tokens(tx, member) if one.revoked is None]
+        if not name or len(standing) >= _MOST_TOKENS:
+            made, problem = "", "Revoke a token first." if name else "Give the token a name."
+        else:
+            made, problem = accounts.create_token(tx, member, scopes, now=services.now(), name=name), ""
+    return _tokens_page(request, services, member, made=made, problem=problem)
+
+
+@router.post(_TOKENS + "tokens/{token_id}/revoke/")
+def revoke_token(token_id: str, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
+    with services.catalogue.write() as tx:
+        accounts.revoke_token(tx, number_of(token_id), now=services.now(), of=member)
+    return _redirect(services, _TOKENS)
+
+
+def _tokens_page(
+    request: Request, services: Services, member: Account, *, made: str = "", problem: str = ""
+) -> Response:
+    with services.catalogue.read() as tx:
+        tokens = [one for one in accounts.list_tokens(tx, member) if one.revoked is None]
+    return form_page(
+        request,
+        services,
+        "tokens.html",
+        400 if problem else 200,
+        tokens=tokens,
+        scopes=_SCOPES,
+        made=made,
+        problem=problem,
+        longest_name=_LONGEST_NAME,
+    )
+
+
+# ---------------------------------------------------------------- password and sessions
+
+
+@router.api_route(_SECURITY, methods=READ)
+def security(request: Request, member: MemberHere, services: ServicesHere) -> Response:
+    return _security_page(request, services, member)
+
+
+@router.post(f"{_SECURITY}password/", dependencies=[Depends(counted_for_member)])
+def change_password(request: Request, member: MemberHere, form: FormHere, services: ServicesHere) -> Response:
+    secret = visit_of(request).secret
+    try:
+        signing_in.change_password(services, member, form.text("old"), form.text("password"), secret=secret)
+    except Rejected as wrong:
+        return _security_page(request, services, member, problem=wrong.message, of=wrong.field)
+    return page(
+        services,
+        "notice.html",
+        heading="Your password is changed",
+        text="Whoever was signed in elsewhere is no more. Tokens go on.",
+    )
+
+
+@router.post(f"{_SECURITY}sessions/")
+def sign_out_elsewhere(
+    request: Request, member: MemberHere, _form: FormHere, services: ServicesHere
+) -> Response:
+    signing_in.sign_out_elsewhere(services, member, visit_of(request).secret)
+    return page(services, "notice.html", heading="Signed out elsewhere", text="You are signed in here alone.")
+
+
+def _security_page(
+    request: Request, services: Services, member: Account, *, problem: str = "", of: str = ""
+) -> Response:
+    provider = services.identities
+    with services.catalogue.read() as tx:
+        has_password = accounts.find_password(tx, member) is not None
+        is_connected = provider is not None and identities.is_connected(tx, member, provider.issuer)
+    return form_page(
+        request,
+        services,
+        "security.html",
+        400 if problem else 200,
+        has_password=has_password,
+        provider=provider.name if provider else "",
+        is_connected=is_connected,
+        shortest=passwords.SHORTEST,
+        longest=passwords.LONGEST,
+        problem=problem,
+        of=of,
+    )

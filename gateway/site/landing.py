@@ -1,0 +1,187 @@
+"""A record's pages: landing page, files by their page address, exports, DOIs (Zenodo's REST API, records)."""
+
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from markupsafe import Markup
+
+from gateway.html import presentation
+from gateway.html.presentation import Language, Link
+from gateway.html.templating import page, root_of
+from gateway.http.answers import indentation
+from gateway.http.auth import ServicesHere, ViewerHere
+from gateway.http.lookup import find_described, newest_id
+from gateway.http.methods import READ
+from gateway.http.negotiation import choose
+from gateway.http.problems import Withdrawn
+from gateway.http.serving import file_of, files_are_readable, readable, served
+from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
+from pipeline.access import access_status
+from pipeline.catalogue import records
+from pipeline.errors import Missing
+from pipeline.feeds import crosswalks
+from pipeline.model import Dissemination, Event, FileEntry, JsonObject, RecordState
+from pipeline.pid import doi
+from pipeline.services import Services
+
+router = APIRouter()
+
+FILES_PER_PAGE = 1000
+_EVENTS_SHOWN = 50
+_HTML = "text/html"
+
+
+@router.api_route("/records/{record_id}", methods=READ)
+def landing(
+    request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere, after: str = ""
+) -> Response:
+    """The landing page, or the record in a format that the request prefers to HTML (DOI content negotiation)."""
+    with services.catalogue.read() as tx:
+        described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
+        # One more than is shown tells whether any are left; the first ones were read already.
+        behind = (
+            records.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1) if after else []
+        )
+        events = records.events(tx, described.record.id)
+        files_open = files_are_readable(services, tx, described.record, viewer)
+    preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
+    if preferred != _HTML:
+        form = BY_MEDIA_TYPE[preferred]
+        indent = indentation(request)
+        document = partial(form.render, described, files_open=files_open, indent=indent)
+        return rendered(request, services, described.record, form, document, files_open=files_open)
+    listed = behind[:FILES_PER_PAGE] if after else described.files
+    has_more = (len(behind) if after else described.record.file_count) > FILES_PER_PAGE
+    shown = listed if files_open else []
+    context = _description(services, described, events)
+    context |= _files(services, described, shown, after=after, has_more=has_more, link=viewer.link)
+    response = page(services, "record.html", files_open=files_open, **context)
+    exports = [(f"{described.url}/export/{one.name}", one.media_types[0]) for one in EXPORTS.values()]
+    response.headers["Link"] = presentation.signposts(described, exports, shown)
+    response.headers["Vary"] = VARY
+    return response
+
+
+def _description(services: Services, described: Dissemination, events: Sequence[Event]) -> JsonObject:
+    record = described.record
+    metadata = record.description.metadata
+    status = access_status(record.description.access, today=services.now().date())
+    newest = [one.record_id for one in described.versions if one.state is RecordState.PUBLISHED][-1]
+    root = root_of(services)
+    return {
+        "d": described,
+        "metadata": metadata,
+        "title": presentation.title(described),
+        "lang": _attributes(presentation.language(metadata)),
+        "reference": presentation.reference(described),
+        "resource_type": presentation.resource_type(metadata),
+        "creators": presentation.people(metadata, "creators"),
+        "contributors": presentation.people(metadata, "contributors"),
+        "description": presentation.description(described),
+        "more_descriptions": presentation.more_descriptions(metadata),
+        "access": status.value,
+        "access_sentence": presentation.access_sentence(described, status),
+        "licences": presentation.licences(metadata),
+        "keywords": presentation.keywords(metadata),
+        "related": presentation.related(metadata),
+        "dates": presentation.dates(metadata),
+        "languages": presentation.languages(metadata),
+        "versions": described.versions[::-1],
+        "current": next(one for one in described.versions if one.record_id == record.id),
+        "latest_url": "" if newest == record.id else f"{root}/records/{newest}",
+        "events": events[::-1][:_EVENTS_SHOWN],
+        "more_events": max(0, len(events) - _EVENTS_SHOWN),
+        "citation": crosswalks.citation(described),
+        "json_ld": presentation.json_ld(described),
+        "exports": [
+            Link(one.title, f"{root}/records/{record.id}/export/{one.name}", one.media_types[0])
+            for one in EXPORTS.values()
+        ],
+    }
+
+
+def _files(
+    services: Services,
+    described: Dissemination,
+    shown: Sequence[FileEntry],
+    *,
+    after: str,
+    has_more: bool,
+    link: str,
+) -> JsonObject:
+    """`link` is the token of the share link by which the page was asked for: its links present it, too."""
+    root, path = root_of(services), f"/records/{described.record.id}"
+    presented = {"token": link} if link else {}
+    following = {"after": shown[-1].key, **presented} if has_more and shown else {}
+    gate = services.settings.scan_gate
+    return {
+        "files": [presentation.file_row(root + path, one, gate, presented) for one in shown],
+        "after": after,
+        "first_files": presentation.with_query(root + path, presented) + "#files",
+        "next_files": presentation.with_query(root + path, following) + "#files" if following else "",
+        "all_files": presentation.with_query(f"{root}/api{path}/files", presented),
+        "size": presentation.readable_size(described.record.total_bytes),
+        "citation_tags": presentation.citation_tags(described, shown),
+    }
+
+
+def _attributes(language: Language) -> Markup:
+    code = Markup(' lang="{}"').format(language.code) if language.code else Markup()
+    return Markup('dir="{}"{}').format(language.direction, code)
+
+
+# ---------------------------------------------------------------- addresses below a record
+
+
+@router.api_route("/records/{record_id}/latest", methods=READ)
+def newest_version(record_id: str, services: ServicesHere) -> Response:
+    with services.catalogue.read() as tx:
+        target = newest_id(tx, record_id)
+    return RedirectResponse(f"{services.repository.base_url}/records/{target}", 302)
+
+
+@router.api_route("/records/{record_id}/files/{key:path}", methods=READ)
+def read_file(
+    request: Request, record_id: str, key: str, services: ServicesHere, viewer: ViewerHere
+) -> Response:
+    """The bytes; of a record that was withdrawn, its page, which tells of that."""
+    with services.catalogue.read() as tx:
+        try:
+            record = readable(services, tx, record_id, viewer)
+        except Withdrawn as gone:
+            return RedirectResponse(f"{services.repository.base_url}/records/{gone.record_id}", 302)
+        entry = file_of(tx, record, key)
+    return served(request, services, record, entry)
+
+
+@router.api_route("/records/{record_id}/export/{name}", methods=READ)
+def export(
+    request: Request, record_id: str, name: str, services: ServicesHere, viewer: ViewerHere
+) -> Response:
+    if name in OLD_EXPORTS:
+        target = f"/records/{quote(record_id)}/export/{OLD_EXPORTS[name]}"
+        return RedirectResponse(f"{services.repository.base_url}{target}", 301)
+    form = EXPORTS.get(name)
+    if form is None:
+        raise Missing("There is no export format of that name.")
+    with services.catalogue.read() as tx:
+        described = find_described(services, tx, record_id)
+        files_open = files_are_readable(services, tx, described.record, viewer)
+    document = partial(form.render, described, files_open=files_open, indent=indentation(request))
+    response = rendered(request, services, described.record, form, document, files_open=files_open)
+    response.headers["Content-Disposition"] = f'attachment; filename="{described.record.id}.{form.ending}"'
+    return response
+
+
+# ---------------------------------------------------------------- addresses of other kinds
+
+
+@router.api_route("/doi/{name:path}", methods=READ)
+def resolve(name: str, services: ServicesHere) -> Response:
+    """A DOI of this archive: of a version, or of a work, which leads to its newest version."""
+    with services.catalogue.read() as tx:
+        record_id = records.resolve_doi(tx, doi.parse(name) or name)
+    return RedirectResponse(f"{services.repository.base_url}/records/{record_id}", 302)

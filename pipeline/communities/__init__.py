@@ -1,0 +1,1 @@
+"""Communities and their members, and what people ask of each other."""

@@ -1,0 +1,117 @@
+"""Use case: people sign in with an identity provider.
+
+Whose account somebody gets (decision 0015): that which their identity is connected with; else that of the address that
+the provider proved to be theirs, unless it is an administrator's, or is connected with another identity of the same
+provider. An address that nobody proved opens nothing. Whoever is signed in connects their identity by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from pipeline.catalogue import Transaction, accounts, identities
+from pipeline.catalogue.accounts import Account
+from pipeline.catalogue.identities import Asked
+from pipeline.errors import Denied, Misconfigured, Missing, Rejected, Unavailable
+from pipeline.mail.message import address
+from pipeline.people import signing_in
+from pipeline.ports import Identity, IdentityProvider
+from pipeline.services import Services
+
+_LIFETIME = timedelta(minutes=10)
+
+
+def provider(services: Services) -> IdentityProvider:
+    """Raises `Missing` where there is none."""
+    if services.identities is None:
+        raise Missing("There is no identity provider to sign in with here.")
+    return services.identities
+
+
+def begin(services: Services, *, path: str, account: Account | None = None) -> tuple[str, str]:
+    """Where the browser is to be sent, and the state that it has to come back with. `account` is that of who is signed
+    in, to be connected; `path` is where they go on to."""
+    with _usable():
+        asked = provider(services).begin(_return_to(services), now=services.now())
+    with services.catalogue.write() as tx:
+        identities.note_request(tx, asked, path=path, account=account, now=services.now(), lifetime=_LIFETIME)
+    return asked.url, asked.state
+
+
+def finish(services: Services, state: str, code: str, *, signed_in: Account | None) -> tuple[str | None, str]:
+    """Whoever came back with that state and code is signed in: the secret of their session, None where they were before
+    and are connected now; and the path of the page that they go on to. Raises `Rejected` where that cannot be believed,
+    `Denied` where no account is theirs."""
+    with services.catalogue.write() as tx:
+        asked = identities.take_request(tx, state, now=services.now())
+    if asked is None:
+        raise Rejected("This was begun in another browser, or is over: begin anew.")
+    with _usable():
+        who = provider(services).finish(
+            code, _return_to(services), nonce=asked.nonce, verifier=asked.verifier, now=services.now()
+        )
+    with services.catalogue.write() as tx:
+        if asked.account_id is not None:
+            _connect(services, tx, asked, who, signed_in)
+            return None, asked.path
+        account = identities.find_account(tx, who) or _by_address(services, tx, who)
+        return signing_in.begin_session(services, tx, account), asked.path
+
+
+def disconnect(services: Services, account: Account) -> None:
+    """The account is not opened by the provider any more."""
+    with services.catalogue.write() as tx:
+        identities.disconnect(tx, account, provider(services).issuer)
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Whoever signs in cannot mend a provider that is not as the settings say."""
+    try:
+        yield
+    except Misconfigured as wrong:
+        raise Unavailable(f"{wrong.field}: {wrong.message}", remedy=wrong.remedy) from wrong
+
+
+def _return_to(services: Services) -> str:
+    return f"{services.repository.base_url}/login/oidc/callback"
+
+
+def _connect(
+    services: Services, tx: Transaction, asked: Asked, who: Identity, signed_in: Account | None
+) -> None:
+    if signed_in is None or signed_in.id != asked.account_id:
+        raise Rejected("Whoever began this is not signed in any more: begin anew.")
+    owner = identities.find_account(tx, who)
+    if owner is None and not identities.is_connected(tx, signed_in, who.issuer):
+        identities.connect(tx, signed_in, who, now=services.now())
+    elif owner is None or owner.id != signed_in.id:
+        raise Denied("This identity is another account's, or this account has another identity.")
+
+
+def _by_address(services: Services, tx: Transaction, who: Identity) -> Account:
+    """The account of somebody who comes for the first time, connected with their identity. Raises `Denied`."""
+    if not who.email:
+        raise _unknown("which proves no e-mail address of yours")
+    try:
+        email = address(who.email)
+    except Rejected:
+        raise _unknown("whose e-mail address of yours cannot be used") from None
+    account = accounts.find_account(tx, email)
+    if account is None:
+        if not services.settings.registration:
+            raise _unknown("and accounts are made by those who run this archive")
+        account = accounts.create_account(tx, email, admin=False, now=services.now())
+    elif account.admin or identities.is_connected(tx, account, who.issuer):
+        raise _unknown("which does not open the account of your address")
+    identities.connect(tx, account, who, now=services.now())
+    return account
+
+
+def _unknown(why: str) -> Denied:
+    return Denied(
+        f"No account is connected with this identity, {why}. If you have an account, sign in with its password, and "
+        "connect the identity on the page of your account."
+    )

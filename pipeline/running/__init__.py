@@ -1,0 +1,1 @@
+"""Processes, threads and ports of an instance: nothing here knows of archives."""

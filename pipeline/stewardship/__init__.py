@@ -1,0 +1,1 @@
+"""What keeps bytes for decades: preservation, audits, rescans, quarantine, purges, sweeping."""
