@@ -34,7 +34,7 @@ from gateway.http.limits import Limiter
 from gateway.http.problems import RecordMoved, SignInNeeded
 from gateway.http.rate_limits import RateLimited
 from gateway.http.receiving import SERVING, Receivers
-from gateway.http.sessions import Visits
+from gateway.http.sessions import Visits, is_https
 from gateway.reading import (
     archives,
     badges,
@@ -129,7 +129,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(NotedUse, services=services)
     app.add_middleware(ApiCors)
     app.add_middleware(operations.Instrumented, registry=counted)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, is_https=is_https(services))
     app.add_middleware(MergedSlashes)
     if services.settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(services.settings.trusted_proxies))

@@ -14,7 +14,7 @@ LONGEST_QUERY = 32_768
 """Bytes of a query string; the longest question of the search language fits in."""
 _MOST_DIGITS = 18
 
-CONTENT_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+CONTENT_POLICY = "sandbox; default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The Content-Security-Policy of uploaded bytes: a browser gives them no origin and no scripts."""
 
 _BASE_SLASHES = re.compile("^/+api/{2,}|^/{2,}api/")
@@ -40,11 +40,16 @@ _EXPOSED = (
 )  # fmt: skip
 
 
-class SecurityHeaders:
-    """Sets the default headers where the answer has none of its own."""
+_TLS_ALONE = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+"""For a year browsers come by TLS alone, to hosts below ours as well (RFC 6797)."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class SecurityHeaders:
+    """Sets the default headers where the answer has none of its own. An archive that `is_https` wants no other way."""
+
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
+        self._defaults = {**_DEFAULTS, **_TLS_ALONE} if is_https else _DEFAULTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,7 +59,7 @@ class SecurityHeaders:
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _DEFAULTS.items():
+                for name, value in self._defaults.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -172,7 +172,7 @@ def session_for(request: Request) -> Session | None:
 
 def cookie_name(services: Services) -> str:
     """The prefix has browsers take it from this host alone, over TLS alone (RFC 6265bis, section 4.1.3.2)."""
-    return "__Host-session" if _is_https(services) else "session"
+    return "__Host-session" if is_https(services) else "session"
 
 
 def remember(response: Response, services: Services, secret: str) -> None:
@@ -188,7 +188,7 @@ def remember_token(response: Response, services: Services, token: str) -> None:
 def forget(response: Response, services: Services) -> None:
     """The browser is in no session any more."""
     for name in (cookie_name(services), CSRF_COOKIE):
-        response.delete_cookie(name, path="/", secure=_is_https(services), samesite="lax")
+        response.delete_cookie(name, path="/", secure=is_https(services), samesite="lax")
 
 
 def remember_state(response: Response, services: Services, state: str) -> None:
@@ -201,15 +201,16 @@ def state_of(request: Request) -> str:
 
 
 def forget_state(response: Response, services: Services) -> None:
-    response.delete_cookie(_STATE_COOKIE, path="/", secure=_is_https(services), samesite="lax")
+    response.delete_cookie(_STATE_COOKIE, path="/", secure=is_https(services), samesite="lax")
 
 
 def _set(response: Response, services: Services, name: str, value: str, *, for_scripts: bool) -> None:
     # Without an age: gone with the browser, at the latest when the catalogue says so.
     response.set_cookie(
-        name, value, path="/", secure=_is_https(services), httponly=not for_scripts, samesite="lax"
+        name, value, path="/", secure=is_https(services), httponly=not for_scripts, samesite="lax"
     )
 
 
-def _is_https(services: Services) -> bool:
+def is_https(services: Services) -> bool:
+    """Whether browsers reach the archive by TLS, be it spoken by a proxy."""
     return urlsplit(services.repository.base_url).scheme == "https"

@@ -23,7 +23,7 @@ router = APIRouter()
 _OAI_TYPE = "text/xml; charset=utf-8"
 _LONGEST_FORM = 32_768
 _MOST_ARGUMENTS = 100
-_XML_TYPE = "application/xml"
+_XML_TYPE = "application/xml; charset=utf-8"
 _SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 URLS_PER_SITEMAP = 50_000
 """Addresses in one sitemap at most (sitemaps.org)."""

@@ -130,6 +130,8 @@ def sign_out(request: Request, _form: FormHere, services: ServicesHere) -> Respo
     signing_in.sign_out(services, visit_of(request).secret)
     response = _redirect(services, "/")
     sessions.forget(response, services)
+    # What the session showed is not left to whoever uses the browser next.
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 

@@ -307,6 +307,15 @@ def test_v14_answers_in_a_session_are_kept_by_nobody_else(small: Archive, app: F
     assert back.headers["location"] == f"{BASE_URL}{page}"
 
 
+def test_v14_signing_out_leaves_nothing_in_the_browser(small: Archive, app: FastAPI) -> None:
+    """No cookie, and nothing that it kept of what the session showed."""
+    give(small)
+    browser = signed_in(app)
+    answer = browser.submit("/", "/logout/")
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
+    assert browser.cookies == {}
+
+
 # ---------------------------------------------------------------- requests that others make
 
 
