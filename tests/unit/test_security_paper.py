@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "docs" / "security.md"
 
-# How many requirements of levels 1 and 2 each section has; those of level 3 come after them, or in sections of their own.
+# How many requirements of levels 1 and 2 each section has; those of level 3 come after them.
 SECTIONS = {
     "1.1": 2, "1.2": 9, "1.3": 11, "1.4": 3, "1.5": 2,
     "2.1": 3, "2.2": 3, "2.3": 4, "2.4": 1,
@@ -56,7 +56,9 @@ def _numbers(text: str) -> Iterator[str]:
         first, _, last = one.partition("–")
         section, _, number = first.rpartition(".")
         assert not last or last.rpartition(".")[0] == section, one
-        yield from (f"{section}.{each}" for each in range(int(number), int(last.rpartition(".")[2] or number) + 1))
+        yield from (
+            f"{section}.{each}" for each in range(int(number), int(last.rpartition(".")[2] or number) + 1)
+        )
 
 
 def test_the_paper_has_every_requirement_once() -> None:

@@ -14,7 +14,20 @@ from pipeline.model import Record
 from tests.archive import Archive
 from tests.asking import Client
 
-ADDRESSES = ("/", "/nothing", "/api/records", "/api/nothing", "/oai2d", "/healthz", "/static/copy.js", "/login/")
+ADDRESSES = (
+    "/",
+    "/nothing",
+    "/api/records",
+    "/api/nothing",
+    "/oai2d",
+    "/healthz",
+    "/static/copy.js",
+    "/login/",
+)
+_NOWHERE = (
+    "/static", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/.git/config", "/.git/",
+    "/gateway/app.py", "/headrace.toml", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect",
+)  # fmt: skip
 
 
 def test_v3_browsers_come_by_tls_alone(archive: Archive) -> None:
@@ -71,8 +84,7 @@ def test_v4_every_body_says_what_it_is(standing: tuple[Client, Record], path: st
 def test_v13_nothing_is_served_but_what_is_meant(standing: tuple[Client, Record]) -> None:
     """No folder, no file beside the style sheets, no pages of the framework, and no method that echoes a request."""
     client = standing[0]
-    for path in ("/static", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/.git/config", "/.git/",
-                 "/gateway/app.py", "/headrace.toml", "/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"):  # fmt: skip
+    for path in _NOWHERE:
         assert client.get(path).status_code == 404, path
     for path in ("/", "/api/records", "/login/"):
         for method in ("TRACE", "CONNECT", "TRACK"):
