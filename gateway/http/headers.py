@@ -14,7 +14,10 @@ LONGEST_QUERY = 32_768
 """Bytes of a query string; the longest question of the search language fits in."""
 _MOST_DIGITS = 18
 
-CONTENT_POLICY = "sandbox; default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+CONTENT_POLICY = (
+    "sandbox; default-src 'none'; object-src 'none';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 """The Content-Security-Policy of uploaded bytes: a browser gives them no origin and no scripts."""
 
 _BASE_SLASHES = re.compile("^/+api/{2,}|^/{2,}api/")
