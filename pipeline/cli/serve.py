@@ -18,13 +18,14 @@ from typing import NoReturn
 import click
 
 from pipeline import wiring
-from pipeline.cli.console import say
+from pipeline.cli.console import operator, say
 from pipeline.compute import standalone, tuning
 from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
 from pipeline.running import processes
+from pipeline.running.home_lock import only_one
 from pipeline.running.loopback import LOOPBACK, http_url, is_bindable, keep_port, remembered_port
 from pipeline.running.supervisor import Child, Supervisor
 from pipeline.settings import Settings, load_settings
@@ -42,15 +43,24 @@ def up(host: str, port: int) -> None:
     """Run the whole instance in the foreground: Prefect, workers, gateway, dispatcher and runner.
 
     Prints `ready <URL>` when it answers; waits for a store or database that does not. `headrace ingest` works with and
-    without it. Ctrl-C stops everything that it started; what was under way goes on next time.
+    without it. Ctrl-C stops everything that it started; what was under way goes on next time. One runs at a time for a
+    home.
 
     \b
     Example:
       headrace up --port 8080
     """
     settings = load_settings()
+    with only_one(settings.home, by=operator()) as announce:
+        code = _run(settings, host, port, announce)
+    sys.exit(code)
+
+
+def _run(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> int:
+    """Until it is stopped; the exit code. `announce` is told where the instance answers."""
     port = _port(settings, port)
     base_url = settings.base_url or http_url(port)
+    announce(base_url)
     environment = {
         "HEADRACE_PORT": str(port),
         "HEADRACE_BASE_URL": base_url,
@@ -78,8 +88,7 @@ def up(host: str, port: int) -> None:
         supervisor = Supervisor(
             children, settings.home / "logs", on_ready=partial(_ready, base_url, server.ui_url, settings)
         )
-        code = supervisor.run()
-    sys.exit(code)
+        return supervisor.run()
 
 
 def _await_services(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from tests.instance import write_record
 
 pytestmark = pytest.mark.timeout(600)
 
-DONE, STOPPED, INTERRUPTED = 0, 4, 130
+DONE, USAGE, STOPPED, INTERRUPTED = 0, 2, 4, 130
 BEFORE_SETTLING = Fault("pipeline.ingest.accession:settle", signal=HOLD)
 
 
@@ -173,11 +173,17 @@ def test_ingest_uses_what_is_up(home_with_prefect: Path, tmp_path: Path) -> None
 
 
 def test_ctrl_c_leaves_nothing_and_all_goes_on(home_with_prefect: Path) -> None:
-    """Ctrl-C ends `headrace up` and every process that it started; a second one on the same data goes on serving."""
+    """Ctrl-C ends `headrace up` and every process that it started; another one on the same data goes on serving, which
+    does not start beside it."""
     instance = Instance(home_with_prefect, {"HEADRACE_COMPUTE": "local:2"})
     with up(instance) as (running, url):
         assert answers(f"{url}/healthz")
         assert len(running.family()) >= 6, "Prefect server, workers, gateway, dispatcher and their own"
+        second = instance.run("up", "--port", str(free_port()), env={"HEADRACE_BASE_URL": ""})
+        assert (second.code, second.out) == (USAGE, "")
+        assert "up already" in second.err
+        assert str(running.process.pid) in second.err
+        assert url in second.err.replace("\n", "")
         running.signal(signal.SIGINT)
         assert running.end().code == INTERRUPTED
         wait_until(lambda: running.family() == set(), "the last process", 30)
