@@ -273,11 +273,11 @@ class AccessGrant:
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Who may ask for a work's closed files, what they have to accept, and for how many days a link is good that a
-    guest is given (0: for ever)."""
+    """Who may ask for a work's closed files (None where nobody has said, and they are let ask), what they have to
+    accept, and for how many days a link is good that a guest is given (0: for ever)."""
 
-    allow_user_requests: bool = False
-    allow_guest_requests: bool = False
+    allow_user_requests: bool | None = None
+    allow_guest_requests: bool | None = None
     accept_conditions_text: str | None = None
     secret_link_expiration: int = 0
 

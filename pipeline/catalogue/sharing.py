@@ -165,13 +165,8 @@ def revoke(tx: Transaction, concept_id: int, account_id: int) -> None:
 
 
 def settings(tx: Transaction, concept_id: int) -> AccessSettings:
-    return found_settings(tx, concept_id) or AccessSettings()
-
-
-def found_settings(tx: Transaction, concept_id: int) -> AccessSettings | None:
-    """Those that somebody has made; None where nobody has."""
     kept = tx.execute(sa.select(concept.c.access_settings).where(concept.c.id == concept_id)).scalar_one()
-    return None if kept is None else settings_from_json(kept)
+    return settings_from_json(kept)
 
 
 def set_settings(tx: Transaction, concept_id: int, changed: AccessSettings) -> None:

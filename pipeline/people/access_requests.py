@@ -43,8 +43,7 @@ def ask(services: Services, record_id: int, account: Account, asking: Asking) ->
     or nobody may ask for them; `Rejected` where they have asked already."""
     with services.catalogue.write() as tx:
         record = _closed(services, tx, record_id)
-        settings = sharing.found_settings(tx, record.concept_id)
-        if settings is not None and not settings.allow_user_requests:
+        if sharing.settings(tx, record.concept_id).allow_user_requests is False:
             raise _not_taken()
         creator = Entity(EntityKind.USER, str(account.id))
         return _request(services, tx, USER_ACCESS, record, creator, asking)
@@ -55,8 +54,7 @@ def ask_as_guest(services: Services, record_id: int, asking: Asking) -> None:
     now = services.now()
     with services.catalogue.write() as tx:
         record = _closed(services, tx, record_id)
-        settings = sharing.found_settings(tx, record.concept_id)
-        if settings is not None and not settings.allow_guest_requests:
+        if sharing.settings(tx, record.concept_id).allow_guest_requests is False:
             raise _not_taken()
         if inquiries.count(tx, asking.email, now=now) >= _MOST_UNCONFIRMED:
             raise Rejected(

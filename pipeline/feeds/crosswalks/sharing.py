@@ -15,12 +15,21 @@ def parent_access(owner_id: int | None, settings: AccessSettings, shares: Shares
     """Without `shares` as everybody sees it."""
     shown: JsonObject = {
         "owned_by": None if owner_id is None else {"user": str(owner_id)},
-        "settings": asdict(settings),
+        "settings": _settings_json(settings),
     }
     if shares is not None:
         shown["links"] = [link_json(one) for one in shares.links]
         shown["grants"] = [grant_json(one) for one in shares.grants]
     return shown
+
+
+def _settings_json(settings: AccessSettings) -> JsonObject:
+    """What nobody has said is shown as false, as on Zenodo, where it stands in nobody's way either."""
+    said = {
+        "allow_user_requests": bool(settings.allow_user_requests),
+        "allow_guest_requests": bool(settings.allow_guest_requests),
+    }
+    return {**asdict(settings), **said}
 
 
 def link_json(link: ShareLink) -> JsonObject:

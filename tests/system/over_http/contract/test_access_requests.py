@@ -110,8 +110,8 @@ def test_4_8_a_guest_confirms_and_is_mailed_a_link(archive: Archive, ida: Deposi
 def test_4_8_requests_are_taken_where_the_settings_do_not_refuse_them(
     archive: Archive, ida: Depositor, jo: Depositor
 ) -> None:
-    """They are where nobody has set anything, as on Zenodo. What is wrong with one is named, and one address is not
-    sent mails without end."""
+    """They are where nobody has said so, as on Zenodo, whatever else was said. What is wrong with one is named, and one
+    address is not sent mails without end."""
     record_id = ida.published(access_right="restricted")["id"]
     for bad, field in (
         ({"email": ""}, "email"),
@@ -123,6 +123,12 @@ def test_4_8_requests_are_taken_where_the_settings_do_not_refuse_them(
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
     statuses = [ask(jo, record_id, email="other@far.example").status_code for _ in range(6)]
     assert statuses == [200] * 5 + [400]
-    assert ida.send("PUT", f"/api/records/{record_id}/access", {}).status_code == 200
-    assert ask(jo, record_id).status_code == 403
-    assert ask(jo, record_id, email="third@far.example").status_code == 403
+    access = f"/api/records/{record_id}/access"
+    assert ida.send("PUT", access, {"secret_link_expiration": 30}).status_code == 200
+    assert ask(jo, record_id, email="third@far.example").status_code == 200
+    shown = ida.send("PUT", access, {"allow_guest_requests": False}).json()["parent"]["access"]["settings"]
+    assert (shown["allow_user_requests"], shown["allow_guest_requests"]) == (False, False)
+    assert ask(jo, record_id, email="fourth@far.example").status_code == 403
+    assert ask(jo, record_id).status_code == 200
+    assert ida.send("PUT", access, {"allow_user_requests": False}).status_code == 200
+    assert ask(depositor(archive, "kim@quay.example"), record_id).status_code == 403
