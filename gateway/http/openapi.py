@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from gateway.http.answers import json_answer
 from gateway.http.auth import admissible, grant_of, known_viewer
 from gateway.http.bodies import json_body, optional_json_body
+from gateway.http.sessions import CSRF_COOKIE, CSRF_HEADER, SAFE, cookie_name
 from pipeline import __version__
 from pipeline.model import JsonObject
 from pipeline.services import Services
@@ -57,8 +58,15 @@ _CREDENTIALS: JsonObject = {
     "access_token": {"type": "apiKey", "in": "query", "name": "access_token"},
 }
 _LINKS: JsonObject = {"share_link": {"type": "apiKey", "in": "query", "name": "token"}}
-_NAMED: list[JsonObject] = [{name: []} for name in _CREDENTIALS]
+_CSRF: JsonObject = {
+    "type": "apiKey",
+    "in": "header",
+    "name": CSRF_HEADER,
+    "description": f"The value of the cookie `{CSRF_COOKIE}`: in a session nothing is changed without it",
+}
+_TOKENS: list[JsonObject] = [{name: []} for name in _CREDENTIALS]
 _LINKED: list[JsonObject] = [{name: []} for name in _LINKS]
+_IN_SESSION: JsonObject = {"session": []}
 _JSON: JsonObject = {"required": True, "content": {"application/json": {"schema": {}}}}
 
 
@@ -186,9 +194,19 @@ def document(app: FastAPI, services: Services) -> JsonObject:
         }
         for path, operations in described["paths"].items()
     }
-    described["components"] = {"schemas": {"Error": _ERROR}, "securitySchemes": _CREDENTIALS | _LINKS}
-    described["security"] = [{}, *_NAMED, *_LINKED]
+    session = {"type": "apiKey", "in": "cookie", "name": cookie_name(services)}
+    described["components"] = {
+        "schemas": {"Error": _ERROR},
+        "securitySchemes": {**_CREDENTIALS, "session": session, "csrf_token": _CSRF, **_LINKS},
+    }
+    described["security"] = [{}, *_named("get"), *_LINKED]
     return described
+
+
+def _named(method: str) -> list[JsonObject]:
+    """What somebody who is known shows: a token, or a session, which changes something only with its CSRF token."""
+    in_session = _IN_SESSION if method.upper() in SAFE else {**_IN_SESSION, "csrf_token": []}
+    return [*_TOKENS, in_session]
 
 
 def _needs(app: FastAPI) -> dict[tuple[str, str], _Needs]:
@@ -215,9 +233,11 @@ def _operation(path: str, method: str, found: JsonObject, needs: _Needs) -> Json
     name = _NOT_IN_NAMES.sub("_", method + path) + "slash" * (len(path) > 1 and path.endswith("/"))
     operation = {**found, "operationId": name, "responses": answers}
     if known_viewer in needs:
-        operation["security"] = _NAMED
+        operation["security"] = _named(method)
     elif admissible in needs:
-        operation["security"] = [*_NAMED, *_LINKED]
+        operation["security"] = [*_named(method), *_LINKED]
+    elif path.startswith("/api/") and method.upper() not in SAFE:
+        operation["security"] = [{}, *_named(method), *_LINKED]
     if grant_of in needs:
         operation["parameters"] = [*found.get("parameters", ()), _RESOURCE_TOKEN]
     if json_body in needs:

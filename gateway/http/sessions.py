@@ -27,7 +27,7 @@ from pipeline.services import Services
 CSRF_COOKIE, CSRF_HEADER = "csrftoken", "X-CSRFToken"
 _STATE_COOKIE = "oidc_state"
 _VISIT = "headrace.visit"
-_SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110, section 9.2.1
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110, section 9.2.1
 _LONGEST_SECRET = 100
 _CREDENTIALS = frozenset({"access_token", "token", "resource-token"})
 """What may stand in an address and lets do more than others."""
@@ -162,7 +162,7 @@ def session_for(request: Request) -> Session | None:
     """The session that speaks for who asks, None where there is none. Raises `Rejected` where it may not: the request
     changes something, and does not show the session's token in its header."""
     session = visit_of(request).session
-    if session is not None and request.method not in _SAFE:
+    if session is not None and request.method not in SAFE:
         require_own_page(request, request.headers.get(CSRF_HEADER, ""))
     return session
 

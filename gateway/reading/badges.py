@@ -22,7 +22,7 @@ _HEIGHT = 20
 _PADDING = 6
 _LABEL, _LABEL_WIDTH = "DOI", 33
 _COLOUR = "007ec6"
-_HEX = re.compile("#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
+_HEX = re.compile("#?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 _CHARACTER_WIDTH = 6.6
 _WIDE_CHARACTER_WIDTH = 11.0
 
@@ -57,15 +57,25 @@ def drawn(text: str, *, colour: str) -> str:
         sum(_CHARACTER_WIDTH if char.isascii() else _WIDE_CHARACTER_WIDTH for char in shown), ndigits=1
     )
     width = _LABEL_WIDTH + length + 2 * _PADDING
-    title = escape(f"{_LABEL}: {shown}")
+    title, value = escape(f"{_LABEL}: {shown}"), escape(shown)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" role="img" '
         f'aria-label="{title}"><title>{title}</title>'
-        f'<rect width="{_LABEL_WIDTH}" height="{_HEIGHT}" fill="#555"/>'
+        '<linearGradient id="b" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/>'
+        '<stop offset="1" stop-opacity=".1"/></linearGradient>'
+        f'<mask id="a"><rect width="{width}" height="{_HEIGHT}" rx="3" fill="#fff"/></mask>'
+        f'<g mask="url(#a)"><rect width="{_LABEL_WIDTH}" height="{_HEIGHT}" fill="#555"/>'
         f'<rect x="{_LABEL_WIDTH}" width="{width - _LABEL_WIDTH}" height="{_HEIGHT}" fill="#{colour}"/>'
-        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11">'
-        f'<text x="{_PADDING}" y="14" textLength="{_LABEL_WIDTH - 2 * _PADDING}">{_LABEL}</text>'
-        f'<text x="{_LABEL_WIDTH + _PADDING}" y="14" textLength="{length}" '
-        f'lengthAdjust="spacingAndGlyphs">{escape(shown)}</text>'
+        f'<rect width="{width}" height="{_HEIGHT}" fill="url(#b)"/></g>'
+        '<g fill="#fff" font-family="DejaVu Sans,Verdana,Geneva,sans-serif" font-size="11">'
+        f"{_engraved(_LABEL, x=_PADDING, length=_LABEL_WIDTH - 2 * _PADDING)}"
+        f"{_engraved(value, x=_LABEL_WIDTH + _PADDING, length=length)}"
         "</g></svg>\n"
     )
+
+
+def _engraved(text: str, *, x: float, length: float) -> str:
+    """Text with its shadow, which is one to the eye only."""
+    fitted = f'x="{x}" textLength="{length}" lengthAdjust="spacingAndGlyphs"'
+    shadow = 'fill="#010101" fill-opacity=".3" aria-hidden="true"'
+    return f'<text y="15" {shadow} {fitted}>{text}</text><text y="14" {fitted}>{text}</text>'

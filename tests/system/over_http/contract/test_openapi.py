@@ -69,7 +69,8 @@ def test_what_is_referred_to_is_there(document: JsonObject) -> None:
 
 def test_what_a_route_needs_is_declared(archive: Archive) -> None:
     """That somebody must be known, or bring a link, that a body is JSON, and that a resource token will do: whatever it
-    depends on, at any depth. Elsewhere a token may be sent, and need not."""
+    depends on, at any depth. Elsewhere a token may be sent, and need not. A session is as good as a token, and changes
+    something only with its CSRF token."""
     app = create_app(archive.services)
 
     @app.post("/api/test/drafts")
@@ -89,11 +90,15 @@ def test_what_a_route_needs_is_declared(archive: Archive) -> None:
         operations(document)[key]
         for key in (("/api/test/drafts", "post"), ("/api/test/drafts/{draft_id}", "get"))
     )
-    credentials = [{"bearer": []}, {"access_token": []}]
-    links = [{"share_link": []}]
-    assert document["components"]["securitySchemes"].keys() == {"bearer", "access_token", "share_link"}
-    assert (document["security"], writing["security"]) == ([{}, *credentials, *links], credentials)
-    assert operations(document)["/api/test/seen", "get"]["security"] == [*credentials, *links]
+    tokens = [{"bearer": []}, {"access_token": []}]
+    session, acting, links = [{"session": []}], [{"session": [], "csrf_token": []}], [{"share_link": []}]
+    schemes = document["components"]["securitySchemes"]
+    assert schemes.keys() == {"bearer", "access_token", "session", "csrf_token", "share_link"}
+    assert schemes["session"] == {"type": "apiKey", "in": "cookie", "name": "__Host-session"}
+    assert schemes["csrf_token"]["name"] == "X-CSRFToken"
+    assert document["security"] == [{}, *tokens, *session, *links]
+    assert writing["security"] == [*tokens, *acting]
+    assert operations(document)["/api/test/seen", "get"]["security"] == [*tokens, *session, *links]
     assert writing["requestBody"]["content"].keys() == {"application/json"}
     assert [one["name"] for one in reading["parameters"]] == ["draft_id", "resource-token"]
     assert not {"security", "requestBody"} & reading.keys()
