@@ -12,7 +12,7 @@ from pipeline.communities.requests import RECORD_DELETION, Entity, EntityKind, R
 from pipeline.errors import Conflict, Denied, Rejected
 from pipeline.metadata import vocabulary
 from pipeline.model import Record, RecordState, Tombstone
-from pipeline.publication import withdraw_in
+from pipeline.publication import show_at_once, withdraw_in
 from pipeline.services import Services
 
 POLICY = "grace-period-v1"
@@ -44,10 +44,12 @@ def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: st
                 payload={"reason": reason, "comment": comment},
                 now=now,
             )
-            withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
-            return requests.move(tx, asked, RequestAction.ACCEPT, by=None, now=now)
+            changed = withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
+            accepted = requests.move(tx, asked, RequestAction.ACCEPT, by=None, now=now)
     except Conflict:  # somebody else was faster
         raise _deleted_already() from None
+    show_at_once(services, changed)
+    return accepted
 
 
 def require_reason(reason: str) -> None:

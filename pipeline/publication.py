@@ -31,8 +31,9 @@ from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.scans import InfectedFile
 from pipeline.communities import curation
 from pipeline.display import shown
-from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing, Rejected
+from pipeline.errors import Conflict, FieldFault, HeadraceError, InvalidFields, Missing, Rejected
 from pipeline.gates import Fault, external_doi
+from pipeline.index.indexer import index
 from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
 from pipeline.model import (
     AGENT,
@@ -236,13 +237,23 @@ def _bring_out(
 
 
 def withdraw(services: Services, record_id: int, *, reason: str, note: str, by: str) -> None:
-    """Take a record out of service: its tombstone stays. Raises `Missing`, or `Conflict` where it is gone already."""
+    """Take a record out of service: its tombstone stays. Search has it no more when this returns. Raises `Missing`, or
+    `Conflict` where it is gone already."""
     with services.catalogue.write() as tx:
-        withdraw_in(tx, record_id, Tombstone(reason, note, by, services.now()))
+        changed = withdraw_in(tx, record_id, Tombstone(reason, note, by, services.now()))
+    show_at_once(services, changed)
 
 
-def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
-    """The same, together with what is done in the transaction besides. Raises as `withdraw`."""
+def show_at_once(services: Services, record_ids: Collection[int]) -> None:
+    """Have search tell of records what is so by now: who may see what takes hold of it as of every other door. The
+    effect does the same soon, should this fail."""
+    with suppress(HeadraceError):
+        index(services, sorted(record_ids))
+
+
+def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> set[int]:
+    """The same, together with what is done in the transaction besides; the records that search tells of otherwise from
+    then on (`show_at_once`). Raises as `withdraw`."""
     now = tombstone.removed_at
     concept_id = records.get(tx, record_id).concept_id
     # Which of its versions stands for the work is told by the last who changes that.
@@ -256,8 +267,7 @@ def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
     event = _event_of(record_id, EventType.DEACCESSION, tombstone.removed_by, now, detail)
     records.add_events(tx, [event])
     outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
-    if was_newest:
-        _succeed(tx, record.concept_id, now=now)
+    return {record_id, *(_succeed(tx, record.concept_id, now=now) if was_newest else ())}
 
 
 def restore(services: Services, record_id: int, *, by: str) -> None:
@@ -281,6 +291,7 @@ def restore(services: Services, record_id: int, *, by: str) -> None:
             records.touch(tx, stood.id)
             _, effects = step_record(stood.state, RecordEvent.GAIN_VERSION)
             outbox.want(tx, [(kind, stood.id) for kind in effects], now=now)
+    show_at_once(services, {record_id, stood.id})
 
 
 def _want_own_dois(tx: Transaction, record: Record, state: DoiState) -> None:
@@ -311,14 +322,16 @@ def withdraw_infected(services: Services, found: InfectedFile) -> None:
         withdraw(services, found.record_id, reason=INFECTED, note=note, by=AGENT)
 
 
-def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> None:
-    """Have search and the work's DOI lead to the version that is the newest now, if one is still published."""
+def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> set[int]:
+    """Have search and the work's DOI lead to the version that is the newest now, if one is still published: which."""
     heir = records.get(tx, records.newest_published(tx, concept_id))
-    if heir.state is RecordState.PUBLISHED:
-        records.touch(tx, heir.id)
-        # To outputs it is the same whether the versions beside it become more or fewer.
-        _, effects = step_record(heir.state, RecordEvent.GAIN_VERSION)
-        outbox.want(tx, [(kind, heir.id) for kind in effects], now=now)
+    if heir.state is not RecordState.PUBLISHED:
+        return set()
+    records.touch(tx, heir.id)
+    # To outputs it is the same whether the versions beside it become more or fewer.
+    _, effects = step_record(heir.state, RecordEvent.GAIN_VERSION)
+    outbox.want(tx, [(kind, heir.id) for kind in effects], now=now)
+    return {heir.id}
 
 
 def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now: datetime) -> None:

@@ -47,7 +47,6 @@ from pipeline.errors import (
     Stale,
     Unavailable,
 )
-from pipeline.index.indexer import index
 from pipeline.ingest import abandonment, quota, transferring
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.reservation import has_reserved
@@ -309,9 +308,7 @@ def publish(
     before = _published_access(services, draft)
     publication.publish_draft(services, draft.deposit.id, check)
     if before is not None and before != _published_access(services, draft):
-        # What the effect does soon is done at once: who may see files takes hold of search as of every other door.
-        with suppress(HeadraceError):
-            index(services, [draft.record_id])
+        publication.show_at_once(services, [draft.record_id])
 
 
 def _published_access(services: Services, draft: Draft) -> Access | None:

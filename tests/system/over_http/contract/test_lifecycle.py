@@ -110,6 +110,49 @@ def test_4_9_administrators_restore_a_record(archive: Archive, ida: Depositor, a
     assert ida.send("POST", f"{DEPOSITIONS}/{second.id}/actions/newversion").status_code == 201
 
 
+def test_4_9_a_deleted_record_is_out_of_search_at_once(
+    archive: Archive, ida: Depositor, admin: Depositor
+) -> None:
+    """Of hits, totals and counts, before anything is dispatched, and back as soon as it is restored; the version before
+    it stands for the work meanwhile."""
+    archive.add_community("tides", "Tides")
+    first = archive.publish(files={"gauge.csv": b"1"}, owner=ida.email, community="tides", title="Ebb")
+    second = archive.publish(files={"gauge.csv": b"2"}, owner=ida.email, version_of=first, title="Flood")
+    other = archive.publish(files={"a.txt": b"3"}, owner=ida.email, title="Slack water")
+
+    def seen() -> tuple[object, ...]:
+        found = ida.client.get("/api/records?sort=oldest").json()
+        facets = found["aggregations"]
+        counted = sum(one["doc_count"] for one in facets["access_status"]["buckets"])
+        types = [one["key"] for one in facets["file_type"]["buckets"]]
+        every = ida.client.get("/api/records?all_versions=1").json()["hits"]["total"]
+        within = ida.client.get("/api/communities/tides/records").json()["hits"]
+        page = ida.client.get("/search").text
+        return (
+            [one["id"] for one in found["hits"]["hits"]],
+            (found["hits"]["total"], counted, every),
+            sorted(types),
+            (within["total"], [one["id"] for one in within["hits"]]),
+            [title for title in ("Ebb", "Flood", "Slack water") if f">{title}<" in page],
+        )
+
+    whole = ([second.id, other.id], (2, 2, 3), ["csv", "txt"], (1, [second.id]), ["Flood", "Slack water"])
+    assert seen() == whole
+    assert ask(ida, second.id).status_code == 200
+    assert seen() == (
+        [first.id, other.id],
+        (2, 2, 2),
+        ["csv", "txt"],
+        (1, [first.id]),
+        ["Ebb", "Slack water"],
+    )
+    assert admin.send("DELETE", f"/api/records/{other.id}/delete").status_code == 204
+    assert seen() == ([first.id], (1, 1, 1), ["csv"], (1, [first.id]), ["Ebb"])
+    for one in (second, other):
+        assert admin.send("POST", f"/api/records/{one.id}/restore").status_code == 200
+    assert seen() == whole
+
+
 def test_4_9_what_was_infected_stays_withdrawn(archive: Archive, admin: Depositor) -> None:
     record = archive.publish(files={"gauge.csv": CSV})
     archive.withdraw(record, reason="infected")
