@@ -246,6 +246,9 @@ class Settings(BaseSettings):
     record_files: int = Field(
         0, ge=0, description="files that a record deposited over HTTP may have; 0: no bound (Zenodo's: 100)"
     )
+    open_uploads: int = Field(
+        1000, ge=1, description="uploads in several requests, or in parts, that a draft may have open at once"
+    )
     deletion_days: int = Field(
         30, ge=0, description="days after its publication for which the owner of a record may delete it"
     )

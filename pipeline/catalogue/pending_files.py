@@ -186,6 +186,15 @@ def expired(tx: Transaction, *, now: datetime, after: int, limit: int) -> list[P
     return [_from_row(row) for row in tx.execute(due.order_by(pending_file.c.id).limit(limit))]
 
 
+def count_in_parts(tx: Transaction, deposit_id: int) -> int:
+    """How many of a draft's files come in parts, those that expired included: the store has theirs until they are
+    ended."""
+    mine = sa.select(sa.func.count()).where(
+        pending_file.c.deposit_id == deposit_id, multipart.c.file_id == pending_file.c.id
+    )
+    return tx.execute(mine).scalar_one()
+
+
 def _count(tx: Transaction, deposit_id: int, number: int) -> None:
     tx.execute(
         sa.update(deposit).where(deposit.c.id == deposit_id).values(files_open=deposit.c.files_open + number)

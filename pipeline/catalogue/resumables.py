@@ -76,6 +76,12 @@ def get(tx: Transaction, number: int) -> Resumable:
     return _from_row(row)
 
 
+def count_open(tx: Transaction, deposit_id: int, *, now: datetime) -> int:
+    """How many of a draft's uploads may be gone on with."""
+    mine = sa.select(sa.func.count()).where(resumable.c.deposit_id == deposit_id, resumable.c.expires > now)
+    return tx.execute(mine).scalar_one()
+
+
 def half_sent(tx: Transaction, deposit_id: int, *, now: datetime) -> str | None:
     """The key of a file of the draft whose upload may be gone on with; None where there is none."""
     waiting = sa.select(resumable.c.key).where(

@@ -15,14 +15,15 @@ from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft, DraftFile, NewFile
 from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
 from pipeline.errors import Conflict, Denied, Missing, Rejected
-from pipeline.ingest import abandonment, deposit, multipart
+from pipeline.ingest import abandonment, deposit, multipart, quota
 from pipeline.model import EffectKind
 from pipeline.services import Services
 
 
 def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -> list[PendingFile]:
     """All of them, or none. Raises `Rejected` for a key that no file may have, or that the draft has a file of, for an
-    empty file; `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more."""
+    empty file, and for too many that come in parts; `Denied` for a record whose files cannot change any more; `Missing`
+    where the draft is open no more."""
     for one in files:
         deposit.require_takeable(services, draft, one.key, one.size)
     keys = [one.key for one in files]
@@ -34,6 +35,7 @@ def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -
         with services.catalogue.write() as tx:
             still = drafts.locked(tx, draft.deposit.id)
             _require_new(tx, still, keys)
+            quota.require_open_uploads(tx, services, still, len(begun))
             return pending_files.add(tx, still, files, begun, now=services.now())
     except (Rejected, Missing, Denied):
         multipart.give_up(services, draft, begun)

@@ -17,7 +17,7 @@ from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile, NewFile
 from pipeline.catalogue.pending_files import AnnouncedFile, Multipart, PendingFile
 from pipeline.errors import Conflict, Gone, HeadraceError, Missing, Rejected
-from pipeline.ingest import deposit, transferring
+from pipeline.ingest import deposit, quota, transferring
 from pipeline.ingest.room import require_room
 from pipeline.model import EffectKind
 from pipeline.ports import LONGEST_SIGNED, OpenUpload, PartsUpload
@@ -31,14 +31,15 @@ _BATCH = 100
 
 def begin(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -> dict[str, Multipart]:
     """An upload of the store for each file that comes in parts, by key; all, or none. They are nobody's until they are
-    noted with their file. Raises `Missing` where the draft is open no more, `OutOfSpace` without room
-    for all."""
+    noted with their file. Raises `Missing` where the draft is open no more, `Rejected` where it has too many open,
+    `OutOfSpace` without room for all."""
     files = [one for one in files if one.part_size]
     numbers: list[int] = []
     if files:
         require_room(services, reserved=sum(one.plan.size for one in files))
         with services.catalogue.write() as tx:
             one = drafts.locked(tx, draft.deposit.id)
+            quota.require_open_uploads(tx, services, one, len(files))
             for each in files:
                 numbers.append(transferring.begin(services, tx, one.id, each.key))
                 transfers.end(tx, numbers[-1], now=services.now())

@@ -1,11 +1,12 @@
-"""How much a record that is deposited over HTTP may hold (Zenodo's REST API, limits). What is known to be too much is
-refused before it is sent; what was not known then, when the draft is published."""
+"""How much a record that is deposited over HTTP may hold (Zenodo's REST API, limits), and how much may be on its way
+into it. What is known to be too much is refused before it is sent; what was not known then, when the draft is
+published."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.catalogue import drafts, pending_files
+from pipeline.catalogue import Transaction, drafts, pending_files, resumables
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import FieldFault, Rejected
@@ -32,6 +33,18 @@ def require_fits(services: Services, draft: Draft, key: str, size: int | None) -
         raise Rejected(_TOO_MUCH, remedy=f"A record has {most:,} bytes at most.")
     if is_new and 0 < settings.record_files <= files:
         raise Rejected(_TOO_MANY, remedy=f"A record has {settings.record_files:,} files at most.")
+
+
+def require_open_uploads(tx: Transaction, services: Services, one: Deposit, more: int) -> None:
+    """Raises `Rejected` where a draft, which is locked, would have more uploads open than it may: in several requests,
+    or in parts, each of which keeps something in the store and in the catalogue until it is whole or ended."""
+    most = services.settings.open_uploads
+    begun = resumables.count_open(tx, one.id, now=services.now()) + pending_files.count_in_parts(tx, one.id)
+    if more and begun + more > most:
+        raise Rejected(
+            f"Too many uploads into the draft are open: {begun:,}, and {more:,} more.",
+            remedy=f"A draft has {most:,} open at most: complete some, or end them with DELETE, and begin again.",
+        )
 
 
 def faults(services: Services, one: Deposit) -> Iterator[FieldFault]:

@@ -28,7 +28,7 @@ from pipeline.errors import (
     Unavailable,
     WrongChecksum,
 )
-from pipeline.ingest import abandonment, deposit, tails, transferring
+from pipeline.ingest import abandonment, deposit, quota, tails, transferring
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import (
@@ -56,14 +56,16 @@ _LOST = "The store does not have any more what had come of the upload."
 
 def create(services: Services, draft: Draft, key: str, size: int) -> Resumable:
     """An upload of `size` bytes into a draft. Raises as `deposit.receive` does before it takes anything, `Rejected` for
-    more bytes than the store has objects of, `Unavailable` where states of digests cannot be saved here."""
+    more bytes than the store has objects of and for an upload too many, `Unavailable` where states of digests cannot be
+    saved here."""
     deposit.require_takeable(services, draft, key, size)
     services.store.requests(size)  # refuses what no object may have
     states = _saved(resumable_hashes(_algorithms(services)))
     if restored(states["digests"], _algorithms(services)) is None:
         raise Unavailable("states of digests cannot be saved here, so no upload can be gone on with")
     with services.catalogue.write() as tx:
-        drafts.locked(tx, draft.deposit.id)
+        one = drafts.locked(tx, draft.deposit.id)
+        quota.require_open_uploads(tx, services, one, 1)
         number = transferring.begin(services, tx, draft.deposit.id, key)
         transfers.end(tx, number, now=services.now())
         expires = services.now() + LIFE

@@ -2,8 +2,10 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import httpx
 import pytest
 
 from gateway.app import create_app
@@ -26,6 +28,7 @@ from tests.system.over_http.parts import (
     part,
     send,
 )
+from tests.system.over_http.resumable import SPOKEN, named
 
 PARTS = [hashlib.md5(part(number), usedforsecurity=False).digest() for number in range(1, COUNT + 1)]
 PENDING = f"multipart:{hashlib.md5(b''.join(PARTS), usedforsecurity=False).hexdigest()}-{SMALLEST_PART}"
@@ -301,6 +304,46 @@ def test_4_4_an_upload_that_no_file_is_noted_for_is_swept(archive: Archive, ida:
     for sent in (2, 3):
         assert send(ida, entry, sent).status_code == 200
     assert commit(ida, entry).status_code == 200
+
+
+def test_4_4_a_draft_has_so_many_uploads_open(archive: Archive, ida: Depositor) -> None:
+    """In parts and in several requests together: one more is refused, by itself or among others, and leaves nothing.
+    One that is ended makes room; files that are announced in one piece are none."""
+    settings = archive.services.settings.model_copy(update={"open_uploads": 2})
+    services = replace(archive.services, settings=settings)
+    token = archive.token(ida.email, scopes=("deposit:write", "deposit:actions"))
+    bounded = Depositor(archive, Client(create_app(services), token), ida.email)
+    made = bounded.create()
+    files = f"/api/records/{made['id']}/draft/files"
+
+    def announce(*keys: str) -> httpx.Response:
+        return bounded.send("POST", files, [{**MULTIPART, "key": key} for key in keys])
+
+    def upload() -> httpx.Response:
+        return bounded.client.ask(
+            "POST",
+            path_of(made["links"]["self"]) + "/uploads",
+            upload_length="3",
+            **SPOKEN,
+            upload_metadata=named("c"),
+        )
+
+    assert announce("a", "b", "c").status_code == 400
+    assert stored(archive) == []
+    assert announce("a").status_code == 201
+    begun = upload()
+    assert begun.status_code == 201
+    before = stored(archive)
+    for refused in (announce("b"), upload()):
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["message"].startswith("Too many uploads into the draft are open")
+        assert "2 open at most" in refused.json()["remedy"]
+    assert stored(archive) == before
+    assert bounded.send("POST", files, [{"key": "plain.csv"}]).status_code == 201
+    ended = bounded.client.ask("DELETE", path_of(begun.headers["location"]), **SPOKEN)
+    assert ended.status_code == 204
+    assert announce("b").status_code == 201
+    assert upload().status_code == 400
 
 
 def test_4_4_a_file_that_keeps_its_draft_is_named(ida: Depositor) -> None:
