@@ -2,41 +2,14 @@
 
 from typing import Any
 
-import pytest
-
 from gateway.app import create_app
 from pipeline import dispatch
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.curators import COMMUNITIES, PUBLIC, founded
-from tests.system.over_http.contract.depositor import Depositor, depositor
+from tests.system.over_http.contract.depositor import Depositor
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_left_behind() -> None:
-    """Those of the archive that these tests share go on from test to test."""
-
-
-@pytest.fixture(scope="module")
-def ida(lasting: Archive) -> Depositor:
-    return depositor(lasting, "ida@pier.example")
-
-
-@pytest.fixture(scope="module")
-def bo(lasting: Archive) -> Depositor:
-    return depositor(lasting, "bo@pier.example")
-
-
-@pytest.fixture(scope="module")
-def root(lasting: Archive) -> Depositor:
-    return depositor(lasting, "root@pier.example", admin=True)
-
-
-@pytest.fixture(scope="module")
-def stranger(lasting: Archive) -> Client:
-    return Client(create_app(lasting.services))
 
 
 def slugs(body: dict[str, Any]) -> list[str]:
