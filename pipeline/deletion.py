@@ -41,6 +41,7 @@ def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: st
                 creator=Entity(EntityKind.USER, str(viewer.account_id)),
                 receiver=Entity(EntityKind.ADMINISTRATORS, ""),
                 topic=Entity(EntityKind.RECORD, str(record.id)),
+                asked_by=viewer.account_id,
                 payload={"reason": reason, "comment": comment},
                 now=now,
             )

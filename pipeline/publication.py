@@ -91,23 +91,28 @@ def publish_draft(services: Services, deposit_id: int, check: Callable[[Transact
     clean yet, is sealed, and published once they all are (`publish_waiting`). Raises what `check` does, `Missing` where
     it is not open any more, `Denied` where it waits already, `InvalidFields` for all that keeps it from being
     published."""
-    now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, deposit_id)
         hold_communities(tx, one)
         check(tx, one)
-        drafts.take_over_verdicts(tx, one.id)
-        deposits.move(tx, [one], DepositEvent.SEAL)
-        [sealed] = deposits.by_id(tx, deposit_id)
-        _require_publishable(tx, sealed)
-        if sealed.action is not DepositAction.REVISION:
-            # In this transaction: a verdict that is noted meanwhile comes too late to be seen here, be it by who would
-            # publish what waits, or in the files that go over into the record.
-            outbox.want(tx, [(EffectKind.EXAMINE, sealed.record_id)], now=now)
-        if _must_wait(tx, services, sealed):
-            examinations.ask_again(tx, deposit_id)
-        else:
-            _publish_sealed_draft(tx, services, sealed)
+        publish_locked(tx, services, one)
+
+
+def publish_locked(tx: Transaction, services: Services, one: Deposit) -> None:
+    """The same, of a draft that is locked and was looked at, with the communities that it names (`hold_communities`),
+    together with what is done in the transaction besides."""
+    drafts.take_over_verdicts(tx, one.id)
+    deposits.move(tx, [one], DepositEvent.SEAL)
+    [sealed] = deposits.by_id(tx, one.id)
+    _require_publishable(tx, sealed)
+    if sealed.action is not DepositAction.REVISION:
+        # In this transaction: a verdict that is noted meanwhile comes too late to be seen here, be it by who would
+        # publish what waits, or in the files that go over into the record.
+        outbox.want(tx, [(EffectKind.EXAMINE, sealed.record_id)], now=services.now())
+    if _must_wait(tx, services, sealed):
+        examinations.ask_again(tx, one.id)
+    else:
+        _publish_sealed_draft(tx, services, sealed)
 
 
 def publish_waiting(services: Services, record_id: int) -> None:

@@ -2,8 +2,8 @@
 
 from gateway.http.problems import Deleted
 from pipeline import refusals
-from pipeline.access import Viewer, may_in_community
-from pipeline.catalogue import Transaction, communities, members
+from pipeline.access import Viewer
+from pipeline.catalogue import Transaction, communities, rights
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.communities.roles import Power
 from pipeline.errors import Missing, Rejected
@@ -27,11 +27,7 @@ def community_by_id(tx: Transaction, name: str) -> ManagedCommunity:
     return community_in(tx, name)
 
 
-def has_power(tx: Transaction, community_id: str, viewer: Viewer, power: Power) -> bool:
-    return may_in_community(members.role(tx, community_id, viewer.account_id), power, viewer)
-
-
 def require(tx: Transaction, one: ManagedCommunity, viewer: Viewer, power: Power) -> None:
     """Raises `Denied`."""
-    if not has_power(tx, one.id, viewer, power):
+    if not rights.has_power(tx, one.id, viewer, power):
         raise refusals.not_permitted()

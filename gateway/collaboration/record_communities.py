@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from gateway.collaboration.community_json import community_json
-from gateway.collaboration.curating import has_power
 from gateway.collaboration.request_json import comment_in, request_json
 from gateway.http import openapi
 from gateway.http.admission import managed_record
@@ -93,7 +92,7 @@ def _propose(
             comment=said,
             now=services.now(),
         )
-        mine = requesting.parties(tx, asked, viewer)
+        [mine] = requesting.parties(tx, [asked], viewer, now=services.now())
     shown = request_json(services.repository, asked, actions(asked, mine, admin=viewer.admin))
     return {"community_id": one.id, "request_id": asked.id, "request": shown}
 
@@ -122,7 +121,7 @@ def _leave(services: Services, record_id: int, name: str, viewer: Viewer) -> Non
         record = records.get(tx, record_id)
         one = communities.get(tx, name)
         right = rights.to_work(tx, record.concept_id, viewer, now=services.now())
-        if right < Right.MANAGE and not has_power(tx, one.id, viewer, Power.CURATE):
+        if right < Right.MANAGE and not rights.has_power(tx, one.id, viewer, Power.CURATE):
             raise Denied("Permission denied.")
     with services.catalogue.write() as tx:
         if not curation.leave(tx, one.id, [record.concept_id], now=services.now()):

@@ -77,7 +77,7 @@ def of_record(request: Request, record_id: str, services: ServicesHere, viewer: 
     """What is asked about a record or a draft, for its owner."""
     topic = Entity(EntityKind.RECORD, str(number_of(record_id)))
     with services.catalogue.read() as tx:
-        requesting.require_owner(tx, topic, viewer)
+        requesting.require_owner(tx, topic, viewer, now=services.now())
     return _page(request, services, viewer, requests.Question(topics=[topic]))
 
 
@@ -120,7 +120,7 @@ def _page(request: Request, services: Services, viewer: Viewer, among: requests.
     )
     with services.catalogue.read() as tx:
         found, total = requests.page(tx, wanted, now=services.now())
-        hits = [_json(services, tx, one, viewer) for one in found]
+        hits = _shown_in(tx, services, found, viewer)
     return json_answer(request, _envelope(request, services, shown, hits, total))
 
 
@@ -136,9 +136,15 @@ def _envelope(
     }
 
 
-def _json(services: Services, tx: Transaction, one: asking.Request, viewer: Viewer) -> JsonObject:
-    mine = requesting.parties(tx, one, viewer)
-    return request_json(services.repository, one, asking.actions(one, mine, admin=viewer.admin))
+def _shown_in(
+    tx: Transaction, services: Services, ones: Sequence[asking.Request], viewer: Viewer
+) -> list[JsonObject]:
+    """Requests, each with what its asker may do with it."""
+    every = requesting.parties(tx, ones, viewer, now=services.now())
+    return [
+        request_json(services.repository, one, asking.actions(one, mine, admin=viewer.admin))
+        for one, mine in zip(ones, every, strict=True)
+    ]
 
 
 # ---------------------------------------------------------------- one
@@ -147,7 +153,7 @@ def _json(services: Services, tx: Transaction, one: asking.Request, viewer: View
 @router.api_route(_ONE, methods=READ)
 def read(request: Request, request_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
     with services.catalogue.read() as tx:
-        one, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+        one = requesting.visible(tx, request_id, viewer, now=services.now())
     return shown(request, services, one, viewer)
 
 
@@ -157,20 +163,22 @@ def update(
 ) -> Response:
     """Title and description, by who made the request."""
     given = body if isinstance(body, dict) else {}
-    with services.catalogue.read() as tx:
-        before, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+    title = _text(given, "title", _LONGEST_TITLE)
+    description = _text(given, "description", _LONGEST_DESCRIPTION)
     changed = requesting.describe(
         services,
         request_id,
         viewer,
-        title=_text(given, "title", before.title, _LONGEST_TITLE),
-        description=text.sanitise(_text(given, "description", before.description, _LONGEST_DESCRIPTION)),
+        title=title,
+        description=None if description is None else text.sanitise(description),
     )
     return shown(request, services, changed, viewer)
 
 
-def _text(given: JsonObject, name: str, standing: str, longest: int) -> str:
-    value = given.get(name, standing)
+def _text(given: JsonObject, name: str, longest: int) -> str | None:
+    if name not in given:
+        return None
+    value = given[name]
     if not isinstance(value, str):
         raise Rejected("Not a valid string.", field=name)
     if len(value) > longest:
@@ -216,7 +224,7 @@ def shown(
 ) -> Response:
     """A request, with what its asker may do with it."""
     with services.catalogue.read() as tx:
-        body = _json(services, tx, one, viewer)
+        [body] = _shown_in(tx, services, [one], viewer)
     return json_answer(request, body, status, {"ETag": f'"{one.revision}"'})
 
 
@@ -228,7 +236,7 @@ def timeline(request: Request, request_id: str, services: ServicesHere, viewer: 
     asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))
     question = Question(sort="oldest", page=asked.page, size=asked.size)
     with services.catalogue.read() as tx:
-        one, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+        one = requesting.visible(tx, request_id, viewer, now=services.now())
         found, total = requests.timeline(tx, one, page=asked.page, size=asked.size)
     hits = [entry_json(services.repository, each) for each in found]
     return json_answer(request, _envelope(request, services, question, hits, total))
@@ -246,7 +254,7 @@ def read_comment(
     request: Request, request_id: str, comment_id: str, services: ServicesHere, viewer: KnownHere
 ) -> Response:
     with services.catalogue.read() as tx:
-        one, _ = requesting.visible(tx, request_id, viewer, now=services.now())
+        one = requesting.visible(tx, request_id, viewer, now=services.now())
         return _said(request, services, requests.entry(tx, one, comment_id))
 
 

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request, Response
 from gateway.collaboration.curating import community_in
 from gateway.collaboration.request_json import comment_in
 from gateway.collaboration.requests import shown
-from gateway.http.admission import draft_for
+from gateway.http.admission import draft_for, draft_in
 from gateway.http.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.http.bodies import JsonBody, OptionalJsonBody
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
-from pipeline.catalogue import drafts, requests
+from pipeline.catalogue import requests
 from pipeline.communities import requesting
 from pipeline.communities.requests import COMMUNITY_SUBMISSION
 from pipeline.errors import Missing, Rejected
@@ -23,15 +23,11 @@ router = APIRouter(prefix="/api/records/{record_id}/draft")
 
 @router.api_route("/review", methods=READ)
 def read(request: Request, record_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
-    """For the draft's owner and those who were asked."""
-    now = services.now()
+    """For whoever may see the draft: curators, while they are asked."""
     with services.catalogue.read() as tx:
-        draft = drafts.get(tx, number_of(record_id))
-        found = requests.review(tx, draft.record_id, now=now)
-        if found is not None:
-            requesting.visible(tx, found.id, viewer, now=now)
+        draft = draft_in(services, tx, number_of(record_id), viewer, Right.PREVIEW)
+        found = requests.review(tx, draft.record_id, now=services.now())
     if found is None:
-        draft_for(services, record_id, viewer, Right.PREVIEW)
         raise Missing("There is no review for this draft.")
     return shown(request, services, found, viewer)
 
@@ -40,8 +36,8 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Known
 def choose(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
-    """Which community shall review the draft."""
-    draft = draft_for(services, record_id, viewer, Right.EDIT)
+    """Which community shall review the draft: for whoever names the communities of the work."""
+    draft = draft_for(services, record_id, viewer, Right.MANAGE)
     given = body if isinstance(body, dict) else {}
     if given.get("type") != COMMUNITY_SUBMISSION.name:
         raise Rejected(f"Must be one of: {COMMUNITY_SUBMISSION.name}.", field="type")
@@ -53,13 +49,13 @@ def choose(
         raise Missing("There is no such community.")
     with services.catalogue.read() as tx:
         one = community_in(tx, name)
-    chosen = requesting.set_review(services, draft, one.id, viewer.account_id or 0)
+    chosen = requesting.set_review(services, draft, one.id, viewer)
     return shown(request, services, chosen, viewer)
 
 
 @router.delete("/review")
 def drop(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    requesting.drop_review(services, draft_for(services, record_id, viewer, Right.EDIT))
+    requesting.drop_review(services, draft_for(services, record_id, viewer, Right.MANAGE), viewer)
     return Response(status_code=204)
 
 

@@ -74,6 +74,7 @@ def add(
     creator: Entity,
     receiver: Entity,
     topic: Entity,
+    asked_by: int | None,
     payload: JsonObject | None = None,
     submitted: bool = True,
     now: datetime,
@@ -93,6 +94,7 @@ def add(
         "topic_kind": topic.kind,
         "topic_id": topic.id,
         "payload": payload or {},
+        "asked_by": asked_by,
         "subject": subject(kind, creator, receiver, topic),
         "created": now,
         "updated": now,
@@ -354,6 +356,7 @@ def _request(row: sa.Row[Any]) -> Request:
         payload=row.payload,
         expires=row.expires,
         locked=row.locked,
+        asked_by=row.asked_by,
     )
 
 

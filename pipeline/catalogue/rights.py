@@ -1,15 +1,17 @@
-"""Who may do what with works: what the catalogue knows of a viewer and a work, put to the one who decides
+"""Who may do what with works and in communities: what the catalogue knows of a viewer, put to the one who decides
 (`pipeline.access`). Of strangers, who have neither an account nor a link, it is not asked; nor of administrators."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from pipeline.access import NO_TIES, Ties, Viewer, right_to
-from pipeline.catalogue import Transaction, accounts, records, sharing
+from pipeline import refusals
+from pipeline.access import NO_TIES, Ties, Viewer, may_in_community, right_to
+from pipeline.catalogue import Transaction, accounts, drafts, members, records, sharing, works
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.tables import (
     access_grant,
@@ -17,9 +19,11 @@ from pipeline.catalogue.tables import (
     concept,
     concept_community,
     deposit,
+    draft,
     record,
     request,
     share_link,
+    user,
 )
 from pipeline.communities.requests import COMMUNITY_SUBMISSION, EntityKind, RequestState
 from pipeline.communities.roles import Power, Role, allows
@@ -45,6 +49,48 @@ def to_work(tx: Transaction, concept_id: int, viewer: Viewer, *, now: datetime) 
     work may say."""
     known = ties(tx, [concept_id], viewer, now=now).get(concept_id, NO_TIES)
     return right_to(known.work_owner, viewer, known)
+
+
+def hold(tx: Transaction, concept_id: int, viewer: Viewer, least: Right, *, now: datetime) -> None:
+    """Raises `Denied` where the viewer's right to a work is less. Until the transaction ends nobody takes it from them:
+    with whom a work is shared is changed under the same lock."""
+    works.lock(tx, [concept_id])
+    if to_work(tx, concept_id, viewer, now=now) < least:
+        raise refusals.not_permitted()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose a record is, or the draft of one, and the viewer's right to it."""
+
+    owner: str
+    right: Right
+
+
+def to_ids(
+    tx: Transaction, record_ids: Collection[int], viewer: Viewer, *, now: datetime
+) -> dict[int, Standing]:
+    """How the viewer stands to records, and to drafts of what is no record yet; ids that are neither's are left out."""
+    drafted = (
+        sa.select(deposit.c.record_id, deposit.c.concept_id, user.c.email)
+        .join(draft, draft.c.deposit_id == deposit.c.id)
+        .join(user, user.c.id == draft.c.account_id)
+        .where(drafts.is_open(), deposit.c.record_id.in_(record_ids))
+    )
+    published = sa.select(record.c.id, record.c.concept_id, record.c.owner).where(record.c.id.in_(record_ids))
+    found: dict[int, tuple[int, str]] = {}
+    for statement in (drafted, published) if record_ids else ():
+        found |= {id_: (concept_id, owner) for id_, concept_id, owner in tx.execute(statement)}
+    known = ties(tx, {concept_id for concept_id, _ in found.values()}, viewer, now=now)
+    return {
+        id_: Standing(owner, right_to(owner, viewer, known.get(concept_id, NO_TIES)))
+        for id_, (concept_id, owner) in found.items()
+    }
+
+
+def has_power(tx: Transaction, community_id: str, viewer: Viewer, power: Power) -> bool:
+    """Whether the viewer has a power in a community."""
+    return may_in_community(members.role(tx, community_id, viewer.account_id), power, viewer)
 
 
 def owner(tx: Transaction, concept_id: int) -> str:

@@ -148,6 +148,7 @@ def propose(
             creator=Entity(EntityKind.USER, str(account_id)),
             receiver=Entity(EntityKind.COMMUNITY, one.id),
             topic=Entity(EntityKind.RECORD, str(record.id)),
+            asked_by=account_id,
             now=now,
         )
     except Conflict:

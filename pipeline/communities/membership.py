@@ -60,6 +60,7 @@ def _invitation(
             creator=community,
             receiver=Entity(EntityKind.USER, str(account_id)),
             topic=community,
+            asked_by=viewer.account_id,
             payload={"role": role.value},
             now=now,
         )

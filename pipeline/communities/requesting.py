@@ -8,13 +8,13 @@ the transaction that accepts it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from pipeline import refusals
-from pipeline.access import Viewer, may_in_community, owns
+from pipeline import publication, refusals
+from pipeline.access import STRANGER, Viewer, may_in_community, owns
 from pipeline.catalogue import (
     Transaction,
     accounts,
@@ -24,10 +24,12 @@ from pipeline.catalogue import (
     records,
     requests,
     rights,
-    sharing,
 )
+from pipeline.catalogue.communities import ManagedCommunity
+from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.requests import TimelineEntry
+from pipeline.catalogue.rights import Standing
 from pipeline.communities import curation, notices
 from pipeline.communities.requests import (
     COMMUNITY_INCLUSION,
@@ -59,70 +61,95 @@ Take: TypeAlias = Callable[[Transaction], Request]
 # ---------------------------------------------------------------- who
 
 
-def speaks_for(tx: Transaction, entity: Entity, viewer: Viewer, power: Power) -> bool:
-    """Whether the viewer acts for somebody or something that takes part in a request; for a community with `power`."""
-    match entity.kind:
-        case EntityKind.USER:
-            return viewer.account_id is not None and str(viewer.account_id) == entity.id
-        case EntityKind.COMMUNITY:
-            return may_in_community(members.role(tx, entity.id, viewer.account_id), power, viewer)
-        case EntityKind.RECORD:
-            return owns(_owner(tx, int(entity.id)), viewer)
-        case EntityKind.ADMINISTRATORS:
-            return viewer.admin
-        case EntityKind.EMAIL:
-            return False
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a viewer: their roles in communities, and how they stand to what requests are about."""
+
+    viewer: Viewer
+    roles: Mapping[str, Role]
+    topics: Mapping[int, Standing]
+
+    def right_to(self, topic: Entity) -> Right:
+        found = self.topics.get(int(topic.id)) if topic.kind is EntityKind.RECORD else None
+        return Right.NONE if found is None else found.right
+
+    def speaks_for(self, entity: Entity, power: Power) -> bool:
+        """Whether they act for somebody or something that takes part in a request; for a community with `power`."""
+        match entity.kind:
+            case EntityKind.USER:
+                return str(self.viewer.account_id) == entity.id
+            case EntityKind.COMMUNITY:
+                return may_in_community(self.roles.get(entity.id), power, self.viewer)
+            case EntityKind.RECORD:
+                found = self.topics.get(int(entity.id))
+                return owns("" if found is None else found.owner, self.viewer)
+            case EntityKind.ADMINISTRATORS:
+                return self.viewer.admin
+            case EntityKind.EMAIL:
+                return False
+
+    def parties(self, one: Request) -> frozenset[Party]:
+        """As what they take part in a request. A review is its depositor's, and of all who may edit the draft."""
+        found = {
+            Party.CREATOR: self.speaks_for(one.creator, one.kind.power)
+            or (one.type == COMMUNITY_SUBMISSION.name and self.right_to(one.topic) >= Right.EDIT),
+            Party.RECEIVER: self.speaks_for(one.receiver, one.kind.power),
+            Party.TOPIC_OWNER: one.topic.kind is EntityKind.RECORD
+            and self.speaks_for(one.topic, one.kind.power),
+        }
+        return frozenset(party for party, is_one in found.items() if is_one)
+
+    def sees(self, one: Request) -> bool:
+        """Whether they may look at a request: those who take part in it, but for who is not asked yet, and a review
+        whoever may see its draft."""
+        asked = frozenset({Party.RECEIVER} if one.state is RequestState.CREATED else ())
+        is_review = one.type == COMMUNITY_SUBMISSION.name
+        may_preview = is_review and self.right_to(one.topic) >= Right.PREVIEW
+        return self.viewer.admin or bool(self.parties(one) - asked) or may_preview
 
 
-def _owner(tx: Transaction, record_id: int) -> str:
-    """Of a record, or of the draft of one; '' where there is neither any more."""
-    for find in (records.get, drafts.get):
-        try:
-            return find(tx, record_id).owner
-        except Missing:
-            continue
-    return ""
+def _known(tx: Transaction, ones: Collection[Request], viewer: Viewer, now: datetime) -> _Known:
+    """All that is to be known of the viewer for these requests, in as many queries for many as for one."""
+    topics = {int(one.topic.id) for one in ones if one.topic.kind is EntityKind.RECORD}
+    roles = members.roles(tx, viewer.account_id)
+    return _Known(viewer, roles, rights.to_ids(tx, topics, viewer, now=now))
 
 
-def parties(tx: Transaction, one: Request, viewer: Viewer) -> frozenset[Party]:
-    """As what the viewer takes part in a request."""
-    if viewer.account_id is None:
-        return frozenset()
-    found = {
-        Party.CREATOR: speaks_for(tx, one.creator, viewer, one.kind.power),
-        Party.RECEIVER: speaks_for(tx, one.receiver, viewer, one.kind.power),
-        Party.TOPIC_OWNER: one.topic.kind is EntityKind.RECORD
-        and speaks_for(tx, one.topic, viewer, one.kind.power),
-    }
-    return frozenset(party for party, is_one in found.items() if is_one)
+def parties(
+    tx: Transaction, ones: Collection[Request], viewer: Viewer, *, now: datetime
+) -> list[frozenset[Party]]:
+    """As what the viewer, who has an account, takes part in each of the requests."""
+    known = _known(tx, ones, viewer, now)
+    return [known.parties(one) for one in ones]
 
 
-def require_owner(tx: Transaction, topic: Entity, viewer: Viewer) -> None:
+def require_owner(tx: Transaction, topic: Entity, viewer: Viewer, *, now: datetime) -> None:
     """Raises `Denied` unless the viewer owns the record, or the draft, that this is."""
-    if not speaks_for(tx, topic, viewer, Power.READ):
+    known = _Known(viewer, {}, rights.to_ids(tx, [int(topic.id)], viewer, now=now))
+    if not known.speaks_for(topic, Power.READ):
         raise refusals.not_permitted()
 
 
-def visible(
-    tx: Transaction, request_id: str, viewer: Viewer, *, now: datetime
-) -> tuple[Request, frozenset[Party]]:
-    """A request, and as what the viewer takes part in it. Raises `Missing`, and `Denied` for those who do not; while
-    nobody was asked yet, only who asks does."""
+def visible(tx: Transaction, request_id: str, viewer: Viewer, *, now: datetime) -> Request:
+    """A request. Raises `Missing`, and `Denied` for those who do not take part in it; while nobody was asked yet, for
+    who will be. A review is seen by whoever may see the draft."""
     one = requests.get(tx, request_id, now=now)
-    mine = parties(tx, one, viewer)
-    if one.state is RequestState.CREATED:
-        mine &= {Party.CREATOR}
-    if not mine and not viewer.admin:
+    if not _known(tx, [one], viewer, now).sees(one):
         raise refusals.not_permitted()
-    return one, mine
+    return one
 
 
 def _held(
     tx: Transaction, request_id: str, viewer: Viewer, *, now: datetime
 ) -> tuple[Request, frozenset[Party]]:
-    """As `visible`, and nobody else changes the request, or what is said about it, until the transaction ends."""
-    requests.locked(tx, request_id, now=now)
-    return visible(tx, request_id, viewer, now=now)
+    """A request in which the viewer takes part, and as what. Nobody else changes it, or what is said about it, until
+    the transaction ends. Raises `Missing`, `Denied`."""
+    one = requests.locked(tx, request_id, now=now)
+    known = _known(tx, [one], viewer, now)
+    mine = known.parties(one)
+    if not known.sees(one) or not (mine or viewer.admin):
+        raise refusals.not_permitted()
+    return one, mine
 
 
 # ---------------------------------------------------------------- actions
@@ -131,25 +158,48 @@ def _held(
 def act(
     services: Services, request_id: str, action: RequestAction, viewer: Viewer, *, comment: str = ""
 ) -> Request:
-    """Do this with a request, and all that follows from it, or nothing. Raises `Missing`, `Denied`, `Rejected` where it
-    cannot be done; what the type's own step raises."""
+    """Do this with a request, and all that follows from it, or nothing. Raises `Missing`, `Denied`, also for a comment
+    on one that is locked; `Rejected` where it cannot be done; what the type's own step raises."""
     now = services.now()
     with services.catalogue.read() as tx:
-        one, _ = visible(tx, request_id, viewer, now=now)
+        one = visible(tx, request_id, viewer, now=now)
 
     def take(tx: Transaction) -> Request:
         current = requests.locked(tx, request_id, now=now)
-        step(current.state, action)
-        if not allowed(current, action, parties(tx, current, viewer), admin=viewer.admin):
-            raise refusals.not_permitted()
-        moved = requests.move(tx, current, action, by=viewer.account_id, comment=comment, now=now)
-        if action is RequestAction.SUBMIT:
-            notices.tell_asked(tx, services.repository, moved, by=viewer.account_id, now=now)
-        elif action is not RequestAction.CANCEL:
-            notices.tell_answer(tx, services.repository, moved, by=viewer.account_id, now=now)
-        return moved
+        return _take(tx, services, current, action, viewer, comment=comment, now=now)
 
     return _STEPS.get((one.type, action), _only)(services, one, take)
+
+
+def _take(
+    tx: Transaction,
+    services: Services,
+    one: Request,
+    action: RequestAction,
+    viewer: Viewer,
+    *,
+    comment: str,
+    now: datetime,
+) -> Request:
+    """Take the step with a request that is locked, and tell those whom it concerns."""
+    _require_takeable(tx, one, action, viewer, comment=comment, now=now)
+    moved = requests.move(tx, one, action, by=viewer.account_id, comment=comment, now=now)
+    if action is RequestAction.SUBMIT:
+        notices.tell_asked(tx, services.repository, moved, by=viewer.account_id, now=now)
+    elif action is not RequestAction.CANCEL:
+        notices.tell_answer(tx, services.repository, moved, by=viewer.account_id, now=now)
+    return moved
+
+
+def _require_takeable(
+    tx: Transaction, one: Request, action: RequestAction, viewer: Viewer, *, comment: str, now: datetime
+) -> None:
+    step(one.state, action)
+    [mine] = parties(tx, [one], viewer, now=now)
+    if not allowed(one, action, mine, admin=viewer.admin):
+        raise refusals.not_permitted()
+    if comment:
+        _require_unlocked(one)
 
 
 def _only(services: Services, _one: Request, take: Take) -> Request:
@@ -158,14 +208,13 @@ def _only(services: Services, _one: Request, take: Take) -> Request:
 
 
 def _submit_draft(services: Services, one: Request, take: Take) -> Request:
-    """Curators are asked for a review of what could be published."""
     with services.catalogue.write() as tx:
         draft = drafts.get(tx, int(one.topic.id))
         locked = drafts.locked(tx, draft.deposit.id)
-        _require_editor(tx, one, draft, services.now())
-        communities.locked(tx, one.receiver.id)
-        deposit.require_publishable(tx, services, locked)
-        return take(tx)
+        _require_reviewable(tx, services, locked, one)
+        moved = take(tx)
+        _require_asker(tx, one, locked.concept_id, services.now())
+        return moved
 
 
 def _publish(services: Services, one: Request, take: Take) -> Request:
@@ -175,8 +224,8 @@ def _publish(services: Services, one: Request, take: Take) -> Request:
 
     def accept(tx: Transaction) -> None:
         moved.append(take(tx))
-        _require_editor(tx, one, draft, services.now())
         concept_id = draft.deposit.concept_id
+        _require_asker(tx, one, concept_id, services.now())
         communities.include(tx, [(concept_id, one.receiver.id)])
         communities.set_default(tx, concept_id, one.receiver.id)
 
@@ -188,34 +237,26 @@ def _include(services: Services, one: Request, take: Take) -> Request:
     """The work joins the community."""
     with services.catalogue.write() as tx:
         moved = take(tx)
-        record = records.get(tx, int(one.topic.id))
-        if record.state is not RecordState.PUBLISHED:
+        concept_id = records.get(tx, int(one.topic.id)).concept_id
+        _require_asker(tx, one, concept_id, services.now())
+        if records.get(tx, int(one.topic.id)).state is not RecordState.PUBLISHED:
             raise Rejected("The record was withdrawn.")
-        if rights.to_work(tx, record.concept_id, _creator(tx, one), now=services.now()) < Right.MANAGE:
-            raise _lost()
-        curation.join(tx, [(record.concept_id, one.receiver.id)], now=services.now())
+        curation.join(tx, [(concept_id, one.receiver.id)], now=services.now())
         return moved
 
 
-def _creator(tx: Transaction, one: Request) -> Viewer:
-    account_id = int(one.creator.id)
-    account = accounts.by_ids(tx, [account_id])[account_id]
-    return Viewer(account.email, account.admin, account_id=account_id)
-
-
-def _require_editor(tx: Transaction, one: Request, draft: Draft, now: datetime) -> None:
-    """Raises `Rejected` where whoever asked may not edit the draft any more, by themselves or by a link: by which of
-    them they came is not kept."""
-    links = [link.token for link in sharing.links(tx, draft.deposit.concept_id) if link.right >= Right.EDIT]
-    viewer = _creator(tx, one)
-    if not any(
-        rights.to(tx, draft, replace(viewer, link=token), now=now) >= Right.EDIT for token in ("", *links)
-    ):
-        raise _lost()
-
-
-def _lost() -> Rejected:
-    return Rejected("Whoever asked for this has lost the right to the record meanwhile.")
+def _require_asker(tx: Transaction, one: Request, concept_id: int, now: datetime) -> None:
+    """Raises `Rejected` where whoever has named the community does not manage the work any more; nobody takes that from
+    them until the transaction ends."""
+    asker = next(iter(accounts.by_ids(tx, [one.asked_by or 0]).values()), None)
+    viewer = STRANGER if asker is None else Viewer(asker.email, asker.admin, account_id=asker.id)
+    try:
+        rights.hold(tx, concept_id, viewer, Right.MANAGE, now=now)
+    except Denied:
+        raise Rejected(
+            "Whoever asked for this has lost the right to the record meanwhile.",
+            remedy="Ask for it anew, in place of them.",
+        ) from None
 
 
 def _make_member(services: Services, one: Request, take: Take) -> Request:
@@ -248,82 +289,109 @@ _STEPS: Mapping[tuple[str, RequestAction], Callable[[Services, Request, Take], R
 
 
 # ---------------------------------------------------------------- reviews of drafts
+#
+# A review is made in the depositor's name, whoever of those who may has a hand in it: what they are in the community
+# decides whether it takes the draft. Naming the community takes managing the work, as in a deposit.
 
 
-def set_review(services: Services, draft: Draft, community_id: str, account_id: int) -> Request:
-    """Choose which community shall review a draft, in place of one that was chosen before. Raises `Missing`, `Rejected`
-    for a record that is published already, while one is under way, and where the community takes none from them."""
+def set_review(services: Services, draft: Draft, community_id: str, viewer: Viewer) -> Request:
+    """Choose which community shall review a draft, in place of one that was chosen before. Raises `Missing`, `Denied`,
+    `Rejected` for a record that is published already, while one is under way, and where the community takes none from
+    the depositor."""
     now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         if one.action is not DepositAction.NEW:
             raise Rejected("You cannot create a review for an already published record.")
         chosen = communities.locked(tx, community_id)
-        role = members.role(tx, chosen.id, account_id)
-        if not submits(role, chosen.charter.policies.record_submission_policy):
-            raise Rejected("Submission to this community is only allowed to community members.")
+        _require_submits(tx, chosen, draft.account_id)
         before = requests.review(tx, draft.record_id, now=now)
         if before is not None and before.is_open:
             raise Rejected("You cannot update a review which is already open.")
         if before is not None and before.state is RequestState.CREATED:
             requests.remove(tx, before)
-        return _begin_review(tx, draft, chosen.id, account_id, now=now)
+        begun = _begin_review(tx, draft, chosen.id, asked_by=viewer.account_id, now=now)
+        rights.hold(tx, one.concept_id, viewer, Right.MANAGE, now=now)
+        return begun
 
 
 def _begin_review(
-    tx: Transaction, draft: Draft, community_id: str, account_id: int, *, now: datetime
+    tx: Transaction, draft: Draft, community_id: str, *, asked_by: int | None, now: datetime
 ) -> Request:
     return requests.add(
         tx,
         COMMUNITY_SUBMISSION,
         title=str(draft.description.metadata.get("title", "")),
-        creator=Entity(EntityKind.USER, str(account_id)),
+        creator=Entity(EntityKind.USER, str(draft.account_id)),
         receiver=Entity(EntityKind.COMMUNITY, community_id),
         topic=Entity(EntityKind.RECORD, str(draft.record_id)),
+        asked_by=asked_by,
         submitted=False,
         now=now,
     )
 
 
-def drop_review(services: Services, draft: Draft) -> None:
-    """Choose no community. Raises `Missing` where none was chosen, `Rejected` while one is reviewing it."""
+def drop_review(services: Services, draft: Draft, viewer: Viewer) -> None:
+    """Choose no community. Raises `Missing` where none was chosen, `Denied`, `Rejected` while one is reviewing it."""
     now = services.now()
     with services.catalogue.write() as tx:
-        drafts.locked(tx, draft.deposit.id)
+        one = drafts.locked(tx, draft.deposit.id)
         review = requests.review(tx, draft.record_id, now=now)
         if review is None or review.state not in OPEN:
             raise _no_review()
         if review.is_open:
             raise Rejected("You cannot delete an open review.", remedy="Cancel its request.")
         requests.remove(tx, review)
+        rights.hold(tx, one.concept_id, viewer, Right.MANAGE, now=now)
 
 
 def submit_review(
     services: Services, draft: Draft, viewer: Viewer, *, comment: str = "", reviewed: bool = False
 ) -> Request:
-    """Ask the chosen community for its review; again where it declined. Where the depositor needs none, and wants none
-    (`reviewed`), the draft is published at once. Raises as `act`, and `Missing` where no community was chosen."""
+    """Ask the chosen community for its review; again where it declined. Where the depositor needs none, and none is
+    wanted (`reviewed`), the draft is published at once. Raises as `act`, and `Missing` where no community was chosen.
+    All of it is done, or nothing."""
     now = services.now()
     with services.catalogue.write() as tx:
-        drafts.locked(tx, draft.deposit.id)
+        one = drafts.locked(tx, draft.deposit.id)
         review = requests.review(tx, draft.record_id, now=now)
         if review is None:
             raise _no_review()
+        community = _require_reviewable(tx, services, one, review)
         if review.state not in OPEN:
-            again = communities.locked(tx, review.receiver.id)
-            review = _begin_review(tx, draft, again.id, viewer.account_id or 0, now=now)
-    asked = act(services, review.id, RequestAction.SUBMIT, viewer, comment=comment)
-    with services.catalogue.read() as tx:
-        policy = communities.get(tx, review.receiver.id).charter.policies.review_policy
-        role = members.role(tx, review.receiver.id, viewer.account_id)
-    if reviewed or not includes_directly(role, policy):
-        return asked
+            review = _begin_review(tx, draft, community.id, asked_by=review.asked_by, now=now)
+        asked = requests.locked(tx, review.id, now=now)
+        _require_takeable(tx, asked, RequestAction.SUBMIT, viewer, comment=comment, now=now)
+        _require_asker(tx, asked, one.concept_id, now)
+        role = members.role(tx, community.id, draft.account_id)
+        if reviewed or not includes_directly(role, community.charter.policies.review_policy):
+            return _take(tx, services, asked, RequestAction.SUBMIT, viewer, comment=comment, now=now)
+        submitted = requests.move(
+            tx, asked, RequestAction.SUBMIT, by=viewer.account_id, comment=comment, now=now
+        )
+        accepted = requests.move(tx, submitted, RequestAction.ACCEPT, by=viewer.account_id, now=now)
+        communities.include(tx, [(one.concept_id, community.id)])
+        communities.set_default(tx, one.concept_id, community.id)
+        publication.publish_locked(tx, services, one)
+        return accepted
 
-    def take(tx: Transaction) -> Request:
-        current = requests.locked(tx, asked.id, now=now)
-        return requests.move(tx, current, RequestAction.ACCEPT, by=viewer.account_id, now=now)
 
-    return _publish(services, asked, take)
+def _require_reviewable(
+    tx: Transaction, services: Services, one: Deposit, review: Request
+) -> ManagedCommunity:
+    """The community that a draft, which is locked, is submitted to: curators are asked for a review of what could be
+    published, from whom the community takes it. Raises `Missing` where it was deleted, `Rejected`, `InvalidFields`."""
+    publication.hold_communities(tx, one, besides=[review.receiver.id])
+    community = communities.locked(tx, review.receiver.id)
+    _require_submits(tx, community, int(review.creator.id))
+    deposit.require_publishable(tx, services, one)
+    return community
+
+
+def _require_submits(tx: Transaction, community: ManagedCommunity, account_id: int) -> None:
+    role = members.role(tx, community.id, account_id)
+    if not submits(role, community.charter.policies.record_submission_policy):
+        raise Rejected("Submission to this community is only allowed to community members.")
 
 
 def _no_review() -> Missing:
@@ -357,10 +425,11 @@ def edit(services: Services, request_id: str, entry_id: str, viewer: Viewer, con
 
 
 def erase(services: Services, request_id: str, entry_id: str, viewer: Viewer) -> None:
-    """Its author, or who receives the request, takes a comment back. Raises `Missing`, `Denied`."""
+    """Its author, or who receives the request, takes a comment back. Raises as `say`."""
     now = services.now()
     with services.catalogue.write() as tx:
         one, mine = _held(tx, request_id, viewer, now=now)
+        _require_unlocked(one)
         is_author = requests.entry(tx, one, entry_id).author_id == viewer.account_id
         if not is_author and Party.RECEIVER not in mine and not viewer.admin:
             raise refusals.not_permitted()
@@ -386,22 +455,35 @@ def lock(services: Services, request_id: str, viewer: Viewer, *, locked: bool) -
         return requests.get(tx, request_id, now=now)
 
 
-def describe(services: Services, request_id: str, viewer: Viewer, *, title: str, description: str) -> Request:
-    """Who made a request says anew what it is about, while it is open. Raises `Missing`, `Denied`."""
+def describe(
+    services: Services, request_id: str, viewer: Viewer, *, title: str | None, description: str | None
+) -> Request:
+    """Who made a request says anew what it is about, while it is open; what is None stays. Raises `Missing`,
+    `Denied`."""
     now = services.now()
     with services.catalogue.write() as tx:
         one, mine = _held(tx, request_id, viewer, now=now)
         if Party.CREATOR not in mine or one.state not in OPEN:
             raise refusals.not_permitted()
-        requests.describe(tx, one, title, description, now=now)
+        requests.describe(
+            tx,
+            one,
+            one.title if title is None else title,
+            one.description if description is None else description,
+            now=now,
+        )
         return requests.get(tx, request_id, now=now)
 
 
 def forget(services: Services, request_id: str, viewer: Viewer) -> None:
-    """Who made a request takes it back before anybody was asked. Raises `Missing`, `Denied`."""
+    """Who made a request takes it back before anybody was asked; of a review who may choose another. Raises `Missing`,
+    `Denied`."""
     now = services.now()
     with services.catalogue.write() as tx:
         one, mine = _held(tx, request_id, viewer, now=now)
         if Party.CREATOR not in mine or one.state is not RequestState.CREATED:
             raise refusals.not_permitted()
         requests.remove(tx, one)
+        if one.type == COMMUNITY_SUBMISSION.name:
+            concept_id = drafts.get(tx, int(one.topic.id)).deposit.concept_id
+            rights.hold(tx, concept_id, viewer, Right.MANAGE, now=now)

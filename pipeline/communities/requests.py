@@ -151,7 +151,8 @@ TYPES: Mapping[str, RequestType] = MappingProxyType(
 @dataclass(frozen=True, slots=True)
 class Request:
     """`number` counts all requests from 1; `payload` is what its type needs besides; `revision` counts changes from 1.
-    To a locked one nobody may add comments."""
+    `asked_by` is the account of who asked, which may be another than the creator's, in whose name they did. To a locked
+    one nobody may add comments."""
 
     id: str
     number: int
@@ -168,6 +169,7 @@ class Request:
     payload: JsonObject = field(default_factory=dict)
     expires: datetime | None = None
     locked: bool = False
+    asked_by: int | None = None
 
     @property
     def kind(self) -> RequestType:

@@ -136,6 +136,7 @@ def _request(
             creator=creator,
             receiver=receiver,
             topic=topic,
+            asked_by=int(creator.id) if creator.kind is EntityKind.USER else None,
             payload=payload | {"message": asking.message},
             now=now,
         )

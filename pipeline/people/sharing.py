@@ -13,7 +13,7 @@ from datetime import datetime
 
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, rights, sharing, works
+from pipeline.catalogue import Transaction, rights, sharing
 from pipeline.communities import notices
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
@@ -208,7 +208,5 @@ def _work(services: Services, concept_id: int, viewer: Viewer) -> Iterator[Trans
     """Nobody else changes with whom the work is shared, or whether the viewer manages it, until the transaction
     ends."""
     with services.catalogue.write() as tx:
-        works.lock(tx, [concept_id])
-        if rights.to_work(tx, concept_id, viewer, now=services.now()) < Right.MANAGE:
-            raise refusals.not_permitted()
+        rights.hold(tx, concept_id, viewer, Right.MANAGE, now=services.now())
         yield tx

@@ -21,6 +21,8 @@ request = sa.Table(
     sa.Column("topic_kind", sa.Text, nullable=False),
     sa.Column("topic_id", sa.Text, nullable=False),
     sa.Column("payload", sa.JSON, nullable=False, default=dict),
+    # Who asked, be it in the name of the creator; nobody's account where a guest did.
+    sa.Column("asked_by", sa.ForeignKey("account.id")),
     # What no two open ones have in common.
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("created", Utc, nullable=False),

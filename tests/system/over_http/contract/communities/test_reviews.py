@@ -1,7 +1,10 @@
 """Drafts that communities review, by the numbers of the contract: §4.6, and what (d) says of it."""
 
 from gateway.app import create_app
+from pipeline import dispatch
+from tests.archive import Archive
 from tests.asking import Client
+from tests.eicar import EICAR
 from tests.system.over_http.contract.curators import (
     COMMUNITIES,
     PUBLIC,
@@ -11,42 +14,103 @@ from tests.system.over_http.contract.curators import (
     communities_of,
     done,
     founded,
+    offered,
 )
-from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor
+from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor, depositor
 
 
-def test_5_4_what_somebody_asked_for_is_not_done_who_has_lost_the_right(
-    ida: Depositor, bo: Depositor, cy: Depositor
+def choosing(community: Document) -> Document:
+    return {"type": "community-submission", "receiver": {"community": community["id"]}}
+
+
+def granted(who: Depositor, record_id: int, to: Depositor, permission: str) -> None:
+    body = {"grants": [{"subject": {"type": "user", "id": account_id(to)}, "permission": permission}]}
+    assert who.send("POST", f"/api/records/{record_id}/access/grants", body).status_code == 201
+
+
+def test_4_6_a_review_is_the_depositors_whoever_has_a_hand_in_it(
+    lasting: Archive, ida: Depositor, bo: Depositor, cy: Depositor
 ) -> None:
-    """A link was deleted, a grant revoked since they asked: neither is the draft submitted or published, nor does the
-    work join the community. As long as the link is there both are done."""
-    community = founded(cy, "cys-own")["id"]
+    """All four routes go by the right to the draft: naming a community takes managing it, submitting editing it,
+    looking seeing it. What is seen of it is one thing at both addresses, and the depositor's all along."""
+    eve, lu = (depositor(lasting, f"{name}@pier.example") for name in ("eve", "lu"))
+    made = founded(ida, "hands")
     draft = bo.create()
     assert bo.put(draft, "gauge.csv").status_code == 201
-    path = f"/api/records/{draft['id']}"
-    wanted = {"type": "community-submission", "receiver": {"community": community}}
+    for who, permission in ((cy, "manage"), (eve, "edit"), (lu, "preview")):
+        granted(bo, draft["id"], who, permission)
+    token = bo.send("POST", f"/api/records/{draft['id']}/access/links", {"permission": "edit"}).json()[
+        "token"
+    ]
+    path = f"/api/records/{draft['id']}/draft"
+    for who, query in ((eve, ""), (lu, ""), (lu, f"?token={token}")):
+        assert who.send("PUT", f"{path}/review{query}", choosing(made)).status_code == 403
+        assert who.send("DELETE", f"{path}/review{query}").status_code == 403
+    chosen = cy.send("PUT", f"{path}/review", choosing(made))
+    assert (chosen.status_code, chosen.json()["created_by"]) == (200, {"user": account_id(bo)})
+    request = chosen.json()
 
-    def link() -> Document:
-        made: Document = bo.send("POST", f"{path}/access/links", {"permission": "edit"}).json()
-        return made
+    def seen(who: Depositor) -> set[str]:
+        """The actions that are offered, the same at the draft and at the request itself."""
+        at_draft = who.send("GET", f"{path}/review")
+        assert at_draft.status_code == 200, at_draft.text
+        offers = offered(who, request)
+        assert set(at_draft.json()["links"]["actions"]) == offers
+        return offers
 
-    first = link()
-    asked = cy.send("PUT", f"{path}/draft/review?token={first['token']}", wanted).json()
-    assert bo.send("DELETE", f"{path}/access/links/{first['id']}").status_code == 204
+    assert [seen(who) for who in (bo, cy, eve, lu)] == [{"submit"}, {"submit"}, {"submit"}, set()]
+    assert ida.send("GET", f"{path}/review").status_code == 403
+    assert ida.send("GET", f"/api/requests/{request['id']}").status_code == 403
+    comment = {"payload": {"content": "x", "format": "html"}}
+    assert lu.send("POST", f"/api/requests/{request['id']}/comments", comment).status_code == 403
+    assert lu.send("POST", f"{path}/actions/submit-review").status_code == 403
+    done(lu, request, "submit", 403)
+    assert lu.send("PUT", f"/api/requests/{request['id']}", {"title": "x"}).status_code == 403
+    for who, status in ((lu, 403), (eve, 403), (cy, 204)):
+        assert who.send("DELETE", f"/api/requests/{request['id']}").status_code == status
+    request = cy.send("PUT", f"{path}/review", choosing(made)).json()
+    submitted = eve.send("POST", f"{path}/actions/submit-review")
+    assert (submitted.status_code, submitted.json()["created_by"]) == (202, {"user": account_id(bo)})
+    wanted = [{"cancel"}, {"cancel"}, {"cancel"}, set(), {"accept", "decline"}]
+    assert [seen(who) for who in (bo, cy, eve, lu, ida)] == wanted
+    listed = bo.send("GET", "/api/user/requests?is_open=true&q=Tide").json()["hits"]["hits"]
+    assert request["id"] in [one["id"] for one in listed]
+    done(eve, request, "cancel")
+    assert bo.send("GET", f"{path}/review").json()["status"] == "cancelled"
+
+
+def test_4_6_no_curator_puts_the_draft_of_another_into_their_community(
+    ida: Depositor, bo: Depositor, cy: Depositor
+) -> None:
+    """With leave to edit it they do not name the community; with leave to manage they do, and where they lose that,
+    neither is the draft submitted or published, nor does a work join."""
+    made = founded(cy, "cys-own")
+    draft = bo.create()
+    assert bo.put(draft, "gauge.csv").status_code == 201
+    path, users = f"/api/records/{draft['id']}/draft", f"/api/records/{draft['id']}/access/users"
+    granted(bo, draft["id"], cy, "edit")
+    assert cy.send("PUT", f"{path}/review", choosing(made)).status_code == 403
+    number = account_id(cy)
     lost = "Whoever asked for this has lost the right to the record meanwhile."
+
+    def permitted(permission: str) -> None:
+        assert bo.send("PATCH", f"{users}/{number}", {"permission": permission}).status_code == 200
+
+    permitted("manage")
+    asked = cy.send("PUT", f"{path}/review", choosing(made)).json()
+    permitted("edit")
     assert done(cy, asked, "submit", 400)["message"] == lost
-    assert cy.send("GET", f"{path}/draft").status_code == 403
-    second = link()
+    assert cy.send("POST", f"{path}/actions/submit-review").json()["message"] == lost
+    permitted("manage")
     done(cy, asked, "submit")
-    assert bo.send("DELETE", f"{path}/access/links/{second['id']}").status_code == 204
+    permitted("edit")
     assert done(cy, asked, "accept", 400)["message"] == lost
-    link()
+    permitted("manage")
     done(cy, asked, "accept")
+    assert communities_of(bo, draft["id"]) == ["cys-own"]
     record = ida.published()
     path = f"/api/records/{record['id']}"
-    number = cy.send("GET", f"/api/requests/{asked['id']}").json()["created_by"]["user"]
-    grant = {"subject": {"type": "user", "id": number}, "permission": "manage"}
-    assert ida.send("POST", f"{path}/access/grants", {"grants": [grant]}).status_code == 201
+    granted(ida, record["id"], cy, "manage")
     answer = cy.send(
         "POST", f"{path}/communities", {"communities": [{"id": "cys-own", "require_review": True}]}
     )
@@ -55,6 +119,54 @@ def test_5_4_what_somebody_asked_for_is_not_done_who_has_lost_the_right(
     assert ida.send("DELETE", f"{path}/access/users/{number}").status_code == 204
     assert done(cy, included, "accept", 400)["message"] == lost
     assert communities_of(ida, record["id"]) == []
+
+
+def test_4_6_the_submission_policy_is_asked_whenever_a_draft_is_submitted(
+    ida: Depositor, bo: Depositor
+) -> None:
+    """It may have changed since the community was chosen, and since it declined."""
+    made = founded(ida, "closing")
+    draft = bo.create()
+    assert bo.put(draft, "gauge.csv").status_code == 201
+    path = f"/api/records/{draft['id']}/draft"
+    asked = bo.send("PUT", f"{path}/review", choosing(made)).json()
+
+    def policy(word: str) -> None:
+        body = {
+            "slug": "closing",
+            "metadata": made["metadata"],
+            "access": {**made["access"], "record_submission_policy": word},
+        }
+        assert ida.send("PUT", f"{COMMUNITIES}/closing", body).status_code == 200
+
+    policy("closed")
+    refused = "Submission to this community is only allowed to community members."
+    assert done(bo, asked, "submit", 400)["message"] == refused
+    assert bo.send("POST", f"{path}/actions/submit-review").json()["message"] == refused
+    assert bo.send("GET", f"{path}/review").json()["status"] == "created"
+    policy("open")
+    done(bo, asked, "submit")
+    done(ida, asked, "decline")
+    policy("closed")
+    again = bo.send("POST", f"{path}/actions/submit-review")
+    assert (again.status_code, again.json()["message"]) == (400, refused)
+    assert bo.send("GET", f"{path}/review").json()["status"] == "declined"
+
+
+def test_4_6_a_draft_that_needs_no_review_is_published_or_nothing_is_done(
+    lasting: Archive, ida: Depositor
+) -> None:
+    """Of one that is found infected as it is published, the review is not submitted either."""
+    made = founded(ida, "unasked", access={**PUBLIC, "review_policy": "open"})
+    draft = ida.create()
+    assert ida.put(draft, "bad.com", EICAR).status_code == 201
+    path = f"/api/records/{draft['id']}/draft"
+    assert ida.send("PUT", f"{path}/review", choosing(made)).status_code == 200
+    dispatch.drain(lasting.services)
+    refused = ida.send("POST", f"{path}/actions/submit-review")
+    assert (refused.status_code, "infected" in refused.text) == (400, True), refused.text
+    assert ida.send("GET", f"{path}/review").json()["status"] == "created"
+    assert ida.send("DELETE", draft["links"]["self"]).status_code == 204
 
 
 def test_4_6_a_draft_is_published_by_its_review(
