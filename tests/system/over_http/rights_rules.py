@@ -123,12 +123,21 @@ def draft(asker: Asker, state: State) -> Answer:
 
 def change(asker: Asker, state: State) -> Answer:
     """Changing a draft, publishing it, giving it up."""
+    return _of_draft(asker, state, Right.EDIT)
+
+
+def choose_review(asker: Asker, state: State) -> Answer:
+    """Which community reviews a draft, if any."""
+    return _of_draft(asker, state, Right.MANAGE)
+
+
+def _of_draft(asker: Asker, state: State, least: Right) -> Answer:
     found = writers(asker, state)
     if found is not Answer.LET:
         return found
     if not state.has_draft:
         return Answer.MISSING
-    return Answer.LET if asker.right >= Right.EDIT else Answer.DENIED
+    return Answer.LET if asker.right >= least else Answer.DENIED
 
 
 def _of_own_file(found: Answer, state: State) -> Answer:
@@ -214,12 +223,7 @@ def held_files(asker: Asker, state: State) -> Answer:
 
 
 def bucket_list(asker: Asker, state: State) -> Answer:
-    found = writers(asker, state)
-    if found is not Answer.LET:
-        return found
-    if not state.has_draft:
-        return Answer.MISSING
-    return Answer.LET if asker.right >= Right.PREVIEW else Answer.DENIED
+    return _of_draft(asker, state, Right.PREVIEW)
 
 
 # ---------------------------------------------------------------- communities and requests
@@ -251,12 +255,9 @@ def leaving(asker: Asker, state: State) -> Answer:
 
 
 def review(asker: Asker, state: State) -> Answer:
-    """Which review a draft has: for those who take part in it."""
-    if not asker.known:
-        return Answer.UNKNOWN
-    if state is State.REVIEW:
-        return taking_part(asker, state)
-    return draft(asker, state) if draft(asker, state) is not Answer.LET else Answer.MISSING
+    """Which review a draft has: for those who see the draft, and have an account."""
+    found = draft(asker, state) if asker.known else Answer.UNKNOWN
+    return Answer.MISSING if found is Answer.LET and state is not State.REVIEW else found
 
 
 def asked_about(asker: Asker, state: State) -> Answer:
@@ -266,17 +267,18 @@ def asked_about(asker: Asker, state: State) -> Answer:
     return Answer.LET if asker.owner or asker.admin else Answer.DENIED
 
 
-def taking_part(asker: Asker, state: State) -> Answer:
-    """In the request that the owner made of the community."""
+def seeing_review(asker: Asker, state: State) -> Answer:
+    """The review of the draft that the community was asked for."""
     if not asker.known:
         return Answer.UNKNOWN
-    takes_part = asker.owner or asker.admin or allows(asker.role, Power.CURATE)
-    return Answer.LET if takes_part else Answer.DENIED
+    sees = asker.right >= Right.PREVIEW or allows(asker.role, Power.CURATE)
+    return Answer.LET if sees else Answer.DENIED
 
 
 def answering(asker: Asker, state: State) -> Answer:
+    """Of those who see the review, who may do which is judged in the transaction that does it."""
     found = writers(asker, state)
-    return taking_part(asker, state) if found is Answer.LET else found
+    return seeing_review(asker, state) if found is Answer.LET else found
 
 
 def with_power(power: Power) -> Rule:

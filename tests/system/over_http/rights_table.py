@@ -20,6 +20,7 @@ from tests.system.over_http.rights_rules import (
     change,
     change_file,
     change_standing,
+    choose_review,
     delete,
     deposition,
     description,
@@ -38,10 +39,10 @@ from tests.system.over_http.rights_rules import (
     remove_file,
     review,
     revisions,
+    seeing_review,
     seen_with_power,
     share,
     shut,
-    taking_part,
     with_power,
     writers,
 )
@@ -365,8 +366,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     # ------------------------------------------------------------ requests
     ("GET", "/api/records/{record_id}/draft/review"): Row(review, f"{_DRAFT}/review"),
-    ("PUT", "/api/records/{record_id}/draft/review"): Row(change, f"{_DRAFT}/review", "{}"),
-    ("DELETE", "/api/records/{record_id}/draft/review"): Row(change, f"{_DRAFT}/review"),
+    ("PUT", "/api/records/{record_id}/draft/review"): Row(choose_review, f"{_DRAFT}/review", "{}"),
+    ("DELETE", "/api/records/{record_id}/draft/review"): Row(choose_review, f"{_DRAFT}/review"),
     ("POST", "/api/records/{record_id}/draft/actions/submit-review"): Row(
         change, f"{_DRAFT}/actions/submit-review"
     ),
@@ -374,12 +375,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/api/requests"): Row(everybody, "/api/requests"),
     ("GET", "/api/requests/"): Row(known, "/api/requests/"),
     ("GET", "/api/user/requests"): Row(known, "/api/user/requests?shared_with_me=1"),
-    ("GET", "/api/requests/{request_id}"): Row(taking_part, _REQUEST),
-    ("GET", "/api/requests/{request_id}/timeline"): Row(taking_part, f"{_REQUEST}/timeline"),
+    ("GET", "/api/requests/{request_id}"): Row(seeing_review, _REQUEST),
+    ("GET", "/api/requests/{request_id}/timeline"): Row(seeing_review, f"{_REQUEST}/timeline"),
     ("GET", "/api/requests/{request_id}/comments/{comment_id}"): Row(
-        taking_part, f"{_REQUEST}/comments/{{comment}}"
+        seeing_review, f"{_REQUEST}/comments/{{comment}}"
     ),
-    ("PUT", "/api/requests/{request_id}"): Row(answering, _REQUEST, "{}"),
     ("POST", "/api/requests/{request_id}/actions/{action}"): Row(answering, f"{_REQUEST}/actions/accept"),
     # Of these it is judged in the transaction that writes, which the test does not let begin.
     **{
@@ -387,6 +387,7 @@ ROWS: dict[tuple[str, str], Row] = {
             writers, f"{_REQUEST}{below.format(comment_id='{comment}')}", _COMMENT
         )
         for method, below in (
+            ("PUT", ""),
             ("DELETE", ""),
             ("POST", "/lock"),
             ("POST", "/unlock"),

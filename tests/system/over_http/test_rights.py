@@ -300,8 +300,10 @@ class Asked:
 
     @property
     def wanted(self) -> Answer:
-        state = self.sample.state if self.sample else State.OPEN
-        return self.row.rule(self.visitor.asker(state), state)
+        if self.sample is None:
+            # A link is of one sample, and presented there only.
+            return self.row.rule(replace(self.visitor, link="").asker(State.OPEN), State.OPEN)
+        return self.row.rule(self.visitor.asker(self.sample.state), self.sample.state)
 
     @property
     def found(self) -> Answer | str:
