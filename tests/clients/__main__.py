@@ -1,4 +1,5 @@
-"""Clients that others wrote for Zenodo, against `headrace up`: `make clients`, or `python -m tests.clients [CLIENT …]`.
+"""Clients that others wrote for Zenodo and InvenioRDM, against `headrace up`: `make clients`, or
+`python -m tests.clients [CLIENT …]`.
 
 Each script `with_<client>.py` runs in an environment that has that client, from the hashed pins of
 requirements/clients.txt, and nothing of ours. The last thing printed is a table; the exit code is 1 where one failed.
@@ -27,7 +28,7 @@ _ROOT = _HERE.parent.parent
 _PINS = _ROOT / "requirements" / "clients.txt"
 _ENVIRONMENTS = _ROOT / ".venv-clients"
 _UV = Path(sys.executable).parent / "uv"
-_EMAIL = "ida@example.org"
+_EMAIL, _OTHER_EMAIL = "ida@example.org", "jo@example.org"
 _SECONDS = 180
 """That a script may take."""
 
@@ -80,8 +81,15 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         wait_until(lambda: "ready" in up.said("out") or up.process.poll() is not None, "the instance")
         if up.process.poll() is not None:
             raise SystemExit(f"headrace up: {up.said('err')}")
-        token = instance.run("token", "create", "--user", _EMAIL).out.strip()
-        given = {"CLIENTS_URL": url, "CLIENTS_TOKEN": token, "CLIENTS_RECORD": ""}
+        token, other = (
+            instance.run("token", "create", "--user", email).out.strip() for email in (_EMAIL, _OTHER_EMAIL)
+        )
+        given = {
+            "CLIENTS_URL": url,
+            "CLIENTS_TOKEN": token,
+            "CLIENTS_OTHER_TOKEN": other,
+            "CLIENTS_RECORD": "",
+        }
         yield {**given, "CLIENTS_RECORD": _publish(given)}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sample import FILES as FILES
 from sample import METADATA as METADATA
+from sample import RDM_METADATA as RDM_METADATA
 from sample import TITLE as TITLE
 
 URL = os.environ["CLIENTS_URL"]
@@ -20,6 +21,9 @@ URL = os.environ["CLIENTS_URL"]
 
 API = f"{URL}/api"
 TOKEN = os.environ["CLIENTS_TOKEN"]
+OTHER_TOKEN = os.environ["CLIENTS_OTHER_TOKEN"]
+"""Of somebody else's account."""
+
 RECORD = os.environ["CLIENTS_RECORD"]
 """Id of a published record, titled `TITLE`, that has `FILES`; several clients read it, none changes it."""
 

@@ -1,4 +1,5 @@
-"""What is deposited: the record that all scripts may read, and a description that they deposit with."""
+"""What is deposited: the record that all scripts may read, and a description that they deposit with, in Zenodo's form
+and in InvenioRDM's."""
 
 TITLE = "Tide gauge readings, harbour pier"
 FILES = {
@@ -13,4 +14,15 @@ METADATA = {
     "creators": [{"name": "Okafor, Ngozi", "affiliation": "Coastal Observatory"}],
     "keywords": ["temperature", "moorings"],
     "version": "1.0",
+}
+
+RDM_METADATA = {
+    "title": "Seabed temperatures, south transect",
+    "resource_type": {"id": "dataset"},
+    "publication_date": "2026-03-09",
+    "publisher": "Coastal Observatory",
+    "description": "<p>Twelve moorings, hourly means.</p>",
+    "creators": [
+        {"person_or_org": {"type": "personal", "family_name": "Okafor", "given_name": "Ngozi"}},
+    ],
 }
