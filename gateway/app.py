@@ -46,7 +46,7 @@ from gateway.reading import (
     revisions,
     vocabularies,
 )
-from gateway.site import account_pages, community_pages, landing, pages, providers, signing_in
+from gateway.site import account_pages, community_pages, landing, pages, providers, signing_in, upload_pages
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.errors import Unavailable
@@ -110,6 +110,7 @@ def create_app(services: Services) -> FastAPI:
         signing_in.router,
         providers.router,
         account_pages.router,
+        upload_pages.router,
         badges.router,
         feeds.router,
         operations.router,

@@ -56,7 +56,12 @@ async def add(request: Request, record_id: str, services: ServicesHere, viewer: 
 
 
 def _receive(services: Services, draft: Draft, content_type: str, blocks: Iterator[bytes]) -> DraftFile:
-    form = UploadForm(content_type, blocks)
+    return received(services, draft, UploadForm(content_type, blocks))
+
+
+def received(services: Services, draft: Draft, form: UploadForm) -> DraftFile:
+    """The form's file, taken into the draft. Raises as `deposit.receive`, and `Rejected` where it has no name, or that
+    of a file that is there."""
     named = partial(_new_key, services, draft, form)
     # Told before, a name that will not do costs no transfer.
     key = named() if form.fields.get("name") else _UNNAMED

@@ -15,9 +15,9 @@ from pipeline.errors import Rejected
 from pipeline.services import Services
 
 _TYPE = "application/x-www-form-urlencoded"
-_LARGEST = 64 << 10
-_MOST_FIELDS = 100
-_TOKEN = "csrf_token"  # noqa: S105 - the name of the field
+_LARGEST, _LARGEST_LONG = 64 << 10, 2 << 20
+_MOST_FIELDS, _MOST_FIELDS_LONG = 100, 2_000
+CSRF_FIELD = "csrf_token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,35 @@ class PostedForm:
 
 async def posted_form(request: Request) -> PostedForm:
     """What a page of ours sent. Raises `Rejected` for what is no such form, or comes from elsewhere."""
+    return await _posted(request, _LARGEST, _MOST_FIELDS)
+
+
+FormHere = Annotated[PostedForm, Depends(posted_form)]
+
+
+async def posted_long_form(request: Request) -> PostedForm:
+    """The same of a form with texts of any length."""
+    return await _posted(request, _LARGEST_LONG, _MOST_FIELDS_LONG)
+
+
+LongFormHere = Annotated[PostedForm, Depends(posted_long_form)]
+
+
+async def _posted(request: Request, largest: int, most_fields: int) -> PostedForm:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPE:
         raise Rejected(f"Send a form as {_TYPE}.")
-    body = await whole_body(request, _LARGEST, "The form")
+    body = await whole_body(request, largest, "The form")
     try:
         fields = parse_qs(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most_fields
         )
     except ValueError:
         raise Rejected("The form cannot be understood.") from None
     if any("\0" in value for values in fields.values() for value in values):
         raise Rejected("A form has no NUL characters.")
     form = PostedForm(fields)
-    require_own_page(request, form.text(_TOKEN))
+    require_own_page(request, form.text(CSRF_FIELD))
     return form
-
-
-FormHere = Annotated[PostedForm, Depends(posted_form)]
 
 
 def form_page(

@@ -14,7 +14,7 @@ from gateway.http.problems import InsufficientScope, Unauthenticated
 from gateway.http.sessions import session_for, visit_in
 from pipeline.access import STRANGER, TokenScope, Viewer, permits
 from pipeline.catalogue import Transaction, accounts, sessions
-from pipeline.catalogue.accounts import Token
+from pipeline.catalogue.accounts import Account, Token
 from pipeline.errors import Denied, Unavailable
 from pipeline.people import resource_tokens
 from pipeline.people.resource_tokens import Grant
@@ -62,10 +62,15 @@ def viewer_of(request: Request, services: ServicesHere) -> Viewer:
     if token is not None:
         account, scopes = token.account, frozenset(token.scopes)
     elif (session := session_for(request)) is not None:
-        account, scopes = session.account, frozenset(TokenScope)
+        return in_session(session.account, link)
     else:
         return replace(STRANGER, link=link)
     return Viewer(account.email, account.admin, scopes, account.id, link)
+
+
+def in_session(account: Account, link: str) -> Viewer:
+    """Somebody who is signed in, and presents a share link or none (`""`)."""
+    return Viewer(account.email, account.admin, frozenset(TokenScope), account.id, link)
 
 
 ViewerHere = Annotated[Viewer, Depends(viewer_of)]

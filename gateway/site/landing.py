@@ -1,6 +1,7 @@
 """A record's pages: landing page, files by their page address, exports, DOIs (Zenodo's REST API, records)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from urllib.parse import quote
 
@@ -13,17 +14,18 @@ from gateway.html.presentation import Language, Link
 from gateway.html.templating import page, root_of
 from gateway.http.answers import indentation
 from gateway.http.auth import ServicesHere, ViewerHere
-from gateway.http.lookup import find_described, newest_id
+from gateway.http.lookup import find_described, newest_id, number_of
 from gateway.http.methods import READ
 from gateway.http.negotiation import choose
-from gateway.http.problems import Withdrawn
+from gateway.http.problems import SignInNeeded, Withdrawn
 from gateway.http.serving import file_of, files_are_readable, readable, served
 from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
-from pipeline.access import access_status
-from pipeline.catalogue import records
-from pipeline.errors import Missing
+from gateway.site.signing_in import led_to_sign_in
+from pipeline.access import Viewer, access_status
+from pipeline.catalogue import drafts, records, rights
+from pipeline.errors import Denied, Missing
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination, Event, FileEntry, JsonObject, RecordState
+from pipeline.model import Dissemination, Event, FileEntry, JsonObject, RecordState, Right
 from pipeline.pid import doi
 from pipeline.services import Services
 
@@ -38,7 +40,10 @@ _HTML = "text/html"
 def landing(
     request: Request, record_id: str, services: ServicesHere, viewer: ViewerHere, after: str = ""
 ) -> Response:
-    """The landing page, or the record in a format that the request prefers to HTML (DOI content negotiation)."""
+    """The landing page, or the record in a format that the request prefers to HTML (DOI content negotiation); with
+    `?preview=1` the page of its draft, to whoever may see that."""
+    if request.query_params.get("preview") == "1" and (path := _preview(services, record_id, viewer)):
+        return RedirectResponse(services.repository.base_url + path, 302)
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
         # One more than is shown tells whether any are left; the first ones were read already.
@@ -47,6 +52,7 @@ def landing(
         )
         events = records.events(tx, described.record.id)
         files_open = files_are_readable(services, tx, described.record, viewer)
+        may_edit = rights.to(tx, described.record, viewer, now=services.now()) >= Right.EDIT
     preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
     if preferred != _HTML:
         form = BY_MEDIA_TYPE[preferred]
@@ -58,19 +64,51 @@ def landing(
     shown = listed if files_open else []
     context = _description(services, described, events)
     context |= _files(services, described, shown, after=after, has_more=has_more, link=viewer.link)
-    response = page(services, "record.html", files_open=files_open, **context)
+    response = page(services, "record.html", files_open=files_open, may_edit=may_edit, **context)
     exports = [(f"{described.url}/export/{one.name}", one.media_types[0]) for one in EXPORTS.values()]
     response.headers["Link"] = presentation.signposts(described, exports, shown)
     response.headers["Vary"] = VARY
     return response
 
 
+def _preview(services: Services, record_id: str, viewer: Viewer) -> str:
+    """Where the draft is shown that the viewer may see, `""` where they may see none. Raises `SignInNeeded` for what
+    nobody but its depositors may know of, if the viewer may be one."""
+    number = number_of(record_id)
+    with services.catalogue.read() as tx, suppress(Missing):
+        draft = drafts.get(tx, number)
+        if rights.to(tx, draft, viewer, now=services.now()) >= Right.PREVIEW:
+            return presentation.with_query(
+                f"/uploads/{number}/preview", {"token": viewer.link} if viewer.link else {}
+            )
+        if not draft.is_edit and viewer.account_id is None:
+            raise SignInNeeded
+    return ""
+
+
 def _description(services: Services, described: Dissemination, events: Sequence[Event]) -> JsonObject:
     record = described.record
-    metadata = record.description.metadata
-    status = access_status(record.description.access, today=services.now().date())
     newest = [one.record_id for one in described.versions if one.state is RecordState.PUBLISHED][-1]
     root = root_of(services)
+    return told_of(services, described) | {
+        "versions": described.versions[::-1],
+        "current": next(one for one in described.versions if one.record_id == record.id),
+        "latest_url": "" if newest == record.id else f"{root}/records/{newest}",
+        "events": events[::-1][:_EVENTS_SHOWN],
+        "more_events": max(0, len(events) - _EVENTS_SHOWN),
+        "citation": crosswalks.citation(described),
+        "json_ld": presentation.json_ld(described),
+        "exports": [
+            Link(one.title, f"{root}/records/{record.id}/export/{one.name}", one.media_types[0])
+            for one in EXPORTS.values()
+        ],
+    }
+
+
+def told_of(services: Services, described: Dissemination) -> JsonObject:
+    """What the page shows of a description, be it complete or not."""
+    metadata = described.record.description.metadata
+    status = access_status(described.record.description.access, today=services.now().date())
     return {
         "d": described,
         "metadata": metadata,
@@ -89,17 +127,6 @@ def _description(services: Services, described: Dissemination, events: Sequence[
         "related": presentation.related(metadata),
         "dates": presentation.dates(metadata),
         "languages": presentation.languages(metadata),
-        "versions": described.versions[::-1],
-        "current": next(one for one in described.versions if one.record_id == record.id),
-        "latest_url": "" if newest == record.id else f"{root}/records/{newest}",
-        "events": events[::-1][:_EVENTS_SHOWN],
-        "more_events": max(0, len(events) - _EVENTS_SHOWN),
-        "citation": crosswalks.citation(described),
-        "json_ld": presentation.json_ld(described),
-        "exports": [
-            Link(one.title, f"{root}/records/{record.id}/export/{one.name}", one.media_types[0])
-            for one in EXPORTS.values()
-        ],
     }
 
 
@@ -147,12 +174,15 @@ def newest_version(record_id: str, services: ServicesHere) -> Response:
 def read_file(
     request: Request, record_id: str, key: str, services: ServicesHere, viewer: ViewerHere
 ) -> Response:
-    """The bytes; of a record that was withdrawn, its page, which tells of that."""
+    """The bytes; of a record that was withdrawn, its page, which tells of that; to strangers, instead of closed files,
+    the page to sign in on."""
     with services.catalogue.read() as tx:
         try:
             record = readable(services, tx, record_id, viewer)
         except Withdrawn as gone:
             return RedirectResponse(f"{services.repository.base_url}/records/{gone.record_id}", 302)
+        except Denied as denied:
+            raise led_to_sign_in(denied, viewer) from None
         entry = file_of(tx, record, key)
     return served(request, services, record, entry)
 

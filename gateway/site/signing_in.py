@@ -11,11 +11,12 @@ from starlette.background import BackgroundTask
 from gateway.html.page_forms import FormHere, form_page
 from gateway.html.templating import page, sign_in_path
 from gateway.http import sessions
-from gateway.http.auth import ServicesHere
+from gateway.http.auth import ServicesHere, in_session
 from gateway.http.limits import Limiter
 from gateway.http.methods import READ
 from gateway.http.problems import SignInNeeded, TooManyRequests
 from gateway.http.sessions import visit_of
+from pipeline.access import Viewer
 from pipeline.catalogue.accounts import Account
 from pipeline.errors import HeadraceError, Missing, Rejected
 from pipeline.mail.message import address
@@ -41,6 +42,20 @@ def member(request: Request) -> Account:
 
 
 MemberHere = Annotated[Account, Depends(member)]
+
+
+def person(request: Request, member: MemberHere) -> Viewer:
+    """Who is signed in, with the share link that they present. Raises `SignInNeeded`."""
+    return in_session(member, request.query_params.get("token", ""))
+
+
+PersonHere = Annotated[Viewer, Depends(person)]
+"""Somebody who does something on pages. Whether what they send comes from a page of ours is for its form to prove."""
+
+
+def led_to_sign_in(denied: Exception, viewer: Viewer) -> Exception:
+    """What to raise on a page in place of the error: who has no account yet shown may have one that is let in."""
+    return denied if viewer.account_id is not None else SignInNeeded()
 
 
 def redirect_to_sign_in(request: Request, _needed: Exception) -> Response:
