@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from gateway import upload_form
 from gateway.depositing import deposit_files, draft_json, own_depositions
 from gateway.html import presentation
 from gateway.html.page_forms import CSRF_FIELD, FormHere, LongFormHere, PostedForm, form_page
@@ -35,9 +34,10 @@ from gateway.http.serving import file_of, readable, served, served_draft
 from gateway.http.sessions import require_own_page
 from gateway.reading import search as searching
 from gateway.reading.search import Question
+from gateway.site import upload_form
 from gateway.site.landing import told_of
 from gateway.site.signing_in import MemberHere, PersonHere, led_to_sign_in
-from gateway.upload_form import Essentials, Problem
+from gateway.site.upload_form import Essentials, Problem
 from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, drafts, requests, rights

@@ -1,7 +1,7 @@
 """What the answer is to whom, by the state of a record: the rules of the table of rights (`rights_table`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from pipeline.communities.roles import Power, Role, allows
@@ -107,8 +107,10 @@ def ask_for_files(asker: Asker, state: State) -> Answer:
 
 
 def page_files(asker: Asker, state: State) -> Answer:
-    """As `files`, but that a browser is led to the tombstone."""
+    """As `files`, but that a browser is led to the tombstone, and strangers to sign in."""
     found = files(asker, state)
+    if found is Answer.DENIED and not asker.known:
+        return Answer.LET
     return Answer.LET if found is Answer.GONE else found
 
 
@@ -224,6 +226,35 @@ def held_files(asker: Asker, state: State) -> Answer:
 
 def bucket_list(asker: Asker, state: State) -> Answer:
     return _of_draft(asker, state, Right.PREVIEW)
+
+
+# ---------------------------------------------------------------- pages
+
+
+def page_of_draft(asker: Asker, state: State) -> Answer:
+    """As `draft`; strangers who may not see it, with a link or without, are led to sign in."""
+    found = draft(asker, state)
+    return Answer.LET if not asker.known and found in (Answer.UNKNOWN, Answer.DENIED) else found
+
+
+def draft_page(asker: Asker, state: State) -> Answer:
+    """As `page_of_draft`; what has no draft any more leads to its record."""
+    found = page_of_draft(asker, state)
+    return Answer.LET if found is Answer.MISSING else found
+
+
+def _signed_in(rule: Rule) -> Rule:
+    """In a session one may do all that one's tokens may be made for; strangers are led to sign in."""
+
+    def on_page(asker: Asker, state: State) -> Answer:
+        return rule(replace(asker, may_write=True), state) if asker.known else Answer.LET
+
+    return on_page
+
+
+change_on_page = _signed_in(change)
+change_standing_on_page = _signed_in(change_standing)
+new_version_on_page = _signed_in(new_version)
 
 
 # ---------------------------------------------------------------- communities and requests

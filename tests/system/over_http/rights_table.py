@@ -19,13 +19,16 @@ from tests.system.over_http.rights_rules import (
     bucket_list,
     change,
     change_file,
+    change_on_page,
     change_standing,
+    change_standing_on_page,
     choose_review,
     delete,
     deposition,
     description,
     draft,
     draft_file,
+    draft_page,
     everybody,
     files,
     fitting,
@@ -33,8 +36,10 @@ from tests.system.over_http.rights_rules import (
     known,
     leaving,
     new_version,
+    new_version_on_page,
     nobody,
     page_files,
+    page_of_draft,
     published,
     remove_file,
     review,
@@ -51,12 +56,14 @@ from tests.system.over_http.rights_rules import (
 @dataclass(frozen=True, slots=True)
 class Row:
     """`address` has names of a sample's members in braces. `body` and `headers` are such that a request of somebody who
-    may goes as far as it can."""
+    may goes as far as it can. At a page people ask who are signed in, by the cookie of a session and with its token in
+    a form (`in_session`): tokens of accounts do nothing there."""
 
     rule: Rule
     address: str
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    in_session: bool = False
 
     @property
     def is_of_record(self) -> bool:
@@ -77,6 +84,8 @@ _SHARING = "/api/records/{id}/access"
 _COMMUNITY = "/api/communities/{community}"
 _REQUEST = "/api/requests/{request}"
 _COMMENT = '{"payload": {"content": "x"}}'
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_UPLOAD = "/uploads/{id}"
 _GRANT = '{"grants": [{"subject": {"type": "user", "id": "1"}, "permission": "view"}]}'
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -156,6 +165,27 @@ ROWS: dict[tuple[str, str], Row] = {
     },
     ("POST", "/account/settings/applications/tokens/{token_id}/revoke/"): Row(
         everybody, "/account/settings/applications/tokens/1/revoke/"
+    ),
+    # ------------------------------------------------------------ pages of drafts
+    ("GET", "/me/uploads"): Row(everybody, "/me/uploads", in_session=True),
+    ("GET", "/uploads/new"): Row(everybody, "/uploads/new", in_session=True),
+    ("POST", "/uploads/new"): Row(everybody, "/uploads/new", "access=open", _FORM, in_session=True),
+    ("GET", "/uploads/{record_id}"): Row(draft_page, _UPLOAD, in_session=True),
+    ("GET", "/uploads/{record_id}/preview"): Row(page_of_draft, f"{_UPLOAD}/preview", in_session=True),
+    ("GET", "/uploads/{record_id}/files/{key:path}"): Row(
+        page_of_draft, f"{_UPLOAD}/files/{{draft_key}}", in_session=True
+    ),
+    **{
+        ("POST", f"/uploads/{{record_id}}{below}"): Row(
+            change_on_page, f"{_UPLOAD}{below}", "access=open", _FORM, in_session=True
+        )
+        for below in ("", "/publish", "/discard", "/files", "/files/remove")
+    },
+    ("POST", "/records/{record_id}/edit"): Row(
+        change_standing_on_page, "/records/{id}/edit", "", _FORM, in_session=True
+    ),
+    ("POST", "/records/{record_id}/versions"): Row(
+        new_version_on_page, "/records/{id}/versions", "", _FORM, in_session=True
     ),
     # ------------------------------------------------------------ published records
     ("GET", "/records/{record_id}"): Row(description, "/records/{id}"),

@@ -17,11 +17,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.app import create_app
+from gateway.http import sessions
 from pipeline import dispatch
 from pipeline.catalogue import Catalogue, accounts, communities, members
 from pipeline.communities.roles import Power, Role, allows
 from pipeline.errors import Unavailable
 from pipeline.model import Right
+from pipeline.people.signing_in import begin_session
 from pipeline.pid.doi import version_doi
 from tests.archive import Archive, open_archive
 from tests.asking import OTHER_NAME
@@ -32,6 +34,7 @@ from tests.system.over_http.rights_table import ROWS, Row
 
 PERMISSIONS = ("view", "preview", "edit", "manage")
 KEY = "gauge.csv"
+SESSION = "__Host-session"
 _LOCKED = "Bucket is locked for modifications."
 
 
@@ -66,9 +69,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Visitor:
-    """`token` of their account, where they have one; `link` is the kind of link that they bring; `right` what they have
-    to all samples by their account; `role` what they are in the community that has all published ones and reviews a
-    draft."""
+    """`token` of their account, where they have one, and `session` the secret of one of theirs; `link` is the kind of
+    link that they bring; `right` what they have to all samples by their account; `role` what they are in the community
+    that has all published ones and reviews a draft."""
 
     name: str
     token: str = ""
@@ -78,6 +81,7 @@ class Visitor:
     admin: bool = False
     owner: bool = False
     role: Role | None = None
+    session: str = ""
 
     def right_to(self, state: State) -> Right:
         """Without a link."""
@@ -173,9 +177,19 @@ def _made(archive: Archive) -> World:
     visitors += (
         Visitor("the owner of the community", archive.token(cora.email, scopes=both), role=Role.OWNER),
     )
+    visitors = tuple(_signed_in(archive, one) for one in visitors)
     app = create_app(archive.services)
     app.state.services = replace(archive.services, catalogue=OnlyRead(archive.services.catalogue))
     return World(app, filling, samples, visitors)
+
+
+def _signed_in(archive: Archive, visitor: Visitor) -> Visitor:
+    if not visitor.token:
+        return visitor
+    with archive.services.catalogue.write() as tx:
+        token = accounts.verify_token(tx, visitor.token)
+        assert token is not None
+        return replace(visitor, session=begin_session(archive.services, tx, token.account))
 
 
 def _review(ida: Depositor, record_id: str, community_id: str) -> dict[str, str]:
@@ -351,9 +365,13 @@ async def _ask(
     if visitor.link and sample is not None:
         url = url.copy_add_param("token", sample.links[visitor.link])
     headers = dict(row.headers)
-    if visitor.token:
+    body = row.body
+    if row.in_session and visitor.session:
+        headers["Cookie"] = f"{SESSION}={visitor.session}"
+        body += f"&csrf_token={sessions.csrf_token(visitor.session)}" if method == "POST" else ""
+    elif visitor.token:
         headers["Authorization"] = f"Bearer {visitor.token}"
-    return await client.request(method, url, content=row.body.encode(), headers=headers)
+    return await client.request(method, url, content=body.encode(), headers=headers)
 
 
 @pytest.fixture(scope="module")
