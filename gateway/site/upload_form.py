@@ -53,6 +53,9 @@ _FIELDS = (
     (r"access", "access"),
     (r"files", "files"),
 )
+_MISSING = "Missing data for required field."
+_PLAIN = {"metadata.resource_type": "Choose one.", "files.enabled": "Add a file."}
+"""What programs are told in other words."""
 _CREATOR = re.compile(r"metadata\.creators\.([0-9]+)\.")
 _TAG = re.compile(r"</?[a-z]", re.IGNORECASE)
 _PARAGRAPHS = re.compile(r"(?:\s*<p>(?:[^<]|<br ?/?>)*</p>)*\s*", re.IGNORECASE)
@@ -294,7 +297,10 @@ def _problem(one: Mapping[str, Any]) -> Problem:
     label = _LABELS.get(field) or path.removeprefix("metadata.") or "The draft"
     if person := _CREATOR.match(path):
         label = f"Creator {int(person[1]) + 1}"
-    said = [*one["messages"], one.get("remedy", "")]
+    said = [_PLAIN[path]] if path in _PLAIN else [*one["messages"], one.get("remedy", "")]
+    if len(said) > 1 and said[-1]:
+        # What to do says it, too.
+        said = [text for text in said if text != _MISSING]
     return Problem(field, label, " ".join(filter(None, said)))
 
 

@@ -493,7 +493,7 @@ def _draft_context(
         may_name = names_communities(services, tx, draft, viewer)
     unknown = [{"field": "metadata.communities", "messages": _unknown_communities(services, said)}]
     left = [*view.errors, *(one for one in unknown if one["messages"])]
-    told = {one.text for one in problems}
+    told = {(one.field, one.label) for one in problems}
     return {
         "draft": draft,
         "view": view,
@@ -501,7 +501,7 @@ def _draft_context(
         "may_name_communities": may_name,
         "files": rows,
         "size": presentation.readable_size(view.foreseen.record.total_bytes),
-        "left": [one for one in upload_form.problems(left) if one.text not in told],
+        "left": [one for one in upload_form.problems(left) if (one.field, one.label) not in told],
         "query": f"?{urlencode({'token': viewer.link})}" if viewer.link else "",
     }
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -14,12 +15,19 @@ from playwright.sync_api import Browser, Page
 from infra.browser import chromium
 from infra.local.gateway import gateway
 from infra.local.service import running
+from pipeline import wiring
 from pipeline.catalogue import accounts
+from pipeline.catalogue.accounts import Account
+from pipeline.ingest import deposit
+from pipeline.metadata.deposit_form import DepositMetadata
+from pipeline.model import Description
 from pipeline.people import signing_in
-from tests.archive import open_archive
+from pipeline.settings import Settings
+from tests.archive import Archive, open_archive
 
 LANDING, SEARCH, HOME, SIGN_IN = "landing page", "search page", "front page", "sign-in page"
-PAGES = [LANDING, SEARCH, HOME, SIGN_IN]
+UPLOADS, DRAFT, PREVIEW = "page of uploads", "page of a draft", "preview of a draft"
+PAGES = [LANDING, SEARCH, HOME, SIGN_IN, UPLOADS, DRAFT, PREVIEW]
 _EMAIL, _PASSWORD = f"ida.{'x' * 40}@pier.example", "moored at the northern pier"
 _LONG_NAME = "/".join(["observations", "x" * 120, "gauge_2025-03-09T14-10-00Z_quality-controlled.csv"])
 _WIDE = "<p>Ten-minute means.</p><pre>" + "column, " * 60 + "</pre><p>" + "unbroken" * 40 + "</p>"
@@ -46,10 +54,12 @@ _TEXT_COLOURS = """() => {
 
 @dataclass(frozen=True)
 class Site:
-    """Where the gateway answers, and the addresses of its pages by what they are."""
+    """Where the gateway answers, and the addresses of its pages by what they are; the cookie of a session, for those
+    that are somebody's own."""
 
     origin: str
     addresses: dict[str, str]
+    cookie: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with archive.services.catalogue.write() as tx:
             account = accounts.create_account(tx, _EMAIL, admin=False, now=archive.clock())
         signing_in.give_password(archive.services, account, _PASSWORD)
+        draft = f"/uploads/{_draft(archive, account)}"
     with running(gateway(home), home / "gateway.log") as origin:
         yield Site(
             origin,
@@ -81,8 +92,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 SEARCH: f"{origin}/search?q=gauge",
                 HOME: f"{origin}/",
                 SIGN_IN: f"{origin}/login/",
+                UPLOADS: f"{origin}/me/uploads",
+                DRAFT: origin + draft,
+                PREVIEW: f"{origin}{draft}/preview",
             },
+            _cookie(home, origin),
         )
+
+
+def _draft(archive: Archive, account: Account) -> int:
+    """A draft with a file, and much that is wrong with it."""
+    metadata = {"title": "x" * 80, "description": _WIDE, "resource_type": {"id": "dataset"}}
+    given = DepositMetadata(Description(metadata), has_metadata=True)
+    made = deposit.create(archive.services, given, account)
+    deposit.receive(archive.services, made, _LONG_NAME, [b"1"], size=1)
+    return made.record_id
+
+
+def _cookie(home: Path, origin: str) -> dict[str, str]:
+    """Of a session in the gateway that runs there, whose clock is the machine's."""
+    with wiring.open_services(Settings(home=home)) as services, services.catalogue.write() as tx:
+        account = accounts.find_account(tx, _EMAIL)
+        assert account is not None
+        secret = signing_in.begin_session(services, tx, account)
+    return {"name": "session", "value": secret, "url": origin}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +131,8 @@ def visit(site: Site, browser: Browser) -> Iterator[Callable[..., Visit]]:
 
     def open_page(which: str, **options: object) -> Visit:
         visited = Visit(browser.new_page(**options))  # type: ignore[arg-type]
+        if which in (UPLOADS, DRAFT, PREVIEW):
+            visited.page.context.add_cookies([site.cookie])
         opened.append(visited.page)
         visited.page.on("console", lambda said: said.type == "error" and visited.complaints.append(said.text))
         visited.page.on("pageerror", lambda error: visited.complaints.append(str(error)))
@@ -237,6 +272,48 @@ def test_people_sign_in_and_make_tokens_by_keyboard(site: Site, browser: Browser
     page.get_by_text("You have none.").wait_for()
     page.get_by_role("button", name="Sign out").press("Enter")
     page.get_by_role("link", name="Sign in").wait_for()
+    page.close()
+
+
+def test_people_deposit_by_keyboard(site: Site, browser: Browser) -> None:
+    """On a phone, where scripts are switched off: from an empty form over what is missing to the published record. No
+    page scrolls sideways, and every field has a name."""
+    page = browser.new_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page.context.add_cookies([site.cookie])
+
+    def check() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        fields = page.locator("input:visible, select:visible, textarea:visible")
+        assert fields.evaluate_all("all => all.every(one => one.labels.length === 1)")
+
+    page.goto(site.addresses[UPLOADS])
+    page.get_by_role("link", name="New upload").press("Enter")
+    page.get_by_label("Title").press_sequentially("Typed by hand")
+    check()
+    page.get_by_role("button", name="Save as a draft").press("Enter")
+    page.get_by_role("button", name="Save and publish").press("Enter")
+    alert = page.get_by_role("alert")
+    assert "Choose one" in alert.inner_text()
+    check()
+    alert.get_by_role("link", name="Type").press("Enter")
+    page.keyboard.press("Tab")
+    page.locator("#type").focus()
+    page.keyboard.type("Dataset")
+    page.get_by_label("Name of creator 1").press_sequentially("Marlow, Ida")
+    page.get_by_label("Description").press_sequentially("By hand.")
+    page.get_by_role("button", name="Save", exact=True).press("Enter")
+    page.get_by_role("status").get_by_text("Saved").wait_for()
+    page.get_by_label("Add a file").set_input_files(
+        {"name": "gauge.csv", "mimeType": "text/csv", "buffer": b"day,metres"}
+    )
+    page.get_by_role("button", name="Upload", exact=True).press("Enter")
+    page.get_by_role("button", name="Remove gauge.csv").wait_for()
+    page.get_by_role("button", name="Save and publish").press("Enter")
+    page.wait_for_url(re.compile("/records/[0-9]+$"))
+    assert page.get_by_role("heading", level=1).inner_text() == "Typed by hand"
+    page.get_by_role("button", name="Edit").press("Enter")
+    page.get_by_text("Edit of a published record").wait_for()
+    check()
     page.close()
 
 
