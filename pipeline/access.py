@@ -141,6 +141,11 @@ def may_delete(record: Record, viewer: Viewer) -> bool:
     return owns(record.owner, viewer)
 
 
+def may_enlarge(owner: str, viewer: Viewer) -> bool:
+    """Whether the viewer may have a work hold more, whose draft is `owner`'s: it comes out of the owner's allowance."""
+    return owns(owner, viewer)
+
+
 def may_name_communities(right: Right) -> bool:
     """Whether somebody with that right to a draft says which communities it is to be in. They are asked, or joined, in
     the name of its owner; so it takes what putting a record into them takes."""

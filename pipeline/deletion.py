@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pipeline.access import Viewer
 from pipeline.catalogue import requests
-from pipeline.communities.requests import RECORD_DELETION, Entity, EntityKind, Request, RequestAction
+from pipeline.communities.requests import RECORD_DELETION, Request
 from pipeline.errors import Conflict, Denied, Rejected
 from pipeline.metadata import vocabulary
 from pipeline.model import Record, RecordState, Tombstone
@@ -34,19 +34,16 @@ def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: st
         )
     try:
         with services.catalogue.write() as tx:
-            asked = requests.add(
+            changed = withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
+            accepted = requests.add_accepted(
                 tx,
                 RECORD_DELETION,
                 title=f"Delete {record.description.metadata.get('title', '')}",
-                creator=Entity(EntityKind.USER, str(viewer.account_id)),
-                receiver=Entity(EntityKind.ADMINISTRATORS, ""),
-                topic=Entity(EntityKind.RECORD, str(record.id)),
-                asked_by=viewer.account_id,
+                creator_id=viewer.account_id,
+                record_id=record.id,
                 payload={"reason": reason, "comment": comment},
                 now=now,
             )
-            changed = withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
-            accepted = requests.move(tx, asked, RequestAction.ACCEPT, by=None, now=now)
     except Conflict:  # somebody else was faster
         raise _deleted_already() from None
     show_at_once(services, changed)

@@ -283,6 +283,14 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much a record may hold, and one file of it, in bytes."""
+
+    size: int
+    file_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shares:
     """With whom a work is shared, in the order in which that was done."""
 

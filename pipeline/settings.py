@@ -246,6 +246,11 @@ class Settings(BaseSettings):
     record_files: int = Field(
         0, ge=0, description="files that a record deposited over HTTP may have; 0: no bound (Zenodo's: 100)"
     )
+    extra_bytes: int = Field(
+        150_000_000_000,
+        ge=0,
+        description="bytes by which an account may raise, in all, what its own records may have",
+    )
     open_uploads: int = Field(
         1000, ge=1, description="uploads in several requests, or in parts, that a draft may have open at once"
     )

@@ -23,7 +23,7 @@ from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Missing
 from pipeline.feeds.crosswalks import facts
-from pipeline.ingest import deposit
+from pipeline.ingest import deposit, quota
 from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
@@ -100,14 +100,14 @@ def list_files(request: Request, bucket: str, services: ServicesHere, viewer: Wr
 
 
 def _bucket(services: Services, bucket: str, draft: Draft) -> JsonObject:
-    url = deposition_json.bucket_url(services.repository, bucket)
+    url, most = deposition_json.bucket_url(services.repository, bucket), quota.bounds(services, draft)
     return {
         "id": bucket,
         "created": facts.timestamp(draft.created),
         "updated": facts.timestamp(draft.modified),
         "size": draft.deposit.bytes_total,
-        "quota_size": None,
-        "max_file_size": None,
+        "quota_size": most.size if most else None,
+        "max_file_size": most.file_size if most else None,
         "locked": draft.is_edit,
         "links": {"self": url, "versions": f"{url}?versions", "uploads": f"{url}?uploads"},
     }

@@ -12,6 +12,7 @@ from pipeline.access import (
     TokenScope,
     Viewer,
     may_delete,
+    may_enlarge,
     may_name_communities,
     permits,
     right_to,
@@ -105,6 +106,14 @@ def deletable_in(tx: Transaction, record_id: int, viewer: Viewer) -> Record:
     if not may_delete(record, viewer):
         raise refusals.not_permitted()
     return record
+
+
+def enlargeable_in(tx: Transaction, record_id: int, viewer: Viewer) -> Draft:
+    """The open draft, where the asker may have its work hold more. Raises `Missing`, `Denied`."""
+    draft = drafts.get(tx, record_id)
+    if not may_enlarge(draft.owner, viewer):
+        raise refusals.not_permitted()
+    return draft
 
 
 def names_communities(services: Services, tx: Transaction, draft: Draft, viewer: Viewer) -> bool:

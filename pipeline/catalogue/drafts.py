@@ -15,6 +15,7 @@ from pipeline import codec, refusals
 from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
 from pipeline.catalogue.tables import (
+    account_quota,
     deposit,
     deposit_file,
     draft,
@@ -23,6 +24,7 @@ from pipeline.catalogue.tables import (
     record,
     record_file,
     user,
+    work_quota,
 )
 from pipeline.errors import Conflict, Denied, FieldFault
 from pipeline.model import (
@@ -33,6 +35,7 @@ from pipeline.model import (
     Digests,
     FileState,
     JsonObject,
+    Quota,
     RecordState,
     ScanStatus,
     ScanVerdict,
@@ -49,7 +52,8 @@ _NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A record-to-be, or a change to a published record, as its owner sees it. `revision` counts its changes from 1;
-    `dropped` are the fields that were given and could not be kept, as `{"field", "message"}`."""
+    `dropped` are the fields that were given and could not be kept, as `{"field", "message"}`. `quota` is what it may
+    hold, where somebody has said that of its work, or of all that is its owner's."""
 
     deposit: Deposit
     account_id: int
@@ -59,6 +63,7 @@ class Draft:
     revision: int
     has_metadata: bool
     dropped: tuple[JsonObject, ...]
+    quota: Quota | None = None
 
     @property
     def record_id(self) -> int:
@@ -295,6 +300,12 @@ def file_by_id(tx: Transaction, deposit_id: int, file_id: int) -> DraftFile | No
     return None if row is None else _file(row)
 
 
+def largest_file(tx: Transaction, deposit_id: int) -> int:
+    """Bytes of it; 0 where there is none."""
+    largest = sa.select(sa.func.max(deposit_file.c.size)).where(deposit_file.c.deposit_id == deposit_id)
+    return tx.execute(largest).scalar_one() or 0
+
+
 def holds(tx: Transaction, one: Deposit, content: str) -> bool:
     """Whether what is at this path of a draft's content folder is a file of it, or of the record that it has become, or
     waits to be committed."""
@@ -496,9 +507,13 @@ _OPEN = (
         draft.c.has_metadata,
         draft.c.dropped,
         user.c.email,
+        sa.func.coalesce(work_quota.c.quota_size, account_quota.c.quota_size).label("quota_size"),
+        sa.func.coalesce(work_quota.c.max_file_size, account_quota.c.max_file_size).label("max_file_size"),
     )
     .join(draft, draft.c.deposit_id == deposit.c.id)
     .join(user, user.c.id == draft.c.account_id)
+    .outerjoin(work_quota, work_quota.c.concept_id == deposit.c.concept_id)
+    .outerjoin(account_quota, account_quota.c.account_id == draft.c.account_id)
     .where(is_open())
 )
 _FILES = (
@@ -527,6 +542,7 @@ def _draft(row: sa.Row[Any]) -> Draft:
         revision=row.revision,
         has_metadata=row.has_metadata,
         dropped=tuple(row.dropped),
+        quota=None if row.quota_size is None else Quota(row.quota_size, row.max_file_size),
     )
 
 

@@ -108,6 +108,32 @@ def add(
     return get(tx, str(row["id"]), now=now)
 
 
+def add_accepted(
+    tx: Transaction,
+    kind: RequestType,
+    *,
+    title: str,
+    creator_id: int | None,
+    record_id: int,
+    payload: JsonObject,
+    now: datetime,
+) -> Request:
+    """One of an account about a record that whoever runs the archive has accepted beforehand, by a rule: it is done in
+    this transaction, and stands in the books."""
+    asked = add(
+        tx,
+        kind,
+        title=title,
+        creator=Entity(EntityKind.USER, str(creator_id)),
+        receiver=Entity(EntityKind.ADMINISTRATORS, ""),
+        topic=Entity(EntityKind.RECORD, str(record_id)),
+        asked_by=creator_id,
+        payload=payload,
+        now=now,
+    )
+    return move(tx, asked, RequestAction.ACCEPT, by=None, now=now)
+
+
 def get(tx: Transaction, request_id: str, *, now: datetime) -> Request:
     """As it is now. Raises `Missing`."""
     row = tx.execute(sa.select(request).where(request.c.id == request_id)).one_or_none()

@@ -124,6 +124,11 @@ COMMUNITY_INVITATION = RequestType("community-invitation", Power.MANAGE, life=ti
 RECORD_DELETION = RequestType("record-deletion", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC}))
 """Of an owner to the administrators: a published record is withdrawn."""
 
+FILE_MODIFICATION = RequestType("file-modification", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC}))
+"""Of an owner to the administrators: the files of a published record change with the edit that is open."""
+QUOTA_INCREASE = RequestType("quota-increase", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC}))
+"""Of an owner to the administrators: a work may hold more."""
+
 USER_ACCESS = RequestType(
     "user-access-request", Power.MANAGE, told_apart_by=frozenset({Part.TOPIC, Part.CREATOR})
 )
@@ -141,6 +146,8 @@ TYPES: Mapping[str, RequestType] = MappingProxyType(
             COMMUNITY_INCLUSION,
             COMMUNITY_INVITATION,
             RECORD_DELETION,
+            FILE_MODIFICATION,
+            QUOTA_INCREASE,
             USER_ACCESS,
             GUEST_ACCESS,
         )

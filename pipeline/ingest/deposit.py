@@ -330,7 +330,7 @@ def require_publishable(tx: Transaction, services: Services, one: Deposit) -> No
     current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
     found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
     if one.action is not DepositAction.REVISION:
-        found += [*_file_faults(tx, one, services.now()), *quota.faults(services, one)]
+        found += [*_file_faults(tx, one, services.now()), *quota.faults(tx, services, current)]
     if found:
         raise InvalidFields(tuple(found))
 

@@ -10,6 +10,7 @@ from pipeline.catalogue import Transaction, drafts, pending_files, resumables
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import FieldFault, Rejected
+from pipeline.model import Quota
 from pipeline.services import Services
 
 _TOO_MUCH = "Bucket quota exceeded."
@@ -17,22 +18,34 @@ _TOO_LARGE = "Maximum file size exceeded."
 _TOO_MANY = "Uploading selected files will result in exceeding the max amount per record."
 
 
+def bounds(services: Services, draft: Draft) -> Quota | None:
+    """How much the draft may hold: what was said of its work, else of its owner's works, else of all; None where there
+    is no bound."""
+    most = services.settings.record_bytes
+    return draft.quota or (Quota(most, most) if most else None)
+
+
 def require_fits(services: Services, draft: Draft, key: str, size: int | None) -> None:
     """Raises `Rejected` where a file of that key and size, in the place of the one that the draft has, is too much."""
-    settings, one, come = services.settings, draft.deposit, size or 0
-    most = settings.record_bytes
-    if 0 < most < come:
-        raise Rejected(_TOO_LARGE, remedy=f"A record has {most:,} bytes at most.")
-    files = one.files_total + one.files_open
-    if not (0 < most < one.bytes_total + come or 0 < settings.record_files <= files):
+    one, come, most = draft.deposit, size or 0, bounds(services, draft)
+    if most is not None and come > min(most.file_size, most.size):
+        raise Rejected(_TOO_LARGE, remedy=_told(most))
+    files, most_files = one.files_total + one.files_open, services.settings.record_files
+    may_be_too_much = most is not None and one.bytes_total + come > most.size
+    if not (may_be_too_much or 0 < most_files <= files):
         return
     with services.catalogue.read() as tx:
         before = drafts.file(tx, one.id, key)
         is_new = not pending_files.taken(tx, one.id, [key])
-    if 0 < most < one.bytes_total + come - (before.size if before else 0):
-        raise Rejected(_TOO_MUCH, remedy=f"A record has {most:,} bytes at most.")
-    if is_new and 0 < settings.record_files <= files:
-        raise Rejected(_TOO_MANY, remedy=f"A record has {settings.record_files:,} files at most.")
+    if most is not None and one.bytes_total + come - (before.size if before else 0) > most.size:
+        raise Rejected(_TOO_MUCH, remedy=_told(most))
+    if is_new and 0 < most_files <= files:
+        raise Rejected(_TOO_MANY, remedy=f"A record has {most_files:,} files at most.")
+
+
+def _told(most: Quota) -> str:
+    one = "" if most.file_size >= most.size else f", each of its files {most.file_size:,}"
+    return f"This record may have {most.size:,} bytes{one}."
 
 
 def require_open_uploads(tx: Transaction, services: Services, one: Deposit, more: int) -> None:
@@ -47,10 +60,12 @@ def require_open_uploads(tx: Transaction, services: Services, one: Deposit, more
         )
 
 
-def faults(services: Services, one: Deposit) -> Iterator[FieldFault]:
+def faults(tx: Transaction, services: Services, draft: Draft) -> Iterator[FieldFault]:
     """What a draft that holds too much is not published for."""
-    settings = services.settings
-    if 0 < settings.record_bytes < one.bytes_total:
-        yield FieldFault("files", (_TOO_MUCH,), f"A record has {settings.record_bytes:,} bytes at most.")
-    if 0 < settings.record_files < one.files_total:
-        yield FieldFault("files", (_TOO_MANY,), f"A record has {settings.record_files:,} files at most.")
+    one, most, most_files = draft.deposit, bounds(services, draft), services.settings.record_files
+    if most is not None and one.bytes_total > most.size:
+        yield FieldFault("files", (_TOO_MUCH,), _told(most))
+    elif most is not None and drafts.largest_file(tx, one.id) > most.file_size:
+        yield FieldFault("files", (_TOO_LARGE,), _told(most))
+    if 0 < most_files < one.files_total:
+        yield FieldFault("files", (_TOO_MANY,), f"A record has {most_files:,} files at most.")

@@ -36,6 +36,7 @@ from pipeline.catalogue.tables.drafts import (
     transfer,
 )
 from pipeline.catalogue.tables.people import identity, mailed_link, oidc_request, session, token, user
+from pipeline.catalogue.tables.quotas import account_quota, work_quota
 from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
 from pipeline.catalogue.tables.sharing import access_grant, inquiry, share_link
@@ -44,6 +45,7 @@ __all__ = [
     "Utc",
     "access_grant",
     "accession",
+    "account_quota",
     "community",
     "community_body",
     "community_logo",
@@ -85,4 +87,5 @@ __all__ = [
     "upload",
     "upload_part",
     "user",
+    "work_quota",
 ]

@@ -194,6 +194,16 @@ def delete(asker: Asker, state: State) -> Answer:
     return Answer.LET if asker.owner or asker.admin else Answer.DENIED
 
 
+def enlarge(asker: Asker, state: State) -> Answer:
+    """What is the owner's to say of an open draft."""
+    found = writers(asker, state)
+    if found is not Answer.LET:
+        return found
+    if not state.has_draft:
+        return Answer.MISSING
+    return Answer.LET if asker.owner or asker.admin else Answer.DENIED
+
+
 def administer(asker: Asker, state: State) -> Answer:
     found = writers(asker, state)
     return Answer.DENIED if found is Answer.LET and not asker.admin else found

@@ -29,6 +29,7 @@ from tests.system.over_http.rights_rules import (
     draft,
     draft_file,
     draft_page,
+    enlarge,
     everybody,
     files,
     fitting,
@@ -83,6 +84,7 @@ _DRAFT_FILES = f"{_DRAFT}/files"
 _SHARING = "/api/records/{id}/access"
 _COMMUNITY = "/api/communities/{community}"
 _REQUEST = "/api/requests/{request}"
+_QUOTA = '{"quota_size": 10, "max_file_size": 5}'
 _COMMENT = '{"payload": {"content": "x"}}'
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _UPLOAD = "/uploads/{id}"
@@ -258,6 +260,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("DELETE", "/api/records/{record_id}/delete"): Row(administer, "/api/records/{id}/delete"),
     ("POST", "/api/records/{record_id}/restore"): Row(administer, "/api/records/{id}/restore"),
+    ("POST", "/api/records/{record_id}/quota-increase"): Row(
+        enlarge, "/api/records/{id}/quota-increase", '{"quota_size": "60"}'
+    ),
+    ("POST", "/api/records/{record_id}/quota"): Row(administer, "/api/records/{id}/quota", _QUOTA),
+    ("POST", "/api/users/{user_id}/quota"): Row(administer, "/api/users/1/quota", _QUOTA),
     ("GET", "/api/records/{record_id}/revisions"): Row(revisions, "/api/records/{id}/revisions"),
     ("GET", "/api/records/{record_id}/revisions/{number}"): Row(revisions, "/api/records/{id}/revisions/1"),
     # ------------------------------------------------------------ files of drafts
