@@ -34,7 +34,6 @@ def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: st
         )
     try:
         with services.catalogue.write() as tx:
-            changed = withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
             accepted = requests.add_accepted(
                 tx,
                 RECORD_DELETION,
@@ -44,6 +43,7 @@ def delete_own(services: Services, record: Record, viewer: Viewer, *, reason: st
                 payload={"reason": reason, "comment": comment},
                 now=now,
             )
+            changed = withdraw_in(tx, record.id, Tombstone(reason, "", viewer.email or "", now, POLICY))
     except Conflict:  # somebody else was faster
         raise _deleted_already() from None
     show_at_once(services, changed)
