@@ -16,7 +16,7 @@ from gateway.http.auth import (
     ServicesHere,
     ViewerHere,
     WriterHere,
-    admissible,
+    admitted,
     file_reader,
 )
 from gateway.http.bodies import JsonBody
@@ -129,7 +129,7 @@ def read_content(
     grant: GrantHere,
 ) -> Response:
     """To whoever may see the draft, and to whom one of them signed a resource token for it."""
-    reader = admissible(file_reader(viewer, grant, deposit_id=number_of(record_id), key=key))
+    reader = admitted(file_reader(viewer, grant, deposit_id=number_of(record_id), key=key))
     draft = draft_for(services, record_id, reader, Right.PREVIEW)
     try:
         file = _found(services, draft, key)

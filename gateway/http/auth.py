@@ -1,6 +1,6 @@
 """Who asks: the token of a request and what it was made for (Zenodo's REST API, authentication), or its session."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,23 +28,33 @@ def services_of(request: Request) -> Services:
     return services
 
 
-ServicesHere = Annotated[Services, Depends(services_of)]
+# What routes ask for is no plain function: the framework carries each of those out in a thread of its own, which costs
+# more than all that most of them do.
+async def _services_here(request: Request) -> Services:
+    return services_of(request)
 
 
-def authenticate(request: Request, services: Services) -> Token | None:
+ServicesHere = Annotated[Services, Depends(_services_here)]
+
+
+async def authenticate(request: Request, services: Services) -> Token | None:
     """The request's token, that of the Authorization header before that of the query; None where it has none. It is
     looked up once a request. Raises `Unauthenticated` for one that is not valid: who sends one means to use it."""
     if _TOKEN not in request.scope:
         text = _credential(request)
         if text is None:
             return None
-        with services.catalogue.read() as tx:
-            found = accounts.verify_token(tx, text)
+        found = await run_in_threadpool(_verified, services, text)
         if found is None:
             raise Unauthenticated
         request.scope[_TOKEN] = found
     token: Token = request.scope[_TOKEN]
     return token
+
+
+def _verified(services: Services, text: str) -> Token | None:
+    with services.catalogue.read() as tx:
+        return accounts.verify_token(tx, text)
 
 
 def _credential(request: Request) -> str | None:
@@ -54,11 +64,11 @@ def _credential(request: Request) -> str | None:
     return request.query_params.get("access_token")
 
 
-def viewer_of(request: Request, services: ServicesHere) -> Viewer:
+async def viewer_of(request: Request, services: ServicesHere) -> Viewer:
     """Whom the request's token speaks for, or else its session, in which its owner may do all that they may; with the
     share link that it presents (`?token=`), where one that opens nothing is none. Raises `Unauthenticated` for a bad
     token, `Rejected` for a session without proof that its owner asks."""
-    token, link = authenticate(request, services), request.query_params.get("token", "")
+    token, link = await authenticate(request, services), request.query_params.get("token", "")
     if token is not None:
         account, scopes = token.account, frozenset(token.scopes)
     elif (session := session_for(request)) is not None:
@@ -76,7 +86,7 @@ def in_session(account: Account, link: str) -> Viewer:
 ViewerHere = Annotated[Viewer, Depends(viewer_of)]
 
 
-def known_viewer(viewer: ViewerHere) -> Viewer:
+async def known_viewer(viewer: ViewerHere) -> Viewer:
     """Raises `Unauthenticated` for strangers."""
     if viewer.account_id is None:
         raise Unauthenticated
@@ -87,19 +97,23 @@ KnownHere = Annotated[Viewer, Depends(known_viewer)]
 """Somebody with an account, whatever their token was made for."""
 
 
-def admissible(viewer: ViewerHere) -> Viewer:
+def admitted(viewer: Viewer) -> Viewer:
     """Raises `Unauthenticated` for strangers that present no share link either."""
     if viewer.is_stranger:
         raise Unauthenticated
     return viewer
 
 
+async def admissible(viewer: ViewerHere) -> Viewer:
+    return admitted(viewer)
+
+
 ReaderHere = Annotated[Viewer, Depends(admissible)]
 """Somebody with an account, or with a share link: whoever may see drafts."""
 
 
-def _made_for(scope: TokenScope) -> Callable[[Viewer], Viewer]:
-    def permitted(viewer: KnownHere) -> Viewer:
+def _made_for(scope: TokenScope) -> Callable[[Viewer], Awaitable[Viewer]]:
+    async def permitted(viewer: KnownHere) -> Viewer:
         if not permits(viewer, scope):
             raise InsufficientScope(scope)
         return viewer
@@ -113,12 +127,14 @@ ActorHere = Annotated[Viewer, Depends(_made_for(TokenScope.DEPOSIT_ACTIONS))]
 """Somebody who may publish, edit, discard and make new versions: 401 for strangers, 403 without the scope."""
 
 
-def grant_of(request: Request, services: ServicesHere) -> Grant | None:
+async def grant_of(request: Request, services: ServicesHere) -> Grant | None:
     """What the request's resource access token grants, None where it has none. Raises `Rejected` for a defective one
     (Zenodo's REST API, resource access tokens)."""
     text = request.query_params.get("resource-token")
-    if text is None:
-        return None
+    return None if text is None else await run_in_threadpool(_granted, services, text)
+
+
+def _granted(services: Services, text: str) -> Grant:
     with services.catalogue.read() as tx:
         return resource_tokens.verify(text, partial(accounts.find_signer, tx), now=services.now())
 

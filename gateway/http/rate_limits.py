@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,7 +61,7 @@ class RateLimited:
         kind, client = "guest", network(host)
         # A bad token is a guest's: who tries many is one client.
         with suppress(Unauthenticated):
-            token = await run_in_threadpool(authenticate, request, self._services)
+            token = await authenticate(request, self._services)
             account = token.account if token else visit_of(request).account
             if account:
                 kind, client = "account", str(account.id)
