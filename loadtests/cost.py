@@ -120,7 +120,9 @@ def main() -> None:
                 for _ in range(_WARM):
                     KINDS[name](asking, next(numbers))
                 each = [
-                    _cost(process.pid, partial(KINDS[name], asking), islice(numbers, chosen.requests // _PARTS))
+                    _cost(
+                        process.pid, partial(KINDS[name], asking), islice(numbers, chosen.requests // _PARTS)
+                    )
                     for _ in range(_PARTS)
                 ]
                 print(

@@ -11,9 +11,13 @@ found and announced, as those of `headrace ingest` are.
 from __future__ import annotations
 
 import argparse
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 
 from loadtests.bench_index import Entry, entries
 from pipeline import codec, dispatch, publication, wiring
@@ -30,6 +34,7 @@ from pipeline.model import (
     DepositAction,
     DepositState,
     Description,
+    EffectKind,
     FileOutcome,
     FilesAccess,
     FileState,
@@ -38,27 +43,66 @@ from pipeline.model import (
     ScanVerdict,
 )
 from pipeline.services import Services
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.store import layout
 
 _OWNER = "filling@pier.example"
 _NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 _COMMUNITIES = 300
+_SHARED_OUT = (
+    (EffectKind.PRESERVE,),
+    (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE, EffectKind.PRESERVE),
+)
+"""Which effects each of the processes carries out; preserving takes as long as all others."""
+_PAUSE = 0.1
 
 
 def fill(services: Services, number: int, *, on_batch: Callable[[int], None] = lambda _number: None) -> None:
-    """Publish so many records, and carry out all that follows. `on_batch` is told how many there are by now."""
+    """Publish so many records, and carry out all that follows, in processes beside this one. `on_batch` is told how
+    many there are by now. Raises `SystemExit` where one of the processes fails."""
+    if number == 0:
+        return
     with services.catalogue.write() as tx:
         for one in range(1, _COMMUNITIES + 1):
             communities.ensure(tx, f"c{one}", title=f"Community {one}", now=services.now())
     source, done = entries(), 0
-    while done < number:
-        batch = list(islice(source, min(publication.BATCH, number - done)))
-        accession_id = _deposit(services, batch)
-        publication.publish_sealed(services, accession_id, owner=_OWNER)
-        dispatch.drain(services)
-        done += len(batch)
-        on_batch(done)
+    with _carried_out(services.settings):
+        while done < number:
+            batch = list(islice(source, min(publication.BATCH, number - done)))
+            publication.publish_sealed(services, _deposit(services, batch), owner=_OWNER)
+            done += len(batch)
+            on_batch(done)
+
+
+@contextmanager
+def _carried_out(settings: Settings) -> Iterator[None]:
+    """What follows the publications of the block is carried out, all of it by its end."""
+    making = get_context("spawn")
+    is_over = making.Event()
+    helpers = [making.Process(target=_carry_out, args=(settings, kinds, is_over)) for kinds in _SHARED_OUT]
+    for helper in helpers:
+        helper.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for helper in helpers:
+            helper.join()
+    if any(helper.exitcode for helper in helpers):
+        raise SystemExit("what follows publications could not be carried out")
+
+
+def _carry_out(settings: Settings, kinds: Sequence[EffectKind], is_over: Event) -> None:
+    with wiring.open_services(settings) as services:
+        while True:
+            was_over = is_over.is_set()
+            drained = dispatch.drain(services, kinds)
+            if drained.put_off or drained.parked:
+                raise SystemExit(f"effects failed: {drained}")
+            if not drained.done:
+                if was_over:
+                    return
+                time.sleep(_PAUSE)
 
 
 def _deposit(services: Services, batch: Sequence[Entry]) -> str:
