@@ -29,7 +29,7 @@ from gateway.depositing import buckets, deposit_files, deposits, draft_files, dr
 from gateway.http import openapi, problems
 from gateway.http.auth import NotedUse
 from gateway.http.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
-from gateway.http.kept import Kept
+from gateway.http.kept import Kept, KeptAnswers
 from gateway.http.limits import Limiter
 from gateway.http.problems import RecordMoved, SignInNeeded
 from gateway.http.rate_limits import RateLimited
@@ -76,7 +76,7 @@ def create_app(services: Services) -> FastAPI:
         # All gateways of an instance share it: a harvest begun at one goes on at another.
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.receivers = Receivers()
-    app.state.kept = Kept()
+    app.state.documents = Kept[bytes]()
     app.state.sign_ins = Limiter()
     app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
@@ -122,6 +122,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     app.add_exception_handler(SignInNeeded, signing_in.redirect_to_sign_in)
     # The last one added is the outermost.
+    app.add_middleware(KeptAnswers, services=services)
     app.add_middleware(BoundedAddress)
     if services.settings.rates():
         app.add_middleware(RateLimited, services=services)

@@ -1,40 +1,151 @@
-"""Documents that are kept for whoever asks next, in bounded memory."""
+"""Documents and whole answers that are kept for whoever asks next, in bounded memory."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, TypeAlias, TypeVar
 
-MOST_BYTES = 32 << 20
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.access import Viewer
+from pipeline.services import Services
+
+MOST_BYTES = 16 << 20
 LARGEST = 64 << 10
 """Bytes of a document that is kept: one of a record with thousands of files would drive out hundreds of others."""
 
+T = TypeVar("T")
 
-class Kept:
+# ---------------------------------------------------------------- documents
+
+
+class Kept(Generic[T]):
     """Documents by all that they are made of; those that nobody has asked for longest go first. For many threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._room = most_bytes
-        self._documents: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._most = self._room = most_bytes
+        self._documents: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """The document of that key: the one that is kept, else the one that is made now. Two that ask at once may both
-        make it. Raises what `make` does."""
+    def find(self, key: Hashable) -> T | None:
+        """The document of that key, where it is kept."""
         with self._lock:
-            if key in self._documents:
-                self._documents.move_to_end(key)
-                return self._documents[key]
-        document = make()
-        if len(document) <= LARGEST:
-            self._keep(key, document)
-        return document
+            if key not in self._documents:
+                return None
+            self._documents.move_to_end(key)
+            return self._documents[key][0]
 
-    def _keep(self, key: Hashable, document: bytes) -> None:
+    def keep(self, key: Hashable, document: T, size: int) -> None:
+        """Keep a document of so many bytes, unless one of that key is kept, or it is too large."""
         with self._lock:
-            if key in self._documents:
+            if size > LARGEST or key in self._documents:
                 return
-            self._documents[key] = document
-            self._room -= len(document)
+            self._documents[key] = document, size
+            self._room -= size
             while self._room < 0:
-                _, forgotten = self._documents.popitem(last=False)
-                self._room += len(forgotten)
+                _, (_, freed) = self._documents.popitem(last=False)
+                self._room += freed
+
+    def clear(self) -> None:
+        with self._lock:
+            self._documents.clear()
+            self._room = self._most
+
+
+def get(kept: Kept[bytes], key: Hashable, make: Callable[[], bytes]) -> bytes:
+    """The document of that key: the one that is kept, else the one that is made now. Two that ask at once may both make
+    it. Raises what `make` does."""
+    found = kept.find(key)
+    if found is not None:
+        return found
+    document = make()
+    kept.keep(key, document, len(document))
+    return document
+
+
+# ---------------------------------------------------------------- answers
+
+_FOR_ALL = "headrace.for-all"  # where in the ASGI scope it is said that the answer is every stranger's
+_TELLING = frozenset(
+    {b"authorization", b"cookie", b"if-match", b"if-modified-since", b"if-none-match", b"range"}
+)
+"""Headers that make a request somebody's own, or one for less than the whole."""
+
+_Address: TypeAlias = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    route: object
+
+
+def keep_for_strangers(request: Request, viewer: Viewer) -> None:
+    """The answer, where it is a whole one to a stranger, is what all strangers are answered, for as long as neither the
+    catalogue nor the day changes: nothing else goes into it but the address and the format that is asked for."""
+    if viewer.is_stranger:
+        request.scope[_FOR_ALL] = True
+
+
+class KeptAnswers:
+    """Gives strangers the answer that the last of them was given (`keep_for_strangers`). Whatever one may see, and
+    whatever is seen, is in the catalogue, so all answers are forgotten with anything that anybody commits to it; where
+    it cannot tell that without being asked for it, none is kept. To be used by one thread."""
+
+    def __init__(self, app: ASGIApp, *, services: Services) -> None:
+        self._app = app
+        self._services = services
+        self._state: tuple[int, date] | None = None
+        self._answers = Kept[_Answer]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address = _address(scope)
+        # Before the answer is begun: what is committed meanwhile may be in it or not.
+        state = self._renewed() if address else None
+        if address is None or state is None:
+            await self._app(scope, receive, send)
+            return
+        found = self._answers.find(address)
+        if found is not None:
+            scope["route"] = found.route
+            await send({"type": "http.response.start", "status": 200, "headers": list(found.headers)})
+            await send({"type": "http.response.body", "body": found.body})
+            return
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+
+        async def noting(message: Message) -> None:
+            nonlocal headers
+            if message["type"] == "http.response.start":
+                headers = tuple(message["headers"]) if message["status"] == 200 else ()
+            elif headers and _FOR_ALL in scope and not message.get("more_body") and state == self._state:
+                body = message["body"]
+                self._answers.keep(address, _Answer(headers, body, scope.get("route")), len(body))
+            await send(message)
+
+        await self._app(scope, receive, noting)
+
+    def _renewed(self) -> tuple[int, date] | None:
+        """What all answers are made of that are kept from now on."""
+        state = self._services.catalogue.state()
+        now = None if state is None else (state, self._services.now().date())
+        if now != self._state:
+            self._answers.clear()
+            self._state = now
+        return now
+
+
+def _address(scope: Scope) -> _Address | None:
+    """(path, Accept) of a request whose answer may be kept. Addresses with a query are as many as anybody likes."""
+    if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
+        return None
+    accept = b""
+    for name, value in scope["headers"]:
+        if name in _TELLING:
+            return None
+        if name == b"accept":
+            accept += value + b","
+    return (scope["raw_path"], accept)

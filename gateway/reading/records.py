@@ -7,11 +7,11 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from gateway.http import openapi
+from gateway.http import kept, openapi
 from gateway.http.admission import with_shares
 from gateway.http.answers import indentation, json_answer, to_json
 from gateway.http.auth import ServicesHere, ViewerHere
-from gateway.http.kept import Kept
+from gateway.http.kept import Kept, keep_for_strangers
 from gateway.http.lookup import FILES_IN_RECORD, described, find, find_described, newest_id
 from gateway.http.methods import READ
 from gateway.http.serving import files_are_readable
@@ -54,6 +54,7 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
     # Of what was withdrawn administrators see more than the tombstone.
     withdrawn_too = searching.flag(request.query_params, "include_deleted") and viewer.admin
     today, indent = services.now().date(), indentation(request)
+    keep_for_strangers(request, viewer)
     with services.catalogue.read() as tx:
         record = find(services, tx, record_id, withdrawn_too=withdrawn_too)
         files_open = files_are_readable(services, tx, record, viewer)
@@ -70,9 +71,9 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
             )
         # What this form shows of a record is another whenever its `change` is; whether files are shown, and which
         # embargoes are over, depends on who asks, and when.
-        kept: Kept = request.app.state.kept
+        documents: Kept[bytes] = request.app.state.documents
         key = (record.id, record.change, files_open, today, indent)
-        document = partial(kept.get, key, make) if form is ZENODO else make
+        document = partial(kept.get, documents, key, make) if form is ZENODO else make
         return rendered(request, services, record, form, document, files_open=files_open)
 
 

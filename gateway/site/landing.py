@@ -14,6 +14,7 @@ from gateway.html.presentation import Language, Link
 from gateway.html.templating import page, root_of
 from gateway.http.answers import indentation
 from gateway.http.auth import ServicesHere, ViewerHere
+from gateway.http.kept import keep_for_strangers
 from gateway.http.lookup import find_described, newest_id, number_of
 from gateway.http.methods import READ
 from gateway.http.negotiation import choose
@@ -44,6 +45,7 @@ def landing(
     `?preview=1` the page of its draft, to whoever may see that."""
     if request.query_params.get("preview") == "1" and (path := _preview(services, record_id, viewer)):
         return RedirectResponse(services.repository.base_url + path, 302)
+    keep_for_strangers(request, viewer)
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
         # One more than is shown tells whether any are left; the first ones were read already.

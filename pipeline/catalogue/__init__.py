@@ -6,10 +6,11 @@ everything it does in there happens whole or not at all. `Transaction` is opaque
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import sqlalchemy as sa
 
@@ -29,7 +30,9 @@ class Catalogue:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._turn = threading.Lock() if is_sqlite else None
+        self._watching = _Watching(engine) if is_sqlite else None
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -46,6 +49,12 @@ class Catalogue:
             if self._engine.dialect.name == "postgresql":
                 options["isolation_level"] = "REPEATABLE READ"
             yield connection.execution_options(**options)
+
+    def state(self) -> int | None:
+        """A number that is another whenever anything was committed, by any process, since it was asked for last: asking
+        takes microseconds, and never waits. None where a database cannot tell like that, or not just now. For one
+        thread."""
+        return None if self._watching is None else self._watching.state()
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
@@ -72,7 +81,39 @@ class Catalogue:
             tx.execute(sa.text("SELECT 1"))
 
     def close(self) -> None:
+        if self._watching is not None:
+            self._watching.close()
         self._engine.dispose()
+
+
+class _Watching:
+    """A connection to SQLite that only looks whether others have committed anything (PRAGMA data_version)."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._connection: sqlite3.Connection | None = None
+
+    def state(self) -> int | None:
+        try:
+            if self._connection is None:
+                self._connection = self._opened()
+            [state] = self._connection.execute("PRAGMA data_version").fetchone()
+        except (sqlite3.OperationalError, sa.exc.OperationalError):
+            return None
+        return int(state)
+
+    def _opened(self) -> sqlite3.Connection:
+        pooled = self._engine.raw_connection()
+        connection = cast("sqlite3.Connection", pooled.dbapi_connection)
+        # It is nobody else's, and takes no place among those of threads.
+        pooled.detach()
+        connection.execute("PRAGMA busy_timeout=0")
+        return connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 _AWAY = (

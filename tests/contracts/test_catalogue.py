@@ -542,3 +542,22 @@ def test_a_doi_keeps_what_it_stands_for(catalogue: Catalogue) -> None:
         assert dois.taken(tx, ["10.1/a", "10.1/z"]) == {"10.1/a": 1_000_001}
         with pytest.raises(Missing):
             records.resolve_doi(tx, "10.1/z")
+
+
+def test_any_commit_changes_the_state_of_a_catalogue(catalogue: Catalogue, database_url: str) -> None:
+    """Be it another process's; nothing else does. A database that is asked over a network has none."""
+    if not database_url.startswith("sqlite"):
+        assert catalogue.state() is None
+        return
+    seen = catalogue.state()
+    with closing(open_catalogue(database_url)) as others:
+        for one in (catalogue, others):
+            with one.write() as tx:
+                identifiers.allot(tx, 1)
+                assert catalogue.state() == seen
+            assert catalogue.state() == catalogue.state() != seen
+            seen = catalogue.state()
+        with pytest.raises(ZeroDivisionError):
+            failing(others, lambda tx: identifiers.allot(tx, 1))
+        others.ping()
+        assert catalogue.state() == seen

@@ -83,6 +83,39 @@ def test_an_embargo_lifts_by_itself(archive: Archive, client: Client) -> None:
     assert client.get(f"/records/{record.id}/files/secret.txt").content == b"x"
 
 
+def test_what_strangers_were_told_is_forgotten_with_any_change(each_archive: Archive) -> None:
+    """An answer that is kept for strangers, of a record and of its page, is not given once the record has changed, or
+    the day; nor to who shows something for themselves, nor in another format; and theirs are given to no stranger."""
+    archive, owner = each_archive, "ida@pier.example"
+    until = Access(FilesAccess.RESTRICTED, date(2026, 3, 10))
+    record = archive.publish(files={"secret.txt": b"x"}, access=until, owner=owner)
+    app = create_app(archive.services)
+    client, ida = Client(app), Client(app, archive.token(owner))
+    address, page = f"/api/records/{record.id}", f"/records/{record.id}"
+
+    def shows(asker: Client, path: str) -> bool:
+        first, again = asker.get(path), asker.get(path)
+        assert (first.status_code, first.text) == (again.status_code, again.text)
+        assert again.headers["content-type"] == first.headers["content-type"]
+        return "secret.txt" in again.text
+
+    for _ in range(2):
+        assert (shows(client, address), shows(client, page)) == (False, False)
+        assert (shows(ida, address), shows(ida, page)) == (True, True)
+    rdm = "application/vnd.inveniordm.v1+json"
+    assert client.get(address, Accept=rdm).headers["content-type"] == rdm
+    assert client.get(address, If_None_Match=client.get(address).headers["etag"]).status_code == 304
+    assert client.get(f"{address}?prettyprint=1").text.startswith('{\n  "')
+    archive.clock.now = archive.clock.now.replace(hour=23, minute=59, second=59)
+    assert not shows(client, address)
+    archive.clock.move(seconds=1)
+    assert (shows(client, address), shows(client, page)) == (True, True)
+    newer = archive.publish(files={"b.txt": b"2"}, version_of=record, owner=owner)
+    assert f"/records/{newer.id}" in client.get(page).text
+    archive.withdraw(record, note="Uploaded by mistake")
+    assert (client.get(address).status_code, client.get(page).status_code) == (410, 410)
+
+
 def test_a_bad_token_is_refused(archive: Archive, client: Client) -> None:
     """A token that is unknown, garbled or empty gets 401 even where none is needed, in the header or the query; a
     good header wins over a bad query."""
