@@ -1,5 +1,6 @@
 """`/api/records`: search, one record in its formats, its versions (Zenodo's REST API, records)."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from gateway.http import kept, openapi
 from gateway.http.admission import with_shares
-from gateway.http.answers import indentation, json_answer, to_json
+from gateway.http.answers import embedded, indentation, json_answer, to_json
 from gateway.http.auth import ServicesHere, ViewerHere
 from gateway.http.kept import Kept, keep_for_strangers
 from gateway.http.lookup import FILES_IN_RECORD, described, find, find_described, newest_id
@@ -26,8 +27,8 @@ from gateway.reading.formats import (
     shared_tag,
 )
 from gateway.reading.search import Found
-from pipeline.access import Viewer, are_files_open, as_of, may_read_files
-from pipeline.catalogue import records, rights
+from pipeline.access import Viewer, are_files_open, may_read_files
+from pipeline.catalogue import Transaction, records, rights
 from pipeline.index.query import order
 from pipeline.model import Dissemination, Record, RecordState, Right
 from pipeline.services import Services
@@ -99,11 +100,8 @@ def versions(request: Request, record_id: str, services: ServicesHere, viewer: V
         published = [one.record_id for one in work.versions if one.state is RecordState.PUBLISHED]
         # Versions come oldest first, and so does whatever else may be asked for in ascending order.
         ordered = published[::-1] if wanted.descending else published
-        shown = ordered[(question.page - 1) * question.size : question.page * question.size]
-        each = records.disseminate(tx, services.repository, shown, file_limit=searching.FILES_IN_HIT)
-    found = Found(
-        question, len(published), tuple(as_of(each[id_], today=services.now().date()) for id_ in shown)
-    )
+    shown = ordered[(question.page - 1) * question.size : question.page * question.size]
+    found = Found(question, len(published), tuple(shown))
     return listed(request, services, viewer, found, form)
 
 
@@ -118,29 +116,50 @@ def latest_version(request: Request, record_id: str, services: ServicesHere) -> 
 
 def listed(request: Request, services: Services, viewer: Viewer, found: Found, form: Format) -> Response:
     """The envelope around hits in a JSON format; of any other format, the documents one after the other."""
-    readable = _readable(services, [one.record for one in found.hits], viewer)
-    each = [(one, one.record.id in readable) for one in found.hits]
+    documents = _documents(request, services, viewer, found, form)
     headers = {"Vary": VARY, "Cache-Control": "no-cache"}
     if not form.is_json:
-        documents = [form.render(one, files_open=files_open) for one, files_open in each]
         return Response(b"\n".join(documents), media_type=form.served_as, headers=headers)
-    hits = [_hit(form, form.convert(one, files_open)) for one, files_open in each]
+    indent = indentation(request)
+    hits = [embedded(one) if indent is None else json.loads(one) for one in documents]
     body = searching.envelope(found, hits, services.repository.base_url + request.url.path)
     if form is RDM:
         body["sortBy"] = found.question.order
-    text = to_json(body, indent=indentation(request))
-    return Response(text, media_type=form.served_as, headers=headers)
+    return Response(to_json(body, indent=indent), media_type=form.served_as, headers=headers)
 
 
-def _readable(services: Services, shown: Sequence[Record], viewer: Viewer) -> set[int]:
+def _documents(
+    request: Request, services: Services, viewer: Viewer, found: Found, form: Format
+) -> list[bytes]:
+    """The hits that are published, in a format. In Zenodo's they are kept as records are (`read`)."""
+    documents: Kept[bytes] = request.app.state.documents
+    today = services.now().date()
+    with services.catalogue.read() as tx:
+        shown = records.published(tx, found.ids)
+        readable = _readable(services, tx, shown, viewer)
+        keys = {one.id: ("hit", one.id, one.change, one.id in readable, today) for one in shown}
+        known = {id_: documents.find(key) for id_, key in keys.items()} if form is ZENODO else {}
+        lacking = [one.id for one in shown if known.get(one.id) is None]
+        made = described(services, tx, lacking, files=searching.FILES_IN_HIT) if lacking else {}
+    for id_, hit in made.items():
+        document = _hit(form, hit, files_open=id_ in readable)
+        known[id_] = document
+        if form is ZENODO:
+            documents.keep(keys[id_], document, len(document))
+    return [text for one in shown if (text := known.get(one.id)) is not None]
+
+
+def _readable(services: Services, tx: Transaction, shown: Sequence[Record], viewer: Viewer) -> set[int]:
     """The records whose files the viewer may read. The catalogue is asked of those alone that are not open."""
     now = services.now()
     closed = [one for one in shown if not are_files_open(one, today=now.date())]
-    with services.catalogue.read() as tx:
-        known = rights.to_records(tx, closed, viewer, now=now)
+    known = rights.to_records(tx, closed, viewer, now=now)
     return {one.id for one in shown if may_read_files(one, known.get(one.id, Right.NONE), today=now.date())}
 
 
-def _hit(form: Format, converted: object) -> object:
+def _hit(form: Format, one: Dissemination, *, files_open: bool) -> bytes:
     """What Zenodo's form has as an empty `swh` in a record is null in a hit, as on Zenodo."""
-    return converted | {"swh": None} if form is ZENODO and isinstance(converted, dict) else converted
+    converted = form.convert(one, files_open)
+    if form is ZENODO and isinstance(converted, dict):
+        return to_json(converted | {"swh": None})
+    return form.render(one, files_open=files_open)

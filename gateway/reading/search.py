@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from pipeline.access import Viewer, as_of
-from pipeline.catalogue import Transaction, communities, records
+from gateway.http import lookup
+from pipeline.access import Viewer
+from pipeline.catalogue import communities
 from pipeline.errors import Rejected
 from pipeline.metadata import vocabulary
 from pipeline.model import Dissemination, JsonObject, RecordState
-from pipeline.ports import SearchPage, SearchRequest
+from pipeline.ports import SearchRequest
 from pipeline.services import Services
 
 PAGE_SIZE = 25
@@ -157,11 +158,12 @@ def _chosen(params: QueryParams) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits in order, with the total and the counts of facets."""
+    """Ids of hits in order, with the total and the counts of facets. That a record was just withdrawn the index may not
+    know yet."""
 
     question: Question
     total: int
-    hits: tuple[Dissemination, ...]
+    ids: tuple[int, ...]
     facets: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
     @property
@@ -171,10 +173,8 @@ class Found:
 
 
 def search(services: Services, question: Question, *, facets: Sequence[str] = tuple(FACETS)) -> Found:
-    """Ask the index, then the catalogue for what it found: that a record was just withdrawn the index may not
-    know yet. Raises `Rejected` (field `q`, `sort` or a filter's)."""
-    with services.catalogue.read() as tx:
-        question = _with_known_communities(tx, question)
+    """Ask the index. Raises `Rejected` (field `q`, `sort` or a filter's)."""
+    question = _with_known_communities(services, question)
     page = services.index.search(
         SearchRequest(
             query=question.q,
@@ -186,25 +186,28 @@ def search(services: Services, question: Question, *, facets: Sequence[str] = tu
             facets=facets,
         )
     )
-    with services.catalogue.read() as tx:
-        return Found(question, page.total, _described(services, tx, page), page.facets)
+    return Found(question, page.total, page.ids, page.facets)
 
 
-def _with_known_communities(tx: Transaction, question: Question) -> Question:
+def _with_known_communities(services: Services, question: Question) -> Question:
     slugs = question.filters.get("communities", ())
+    if not slugs:
+        return question
     # One that does not exist is dropped, and where none is left there is no filter.
-    found = [communities.find(tx, slug) for slug in slugs]
+    with services.catalogue.read() as tx:
+        found = [communities.find(tx, slug) for slug in slugs]
     known = tuple(dict.fromkeys(one.slug for one in found if one is not None))
     return (
         question if known == slugs else replace(question, filters={**question.filters, "communities": known})
     )
 
 
-def _described(services: Services, tx: Transaction, page: SearchPage) -> tuple[Dissemination, ...]:
-    found = records.disseminate(tx, services.repository, page.ids, file_limit=FILES_IN_HIT)
-    shown = (found[id_] for id_ in page.ids if id_ in found)
-    today = services.now().date()
-    return tuple(as_of(one, today=today) for one in shown if one.record.state is RecordState.PUBLISHED)
+def described(services: Services, found: Found) -> tuple[Dissemination, ...]:
+    """The hits that are published, as they are today."""
+    with services.catalogue.read() as tx:
+        known = lookup.described(services, tx, found.ids, files=FILES_IN_HIT)
+    shown = (known[id_] for id_ in found.ids if id_ in known)
+    return tuple(one for one in shown if one.record.state is RecordState.PUBLISHED)
 
 
 # ---------------------------------------------------------------- envelope

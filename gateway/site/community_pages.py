@@ -57,7 +57,7 @@ def one(slug: str, services: ServicesHere) -> Response:
     question = Question(sort="newest", size=_NEWEST, filters={"communities": (shown.slug,)})
     try:
         found = searching.search(services, question, facets=())
-        newest, total = found.hits, found.total
+        newest, total = searching.described(services, found), found.total
     except Unavailable:
         # The page does not depend on search.
         newest, total = (), 0

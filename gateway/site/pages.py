@@ -1,5 +1,6 @@
 """Pages for people: the front page, search, errors. They need no scripts and nothing from other sites."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +15,7 @@ from gateway.reading import search as searching
 from gateway.reading.search import Found, Question
 from pipeline.catalogue import records
 from pipeline.errors import Rejected, Unavailable
-from pipeline.model import JsonObject
+from pipeline.model import Dissemination, JsonObject
 
 router = APIRouter()
 
@@ -26,7 +27,8 @@ def home(services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
         count = records.count(tx)
     try:
-        newest = searching.search(services, Question(sort="newest", size=_NEWEST), facets=()).hits
+        found = searching.search(services, Question(sort="newest", size=_NEWEST), facets=())
+        newest = searching.described(services, found)
     except Unavailable:
         # The front page does not depend on search.
         newest = ()
@@ -62,17 +64,19 @@ def search(request: Request, services: ServicesHere, viewer: ViewerHere) -> Resp
         found = searching.search(services, question)
     except Rejected as error:
         asked = Question(q=request.query_params.get("q", ""))
-        return page(services, "search.html", 400, **_context(asked, None, problem=error.message))
-    return page(services, "search.html", **_context(question, found))
+        return page(services, "search.html", 400, **_context(asked, None, (), problem=error.message))
+    return page(services, "search.html", **_context(question, found, searching.described(services, found)))
 
 
-def _context(question: Question, found: Found | None, *, problem: str = "") -> JsonObject:
+def _context(
+    question: Question, found: Found | None, hits: Sequence[Dissemination], *, problem: str = ""
+) -> JsonObject:
     chosen = [(name, value) for name, values in question.filters.items() for value in values]
     return {
         "question": question,
         "found": found,
         "problem": problem,
-        "references": [presentation.reference(one) for one in found.hits] if found else [],
+        "references": [presentation.reference(one) for one in hits],
         "sorts": [
             Link(
                 title,

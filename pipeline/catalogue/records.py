@@ -63,6 +63,7 @@ _BY_IDS = (
     .join(concept, concept.c.id == record.c.concept_id)
     .where(record.c.id.in_(_WANTED))
 )
+_PUBLISHED = sa.select(record).where(record.c.id.in_(_WANTED), record.c.state == RecordState.PUBLISHED)
 _FILES_OF = _FILES.where(record_file.c.record_id.in_(_WANTED)).order_by(
     record_file.c.record_id, record_file.c.key
 )
@@ -110,6 +111,12 @@ def get(tx: Transaction, record_id: int) -> Record:
     if row is None:
         raise Missing(f"there is no record {record_id}")
     return _record(row)
+
+
+def published(tx: Transaction, record_ids: Sequence[int]) -> list[Record]:
+    """Those of the records that are published, in the order of the ids."""
+    found = {row.id: row for row in tx.execute(_PUBLISHED, {"wanted": list(record_ids)})}
+    return [_record(found[id_]) for id_ in record_ids if id_ in found]
 
 
 def of_works(tx: Transaction, concept_ids: Collection[int], *, all_versions: bool) -> list[Record]:
