@@ -49,7 +49,7 @@ def test_links_are_those_of_the_settings(standing: tuple[Client, Record]) -> Non
     ("accept", "begins"),
     [
         ("application/vnd.zenodo.v1+json", '{"created"'),
-        ("application/vnd.inveniordm.v1+json", '{"id": "'),
+        ("application/vnd.inveniordm.v1+json", '{"id":"'),
         ("application/ld+json", '{"@context"'),
         ("application/vnd.datacite.datacite+json", '{"doi"'),
         ("application/vnd.datacite.datacite+xml", "<?xml"),
