@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.collaboration.community_json import community_json
-from gateway.collaboration.curating import community_in, require
+from gateway.collaboration.curating import REFUSED, community_in, require
 from gateway.http import openapi
 from gateway.http.admission import require_admin
 from gateway.http.answers import json_answer
@@ -21,11 +21,11 @@ from gateway.reading.formats import negotiated
 from gateway.reading.records import listed
 from gateway.reading.search import Found, Question
 from pipeline.access import Viewer
-from pipeline.catalogue import communities, records
+from pipeline.catalogue import communities
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.communities import curation
 from pipeline.communities.roles import Power
-from pipeline.errors import HeadraceError, Missing, Rejected
+from pipeline.errors import Rejected
 from pipeline.feeds.crosswalks.facts import timestamp
 from pipeline.metadata import community_form, text, vocabulary
 from pipeline.model import JsonObject
@@ -112,13 +112,13 @@ def update(
     request: Request, name: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
     one = _with_power(services, name, viewer, Power.MANAGE)
-    return _shown(request, services, curation.describe(services, one.id, community_form.read(body)))
+    return _shown(request, services, curation.describe(services, one.id, viewer, community_form.read(body)))
 
 
 @router.delete(_ONE)
 def delete(name: str, services: ServicesHere, viewer: ActorHere, body: OptionalJsonBody) -> Response:
     one = _with_power(services, name, viewer, Power.DELETE)
-    curation.delete(services, one.id, _tombstone(services, viewer, body))
+    curation.delete(services, one.id, viewer, _tombstone(services, viewer, body))
     return Response(status_code=204)
 
 
@@ -152,7 +152,7 @@ def _shown(request: Request, services: Services, one: ManagedCommunity, status: 
 
 
 def _with_power(services: Services, name: str, viewer: Viewer, power: Power) -> ManagedCommunity:
-    """Raises `Missing`, `Deleted`, `Denied`."""
+    """Raises `Missing`, `Deleted`, `Denied`; asked again by whoever changes something."""
     with services.catalogue.read() as tx:
         one = community_in(tx, name)
         require(tx, one, viewer, power)
@@ -195,7 +195,7 @@ def read_logo(request: Request, name: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
         found = communities.logo(tx, community_in(tx, name).id)
     if found is None:
-        raise Missing("No logo exists for this community.")
+        raise curation.no_logo()
     headers = {
         "ETag": f'"md5:{found.md5}"',
         "Content-Security-Policy": CONTENT_POLICY,
@@ -219,18 +219,14 @@ def put_logo(
     content: Annotated[bytes, Depends(_picture)],
 ) -> Response:
     one = _with_power(services, name, viewer, Power.MANAGE)
-    curation.put_logo(services, one.id, content)
-    with services.catalogue.read() as tx:
-        found = communities.logo(tx, one.id)
-    if found is None:
-        raise Missing("No logo exists for this community.")
+    put = curation.put_logo(services, one.id, viewer, content)
     address = community_json(services.repository, one)["links"]["logo"]
     entry = {
         "key": "logo",
-        "size": len(found.content),
-        "checksum": f"md5:{found.md5}",
-        "mimetype": found.media_type,
-        "updated": timestamp(found.updated),
+        "size": len(put.content),
+        "checksum": f"md5:{put.md5}",
+        "mimetype": put.media_type,
+        "updated": timestamp(put.updated),
         "links": {"self": address},
     }
     return json_answer(request, entry)
@@ -239,9 +235,7 @@ def put_logo(
 @router.delete(f"{_ONE}/logo")
 def delete_logo(name: str, services: ServicesHere, viewer: WriterHere) -> Response:
     one = _with_power(services, name, viewer, Power.MANAGE)
-    with services.catalogue.write() as tx:
-        if not communities.remove_logo(tx, one.id):
-            raise Missing("No logo exists for this community.")
+    curation.remove_logo(services, one.id, viewer)
     return Response(status_code=204)
 
 
@@ -268,8 +262,8 @@ def remove_records(
     failed = []
     for record_id in _named_records(body):
         try:
-            _remove(services, one, record_id)
-        except HeadraceError as error:
+            curation.take_out(services, number_of(record_id), one.id, viewer)
+        except REFUSED as error:
             failed.append({"record": record_id, "message": error.message})
     return json_answer(request, {"errors": failed} if failed else {})
 
@@ -282,10 +276,3 @@ def _named_records(body: object) -> list[str]:
     if not all(isinstance(one, str) for one in ids):
         raise Rejected("Missing data for required field.", field="records.id")
     return [str(one) for one in ids]
-
-
-def _remove(services: Services, one: ManagedCommunity, record_id: str) -> None:
-    with services.catalogue.write() as tx:
-        concept_id = records.get(tx, number_of(record_id)).concept_id
-        if not curation.leave(tx, one.id, [concept_id], now=services.now()):
-            raise Rejected("The record is not in this community.")

@@ -6,8 +6,11 @@ from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, rights
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.communities.roles import Power
-from pipeline.errors import Missing, Rejected
+from pipeline.errors import Conflict, Missing, Rejected
 from pipeline.metadata.community_form import is_uuid
+
+REFUSED = (Missing, Deleted, Rejected, Conflict)
+"""What answers tell of one of several things that were to be done; with all else none of the others is."""
 
 
 def community_in(tx: Transaction, name: str) -> ManagedCommunity:

@@ -1,12 +1,14 @@
 """`/api/records/{id}/communities`: which communities a record's work belongs to (Zenodo's REST API, records and
 communities)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from gateway.collaboration.community_json import community_json
+from gateway.collaboration.curating import REFUSED, community_in, require
 from gateway.collaboration.request_json import comment_in, request_json
 from gateway.http import openapi
 from gateway.http.admission import managed_record
@@ -15,16 +17,19 @@ from gateway.http.auth import ActorHere, KnownHere, ServicesHere, WriterHere
 from gateway.http.bodies import JsonBody
 from gateway.http.lookup import find, number_of
 from gateway.http.methods import READ
+from gateway.http.problems import Deleted
 from gateway.reading import search as searching
 from gateway.reading.search import Found, Question
+from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, records, rights
+from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.communities import curation, requesting
 from pipeline.communities.requests import actions
 from pipeline.communities.roles import Power
-from pipeline.errors import Denied, HeadraceError, Missing, Rejected
+from pipeline.errors import HeadraceError, Missing, Rejected
 from pipeline.metadata.community_form import is_uuid
-from pipeline.model import JsonObject, Right
+from pipeline.model import JsonObject, Record, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records/{record_id}")
@@ -60,41 +65,28 @@ def include(
     """Included at once, or asked for."""
     processed: list[JsonObject] = []
     errors: list[JsonObject] = []
-    _own(services, record_id, viewer)
+    record = _managed(services, record_id, viewer)
     for given in _named(body):
         name = str(given["id"])
         try:
-            processed.append(_propose(services, number_of(record_id), name, given, viewer))
-        except HeadraceError as error:
-            text = "Community not found." if isinstance(error, Missing) else error.message
-            errors.append({"community_id": name, "message": text})
+            processed.append(_propose(services, record.id, name, given, viewer))
+        except REFUSED as error:
+            errors.append({"community_id": name, "message": _refusal(error)})
     return _outcome(request, {"processed": processed}, errors, is_done=bool(processed))
 
 
 def _propose(
     services: Services, record_id: int, name: str, given: Mapping[str, Any], viewer: Viewer
 ) -> JsonObject:
-    comment = given.get("comment")
-    said = comment_in(comment, required=False)
+    said = comment_in(given.get("comment"), required=False)
     reviewed = given.get("require_review", False)
     if not isinstance(reviewed, bool):
         raise Rejected("Not a valid boolean.", field="require_review")
-    with services.catalogue.write() as tx:
-        record = managed_record(services, tx, record_id, viewer)
-        one = communities.get(tx, name)
-        asked = curation.propose(
-            tx,
-            services.repository,
-            record,
-            one,
-            viewer.account_id or 0,
-            reviewed=reviewed,
-            comment=said,
-            now=services.now(),
-        )
+    asked = curation.ask_to_include(services, record_id, name, viewer, reviewed=reviewed, comment=said)
+    with services.catalogue.read() as tx:
         [mine] = requesting.parties(tx, [asked], viewer, now=services.now())
     shown = request_json(services.repository, asked, actions(asked, mine, admin=viewer.admin))
-    return {"community_id": one.id, "request_id": asked.id, "request": shown}
+    return {"community_id": asked.receiver.id, "request_id": asked.id, "request": shown}
 
 
 @router.delete("/communities")
@@ -102,30 +94,36 @@ def exclude(
     request: Request, record_id: str, services: ServicesHere, viewer: ActorHere, body: JsonBody
 ) -> Response:
     """By the record's owner, or who curates the community."""
-    errors: list[JsonObject] = []
-    named = _named(body)
-    for given in named:
-        name = str(given["id"])
-        try:
-            _leave(services, number_of(record_id), name, viewer)
-        except Denied:
-            raise
-        except HeadraceError as error:
-            text = "Community not found." if isinstance(error, Missing) else error.message
-            errors.append({"community": name, "message": text})
-    return _outcome(request, {}, errors, is_done=len(errors) < len(named))
-
-
-def _leave(services: Services, record_id: int, name: str, viewer: Viewer) -> None:
+    names = [str(given["id"]) for given in _named(body)]
     with services.catalogue.read() as tx:
-        record = records.get(tx, record_id)
-        one = communities.get(tx, name)
-        right = rights.to_work(tx, record.concept_id, viewer, now=services.now())
-        if right < Right.MANAGE and not rights.has_power(tx, one.id, viewer, Power.CURATE):
-            raise Denied("Permission denied.")
-    with services.catalogue.write() as tx:
-        if not curation.leave(tx, one.id, [record.concept_id], now=services.now()):
-            raise Rejected("The record is not included in this community.")
+        record = records.get(tx, number_of(record_id))
+        found = _named_in(tx, names)
+        if rights.to_work(tx, record.concept_id, viewer, now=services.now()) < Right.MANAGE:
+            # Of all of them before the work leaves one.
+            for one in found.values():
+                require(tx, one, viewer, Power.CURATE)
+    errors: list[JsonObject] = []
+    for name in names:
+        try:
+            if name not in found:
+                raise refusals.not_found()
+            curation.take_out(services, record.id, found[name].id, viewer)
+        except REFUSED as error:
+            errors.append({"community": name, "message": _refusal(error)})
+    return _outcome(request, {}, errors, is_done=len(errors) < len(names))
+
+
+def _named_in(tx: Transaction, names: Collection[str]) -> dict[str, ManagedCommunity]:
+    """The communities that names, slugs or ids, stand for; those that stand for none are left out."""
+    found = {}
+    for name in names:
+        with suppress(Missing, Deleted):
+            found[name] = community_in(tx, name)
+    return found
+
+
+def _refusal(error: HeadraceError) -> str:
+    return "Community not found." if isinstance(error, Missing | Deleted) else error.message
 
 
 @router.put("/communities")
@@ -138,11 +136,9 @@ def choose_default(
     default = body["default"]
     if not (default is None or (isinstance(default, str) and is_uuid(default))):
         raise Rejected("Not a valid UUID.", field="default")
+    record = _managed(services, record_id, viewer)
+    curation.choose_default(services, record.concept_id, viewer, default)
     with services.catalogue.read() as tx:
-        record = managed_record(services, tx, number_of(record_id), viewer)
-    with services.catalogue.write() as tx:
-        if not curation.choose_default(tx, record.concept_id, default):
-            raise Rejected("The record is not included in this community.", field="default")
         return json_answer(request, _of_work(services, tx, record.concept_id))
 
 
@@ -174,10 +170,10 @@ def suggestions(request: Request, record_id: str, services: ServicesHere, viewer
     return json_answer(request, body)
 
 
-def _own(services: Services, record_id: str, viewer: Viewer) -> None:
+def _managed(services: Services, record_id: str, viewer: Viewer) -> Record:
     """Raises `Missing`, `Denied`."""
     with services.catalogue.read() as tx:
-        managed_record(services, tx, number_of(record_id), viewer)
+        return managed_record(services, tx, number_of(record_id), viewer)
 
 
 def _named(body: object) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.depositing import deposition_json, file_names
 from gateway.depositing.handles import Kind, number_of, required
-from gateway.http.admission import require
+from gateway.http.admission import require, still_may
 from gateway.http.answers import indentation, json_answer, with_array
 from gateway.http.auth import GrantHere, ServicesHere, ViewerHere, WriterHere, file_reader
 from gateway.http.checksums import declared_digests
@@ -39,20 +39,22 @@ async def put(
     size, declared = declared_length(request), declared_digests(request.headers)
     draft = await run_in_threadpool(_writable, services, bucket, viewer)
     receivers: Receivers = request.app.state.receivers
-    receive = partial(_receive, services, draft, key, size, declared)
+    receive = partial(_receive, services, viewer, draft, key, size, declared)
     file = await receivers.take(request, receive)
     return json_answer(request, deposition_json.bucket_object(services.repository, bucket, file), 201)
 
 
 def _receive(
     services: Services,
+    viewer: Viewer,
     draft: Draft,
     key: str,
     size: int | None,
     declared: dict[str, str],
     blocks: Iterator[bytes],
 ) -> DraftFile:
-    return deposit.receive(services, draft, key, blocks, size=size, declared=declared)
+    admitted = still_may(services, draft, viewer, Right.EDIT)
+    return deposit.receive(services, draft, key, blocks, size=size, admitted=admitted, declared=declared)
 
 
 @router.delete("/{key:path}")

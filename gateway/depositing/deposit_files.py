@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.depositing import deposition_json, file_names
 from gateway.depositing.handles import Kind, number_of
-from gateway.http.admission import draft_for, require, standing_in
+from gateway.http.admission import draft_for, require, standing_in, still_may
 from gateway.http.answers import array, json_answer
 from gateway.http.auth import ReaderHere, ServicesHere, ViewerHere, WriterHere
 from gateway.http.forms import UploadForm
@@ -50,22 +50,25 @@ async def add(request: Request, record_id: str, services: ServicesHere, viewer: 
     """A form with the `file`, and before or behind it a `name` for it, which need not be there."""
     draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
-    receive = partial(_receive, services, draft, request.headers.get("content-type", ""))
+    receive = partial(_receive, services, viewer, draft, request.headers.get("content-type", ""))
     file = await receivers.take(request, receive)
     return json_answer(request, _shown(services, draft, file), 201)
 
 
-def _receive(services: Services, draft: Draft, content_type: str, blocks: Iterator[bytes]) -> DraftFile:
-    return received(services, draft, UploadForm(content_type, blocks))
+def _receive(
+    services: Services, viewer: Viewer, draft: Draft, content_type: str, blocks: Iterator[bytes]
+) -> DraftFile:
+    return received(services, viewer, draft, UploadForm(content_type, blocks))
 
 
-def received(services: Services, draft: Draft, form: UploadForm) -> DraftFile:
+def received(services: Services, viewer: Viewer, draft: Draft, form: UploadForm) -> DraftFile:
     """The form's file, taken into the draft. Raises as `deposit.receive`, and `Rejected` where it has no name, or that
     of a file that is there."""
     named = partial(_new_key, services, draft, form)
     # Told before, a name that will not do costs no transfer.
     key = named() if form.fields.get("name") else _UNNAMED
-    return deposit.receive(services, draft, key, form.content(), size=None, named=named)
+    admitted = still_may(services, draft, viewer, Right.EDIT)
+    return deposit.receive(services, draft, key, form.content(), size=None, admitted=admitted, named=named)
 
 
 def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:

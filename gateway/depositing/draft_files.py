@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway.depositing import announcements, draft_entries
-from gateway.http.admission import draft_for
+from gateway.http.admission import draft_for, still_may
 from gateway.http.answers import indentation, json_answer
 from gateway.http.auth import (
     GrantHere,
@@ -97,7 +97,10 @@ async def put_content(
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> JsonObject:
-        file = draft_files.receive(services, draft, key, blocks, size=size, declared=declared)
+        admitted = still_may(services, draft, viewer, Right.EDIT)
+        file = draft_files.receive(
+            services, draft, key, blocks, size=size, admitted=admitted, declared=declared
+        )
         return draft_entries.pending(services.repository, draft, file)
 
     return json_answer(request, await receivers.take(request, receive))

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from gateway.http.admission import draft_for
+from gateway.http.admission import draft_for, still_may
 from gateway.http.auth import ServicesHere, WriterHere
 from gateway.http.headers import whole_number
 from gateway.http.lookup import number_of
@@ -77,7 +77,10 @@ async def go_on(
 
     def receive(blocks: Iterator[bytes]) -> Resumable:
         draft = draft_for(services, record_id, viewer, Right.EDIT)
-        return resumption.go_on(services, draft, number_of(number), offset, blocks, checksum)
+        admitted = still_may(services, draft, viewer, Right.EDIT)
+        return resumption.go_on(
+            services, draft, number_of(number), offset, blocks, checksum, admitted=admitted
+        )
 
     one = await receivers.take(request, receive)
     return Response(status_code=204, headers=_standing(one))

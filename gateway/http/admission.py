@@ -14,6 +14,7 @@ from pipeline.access import (
     may_delete,
     may_enlarge,
     may_name_communities,
+    owns,
     permits,
     right_to,
 )
@@ -92,6 +93,19 @@ def require(services: Services, tx: Transaction, one: Draft | Record, viewer: Vi
     if viewer.is_stranger:
         raise Unauthenticated
     raise refusals.not_permitted()
+
+
+def still_may(
+    services: Services, draft: Draft, viewer: Viewer, right: Right
+) -> Callable[[Transaction], None]:
+    """To be asked again within the transaction that ends what took a while, as a file that came: raises `Denied` where
+    the viewer has lost the right to the draft meanwhile. Whose it is has not."""
+
+    def require_still(tx: Transaction) -> None:
+        if not owns(draft.owner, viewer):
+            require(services, tx, draft, viewer, right)
+
+    return require_still
 
 
 def require_admin(viewer: Viewer) -> None:

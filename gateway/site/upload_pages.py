@@ -332,22 +332,26 @@ async def add_file(request: Request, record_id: str, viewer: PersonHere, service
     draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
     try:
-        await receivers.take(request, partial(_receive, request, services, draft))
+        await receivers.take(request, partial(_receive, request, services, viewer, draft))
     except (Rejected, Denied) as wrong:
         problem = Problem("files", "Files", f"{wrong.message} {wrong.remedy}".strip())
-        return await run_in_threadpool(_file_refused, request, services, draft, problem, viewer)
+        return await run_in_threadpool(_file_refused, request, services, record_id, problem, viewer)
     return _redirect(services, _path(draft, "", viewer) + "#files")
 
 
-def _receive(request: Request, services: Services, draft: Draft, blocks: Iterator[bytes]) -> None:
+def _receive(
+    request: Request, services: Services, viewer: Viewer, draft: Draft, blocks: Iterator[bytes]
+) -> None:
     form = UploadForm(request.headers.get("content-type", ""), blocks)
     require_own_page(request, form.fields.get(CSRF_FIELD, ""))
-    deposit_files.received(services, draft, form)
+    deposit_files.received(services, viewer, draft, form)
 
 
 def _file_refused(
-    request: Request, services: Services, draft: Draft, problem: Problem, viewer: Viewer
+    request: Request, services: Services, record_id: str, problem: Problem, viewer: Viewer
 ) -> Response:
+    # As it is now: a file may have taken long, and who sent it lost the right to see where it was to be.
+    draft = draft_for(services, record_id, viewer, Right.EDIT)
     said = upload_form.shown(draft.description)
     return _form_page(request, services, draft, said, [problem], 400, viewer=viewer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -253,17 +253,11 @@ def logo(tx: Transaction, community_id: str) -> Logo | None:
     return None if row is None else Logo(row.content, row.media_type, row.md5, row.updated)
 
 
-def put_logo(tx: Transaction, community_id: str, content: bytes, media_type: str, *, now: datetime) -> None:
+def put_logo(tx: Transaction, community_id: str, content: bytes, media_type: str, *, now: datetime) -> Logo:
     remove_logo(tx, community_id)
-    tx.execute(
-        sa.insert(community_logo).values(
-            community_id=community_id,
-            content=content,
-            media_type=media_type,
-            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-            updated=now,
-        )
-    )
+    put = Logo(content, media_type, hashlib.md5(content, usedforsecurity=False).hexdigest(), now)
+    tx.execute(sa.insert(community_logo).values(community_id=community_id, **asdict(put)))
+    return put
 
 
 def remove_logo(tx: Transaction, community_id: str) -> bool:

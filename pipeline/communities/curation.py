@@ -1,23 +1,26 @@
 """Use case: communities, from their founding to their deletion, and works that join and leave them.
 
-Who may do what was decided before (`pipeline.access`). What outputs tell of a work changes with its communities: all
-of its versions are found, announced and registered anew.
+Who may do what is asked again in the transaction that does it. What outputs tell of a work changes with its
+communities: all of its versions are found, announced and registered anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
-from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, works
-from pipeline.catalogue.communities import ManagedCommunity
+from pipeline import refusals
+from pipeline.access import Viewer
+from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, rights, works
+from pipeline.catalogue.communities import Logo, ManagedCommunity
 from pipeline.communities import notices
 from pipeline.communities.requests import COMMUNITY_INCLUSION, Entity, EntityKind, Request, RequestAction
-from pipeline.communities.roles import Role, includes_directly, submits
-from pipeline.errors import Conflict, FieldFault, InvalidFields, Rejected
+from pipeline.communities.roles import Power, Role, includes_directly, submits
+from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing, Rejected
 from pipeline.lifecycle import RecordEvent, step_record
 from pipeline.metadata.community_form import Charter
-from pipeline.model import JsonObject, Record, Repository
+from pipeline.model import JsonObject, Record, RecordState, Repository, Right
 from pipeline.services import Services
 
 LARGEST_LOGO = 1_000_000
@@ -41,11 +44,11 @@ def found(services: Services, charter: Charter, account_id: int) -> ManagedCommu
         return made
 
 
-def describe(services: Services, community_id: str, charter: Charter) -> ManagedCommunity:
-    """Replace what a community says of itself, and its policies. Raises `Missing`, `InvalidFields` for another slug."""
+def describe(services: Services, community_id: str, viewer: Viewer, charter: Charter) -> ManagedCommunity:
+    """Replace what a community says of itself, and its policies. Raises `Missing`, `Denied`, `InvalidFields` for
+    another slug."""
     now = services.now()
-    with services.catalogue.write() as tx:
-        one = communities.locked(tx, community_id)
+    with _held(services, community_id, viewer, Power.MANAGE) as (tx, one):
         if charter.slug != one.slug:
             text = "The slug can be changed by renaming only."
             raise InvalidFields((FieldFault("slug", (text,)),))
@@ -78,12 +81,11 @@ def feature(services: Services, community_id: str, since: datetime | None) -> Ma
         return communities.get(tx, one.id)
 
 
-def delete(services: Services, community_id: str, tombstone: JsonObject) -> None:
-    """Give a community up: its works leave it, its tombstone stays. Raises `Missing`, `Rejected` while something is
-    asked of it."""
+def delete(services: Services, community_id: str, viewer: Viewer, tombstone: JsonObject) -> None:
+    """Give a community up: its works leave it, its tombstone stays. Raises `Missing`, `Denied`, `Rejected` while
+    something is asked of it."""
     now = services.now()
-    with services.catalogue.write() as tx:
-        one = communities.locked(tx, community_id)
+    with _held(services, community_id, viewer, Power.DELETE) as (tx, one):
         if number := requests.count_open(tx, Entity(EntityKind.COMMUNITY, one.id), now=now):
             raise Rejected(
                 f"There are {number} requests open for this community.",
@@ -96,16 +98,39 @@ def delete(services: Services, community_id: str, tombstone: JsonObject) -> None
         communities.delete(tx, one.id, tombstone, now=now)
 
 
-def put_logo(services: Services, community_id: str, content: bytes) -> None:
-    """Raises `Missing`, `Rejected` for what is no picture."""
+@contextmanager
+def _held(
+    services: Services, community_id: str, viewer: Viewer, power: Power
+) -> Iterator[tuple[Transaction, ManagedCommunity]]:
+    """Nobody else changes the community, or what the viewer is there, until the transaction ends. Raises `Missing`,
+    `Denied` for who has not that power."""
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        if not rights.has_power(tx, one.id, viewer, power):
+            raise refusals.not_permitted()
+        yield tx, one
+
+
+def put_logo(services: Services, community_id: str, viewer: Viewer, content: bytes) -> Logo:
+    """Raises `Missing`, `Denied`, `Rejected` for what is no picture."""
     if len(content) > LARGEST_LOGO:
         raise Rejected(f"The logo is longer than {LARGEST_LOGO:,} bytes.")
     media_type = image_type(content)
     if media_type is None:
         raise Rejected("The logo is not a picture.", remedy="Send a PNG, JPEG, GIF or WebP.")
-    with services.catalogue.write() as tx:
-        one = communities.locked(tx, community_id)
-        communities.put_logo(tx, one.id, content, media_type, now=services.now())
+    with _held(services, community_id, viewer, Power.MANAGE) as (tx, one):
+        return communities.put_logo(tx, one.id, content, media_type, now=services.now())
+
+
+def remove_logo(services: Services, community_id: str, viewer: Viewer) -> None:
+    """Raises `Denied`, and `Missing` also where there is none."""
+    with _held(services, community_id, viewer, Power.MANAGE) as (tx, one):
+        if not communities.remove_logo(tx, one.id):
+            raise no_logo()
+
+
+def no_logo() -> Missing:
+    return Missing("No logo exists for this community.")
 
 
 def image_type(content: bytes) -> str | None:
@@ -116,6 +141,44 @@ def image_type(content: bytes) -> str | None:
 
 
 # ---------------------------------------------------------------- works
+
+
+def ask_to_include(
+    services: Services, record_id: int, community_id: str, viewer: Viewer, *, reviewed: bool, comment: str
+) -> Request:
+    """`propose` on behalf of who manages the work. Raises as that does, `Denied`, `Missing` also for a record that was
+    withdrawn."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        record, one = records.get(tx, record_id), communities.get(tx, community_id)
+        asked = propose(
+            tx,
+            services.repository,
+            record,
+            one,
+            viewer.account_id or 0,
+            reviewed=reviewed,
+            comment=comment,
+            now=now,
+        )
+        # Behind the request: all lock such rows in one order.
+        rights.hold(tx, record.concept_id, viewer, Right.MANAGE, now=now)
+        if records.get(tx, record_id).state is not RecordState.PUBLISHED:
+            raise refusals.unknown_id()
+        return asked
+
+
+def take_out(services: Services, record_id: int, community_id: str, viewer: Viewer) -> None:
+    """A work leaves a community, by who manages the work or curates the community. Raises `Missing`, `Denied`,
+    `Rejected` where it is not in it."""
+    now = services.now()
+    with services.catalogue.write() as tx:
+        one = communities.locked(tx, community_id)
+        concept_id = records.get(tx, record_id).concept_id
+        if not rights.has_power(tx, one.id, viewer, Power.CURATE):
+            rights.hold(tx, concept_id, viewer, Right.MANAGE, now=now)
+        if not leave(tx, one.id, [concept_id], now=now):
+            raise Rejected("The record is not included in this community.")
 
 
 def propose(
@@ -132,7 +195,7 @@ def propose(
     """Ask on somebody's behalf for a published record's work to be in a community. Where they need no review, and want
     none (`reviewed`), it is included at once, and the request accepted. Raises `Rejected` where it is in already, there
     is such a request, or the community takes none from them; `Missing` where it was deleted."""
-    communities.locked(tx, one.id)
+    one = communities.locked(tx, one.id)
     role = members.role(tx, one.id, account_id)
     if not submits(role, one.charter.policies.record_submission_policy):
         raise Rejected("Submission to this community is only allowed to community members.")
@@ -207,10 +270,13 @@ def tell(
     outbox.want(tx, effects, now=now)
 
 
-def choose_default(tx: Transaction, concept_id: int, community_id: str | None) -> bool:
-    """Have a community, or none, stand for a work; whether the work is in it."""
-    records.touch_works(tx, [concept_id])
-    return communities.set_default(tx, concept_id, community_id)
+def choose_default(services: Services, concept_id: int, viewer: Viewer, community_id: str | None) -> None:
+    """Have a community, or none, stand for a work. Raises `Denied`, `Rejected` where the work is not in it."""
+    with services.catalogue.write() as tx:
+        rights.hold(tx, concept_id, viewer, Right.MANAGE, now=services.now())
+        records.touch_works(tx, [concept_id])
+        if not communities.set_default(tx, concept_id, community_id):
+            raise Rejected("The record is not included in this community.", field="default")
 
 
 def _works(tx: Transaction, community_id: str) -> Iterator[list[int]]:

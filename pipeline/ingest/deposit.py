@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pipeline import codec, publication, refusals
 from pipeline.access import lifted
@@ -69,6 +69,8 @@ from pipeline.services import Services
 from pipeline.store import layout
 
 Kept = TypeVar("Kept")
+Admitted: TypeAlias = Callable[[Transaction], None]
+"""Asked when a file has come, which may have taken long: raises `Denied` where who sends it has lost the right to."""
 
 LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
@@ -402,11 +404,13 @@ def receive(
     blocks: Iterable[bytes],
     *,
     size: int | None,
+    admitted: Admitted,
     declared: Mapping[str, str] | None = None,
     named: Callable[[], str] | None = None,
 ) -> DraftFile:
     """Take a file into the draft as it comes (`take_in`), in the place of one of the same key."""
-    return take_in(services, draft, key, blocks, attach, size=size, declared=declared, named=named)
+    keep = partial(attach, admitted=admitted)
+    return take_in(services, draft, key, blocks, keep, size=size, declared=declared, named=named)
 
 
 def take_in(
@@ -536,13 +540,21 @@ def _commit(services: Services, upload: Upload, place: str) -> None:
 
 
 def attach(
-    services: Services, one: Deposit, number: int, new: NewFile, *, upload: int | None = None
+    services: Services,
+    one: Deposit,
+    number: int,
+    new: NewFile,
+    *,
+    admitted: Admitted,
+    upload: int | None = None,
 ) -> DraftFile:
     """End the transfer with this number: the file is in the draft, in the place of one of the same key, be it pending
     only, and the `upload` in several requests that it completes, where it is one's last, is over. Done twice it is done
-    once. Raises `Conflict` where the transfer or the upload is over, `Missing` where the draft is open no more."""
+    once. Raises `Conflict` where the transfer or the upload is over, `Missing` where the draft is open no more, what
+    `admitted` raises."""
     with services.catalogue.write() as tx:
         still = drafts.locked(tx, one.id)
+        admitted(tx)
         held = drafts.file(tx, one.id, new.key)
         if held is not None and held.content == new.content:
             return held

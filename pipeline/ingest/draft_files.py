@@ -65,11 +65,12 @@ def receive(
     blocks: Iterable[bytes],
     *,
     size: int | None,
+    admitted: deposit.Admitted,
     declared: Mapping[str, str],
 ) -> PendingFile:
     """Take what a pending file consists of, in the place of what had come of it before. `size` and `declared` are as in
-    `deposit.take_in`, and must agree with what was announced. Raises as that does; `Missing` where no such file was
-    announced, `Rejected` where it is committed, `Conflict` where it is given up meanwhile."""
+    `deposit.take_in`, and must agree with what was announced. Raises as that and `admitted` do; `Missing` where no such
+    file was announced, `Rejected` where it is committed, `Conflict` where it is given up meanwhile."""
     pending = _pending(services, draft, key)
     if pending.multipart is not None:
         raise Rejected(f"File with key {key} comes in parts.")
@@ -84,7 +85,7 @@ def receive(
         draft,
         key,
         blocks,
-        partial(_keep, pending=pending),
+        partial(_keep, pending=pending, admitted=admitted),
         size=announced.size if size is None else size,
         declared={**declared, **announced.declared},
     )
@@ -109,10 +110,17 @@ def receive_part(
 
 
 def _keep(
-    services: Services, one: Deposit, number: int, came: NewFile, *, pending: PendingFile
+    services: Services,
+    one: Deposit,
+    number: int,
+    came: NewFile,
+    *,
+    pending: PendingFile,
+    admitted: deposit.Admitted,
 ) -> PendingFile:
     with services.catalogue.write() as tx:
         drafts.locked(tx, one.id)
+        admitted(tx)
         before = pending_files.find(tx, one.id, pending.key)
         if before is None or before.id != pending.id:
             raise Conflict("the file was committed or given up while it came")

@@ -91,6 +91,8 @@ def go_on(
     offset: int,
     blocks: Iterable[bytes],
     checksum: tuple[str, str] | None = None,
+    *,
+    admitted: deposit.Admitted,
 ) -> Resumable:
     """Take what comes behind `offset`, from whichever request is at the upload; where that is the end of the file, the
     file is in the draft once this returns. With a `checksum` (algorithm, hex), all that comes is taken or nothing.
@@ -107,7 +109,7 @@ def go_on(
             raise Conflict(f"the upload is at {one.offset}, not at {offset}", field="Upload-Offset")
     try:
         with transferring.under_way(services, mine) as require:
-            return _Sitting(services, draft, one, mine, require, checksum).take(blocks)
+            return _Sitting(services, draft, one, mine, require, checksum, admitted).take(blocks)
     finally:
         with suppress(HeadraceError), services.catalogue.write() as tx:
             transfers.end(tx, mine, now=services.now())
@@ -135,6 +137,7 @@ class _Sitting:
         transfer: int,
         require: Callable[[], None],
         checksum: tuple[str, str] | None,
+        admitted: deposit.Admitted,
     ) -> None:
         self._services = services
         self._draft = draft
@@ -142,6 +145,7 @@ class _Sitting:
         self._transfer = transfer
         self._require = require
         self._checksum = checksum
+        self._admitted = admitted
         self._begun_by = one.begun_by or transfer
         self._content = layout.resumable_path(one.key, one.id, self._begun_by)
         self._place = layout.content(draft.deposit.home, self._content)
@@ -309,8 +313,16 @@ class _Sitting:
             digests=digests,
             declared={},
         )
-        draft, transfer = self._draft.deposit, self._transfer
-        transferring.insist(partial(deposit.attach, self._services, draft, transfer, new, upload=one.id))
+        attach = partial(
+            deposit.attach,
+            self._services,
+            self._draft.deposit,
+            self._transfer,
+            new,
+            admitted=self._admitted,
+            upload=one.id,
+        )
+        transferring.insist(attach)
         with suppress(Unavailable):  # a sweep finds them
             abandonment.clear(self._services, one, but=self._place)
         self._one = replace(one, ledger=replace(one.ledger, offset=one.size), tail_size=0, tail_of=None)

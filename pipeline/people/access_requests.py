@@ -13,7 +13,17 @@ from datetime import timedelta
 
 from pipeline import refusals
 from pipeline.access import are_files_open
-from pipeline.catalogue import Transaction, accounts, inquiries, mails, records, requests, rights, sharing
+from pipeline.catalogue import (
+    Transaction,
+    accounts,
+    inquiries,
+    mails,
+    records,
+    requests,
+    rights,
+    sharing,
+    works,
+)
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.inquiries import Inquiry
 from pipeline.communities.requests import GUEST_ACCESS, USER_ACCESS, Entity, EntityKind, Request, RequestType
@@ -170,6 +180,8 @@ def _title(record: Record) -> str:
 def admit(services: Services, tx: Transaction, accepted: Request) -> None:
     """Let whoever asked view the files."""
     record = records.get(tx, int(accepted.topic.id))
+    # With whom a work is shared is changed by one at a time.
+    works.lock(tx, [record.concept_id])
     owner = _asked(tx, record, accepted)
     if accepted.creator.kind is EntityKind.USER:
         _grant(services, tx, record.concept_id, owner, accepted)

@@ -286,11 +286,12 @@ def _managed(asker: Asker, state: State) -> Answer:
 
 
 def leaving(asker: Asker, state: State) -> Answer:
-    """Taking a work out of a community, which its curators may as well. That there is no such record is told of each
-    community that is named."""
+    """Taking a work out of a community, which its curators may as well."""
     found = writers(asker, state)
-    if found is not Answer.LET or state.is_new:
+    if found is not Answer.LET:
         return found
+    if state.is_new:
+        return Answer.MISSING
     may = asker.right >= Right.MANAGE or allows(asker.role, Power.CURATE)
     return Answer.LET if may else Answer.DENIED
 

@@ -202,6 +202,23 @@ def test_a_file_that_is_sent_into_a_discarded_draft_is_lost(archive: Archive) ->
     assert staged(archive, draft) == []
 
 
+def test_a_file_that_is_sent_by_who_loses_the_right_meanwhile_is_lost(archive: Archive) -> None:
+    """The grant was revoked while the file came: that is answered, the draft stays as it was, and nothing of the file
+    is kept."""
+    [ida] = gateways(archive, 1)
+    jo = depositor(archive, "jo@pier.example")
+    draft = ida.create()
+    access = f"/api/records/{draft['id']}/access"
+    number = jo.create()["owner"]
+    grant = {"subject": {"type": "user", "id": str(number)}, "permission": "edit"}
+    assert ida.send("POST", f"{access}/grants", {"grants": [grant]}).status_code == 201
+    with upload_under_way(jo, draft) as rest:
+        assert ida.send("DELETE", f"{access}/users/{number}").status_code == 204
+        assert rest().status_code == 403
+    assert ida.send("GET", draft["links"]["files"]).json() == []
+    assert staged(archive, draft) == []
+
+
 def test_uploads_and_a_discard_at_once(archive: Archive) -> None:
     """The draft is gone, and so is every file, whichever came first."""
     people = gateways(archive, 5)
@@ -265,7 +282,8 @@ def test_a_file_outlives_a_moment_without_the_catalogue(archive: Archive, has_co
     catalogue = LossyCatalogue(archive.services.catalogue._engine)
     catalogue.has_committed = has_committed
     lossy = replace(archive.services, catalogue=catalogue)
-    assert deposit.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV)).size == len(CSV)
+    received = deposit.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV), admitted=lambda _: None)
+    assert received.size == len(CSV)
     [file] = ida.send("GET", deposition["links"]["files"]).json()
     assert ida.client.get(path_of(file["links"]["download"])).content == CSV
 

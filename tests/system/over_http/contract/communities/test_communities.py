@@ -177,7 +177,7 @@ def test_5_1_records_of_a_community(lasting: Archive, ida: Depositor, bo: Deposi
     answer = ida.send("DELETE", records, gone)
     assert (answer.status_code, [one["record"] for one in answer.json()["errors"]]) == (200, ["999999"])
     again = ida.send("DELETE", records, {"records": [{"id": str(second.id)}]}).json()
-    assert again["errors"][0]["message"] == "The record is not in this community."
+    assert again["errors"][0]["message"] == "The record is not included in this community."
     for wrong in ({}, {"records": []}, {"records": [{}] * 3}, {"records": [{"id": "1"}] * 11}):
         assert ida.send("DELETE", records, wrong).status_code == 400
     lasting.clock.move(seconds=1)

@@ -6,10 +6,12 @@ from tests.archive import BASE_URL
 from tests.asking import Client
 from tests.system.over_http.contract.curators import (
     COMMUNITIES,
+    asked_of,
     done,
     founded,
 )
 from tests.system.over_http.contract.depositor import Depositor
+from tests.system.over_http.test_deposition_lists import counted_statements
 
 
 def test_5_4_requests_are_found_by_who_takes_part(
@@ -50,6 +52,22 @@ def test_5_4_requests_are_found_by_who_takes_part(
     moved = stranger.get("/api/requests?q=x")
     assert (moved.status_code, moved.headers["location"]) == (308, f"{BASE_URL}/api/requests/?q=x")
     assert bo.send("GET", "/api/requests/nothing").status_code == 404
+
+
+def test_5_4_a_page_of_requests_costs_the_same_however_many_it_has(ida: Depositor, bo: Depositor) -> None:
+    """What their reader may do with each is asked for all of them together."""
+    made = founded(ida, "paged")
+    wanted = {"communities": [{"id": made["id"]}]}
+    counts = []
+    for _ in range(3):
+        record = bo.published()
+        assert bo.send("POST", f"/api/records/{record['id']}/communities", wanted).status_code == 200
+        with counted_statements() as asked:
+            hits = asked_of(ida, "paged")
+        assert all(set(one["links"]["actions"]) == {"accept", "decline"} for one in hits)
+        counts.append((len(hits), len(asked)))
+    assert [hits for hits, _ in counts] == [1, 2, 3]
+    assert len({asked for _, asked in counts}) == 1, counts
 
 
 def test_5_4_of_many_answers_at_once_one_counts(ida: Depositor, bo: Depositor) -> None:
@@ -146,6 +164,9 @@ def test_5_4_requests_are_talked_about(ida: Depositor, bo: Depositor, cy: Deposi
     for who in (bo, ida):
         assert who.send("POST", f"{path}/comments", saying("x")).status_code == 403
     assert bo.send("PUT", comment, saying("x")).status_code == 403
+    for who in (bo, ida):
+        assert who.send("DELETE", comment).status_code == 403
+    done(bo, asked, "cancel", 403, saying("Never mind"))
     assert ida.send("POST", f"{path}/unlock").json()["is_locked"] is False
     assert bo.send("DELETE", answer.json()["links"]["self"]).status_code == 403
     assert ida.send("DELETE", comment).status_code == 204

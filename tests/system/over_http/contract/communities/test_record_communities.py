@@ -1,6 +1,9 @@
 """Communities that deposits name, and those that records are in, by the numbers of the contract: §2.11, 5.3, and what
 (d) says of them."""
 
+from dataclasses import replace
+
+from gateway.app import create_app
 from pipeline import dispatch
 from pipeline.model import Access, FilesAccess
 from tests.archive import BASE_URL, Archive
@@ -18,6 +21,7 @@ from tests.system.over_http.contract.curators import (
     offered,
 )
 from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor
+from tests.system.over_http.test_rights import OnlyRead
 
 
 def test_2_11_named_communities_are_asked_or_joined_at_once(
@@ -185,6 +189,47 @@ def test_5_3_inclusion_is_asked_for_and_granted(
     refused = ida.send("DELETE", path, gone)
     assert (refused.status_code, refused.json()["errors"][0]["community"]) == (400, "harbours")
     assert listed() == (0, 0)
+
+
+def test_5_3_of_several_communities_all_rights_are_asked_before_the_first_is_left(
+    lasting: Archive, ida: Depositor, bo: Depositor, cy: Depositor
+) -> None:
+    """What is told of each is what is wrong with it; that the archive is away is told of the request, and so is that
+    there is no such record."""
+    access = {**PUBLIC, "review_policy": "open"}
+    made = [founded(who, slug, access=access) for who, slug in ((ida, "leaving-a"), (cy, "leaving-b"))]
+    record = ida.published()
+    path = f"/api/records/{record['id']}/communities"
+    named = {"communities": [{"id": one["id"]} for one in made]}
+    [asked] = [
+        one["request"]
+        for one in ida.send("POST", path, named).json()["processed"]
+        if one["request"]["is_open"]
+    ]
+    done(cy, asked, "accept")
+    assert communities_of(bo, record["id"]) == ["leaving-a", "leaving-b"]
+    reversed_ = {"communities": named["communities"][::-1]}
+    assert cy.send("DELETE", path, reversed_).status_code == 403
+    assert communities_of(bo, record["id"]) == ["leaving-a", "leaving-b"]
+    unknown = "/api/records/999999999/communities"
+    for who in (ida, cy):
+        assert who.send("DELETE", unknown, named).status_code == 404
+        assert who.send("DELETE", "/api/records/x/communities", named).status_code == 404
+    app = create_app(lasting.services)
+    app.state.services = replace(lasting.services, catalogue=OnlyRead(lasting.services.catalogue))
+    away = replace(ida, client=Client(app, lasting.token(ida.email, scopes=("deposit:actions",))))
+    for method, address, body in (
+        ("POST", path, named),
+        ("DELETE", path, named),
+        ("DELETE", f"{COMMUNITIES}/leaving-a/records", {"records": [{"id": str(record["id"])}]}),
+    ):
+        assert away.send(method, address, body).status_code == 503
+    told = cy.send("DELETE", path, {"communities": [{"id": "leaving-b"}, {"id": "nowhere"}]})
+    assert (told.status_code, told.json()) == (
+        200,
+        {"errors": [{"community": "nowhere", "message": "Community not found."}]},
+    )
+    assert communities_of(bo, record["id"]) == ["leaving-a"]
 
 
 def test_5_3_defaults_and_suggestions(ida: Depositor, bo: Depositor) -> None:
