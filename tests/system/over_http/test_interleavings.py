@@ -17,6 +17,15 @@ from tests.archive import Archive, open_archive
 from tests.asking import Client
 from tests.eicar import EICAR
 from tests.held_up import held_up
+from tests.system.over_http.contract.curators import (
+    COMMUNITIES,
+    account_id,
+    choosing,
+    communities_of,
+    done,
+    founded,
+    joined,
+)
 from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, depositor
 
 
@@ -112,3 +121,72 @@ def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_fo
     dispatch.drain(archive.services)
     hits = client.get("/api/records?q=harbour").json()["hits"]["hits"]
     assert [one["id"] for one in hits] == [first.id]
+
+
+# ---------------------------------------------------------------- rights that are taken away meanwhile
+
+
+def test_a_right_that_was_taken_away_first_lets_nothing_be_accepted(
+    archive: Archive, postgres_database: str
+) -> None:
+    """Neither the work nor the draft of a new one comes into the community of who managed it, though they asked before
+    and accept while the grant is being revoked."""
+    ida, jo = (depositor(archive, f"{name}@pier.example") for name in ("ida", "jo"))
+    community = founded(jo, "tides")
+    work, draft = ida.published()["id"], ida.create()["id"]
+    assert ida.put(ida.send("GET", f"{DEPOSITIONS}/{draft}").json(), "gauge.csv").status_code == 201
+    grant = {"grants": [{"subject": {"type": "user", "id": account_id(jo)}, "permission": "manage"}]}
+    for record_id in (work, draft):
+        answer = ida.send("POST", f"/api/records/{record_id}/access/grants", grant)
+        assert answer.status_code == 201
+    asked = {"communities": [{"id": community["id"], "require_review": True}]}
+    [included] = jo.send("POST", f"/api/records/{work}/communities", asked).json()["processed"]
+    review = f"/api/records/{draft}/draft"
+    assert jo.send("PUT", f"{review}/review", choosing(community)).status_code == 200
+    reviewed = jo.send("POST", f"{review}/actions/submit-review").json()
+    for record_id, request_id in ((work, included["request_id"]), (draft, reviewed["id"])):
+        # As here, a concept has the number before its first version's.
+        lock = f"SELECT 1 FROM concept WHERE id = {record_id - 1} FOR UPDATE"
+        with ThreadPoolExecutor(2) as pool:
+            with held_up(postgres_database, lock) as until_waiting:
+                path = f"/api/records/{record_id}/access/users/{account_id(jo)}"
+                revoked = pool.submit(ida.send, "DELETE", path)
+                until_waiting(1)
+                accepted = pool.submit(jo.send, "POST", f"/api/requests/{request_id}/actions/accept")
+                until_waiting(2)
+            assert (revoked.result(30).status_code, accepted.result(30).status_code) == (204, 400)
+    assert communities_of(ida, work) == []
+    assert ida.client.get(f"/api/records/{draft}").status_code == 404
+
+
+def test_who_was_dismissed_first_changes_the_community_no_more(
+    archive: Archive, postgres_database: str
+) -> None:
+    """Nor its logo, nor what is in it."""
+    ida, jo = (depositor(archive, f"{name}@pier.example") for name in ("ida", "jo"))
+    community = founded(ida, "tides")
+    work = ida.published()["id"]
+    body = {"communities": [{"id": community["id"]}]}
+    [asked] = ida.send("POST", f"/api/records/{work}/communities", body).json()["processed"]
+    done(ida, asked["request"], "accept")
+    path, number = f"{COMMUNITIES}/{community['id']}", account_id(jo)
+    acts = {
+        "": {"slug": "tides", "metadata": {"title": "Theirs"}, "access": community["access"]},
+        "/records": {"records": [{"id": str(work)}]},
+        "/logo": None,
+    }
+    lock = f"SELECT 1 FROM community WHERE id = '{community['id']}' FOR UPDATE"
+    for below, content in acts.items():
+        joined(jo, ida, community, "manager")
+        method = "PUT" if not below else "DELETE"
+        with ThreadPoolExecutor(2) as pool:
+            with held_up(postgres_database, lock) as until_waiting:
+                gone = {"members": [{"type": "user", "id": number}]}
+                dismissed = pool.submit(ida.send, "DELETE", f"{path}/members", gone)
+                until_waiting(1)
+                changed = pool.submit(jo.send, method, path + below, content)
+                until_waiting(2)
+            assert dismissed.result(30).status_code == 204
+            answer = changed.result(30)
+            assert answer.status_code == 403, (below, answer.text)
+    assert communities_of(ida, work) == ["tides"]

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import random
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +26,7 @@ from pipeline.ingest import deposit
 from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests.archive import Archive
+from tests.at_once import at_once, statuses
 from tests.instance import Instance, open_instance, write_record
 from tests.system.over_http.contract.depositor import CSV, METADATA, Depositor, depositor, path_of
 
@@ -45,22 +46,6 @@ def archive(each_archive: Archive) -> Iterator[Archive]:
 def gateways(archive: Archive, number: int) -> list[Depositor]:
     """Clients of one person."""
     return [depositor(archive, IDA) for _ in range(number)]
-
-
-def at_once(*acts: Callable[[], httpx.Response]) -> list[httpx.Response]:
-    """What each answers, all begun together."""
-    start = threading.Barrier(len(acts))
-
-    def begun_together(act: Callable[[], httpx.Response]) -> httpx.Response:
-        start.wait(10)
-        return act()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(begun_together, acts))
-
-
-def statuses(answers: Sequence[httpx.Response]) -> list[int]:
-    return sorted(one.status_code for one in answers)
 
 
 def staged(archive: Archive, deposition: dict[str, Any]) -> list[str]:

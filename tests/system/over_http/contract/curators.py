@@ -63,3 +63,13 @@ def joined(who: Depositor, by: Depositor, community: Document, role: str) -> Non
         if one["topic"] == {"community": community["id"]}
     ]
     done(who, invitation, "accept")
+
+
+def choosing(community: Document) -> Document:
+    """What says that a community shall review a draft."""
+    return {"type": "community-submission", "receiver": {"community": community["id"]}}
+
+
+def saying(content: object, form: str = "html") -> Document:
+    """A comment."""
+    return {"payload": {"content": content, "format": form}}

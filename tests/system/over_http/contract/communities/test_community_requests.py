@@ -1,7 +1,5 @@
 """What is asked of communities, by the numbers of the contract: §5.4, and what (d) says of it."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from tests.archive import BASE_URL
 from tests.asking import Client
 from tests.system.over_http.contract.curators import (
@@ -9,6 +7,7 @@ from tests.system.over_http.contract.curators import (
     asked_of,
     done,
     founded,
+    saying,
 )
 from tests.system.over_http.contract.depositor import Depositor
 from tests.system.over_http.test_deposition_lists import counted_statements
@@ -70,67 +69,6 @@ def test_5_4_a_page_of_requests_costs_the_same_however_many_it_has(ida: Deposito
     assert len({asked for _, asked in counts}) == 1, counts
 
 
-def test_5_4_of_many_answers_at_once_one_counts(ida: Depositor, bo: Depositor) -> None:
-    """Whoever accepts, declines or takes back a request at once: one of them does, the others are told that it is
-    over, and what follows is what the one said."""
-    made = founded(ida, "races")
-    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
-    for _ in range(2):
-        deposition = bo.create()
-        bo.put(deposition, "gauge.csv")
-        draft = f"/api/records/{deposition['id']}/draft"
-        assert bo.send("PUT", f"{draft}/review", choice).status_code == 200
-        asked = bo.send("POST", f"{draft}/actions/submit-review").json()
-        ways = [(ida, "accept"), (ida, "decline"), (bo, "cancel"), (ida, "accept")]
-
-        def take(way: tuple[Depositor, str], request: str = asked["id"]) -> int:
-            return way[0].send("POST", f"/api/requests/{request}/actions/{way[1]}").status_code
-
-        with ThreadPoolExecutor(4) as pool:
-            statuses = list(pool.map(take, ways))
-        # A draft that was just published is not there any more.
-        assert sorted(statuses)[0] == 200
-        assert set(sorted(statuses)[1:]) <= {400, 404}
-        state = bo.send("GET", f"/api/requests/{asked['id']}").json()["status"]
-        assert (state == "accepted") == (200 in (statuses[0], statuses[3]))
-        is_published = bo.client.get(f"/api/records/{deposition['id']}").status_code == 200
-        assert is_published == (state == "accepted")
-
-
-def test_5_4_what_is_done_to_one_request_at_once_is_done_in_turn(ida: Depositor, bo: Depositor) -> None:
-    """A comment that is changed and taken back is gone, or was never changed; a review that nobody was asked for yet is
-    asked for, or taken back."""
-    made = founded(ida, "turns")
-    record = bo.published()
-    wanted = {"communities": [{"id": made["id"]}]}
-    processed = bo.send("POST", f"/api/records/{record['id']}/communities", wanted).json()["processed"]
-    comments = f"/api/requests/{processed[0]['request_id']}/comments"
-    words = {"payload": {"content": "Hello", "format": "html"}}
-
-    def at_once(*asked: tuple[str, str, object]) -> list[int]:
-        with ThreadPoolExecutor(len(asked)) as pool:
-            return list(pool.map(lambda one: bo.send(*one).status_code, asked))
-
-    for _ in range(5):
-        comment = bo.send("POST", comments, words).json()["links"]["self"]
-        edited, erased, _ = at_once(
-            ("PUT", comment, words), ("DELETE", comment, None), ("PUT", comment, words)
-        )
-        assert (edited in (200, 404), erased) == (True, 204)
-        assert bo.send("GET", comment).status_code == 404
-    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
-    deposition = bo.create()
-    bo.put(deposition, "gauge.csv")
-    draft = f"/api/records/{deposition['id']}/draft"
-    for _ in range(5):
-        chosen = bo.send("PUT", f"{draft}/review", choice).json()
-        path = f"/api/requests/{chosen['id']}"
-        submitted, forgotten = at_once(("POST", f"{path}/actions/submit", None), ("DELETE", path, None))
-        assert (submitted, forgotten) in ((200, 403), (404, 204))
-        if submitted == 200:
-            done(bo, chosen, "cancel")
-
-
 def test_5_4_requests_are_talked_about(ida: Depositor, bo: Depositor, cy: Depositor, root: Depositor) -> None:
     """By who takes part: comments, answers, changes, and none while it is locked."""
     made = founded(ida, "talkers")
@@ -140,9 +78,6 @@ def test_5_4_requests_are_talked_about(ida: Depositor, bo: Depositor, cy: Deposi
         "request"
     ]
     path = f"/api/requests/{asked['id']}"
-
-    def saying(content: object, form: str = "html") -> dict[str, object]:
-        return {"payload": {"content": content, "format": form}}
 
     said = bo.send("POST", f"{path}/comments", saying("<p>Hello<script>x</script></p>"))
     assert (said.status_code, said.json()["payload"]["content"]) == (201, "<p>Hellox</p>")

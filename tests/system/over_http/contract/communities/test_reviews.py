@@ -8,19 +8,16 @@ from tests.eicar import EICAR
 from tests.system.over_http.contract.curators import (
     COMMUNITIES,
     PUBLIC,
-    Document,
     account_id,
     asked_of,
+    choosing,
     communities_of,
     done,
     founded,
     offered,
+    saying,
 )
 from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor, depositor
-
-
-def choosing(community: Document) -> Document:
-    return {"type": "community-submission", "receiver": {"community": community["id"]}}
 
 
 def granted(who: Depositor, record_id: int, to: Depositor, permission: str) -> None:
@@ -61,8 +58,7 @@ def test_4_6_a_review_is_the_depositors_whoever_has_a_hand_in_it(
     assert [seen(who) for who in (bo, cy, eve, lu)] == [{"submit"}, {"submit"}, {"submit"}, set()]
     assert ida.send("GET", f"{path}/review").status_code == 403
     assert ida.send("GET", f"/api/requests/{request['id']}").status_code == 403
-    comment = {"payload": {"content": "x", "format": "html"}}
-    assert lu.send("POST", f"/api/requests/{request['id']}/comments", comment).status_code == 403
+    assert lu.send("POST", f"/api/requests/{request['id']}/comments", saying("x")).status_code == 403
     assert lu.send("POST", f"{path}/actions/submit-review").status_code == 403
     done(lu, request, "submit", 403)
     assert lu.send("PUT", f"/api/requests/{request['id']}", {"title": "x"}).status_code == 403
@@ -176,7 +172,7 @@ def test_4_6_a_draft_is_published_by_its_review(
     made = founded(ida, "reviews")
     deposition = bo.create(title="Under review")
     draft = f"/api/records/{deposition['id']}/draft"
-    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+    choice = choosing(made)
     assert bo.send("GET", f"{draft}/review").status_code == 404
     assert bo.send("POST", f"{draft}/actions/submit-review").status_code == 404
     assert bo.send("DELETE", f"{draft}/review").status_code == 404
@@ -232,7 +228,7 @@ def stranger_as(who: Depositor) -> Depositor:
 def test_4_6_members_need_no_review_where_the_policy_says_so(ida: Depositor, bo: Depositor) -> None:
     """Unless they want one; a draft that cannot be published is not; a published record is not reviewed."""
     made = founded(ida, "unreviewed", access={**PUBLIC, "review_policy": "open"})
-    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+    choice = choosing(made)
     first, second = ida.create(), ida.create()
     for deposition in (first, second):
         ida.put(deposition, "gauge.csv")
@@ -259,7 +255,7 @@ def test_4_6_a_community_that_was_deleted_reviews_nothing(
     deposition = bo.create()
     bo.put(deposition, "gauge.csv")
     draft = f"/api/records/{deposition['id']}/draft"
-    choice = {"receiver": {"community": made["id"]}, "type": "community-submission"}
+    choice = choosing(made)
     chosen = bo.send("PUT", f"{draft}/review", choice).json()
     body = {"members": [{"type": "user", "id": account_id(cy)}], "role": "reader"}
     assert ida.send("POST", f"{COMMUNITIES}/{made['id']}/invitations", body).status_code == 204
@@ -275,5 +271,5 @@ def test_4_6_a_community_that_was_deleted_reviews_nothing(
     assert cy.send("GET", f"/api/requests/{invitation['id']}").json()["status"] == "submitted"
     done(cy, invitation, "decline")
     other = founded(ida, "longer-lived")
-    again = {"receiver": {"community": other["id"]}, "type": "community-submission"}
+    again = choosing(other)
     assert bo.send("PUT", f"{draft}/review", again).status_code == 200
