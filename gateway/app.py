@@ -46,7 +46,17 @@ from gateway.reading import (
     revisions,
     vocabularies,
 )
-from gateway.site import account_pages, community_pages, landing, pages, providers, signing_in, upload_pages
+from gateway.site import (
+    account_pages,
+    community_desks,
+    community_pages,
+    landing,
+    pages,
+    providers,
+    request_pages,
+    signing_in,
+    upload_pages,
+)
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.errors import Unavailable
@@ -111,6 +121,8 @@ def create_app(services: Services) -> FastAPI:
         providers.router,
         account_pages.router,
         upload_pages.router,
+        request_pages.router,
+        community_desks.router,
         badges.router,
         feeds.router,
         operations.router,

@@ -39,7 +39,7 @@ _LONGEST_MESSAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class Given:
     """Whom a body names, and what they shall be."""
 
     account_ids: tuple[int, ...]
@@ -85,7 +85,7 @@ def change_members(community_id: str, services: ServicesHere, viewer: WriterHere
     with services.catalogue.read() as tx:
         one = community_by_id(tx, community_id)
         require(tx, one, viewer, Power.READ)
-    given = _read(body)
+    given = read(body)
     if given.role is None and given.visible is None:
         raise Rejected("Missing fields role and/or visible.", field="_schema")
     membership.change_members(
@@ -99,7 +99,7 @@ def dismiss(community_id: str, services: ServicesHere, viewer: WriterHere, body:
     with services.catalogue.read() as tx:
         one = community_by_id(tx, community_id)
         require(tx, one, viewer, Power.READ)
-    membership.dismiss(services, one.id, _read(body).account_ids, viewer)
+    membership.dismiss(services, one.id, read(body).account_ids, viewer)
     return Response(status_code=204)
 
 
@@ -189,7 +189,7 @@ def _invitation_json(services: Services, one: Asked) -> JsonObject:
 @router.post("/invitations")
 def invite(community_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
     one = _managed(services, community_id, viewer)
-    given = _read(body)
+    given = read(body)
     if given.visible:
         raise Rejected("Must be false", field="_schema")
     if given.role is None:
@@ -202,7 +202,7 @@ def invite(community_id: str, services: ServicesHere, viewer: WriterHere, body: 
 def reinvite(community_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
     """Who is invited shall become something else."""
     one = _managed(services, community_id, viewer)
-    given = _read(body)
+    given = read(body)
     if given.role is None:
         raise Rejected("Missing data for required field.", field="role")
     membership.reinvite(services, one.id, given.account_ids, given.role, viewer)
@@ -227,8 +227,8 @@ def _managed(services: Services, community_id: str, viewer: Viewer) -> ManagedCo
 # ---------------------------------------------------------------- bodies
 
 
-def _read(body: object) -> _Given:
-    """Raises `Rejected`."""
+def read(body: object) -> Given:
+    """Whom a body names, and what it says of them. Raises `Rejected`."""
     if not isinstance(body, dict):
         raise Rejected("Invalid input type.", field="_schema")
     given = body.get("members")
@@ -241,7 +241,7 @@ def _read(body: object) -> _Given:
     if not isinstance(message, str) or len(message) > _LONGEST_MESSAGE:
         raise Rejected(f"A text of {_LONGEST_MESSAGE} characters at most.", field="message")
     account_ids = tuple(dict.fromkeys(_account_id(one) for one in given))
-    return _Given(account_ids, _role(body), visible, text.sanitise(message).strip())
+    return Given(account_ids, _role(body), visible, text.sanitise(message).strip())
 
 
 def _account_id(one: object) -> int:

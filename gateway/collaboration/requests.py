@@ -45,8 +45,8 @@ def search_without_slash(request: Request, services: ServicesHere) -> Response:
 def search(request: Request, services: ServicesHere, viewer: KnownHere) -> Response:
     """Those in which one takes part."""
     with services.catalogue.read() as tx:
-        curated, managed = _communities(tx, viewer)
-    me = [_me(viewer)]
+        curated, managed = communities_of(tx, viewer)
+    me = [entity_of(viewer)]
     among = requests.Question(creators=[*me, *managed], receivers=[*me, *curated], everybody=viewer.admin)
     return _page(request, services, viewer, among)
 
@@ -56,9 +56,9 @@ def own(request: Request, services: ServicesHere, viewer: KnownHere) -> Response
     """Those that one made or received oneself, or, `shared_with_me`, those of communities that one curates."""
     if searching.flag(request.query_params, "shared_with_me"):
         with services.catalogue.read() as tx:
-            curated, managed = _communities(tx, viewer)
+            curated, managed = communities_of(tx, viewer)
         return _page(request, services, viewer, requests.Question(creators=managed, receivers=curated))
-    me = [_me(viewer)]
+    me = [entity_of(viewer)]
     return _page(request, services, viewer, requests.Question(creators=me, receivers=me))
 
 
@@ -81,12 +81,13 @@ def of_record(request: Request, record_id: str, services: ServicesHere, viewer: 
     return _page(request, services, viewer, requests.Question(topics=[topic]))
 
 
-def _me(viewer: Viewer) -> Entity:
+def entity_of(viewer: Viewer) -> Entity:
+    """Somebody with an account, as they take part in requests themselves."""
     return Entity(EntityKind.USER, str(viewer.account_id))
 
 
-def _communities(tx: Transaction, viewer: Viewer) -> tuple[list[Entity], list[Entity]]:
-    """Those that one curates, and those that one manages."""
+def communities_of(tx: Transaction, viewer: Viewer) -> tuple[list[Entity], list[Entity]]:
+    """Communities that one curates, and those that one manages."""
     roles = members.roles(tx, viewer.account_id)
     curated, managed = (
         [

@@ -1,5 +1,7 @@
 """Forms on pages: their fields, read within bounds, and proof that they come from a page of ours."""
 
+import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,6 +19,8 @@ from pipeline.services import Services
 _TYPE = "application/x-www-form-urlencoded"
 _LARGEST, _LARGEST_LONG = 64 << 10, 2 << 20
 _MOST_FIELDS, _MOST_FIELDS_LONG = 100, 2_000
+TAG = re.compile(r"</?[a-z]", re.IGNORECASE)
+_GAP = re.compile(r"\n[ \t]*\n\s*")
 CSRF_FIELD = "csrf_token"
 
 
@@ -33,6 +37,19 @@ class PostedForm:
     def chosen(self, name: str) -> list[str]:
         """All values of a field of which several may be chosen."""
         return self.fields.get(name, [])
+
+    def markup(self, name: str) -> str:
+        """What was written in a field as HTML, as `as_markup`."""
+        return as_markup(self.text(name))
+
+
+def as_markup(written: str) -> str:
+    """Text as paragraphs, which empty lines set apart; what has tags is HTML already. Nothing is sanitised yet."""
+    lines = written.replace("\r\n", "\n").strip()
+    if not lines or TAG.search(lines):
+        return lines
+    paragraphs = (html.escape(one, quote=False).replace("\n", "<br>") for one in _GAP.split(lines))
+    return "".join(f"<p>{one}</p>" for one in paragraphs)
 
 
 async def posted_form(request: Request) -> PostedForm:

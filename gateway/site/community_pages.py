@@ -14,6 +14,7 @@ from gateway.http.methods import READ
 from gateway.http.problems import Answer, Deleted
 from gateway.reading import search as searching
 from gateway.reading.search import Found, Question
+from gateway.site.community_desks import desks
 from pipeline.catalogue import communities
 from pipeline.errors import Unavailable
 from pipeline.metadata import vocabulary
@@ -45,12 +46,13 @@ def everything(request: Request, services: ServicesHere, viewer: ViewerHere) -> 
 
 @router.api_route("/communities/{slug}", methods=READ)
 @router.api_route("/communities/{slug}/", methods=READ)
-def one(slug: str, services: ServicesHere) -> Response:
-    """What a community says of itself, and its newest records."""
+def one(slug: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    """What a community says of itself, and its newest records; to its members also what they may do there."""
     try:
         with services.catalogue.read() as tx:
             shown = community_in(tx, slug)
             has_logo = communities.logo(tx, shown.id) is not None
+            above = desks(services, tx, shown, viewer, here="About")
     except Deleted as deleted:
         answer = Answer(410, deleted.message)
         return page(services, "error.html", 410, answer=answer, heading="This community is no more")
@@ -66,6 +68,7 @@ def one(slug: str, services: ServicesHere) -> Response:
         services,
         "community.html",
         shown=shown,
+        above=above,
         details=shown.charter.details,
         kind=kind,
         has_logo=has_logo,

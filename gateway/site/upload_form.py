@@ -3,7 +3,6 @@ stays as it is."""
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from gateway.html.page_forms import PostedForm
+from gateway.html.page_forms import TAG, PostedForm, as_markup
 from gateway.html.presentation import Link
 from pipeline.errors import Rejected
 from pipeline.metadata import text, vocabulary
@@ -57,9 +56,7 @@ _MISSING = "Missing data for required field."
 _PLAIN = {"metadata.resource_type": "Choose one.", "files.enabled": "Add a file."}
 """What programs are told in other words."""
 _CREATOR = re.compile(r"metadata\.creators\.([0-9]+)\.")
-_TAG = re.compile(r"</?[a-z]", re.IGNORECASE)
 _PARAGRAPHS = re.compile(r"(?:\s*<p>(?:[^<]|<br ?/?>)*</p>)*\s*", re.IGNORECASE)
-_GAP = re.compile(r"\n[ \t]*\n\s*")
 _COMMON_LICENCES = (
     "cc-by-4.0",
     "cc-by-sa-4.0",
@@ -184,18 +181,10 @@ def _licence(rights: Sequence[JsonObject]) -> str:
 
 def _as_text(markup: str) -> str:
     """Paragraphs as text with empty lines between; other HTML as it is."""
-    if not _PARAGRAPHS.fullmatch(markup) and _TAG.search(markup):
+    if not _PARAGRAPHS.fullmatch(markup) and TAG.search(markup):
         return markup
     parts = re.split(r"</p>", markup, flags=re.IGNORECASE)
     return "\n\n".join(filter(None, map(text.plain, parts)))
-
-
-def _as_markup(written: str) -> str:
-    lines = written.replace("\r\n", "\n").strip()
-    if not lines or _TAG.search(lines):
-        return lines
-    paragraphs = (html.escape(one, quote=False).replace("\n", "<br>") for one in _GAP.split(lines))
-    return "".join(f"<p>{one}</p>" for one in paragraphs)
 
 
 # ---------------------------------------------------------------- and back
@@ -239,7 +228,7 @@ def body(said: Essentials, before: Description) -> JsonObject:
     metadata["publication_date"] = said.date
     metadata["resource_type"] = {"id": said.type} if said.type else None
     if said.description != _as_text(str(before.metadata.get("description", ""))).strip():
-        metadata["description"] = _as_markup(said.description)
+        metadata["description"] = as_markup(said.description)
     if said.licence != _licence(before.metadata.get("rights", [])):
         metadata["rights"] = [{"id": said.licence}] if said.licence not in ("", _KEPT) else []
     if said.creators is not None:

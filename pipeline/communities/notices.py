@@ -46,7 +46,7 @@ def tell_answer(
     """Who made the request, unless they answered it themselves."""
     if one.creator.kind is EntityKind.USER:
         subject = f"Your request is {one.state}: {one.title}"
-        text = f"{subject}\n\nWhat was said of it: {_address(repository, one)}/timeline\n"
+        text = f"{subject}\n\nWhat was said of it: {_address(repository, one)}\n"
         _mail(tx, {int(one.creator.id)} - {by}, subject, text, now)
 
 
@@ -61,7 +61,7 @@ def tell_granted(
 ) -> None:
     """Whom a work is shared with, and what whoever shares it says."""
     subject = f"Record {record_id} of {repository.name} is shared with you: {given.right.word}"
-    draft = f"Its draft, while there is one: {repository.base_url}/api/records/{record_id}/draft\n"
+    draft = f"Its draft, while there is one: {repository.base_url}/uploads/{record_id}\n"
     text = f"{subject}\n\n{message}\n\n{repository.base_url}/records/{record_id}\n"
     _mail(tx, [given.account_id], subject, text + (draft if given.right >= Right.PREVIEW else ""), now)
 
@@ -84,7 +84,7 @@ def _answerers(tx: Transaction, one: Request) -> set[int | None]:
 
 
 def _address(repository: Repository, one: Request) -> str:
-    return f"{repository.base_url}/api/requests/{one.id}"
+    return f"{repository.base_url}/me/requests/{one.id}"
 
 
 def _mail(tx: Transaction, account_ids: Iterable[int | None], subject: str, text: str, now: datetime) -> None:

@@ -165,7 +165,7 @@ def _tell_owner(services: Services, tx: Transaction, record: Record, made: Reque
         to=owner,
         subject=f"Somebody asks for the files of record {record.id}",
         text=f"{asking.full_name} ({asking.email}) asks for the files of\n\n{_title(record)}\n{message}\n"
-        f"The request, which you may accept or decline: {services.repository.base_url}/api/requests/{made.id}\n",
+        f"The request, which you may accept or decline: {services.repository.base_url}/me/requests/{made.id}\n",
         now=services.now(),
     )
 

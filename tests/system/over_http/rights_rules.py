@@ -253,18 +253,13 @@ def draft_page(asker: Asker, state: State) -> Answer:
     return Answer.LET if found is Answer.MISSING else found
 
 
-def _signed_in(rule: Rule) -> Rule:
+def on_page(rule: Rule) -> Rule:
     """In a session one may do all that one's tokens may be made for; strangers are led to sign in."""
 
-    def on_page(asker: Asker, state: State) -> Answer:
+    def in_session(asker: Asker, state: State) -> Answer:
         return rule(replace(asker, may_write=True), state) if asker.known else Answer.LET
 
-    return on_page
-
-
-change_on_page = _signed_in(change)
-change_standing_on_page = _signed_in(change_standing)
-new_version_on_page = _signed_in(new_version)
+    return in_session
 
 
 # ---------------------------------------------------------------- communities and requests

@@ -19,9 +19,7 @@ from tests.system.over_http.rights_rules import (
     bucket_list,
     change,
     change_file,
-    change_on_page,
     change_standing,
-    change_standing_on_page,
     choose_review,
     delete,
     deposition,
@@ -37,8 +35,8 @@ from tests.system.over_http.rights_rules import (
     known,
     leaving,
     new_version,
-    new_version_on_page,
     nobody,
+    on_page,
     page_files,
     page_of_draft,
     published,
@@ -88,6 +86,7 @@ _QUOTA = '{"quota_size": 10, "max_file_size": 5}'
 _COMMENT = '{"payload": {"content": "x"}}'
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _UPLOAD = "/uploads/{id}"
+_REQUEST_PAGE = "/me/requests/{request}"
 _GRANT = '{"grants": [{"subject": {"type": "user", "id": "1"}, "permission": "view"}]}'
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -179,16 +178,44 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     **{
         ("POST", f"/uploads/{{record_id}}{below}"): Row(
-            change_on_page, f"{_UPLOAD}{below}", "access=open", _FORM, in_session=True
+            on_page(change), f"{_UPLOAD}{below}", "access=open", _FORM, in_session=True
         )
         for below in ("", "/publish", "/discard", "/files", "/files/remove")
     },
     ("POST", "/records/{record_id}/edit"): Row(
-        change_standing_on_page, "/records/{id}/edit", "", _FORM, in_session=True
+        on_page(change_standing), "/records/{id}/edit", "", _FORM, in_session=True
     ),
     ("POST", "/records/{record_id}/versions"): Row(
-        new_version_on_page, "/records/{id}/versions", "", _FORM, in_session=True
+        on_page(new_version), "/records/{id}/versions", "", _FORM, in_session=True
     ),
+    # ------------------------------------------------------------ pages of requests and communities
+    ("GET", "/me/requests"): Row(everybody, "/me/requests", in_session=True),
+    ("GET", "/me/requests/{request_id}"): Row(on_page(seeing_review), _REQUEST_PAGE, in_session=True),
+    ("POST", "/me/requests/{request_id}/actions/{action}"): Row(
+        on_page(seeing_review), f"{_REQUEST_PAGE}/actions/accept", "", _FORM, in_session=True
+    ),
+    # Who may is judged in the transaction that writes, which the test does not let begin.
+    ("POST", "/me/requests/{request_id}/comments"): Row(
+        everybody, f"{_REQUEST_PAGE}/comments", "comment=x", _FORM, in_session=True
+    ),
+    **{
+        (method, f"/communities/{{slug}}{below}"): Row(
+            on_page(seen_with_power(power)),
+            f"/communities/tides{below.format(account_id='1')}",
+            body,
+            _FORM if method == "POST" else {},
+            in_session=True,
+        )
+        for method, below, power, body in (
+            ("GET", "/requests", Power.CURATE, ""),
+            ("GET", "/members", Power.READ, ""),
+            ("POST", "/members/{account_id}", Power.READ, "role=reader"),
+            ("POST", "/members/{account_id}/leave", Power.READ, ""),
+            ("POST", "/invitations", Power.READ, "account=1&role=reader"),
+            ("GET", "/settings", Power.MANAGE, ""),
+            ("POST", "/settings", Power.MANAGE, "title=x"),
+        )
+    },
     # ------------------------------------------------------------ published records
     ("GET", "/records/{record_id}"): Row(description, "/records/{id}"),
     ("GET", "/records/{record_id}/export/{name}"): Row(description, "/records/{id}/export/json"),

@@ -55,7 +55,7 @@ def test_5_2_people_are_invited(ida: Depositor, bo: Depositor, cy: Depositor, st
     dispatch.drain(ida.archive.services)
     folder = ida.archive.services.settings.home / "mail"
     mails = [message_from_bytes(one.read_bytes(), policy=policy.default) for one in folder.iterdir()]
-    [mail] = [one for one in mails if f"/api/requests/{asked['id']}" in one.get_content()]
+    [mail] = [one for one in mails if f"/me/requests/{asked['id']}" in one.get_content()]
     assert (mail["To"], mail["Subject"]) == ("bo@pier.example", 'You are invited to "Members-A"')
     assert "as manager" in mail.get_content()
     listed = bo.send("GET", f"{path}/members").json()["hits"]["hits"]
@@ -119,7 +119,7 @@ def test_5_2_an_invitation_expires(lasting: Archive, ida: Depositor, cy: Deposit
     assert ida.send("POST", path, body).status_code == 204
     [asked] = [one["request"] for one in ida.send("GET", path).json()["hits"]["hits"]]
     lasting.clock.move(days=31)
-    shown = cy.send("GET", f"/api/requests/{asked['id']}").json()
+    shown = cy.send("GET", f"/me/requests/{asked['id']}").json()
     assert (shown["status"], shown["is_expired"], shown["links"]["actions"]) == ("expired", True, {})
     done(cy, asked, "accept", 400)
     assert ida.send("GET", path).json()["hits"]["total"] == 0
