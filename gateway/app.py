@@ -54,6 +54,7 @@ from gateway.site import (
     pages,
     providers,
     request_pages,
+    sharing_pages,
     signing_in,
     upload_pages,
 )
@@ -122,6 +123,7 @@ def create_app(services: Services) -> FastAPI:
         account_pages.router,
         upload_pages.router,
         request_pages.router,
+        sharing_pages.router,
         community_desks.router,
         badges.router,
         feeds.router,

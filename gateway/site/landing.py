@@ -21,9 +21,10 @@ from gateway.http.negotiation import choose
 from gateway.http.problems import SignInNeeded, Withdrawn
 from gateway.http.serving import file_of, files_are_readable, readable, served
 from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
+from gateway.site.sharing_pages import may_ask
 from gateway.site.signing_in import led_to_sign_in
 from pipeline.access import Viewer, access_status
-from pipeline.catalogue import drafts, records, rights
+from pipeline.catalogue import Transaction, drafts, records, rights
 from pipeline.errors import Denied, Missing
 from pipeline.feeds import crosswalks
 from pipeline.model import Dissemination, Event, FileEntry, JsonObject, RecordState, Right
@@ -54,7 +55,7 @@ def landing(
         )
         events = records.events(tx, described.record.id)
         files_open = files_are_readable(services, tx, described.record, viewer)
-        may_edit = rights.to(tx, described.record, viewer, now=services.now()) >= Right.EDIT
+        may = _may(services, tx, described, viewer)
     preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
     if preferred != _HTML:
         form = BY_MEDIA_TYPE[preferred]
@@ -66,11 +67,23 @@ def landing(
     shown = listed if files_open else []
     context = _description(services, described, events)
     context |= _files(services, described, shown, after=after, has_more=has_more, link=viewer.link)
-    response = page(services, "record.html", files_open=files_open, may_edit=may_edit, **context)
+    response = page(services, "record.html", files_open=files_open, **may, **context)
     exports = [(f"{described.url}/export/{one.name}", one.media_types[0]) for one in EXPORTS.values()]
     response.headers["Link"] = presentation.signposts(described, exports, shown)
     response.headers["Vary"] = VARY
     return response
+
+
+def _may(services: Services, tx: Transaction, described: Dissemination, viewer: Viewer) -> dict[str, bool]:
+    """What the page has buttons for."""
+    record, now = described.record, services.now()
+    is_guest = viewer.account_id is None
+    manages = not is_guest and rights.to_work(tx, record.concept_id, viewer, now=now) >= Right.MANAGE
+    return {
+        "may_edit": not is_guest and rights.to(tx, record, viewer, now=now) >= Right.EDIT,
+        "may_share": manages,
+        "may_ask": may_ask(described.settings, is_guest=False) or may_ask(described.settings, is_guest=True),
+    }
 
 
 def _preview(services: Services, record_id: str, viewer: Viewer) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,7 +17,7 @@ from gateway.http.limits import Limiter
 from gateway.http.methods import READ
 from gateway.http.problems import SignInNeeded, TooManyRequests
 from gateway.http.sessions import visit_of
-from pipeline.access import Viewer
+from pipeline.access import STRANGER, Viewer
 from pipeline.catalogue.accounts import Account
 from pipeline.errors import HeadraceError, Missing, Rejected
 from pipeline.mail.message import address
@@ -51,6 +52,16 @@ def person(request: Request, member: MemberHere) -> Viewer:
 
 PersonHere = Annotated[Viewer, Depends(person)]
 """Somebody who does something on pages. Whether what they send comes from a page of ours is for its form to prove."""
+
+
+def visitor(request: Request) -> Viewer:
+    """Who is signed in, or a stranger, with the share link that they present."""
+    account, link = visit_of(request).account, request.query_params.get("token", "")
+    return replace(STRANGER, link=link) if account is None else in_session(account, link)
+
+
+VisitorHere = Annotated[Viewer, Depends(visitor)]
+"""Anybody who does something on a page that is for strangers as well."""
 
 
 def led_to_sign_in(denied: Exception, viewer: Viewer) -> Exception:

@@ -495,6 +495,7 @@ def _draft_context(
         base, view = _view(services, tx, draft)
         rows = _file_rows(services, tx, draft, base, viewer)
         may_name = names_communities(services, tx, draft, viewer)
+        standing = rights.to_work(tx, draft.deposit.concept_id, viewer, now=services.now())
     unknown = [{"field": "metadata.communities", "messages": _unknown_communities(services, said)}]
     left = [*view.errors, *(one for one in unknown if one["messages"])]
     told = {(one.field, one.label) for one in problems}
@@ -503,6 +504,7 @@ def _draft_context(
         "view": view,
         "title": presentation.title(view.foreseen),
         "may_name_communities": may_name,
+        "may_share": standing >= Right.MANAGE,
         "files": rows,
         "size": presentation.readable_size(view.foreseen.record.total_bytes),
         "left": [one for one in upload_form.problems(left) if (one.field, one.label) not in told],

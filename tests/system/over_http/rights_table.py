@@ -86,6 +86,7 @@ _QUOTA = '{"quota_size": 10, "max_file_size": 5}'
 _COMMENT = '{"payload": {"content": "x"}}'
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _UPLOAD = "/uploads/{id}"
+_SHARING_PAGE = "/records/{id}/sharing"
 _REQUEST_PAGE = "/me/requests/{request}"
 _GRANT = '{"grants": [{"subject": {"type": "user", "id": "1"}, "permission": "view"}]}'
 
@@ -187,6 +188,26 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("POST", "/records/{record_id}/versions"): Row(
         on_page(new_version), "/records/{id}/versions", "", _FORM, in_session=True
+    ),
+    # ------------------------------------------------------------ pages of sharing
+    ("GET", "/records/{record_id}/sharing"): Row(on_page(share), _SHARING_PAGE, in_session=True),
+    **{
+        ("POST", f"/records/{{record_id}}/sharing{below}"): Row(
+            on_page(share), _SHARING_PAGE + address, body, _FORM, in_session=True
+        )
+        for below, address, body in (
+            ("/links", "/links", "permission=view"),
+            ("/links/{link_id}/remove", "/links/{link}/remove", ""),
+            ("/grants", "/grants", "account=1&permission=view"),
+            ("/grants/{user_id}/remove", "/grants/{grantee}/remove", ""),
+            ("/settings", "/settings", ""),
+        )
+    },
+    ("GET", "/records/{record_id}/access-request"): Row(
+        ask_for_files, "/records/{id}/access-request", in_session=True
+    ),
+    ("POST", "/records/{record_id}/access-request"): Row(
+        on_page(ask_for_files), "/records/{id}/access-request", "consent=true", _FORM, in_session=True
     ),
     # ------------------------------------------------------------ pages of requests and communities
     ("GET", "/me/requests"): Row(everybody, "/me/requests", in_session=True),

@@ -119,7 +119,7 @@ def test_5_2_an_invitation_expires(lasting: Archive, ida: Depositor, cy: Deposit
     assert ida.send("POST", path, body).status_code == 204
     [asked] = [one["request"] for one in ida.send("GET", path).json()["hits"]["hits"]]
     lasting.clock.move(days=31)
-    shown = cy.send("GET", f"/me/requests/{asked['id']}").json()
+    shown = cy.send("GET", f"/api/requests/{asked['id']}").json()
     assert (shown["status"], shown["is_expired"], shown["links"]["actions"]) == ("expired", True, {})
     done(cy, asked, "accept", 400)
     assert ida.send("GET", path).json()["hits"]["total"] == 0
