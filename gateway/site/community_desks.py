@@ -234,7 +234,7 @@ def describe(
     """What the form does not show, such as the organisations that it names, stays as it is."""
     one = _managed(services, slug, viewer)
     try:
-        curation.describe(services, one.id, community_form.read(_body(one, form)))
+        curation.describe(services, one.id, viewer, community_form.read(_body(one, form)))
     except InvalidFields as wrong:
         problems = [f"{each.field.rpartition('.')[2]}: {' '.join(each.messages)}" for each in wrong.faults]
         values = {name: form.text(name) for name in (*_TEXTS, *_LONG_TEXTS, *_POLICIES, "type")}
