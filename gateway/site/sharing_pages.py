@@ -65,7 +65,12 @@ def add_link(
 
 @router.post(f"{_SHARING}/links/{{link_id}}/remove")
 def remove_link(
-    request: Request, record_id: str, link_id: str, viewer: PersonHere, _form: FormHere, services: ServicesHere
+    request: Request,
+    record_id: str,
+    link_id: str,
+    viewer: PersonHere,
+    _form: FormHere,
+    services: ServicesHere,
 ) -> Response:
     def remove(concept_id: int) -> None:
         sharing.remove_link(services, concept_id, viewer, link_id)
@@ -95,7 +100,12 @@ def add_grant(
 
 @router.post(f"{_SHARING}/grants/{{user_id}}/remove")
 def remove_grant(
-    request: Request, record_id: str, user_id: str, viewer: PersonHere, _form: FormHere, services: ServicesHere
+    request: Request,
+    record_id: str,
+    user_id: str,
+    viewer: PersonHere,
+    _form: FormHere,
+    services: ServicesHere,
 ) -> Response:
     number = sharing_forms.account_id(user_id)
 
@@ -167,7 +177,12 @@ def _label(field: str) -> str:
 
 
 def _sharing_page(
-    request: Request, services: Services, record_id: str, concept_id: int, *, problems: list[str] | None = None
+    request: Request,
+    services: Services,
+    record_id: str,
+    concept_id: int,
+    *,
+    problems: list[str] | None = None,
 ) -> Response:
     number = number_of(record_id)
     with services.catalogue.read() as tx:

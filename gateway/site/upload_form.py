@@ -199,7 +199,8 @@ def posted(form: PostedForm) -> Essentials:
         title=form.text("title").strip(),
         type=form.text("type"),
         date=form.text("date").strip(),
-        description=form.text("description").strip(),
+        # Browsers send a line's end as two characters (HTML, constructing the entry list).
+        description=form.text("description").replace("\r\n", "\n").strip(),
         licence=form.text("licence"),
         access=access,
         embargo_date=form.text("embargo_date").strip(),

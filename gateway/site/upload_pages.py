@@ -43,6 +43,7 @@ from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, drafts, requests, rights
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile
+from pipeline.communities.requests import COMMUNITY_SUBMISSION, Entity, EntityKind
 from pipeline.errors import Denied, FieldFault, InvalidFields, Missing, Rejected, Stale
 from pipeline.ingest import deposit
 from pipeline.metadata import rdm_form
@@ -141,23 +142,33 @@ def _rows(
 ) -> list[tuple[Reference, str, str]]:
     """What lists show of drafts and records: (it, its state in words, the path of its page)."""
     shown = described(services, tx, [one for one in found if not isinstance(one, Draft)], files=0)
+    reviewed = _reviewed(services, tx, found)
     rows = []
     for one in found:
         if isinstance(one, Draft):
             reference = presentation.reference(draft_json.foreseen(services.repository, one))
-            rows.append((reference, _state(services, tx, one), f"/uploads/{one.record_id}"))
+            state = _state(one, is_in_review=str(one.record_id) in reviewed)
+            rows.append((reference, state, f"/uploads/{one.record_id}"))
         else:
             rows.append((presentation.reference(shown[one]), "Published", f"/records/{one}"))
     return rows
 
 
-def _state(services: Services, tx: Transaction, draft: Draft) -> str:
+def _reviewed(services: Services, tx: Transaction, found: Sequence[Draft | int]) -> set[str]:
+    """The ids of those drafts that a community is reviewing."""
+    topics = [Entity(EntityKind.RECORD, str(one.record_id)) for one in found if isinstance(one, Draft)]
+    asked = requests.Question(
+        size=len(topics), topics=topics, types=[COMMUNITY_SUBMISSION.name], is_open=True
+    )
+    return {one.topic.id for one in requests.page(tx, asked, now=services.now())[0]} if topics else set()
+
+
+def _state(draft: Draft, *, is_in_review: bool) -> str:
     if draft.is_submitted:
         return "Being published"
     if draft.is_edit:
         return "Published, with an open edit"
-    review = requests.review(tx, draft.record_id, now=services.now())
-    return "Under review" if review is not None and review.is_open else "Draft"
+    return "Under review" if is_in_review else "Draft"
 
 
 # ---------------------------------------------------------------- one draft
@@ -388,9 +399,8 @@ def preview(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Respo
     draft = _shown_to(services, record_id, viewer)
     with services.catalogue.read() as tx:
         base, view = _view(services, tx, draft)
-        rows, review = _file_rows(services, tx, draft, base, viewer), None
-        if not draft.is_edit:
-            review = requests.review(tx, draft.record_id, now=services.now())
+        rows = _file_rows(services, tx, draft, base, viewer)
+        review = _review(services, tx, draft)
         may_edit = rights.to(tx, draft, viewer, now=services.now()) >= Right.EDIT
     return _private(
         page(
@@ -408,7 +418,8 @@ def preview(record_id: str, services: ServicesHere, viewer: ViewerHere) -> Respo
             current=_as_version(view.foreseen),
             may_edit=may_edit and viewer.account_id is not None,
             upload_url=root_of(services) + _path(draft, "", viewer),
-            is_in_review=review is not None and review.is_open,
+            is_in_review=bool(review),
+            review=review,
         )
     )
 
@@ -429,6 +440,14 @@ def _view(services: Services, tx: Transaction, draft: Draft) -> tuple[Disseminat
     files = _FILES_SHOWN if draft.is_edit else 0
     base = None if number is None else described(services, tx, [number], files=files)[number]
     return base, draft_json.shown(services, tx, draft, base)
+
+
+def _review(services: Services, tx: Transaction, draft: Draft) -> str:
+    """The id of the request by which a community is asked to review the draft now, `""` where none is."""
+    if draft.is_edit:
+        return ""
+    found = requests.review(tx, draft.record_id, now=services.now())
+    return found.id if found is not None and found.is_open else ""
 
 
 def _as_version(foreseen: Dissemination) -> VersionRef:
@@ -495,6 +514,7 @@ def _draft_context(
         base, view = _view(services, tx, draft)
         rows = _file_rows(services, tx, draft, base, viewer)
         may_name = names_communities(services, tx, draft, viewer)
+        review = _review(services, tx, draft)
         standing = rights.to_work(tx, draft.deposit.concept_id, viewer, now=services.now())
     unknown = [{"field": "metadata.communities", "messages": _unknown_communities(services, said)}]
     left = [*view.errors, *(one for one in unknown if one["messages"])]
@@ -504,6 +524,7 @@ def _draft_context(
         "view": view,
         "title": presentation.title(view.foreseen),
         "may_name_communities": may_name,
+        "review": review,
         "may_share": standing >= Right.MANAGE,
         "files": rows,
         "size": presentation.readable_size(view.foreseen.record.total_bytes),

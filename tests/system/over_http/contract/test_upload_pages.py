@@ -103,13 +103,14 @@ def test_3_13_what_a_form_does_not_show_stays(lasting: Archive, app: FastAPI) ->
         keywords=["tides"],
         creators=people,
         contributors=contributors,
-        description="<p>A <b>bold</b> claim.</p>",
+        description="<p>A <b>bold</b>\nclaim.</p>",
         license="cc-by-nc-nd-1.0",
     )
     browser, path = visitor(lasting, app, ida.email), f"/uploads/{draft['id']}"
     before = dict(draft["metadata"])
     stale = lxml.html.fromstring(browser.get(path).text).forms
-    saved = browser.submit(path, action_of=path, title="A better title")
+    as_sent = "<p>A <b>bold</b>\r\nclaim.</p>"
+    saved = browser.submit(path, action_of=path, title="A better title", description=as_sent)
     assert browser.goes_on_to(saved) == f"{path}?saved=1"
     after = ida.send("GET", f"/api/deposit/depositions/{draft['id']}").json()["metadata"]
     assert after == before | {"title": "A better title"}
@@ -183,6 +184,8 @@ def test_3_13_a_draft_is_shown_to_whom_it_is_shared_with(lasting: Archive, app: 
     curator = visitor(lasting, app, cora.email)
     assert curator.goes_on_to(curator.get(page)) == preview
     assert "is under review" in curator.get(preview).text
+    assert f'href="/me/requests/{asked.json()["id"]}"' in curator.get(preview).text
+    assert texts(owner.get(UPLOADS).text, "//ol[@class='hits']//span") == ["Under review"]
     assert "is under review" in owner.get(page).text
     empty = made(visitor(lasting, app, "new@shows.example"), title="", type="", description="", date="")
     assert visitor(lasting, app, "new@shows.example").get(f"{empty}/preview").status_code == 200
