@@ -24,10 +24,14 @@ from pipeline.model import Description
 from pipeline.people import signing_in
 from pipeline.settings import Settings
 from tests.archive import Archive, open_archive
+from tests.system.over_http.contract.curators import founded
+from tests.system.over_http.contract.depositor import depositor
 
 LANDING, SEARCH, HOME, SIGN_IN = "landing page", "search page", "front page", "sign-in page"
 UPLOADS, DRAFT, PREVIEW = "page of uploads", "page of a draft", "preview of a draft"
-PAGES = [LANDING, SEARCH, HOME, SIGN_IN, UPLOADS, DRAFT, PREVIEW]
+REQUEST, SHARING = "page of a request", "page to share a record"
+OWN = [UPLOADS, DRAFT, PREVIEW, REQUEST, SHARING]
+PAGES = [LANDING, SEARCH, HOME, SIGN_IN, *OWN]
 _EMAIL, _PASSWORD = f"ida.{'x' * 40}@pier.example", "moored at the northern pier"
 _LONG_NAME = "/".join(["observations", "x" * 120, "gauge_2025-03-09T14-10-00Z_quality-controlled.csv"])
 _WIDE = "<p>Ten-minute means.</p><pre>" + "column, " * 60 + "</pre><p>" + "unbroken" * 40 + "</p>"
@@ -79,11 +83,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             files={"gauge.csv": b"day,metres\n1,2.41\n", _LONG_NAME: b"day,metres\n1,1.98\n"},
             description=_WIDE,
             subjects=[{"subject": "sea level"}],
+            owner=_EMAIL,
         )
         with archive.services.catalogue.write() as tx:
             account = accounts.create_account(tx, _EMAIL, admin=False, now=archive.clock())
         signing_in.give_password(archive.services, account, _PASSWORD)
         draft = f"/uploads/{_draft(archive, account)}"
+        request = _asked(archive)
+        link = depositor(archive, _EMAIL).send(
+            "POST", f"/api/records/{record.id}/access/links", {"permission": "view"}
+        )
+        assert link.status_code == 201
     with running(gateway(home), home / "gateway.log") as origin:
         yield Site(
             origin,
@@ -95,6 +105,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 UPLOADS: f"{origin}/me/uploads",
                 DRAFT: origin + draft,
                 PREVIEW: f"{origin}{draft}/preview",
+                REQUEST: f"{origin}/me/requests/{request}",
+                SHARING: f"{origin}/records/{record.id}/sharing",
             },
             _cookie(home, origin),
         )
@@ -105,8 +117,23 @@ def _draft(archive: Archive, account: Account) -> int:
     metadata = {"title": "x" * 80, "description": _WIDE, "resource_type": {"id": "dataset"}}
     given = DepositMetadata(Description(metadata), has_metadata=True)
     made = deposit.create(archive.services, given, account)
-    deposit.receive(archive.services, made, _LONG_NAME, [b"1"], size=1)
+    deposit.receive(archive.services, made, _LONG_NAME, [b"1"], size=1, admitted=lambda _: None)
     return made.record_id
+
+
+def _asked(archive: Archive) -> str:
+    """A request to review somebody's draft, which is talked about; in the community somebody is invited besides."""
+    curator, bo = depositor(archive, _EMAIL), depositor(archive, "bo@quay.example")
+    community = founded(curator, "tides")
+    made = bo.create(title="Levels at the lock")
+    assert bo.put(made, "levels.csv").status_code == 201
+    path = f"/api/records/{made['id']}/draft"
+    chosen = {"type": "community-submission", "receiver": {"community": community["id"]}}
+    assert bo.send("PUT", f"{path}/review", chosen).status_code == 200
+    asked = bo.send("POST", f"{path}/actions/submit-review").json()
+    said = {"payload": {"content": f"<p>{'unbroken' * 40}</p>"}}
+    assert bo.send("POST", f"/api/requests/{asked['id']}/comments", said).status_code == 201
+    return str(asked["id"])
 
 
 def _cookie(home: Path, origin: str) -> dict[str, str]:
@@ -131,7 +158,7 @@ def visit(site: Site, browser: Browser) -> Iterator[Callable[..., Visit]]:
 
     def open_page(which: str, **options: object) -> Visit:
         visited = Visit(browser.new_page(**options))  # type: ignore[arg-type]
-        if which in (UPLOADS, DRAFT, PREVIEW):
+        if which in OWN:
             visited.page.context.add_cookies([site.cookie])
         opened.append(visited.page)
         visited.page.on("console", lambda said: said.type == "error" and visited.complaints.append(said.text))
@@ -269,7 +296,7 @@ def test_people_sign_in_and_make_tokens_by_keyboard(site: Site, browser: Browser
     page.get_by_role("button", name="Make a token").press("Enter")
     assert page.get_by_label("Your new token").input_value().startswith("hr_")
     page.get_by_role("button", name="Revoke gauges").press("Enter")
-    page.get_by_text("You have none.").wait_for()
+    page.get_by_role("button", name="Revoke gauges").wait_for(state="detached")
     page.get_by_role("button", name="Sign out").press("Enter")
     page.get_by_role("link", name="Sign in").wait_for()
     page.close()
@@ -314,6 +341,41 @@ def test_people_deposit_by_keyboard(site: Site, browser: Browser) -> None:
     page.get_by_role("button", name="Edit").press("Enter")
     page.get_by_text("Edit of a published record").wait_for()
     check()
+    page.close()
+
+
+def test_a_curator_accepts_a_draft_by_keyboard(site: Site, browser: Browser) -> None:
+    """On a phone, where scripts are switched off: from the list of requests over the draft's preview to the answer; and
+    looks after the community. No page scrolls sideways, and every field has a name."""
+    page = browser.new_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page.context.add_cookies([site.cookie])
+
+    def check() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        fields = page.locator("input:visible, select:visible, textarea:visible")
+        assert fields.evaluate_all("all => all.every(one => one.labels.length === 1)")
+
+    page.goto(f"{site.origin}/communities/tides")
+    for desk in ("Settings", "Members", "Requests"):
+        page.get_by_role("navigation", name="This community").get_by_role("link", name=desk).press("Enter")
+        page.get_by_role("heading", level=1, name=re.compile(desk)).wait_for()
+        check()
+    page.get_by_role("link", name="Levels at the lock").press("Enter")
+    check()
+    page.get_by_role("link", name="Levels at the lock").press("Enter")
+    page.get_by_text("This is a preview").wait_for()
+    check()
+    page.get_by_role("link", name="The request").press("Enter")
+    page.get_by_label("Comment").press_sequentially("Welcome.")
+    page.get_by_role("button", name="Accept").press("Enter")
+    page.get_by_text("Welcome.").wait_for()
+    page.get_by_role("link", name="Levels at the lock").press("Enter")
+    page.wait_for_url(re.compile("/records/[0-9]+$"))
+    page.goto(site.addresses[SHARING])
+    check()
+    page.get_by_label("It lets people").press("ArrowDown")
+    page.get_by_role("button", name="Make a link").press("Enter")
+    page.get_by_label("Lets people see its drafts, too").wait_for()
     page.close()
 
 
