@@ -51,6 +51,7 @@ class Asking:
     connection: http.client.HTTPConnection
     token: str
     ids: list[int]
+    words: list[str]
 
     def ask(self, method: str, path: str, body: bytes | None = None, *, token: bool = False) -> bytes:
         """The body of the answer. Raises `SystemExit` where it is no success."""
@@ -74,7 +75,8 @@ def landing_page(asking: Asking, number: int) -> None:
 
 
 def search(asking: Asking, number: int) -> None:
-    asking.ask("GET", f"/api/records?q=w{number % 40 + 3}&size=10")
+    """A word of a title, as users of the load test look for them."""
+    asking.ask("GET", f"/api/records?q={asking.words[number % len(asking.words)]}&size=10")
 
 
 def deposit(asking: Asking, _number: int) -> None:
@@ -111,11 +113,13 @@ def main() -> None:
                 fill(services, chosen.records)
             with services.catalogue.read() as tx:
                 ids = records.ids(tx, limit=_IDS)
+                titles = [records.get(tx, id_).description.metadata["title"] for id_ in ids]
+        words = sorted({word for title in titles for word in title.split()})
         service = gateway(home)
         with launched(service, Path(folder) / "gateway.log") as process:
             parts = urlsplit(service.url)
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-            asking, numbers = Asking(connection, token, ids), count()
+            asking, numbers = Asking(connection, token, ids, words), count()
             for name in chosen.only:
                 for _ in range(_WARM):
                     KINDS[name](asking, next(numbers))

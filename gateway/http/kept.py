@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.access import Viewer
 from pipeline.services import Services
 
-MOST_BYTES = 16 << 20
+MOST_BYTES = 32 << 20
+_MOST_ANSWERS = 16 << 20
 LARGEST = 64 << 10
 """Bytes of a document that is kept: one of a record with thousands of files would drive out hundreds of others."""
 
@@ -100,7 +101,7 @@ class KeptAnswers:
         self._app = app
         self._services = services
         self._state: tuple[int, date] | None = None
-        self._answers = Kept[_Answer]()
+        self._answers = Kept[_Answer](_MOST_ANSWERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = _address(scope)

@@ -131,22 +131,23 @@ def listed(request: Request, services: Services, viewer: Viewer, found: Found, f
 def _documents(
     request: Request, services: Services, viewer: Viewer, found: Found, form: Format
 ) -> list[bytes]:
-    """The hits that are published, in a format. In Zenodo's they are kept as records are (`read`)."""
+    """The hits that are published, in a format. For strangers those in Zenodo's are kept: what all may see of a record
+    is another whenever its `change` is, or the day."""
     documents: Kept[bytes] = request.app.state.documents
     today = services.now().date()
     with services.catalogue.read() as tx:
-        shown = records.published(tx, found.ids)
-        readable = _readable(services, tx, shown, viewer)
-        keys = {one.id: ("hit", one.id, one.change, one.id in readable, today) for one in shown}
-        known = {id_: documents.find(key) for id_, key in keys.items()} if form is ZENODO else {}
-        lacking = [one.id for one in shown if known.get(one.id) is None]
+        keys = {id_: ("hit", id_, change, today) for id_, change in records.changes(tx, found.ids).items()}
+        may_be_kept = form is ZENODO and viewer.is_stranger
+        known = {id_: documents.find(key) if may_be_kept else None for id_, key in keys.items()}
+        lacking = [id_ for id_, document in known.items() if document is None]
         made = described(services, tx, lacking, files=searching.FILES_IN_HIT) if lacking else {}
-    for id_, hit in made.items():
-        document = _hit(form, hit, files_open=id_ in readable)
-        known[id_] = document
-        if form is ZENODO:
-            documents.keep(keys[id_], document, len(document))
-    return [text for one in shown if (text := known.get(one.id)) is not None]
+        readable = _readable(services, tx, [one.record for one in made.values()], viewer)
+    for id_, one in made.items():
+        text = _hit(form, one, files_open=id_ in readable)
+        known[id_] = text
+        if may_be_kept:
+            documents.keep(keys[id_], text, len(text))
+    return [document for id_ in found.ids if (document := known.get(id_)) is not None]
 
 
 def _readable(services: Services, tx: Transaction, shown: Sequence[Record], viewer: Viewer) -> set[int]:
