@@ -52,7 +52,7 @@ lint: .venv/.test ## ruff and mypy
 bench: .venv/.test .venv/.peers ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else
 	@$(BIN)/python -m loadtests.bench --keep
 
-load: .venv/.load ## let users loose on an instance with 100,000 records and take the figures of the gateway; an hour
+load: .venv/.load ## let users loose on an instance with 100,000 records and take the figures of the gateway; a quarter of an hour
 	@$(BIN)/python -m loadtests.load --keep
 
 soak: .venv/.load ## an hour of users, to see what grows that should not

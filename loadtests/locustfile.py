@@ -3,9 +3,9 @@
     HEADRACE_LOAD_TOKEN=hr_… locust -f loadtests/locustfile.py --host https://archive.example.org [CLASS ...]
 
 Without classes all of them come, in the mix of their weights; each can come alone. `--tags` narrows what they do,
-`--think 0` leaves them no time to think. The token, of the scopes deposit:write and deposit:actions, is for depositors
-alone, who publish: run them against an instance that is there to be tested. A bulk operator comes where HEADRACE_HOME
-names an instance of this machine.
+`--think 0` leaves them no time to think, `--rate 5` has them begin five things a second, however many they are. The
+token, of the scopes deposit:write and deposit:actions, is for depositors alone, who publish: run them against an
+instance that is there to be tested. A bulk operator comes where HEADRACE_HOME names an instance of this machine.
 
 A wrong status is a failure, and so is a wrong body: what was published must be found again, bytes must be those of
 their check sums, harvests must neither skip nor repeat.
@@ -32,7 +32,7 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 from gevent.lock import BoundedSemaphore
-from locust import FastHttpUser, User, constant, events, tag, task
+from locust import FastHttpUser, User, constant_throughput, events, tag, task
 from locust.exception import RescheduleTask, StopUser
 
 from loadtests.sources import make_small
@@ -61,6 +61,9 @@ _looking = BoundedSemaphore()
 @events.init_command_line_parser.add_listener
 def _options(parser: Any) -> None:
     parser.add_argument("--think", type=float, default=1.0, help="how much of their time to think users take")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="what all users together begin a second, instead of thinking"
+    )
 
 
 def _is_json(fault: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -87,7 +90,11 @@ class _Visitor(FastHttpUser):  # type: ignore[misc] # untyped
 
     def wait_time(self) -> float:
         """Seconds until the next task."""
-        return float(self.environment.parsed_options.think) * random.uniform(1, 5)
+        options = self.environment.parsed_options
+        if options.rate:
+            seconds: float = constant_throughput(options.rate / options.num_users)(self)
+            return seconds
+        return float(options.think) * random.uniform(1, 5)
 
     def ask(
         self,
@@ -434,9 +441,13 @@ class BulkOperator(User):  # type: ignore[misc] # untyped
 
     abstract = "HEADRACE_HOME" not in os.environ
     fixed_count = 1
-    wait_time = constant(1)
     _FILES: ClassVar = 1_000
     _PER_RECORD: ClassVar = 10
+    _REST: ClassVar = 60.0
+
+    def wait_time(self) -> float:
+        """Seconds until the next collection: a minute, where users go at a rate of theirs."""
+        return self._REST if self.environment.parsed_options.rate else 1.0
 
     @tag("ingest")
     @task

@@ -1,11 +1,13 @@
 """An hour of users: what grows that should not.
 
-    python -m loadtests.soak [--minutes 60] [--records 5000] [--users 30] [--folder DIR] [--keep]
+    python -m loadtests.soak [--minutes 60] [--records 5000] [--users 30] [--rate 0] [--folder DIR] [--keep]
 
 A new instance, run by `headrace up`, has readers, searchers, harvesters and depositors, who think as people do, and a
-bulk operator, who ingests one collection after the other. Every ten seconds the memory, file handles and number of its
-processes are noted, and the size of its catalogue. The last quarter is compared with the second: what is filled once,
-in the first, is no growth. `--keep` writes docs/performance.json and docs/performance.md with a picture.
+bulk operator, who ingests one collection after the other. With `--rate 5` users begin five things a second in all, and
+an ingest a minute after the last, so that other work can go on beside them. Every ten seconds, or forty times in all,
+the memory, file handles and number of its processes are noted, and the size of its catalogue. The last quarter is
+compared with the second: what is filled once, in the first, is no growth. `--keep` writes docs/performance.json and
+docs/performance.md with a picture.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from pipeline.settings import Settings
 
 _MARK = "HEADRACE_LOAD_RUN"
 _EVERY = 10.0
+_MOMENTS = 40
+"""At least, in however short a time."""
 _CLASSES = ("Reader", "Searcher", "Harvester", "Depositor", "BulkOperator")
 _FLAT = 1.1
 
@@ -44,6 +48,7 @@ class Catalogue:
     """Bytes of the catalogue for each record in it, at times of the monotonic clock."""
 
     home: Path
+    every: float = _EVERY
     sizes: list[tuple[float, float]] = field(default_factory=list)
 
     @contextmanager
@@ -60,7 +65,7 @@ class Catalogue:
 
     def _watch(self, is_over: threading.Event) -> None:
         with wiring.open_services(Settings(home=self.home)) as services:
-            while not is_over.wait(_EVERY):
+            while not is_over.wait(self.every):
                 with services.catalogue.read() as tx:
                     published = records.count(tx)
                 # With what is only in its log yet.
@@ -81,14 +86,19 @@ class Soaked:
         return [(one.at, of(one)) for one in self.samples]
 
 
-def soak(home: Path, *, minutes: float, number: int, count: int) -> Soaked:
-    """Let so many users loose on a new instance with `number` records, for so long. Raises `SystemExit` where Locust
-    fails."""
+def soak(home: Path, *, minutes: float, number: int, count: int, rate: float = 0.0) -> Soaked:
+    """Let so many users loose on a new instance with `number` records, for so long; with a `rate` they begin so many
+    things a second. Raises `SystemExit` where Locust fails."""
+    every = min(_EVERY, minutes * 60 / _MOMENTS)
     settings, mark = Settings(home=home), uuid.uuid4().hex
     token = depositor_token(settings)
     with wiring.open_services(settings) as services:
         fill(services, number)
-    up, watch, catalogue = instance(home, {_MARK: mark}), Watch(_MARK, mark, every=_EVERY), Catalogue(home)
+    up, watch, catalogue = (
+        instance(home, {_MARK: mark}),
+        Watch(_MARK, mark, every=every),
+        Catalogue(home, every),
+    )
     with ExitStack() as stack:
         stack.enter_context(launched(up, home / "up.log", start_seconds=180, stop_seconds=120))
         stack.enter_context(watch.watching())
@@ -99,6 +109,7 @@ def soak(home: Path, *, minutes: float, number: int, count: int) -> Soaked:
             users=count,
             seconds=minutes * 60,
             think=1.0,
+            rate=rate,
             token=token,
             environment={"HEADRACE_HOME": str(home)},
             log=home / "users.log",
@@ -151,16 +162,22 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--records", type=int, default=5_000)
     parser.add_argument("--users", type=int, default=30)
+    parser.add_argument("--rate", type=float, default=0.0, help="what users begin a second; 0: as they think")
     parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
     parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="soak-") as folder:
         soaked = soak(
-            Path(folder) / "home", minutes=chosen.minutes, number=chosen.records, count=chosen.users
+            Path(folder) / "home",
+            minutes=chosen.minutes,
+            number=chosen.records,
+            count=chosen.users,
+            rate=chosen.rate,
         )
+    pace = f", {chosen.rate:g} things a second," if chosen.rate else ""
     how = (
-        f"{chosen.users} users of all kinds and a bulk operator for {chosen.minutes:g} minutes against `headrace up`"
-        f" with {chosen.records:,} records at first; median of the last quarter ÷ that of the second"
+        f"{chosen.users} users of all kinds{pace} and a bulk operator for {chosen.minutes:g} minutes against"
+        f" `headrace up` with {chosen.records:,} records at first; median of the last quarter ÷ that of the second"
     )
     taken = list(measured(soaked, how))
     for one in taken:

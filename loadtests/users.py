@@ -48,15 +48,18 @@ def run(
     seconds: float,
     tags: Sequence[str] = (),
     think: float = 0.0,
+    rate: float = 0.0,
     token: str = "",
     environment: Mapping[str, str] | None = None,
     log: Path,
 ) -> dict[str, Asked]:
-    """Let so many users of these classes loose for so many seconds: what came of it, by the name of requests. Raises
-    `SystemExit` where Locust itself fails; what failed is in the log."""
+    """Let so many users of these classes loose for so many seconds: what came of it, by the name of requests. With a
+    `rate` they begin so many things a second. Raises `SystemExit` where Locust itself fails; what failed is in the
+    log."""
     command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), *classes, "--host", url]
     command += ["--headless", "--json", "--users", str(users), "--spawn-rate", str(users)]
     command += ["--run-time", f"{seconds:g}s", "--stop-timeout", "60", "--think", str(think)]
+    command += ["--rate", str(rate)]
     command += ["--exit-code-on-error", "0", *(["--tags", *tags] if tags else [])]
     with log.open("ab") as output:
         done = subprocess.run(
