@@ -87,7 +87,7 @@ def change_password(services: Services, account: Account, old: str, new: str, *,
         kept = accounts.find_password(tx, account)
     if not passwords.matches(kept, old) or kept is None:
         raise _not_theirs()
-    password_hash = _good_hash(new, account.email)
+    password_hash = _good_hash(services, new, account.email)
     with services.catalogue.write() as tx:
         sessions.end_links(tx, account.email)
         if not accounts.hold_password(tx, account, kept):
@@ -103,14 +103,15 @@ def _not_theirs() -> Rejected:
 def give_password(services: Services, account: Account, password: str) -> None:
     """From now on this is the account's password, whatever it was. Its sessions and mailed links end; its owner is told
     by mail. Raises `Rejected` (field `password`)."""
-    password_hash = _good_hash(password, account.email)
+    password_hash = _good_hash(services, password, account.email)
     with services.catalogue.write() as tx:
         sessions.end_links(tx, account.email)
         _set(services, tx, account, password_hash)
 
 
-def _good_hash(password: str, email: str) -> str:
-    passwords.require_good(password, email)
+def _good_hash(services: Services, password: str, email: str) -> str:
+    site = services.repository
+    passwords.require_good(password, (email, site.name, site.id, site.base_url, site.admin_email, "headrace"))
     return passwords.hashed(password)
 
 
@@ -176,7 +177,7 @@ def use_link(services: Services, secret: str, password: str) -> None:
     """Choose a password by a mailed link, once; where there is no account yet it is made, for the address that the link
     was mailed to. Raises `Missing` for a link that is over, `Rejected` (field `password`), which leaves it as it is."""
     now, email = services.now(), address_of_link(services, secret)
-    password_hash = _good_hash(password, email)
+    password_hash = _good_hash(services, password, email)
     with services.catalogue.write() as tx:
         if sessions.use_links(tx, secret, now=now) is None:
             raise _over()
