@@ -30,7 +30,6 @@ from gateway.http import openapi, problems
 from gateway.http.auth import NotedUse
 from gateway.http.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
 from gateway.http.kept import Kept, KeptAnswers
-from gateway.http.limits import Limiter
 from gateway.http.problems import RecordMoved, SignInNeeded
 from gateway.http.rate_limits import RateLimited
 from gateway.http.receiving import SERVING, Receivers
@@ -61,6 +60,7 @@ from gateway.site import (
 from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.errors import Unavailable
+from pipeline.running import logs
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -88,7 +88,6 @@ def create_app(services: Services) -> FastAPI:
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.receivers = Receivers()
     app.state.documents = Kept[bytes]()
-    app.state.sign_ins = Limiter()
     app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics, counted = operations.registries(services)
@@ -175,6 +174,8 @@ def serve(settings: Settings, *, host: str, port: int, shares_port: bool = False
     `Unavailable` where others have the port."""
     # The server sends itself the signal again that ended it; the services are to be closed first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logs.to_stderr()
+    logs.keep_security_events(settings.home / "logs")
     with wiring.open_services(settings) as services, suppress(KeyboardInterrupt):
         app = create_app(services)
         # Not before it can answer: those that share the port would take this one's connections meanwhile.
@@ -185,6 +186,7 @@ def serve(settings: Settings, *, host: str, port: int, shares_port: bool = False
                 # Of all that there are it alone bounds the headers of a request.
                 http="h11",
                 access_log=False,
+                log_config=None,
                 log_level="warning",
                 server_header=False,
                 # Whose word on addresses counts is a setting of ours.

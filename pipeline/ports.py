@@ -381,8 +381,9 @@ class IdentityProvider(Protocol):
     name: str
     """For people."""
 
-    def begin(self, redirect_uri: str, *, now: datetime) -> IdentityRequest:
-        """Raises `Misconfigured` where the provider is another than the settings say."""
+    def begin(self, redirect_uri: str, *, now: datetime, again: bool = False) -> IdentityRequest:
+        """With `again` it is to ask who somebody is though it knows. Raises `Misconfigured` where the provider is
+        another than the settings say."""
 
     def finish(self, code: str, redirect_uri: str, *, nonce: str, verifier: str, now: datetime) -> Identity:
         """Who came back with that code. Raises `Rejected` where the provider does not take it, or says what it cannot

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.problems import InsufficientScope, Unauthenticated
-from gateway.http.sessions import session_for, visit_in
+from gateway.http.sessions import TOKEN, session_for, visit_in
 from pipeline.access import STRANGER, TokenScope, Viewer, permits
 from pipeline.catalogue import Transaction, accounts, sessions
 from pipeline.catalogue.accounts import Account, Token
@@ -19,8 +19,6 @@ from pipeline.errors import Denied, Unavailable
 from pipeline.people import resource_tokens
 from pipeline.people.resource_tokens import Grant
 from pipeline.services import Services
-
-_TOKEN = "headrace.token"  # noqa: S105 - where in the ASGI scope the request's token is kept, once it was looked up
 
 
 def services_of(request: Request) -> Services:
@@ -40,15 +38,15 @@ ServicesHere = Annotated[Services, Depends(_services_here)]
 async def authenticate(request: Request, services: Services) -> Token | None:
     """The request's token, that of the Authorization header before that of the query; None where it has none. It is
     looked up once a request. Raises `Unauthenticated` for one that is not valid: who sends one means to use it."""
-    if _TOKEN not in request.scope:
+    if TOKEN not in request.scope:
         text = _credential(request)
         if text is None:
             return None
         found = await run_in_threadpool(_verified, services, text)
         if found is None:
             raise Unauthenticated
-        request.scope[_TOKEN] = found
-    token: Token = request.scope[_TOKEN]
+        request.scope[TOKEN] = found
+    token: Token = request.scope[TOKEN]
     return token
 
 
@@ -165,7 +163,7 @@ class NotedUse:
             await self._app(scope, receive, send)
         finally:
             now = self._services.now()
-            token: Token | None = scope.get(_TOKEN)
+            token: Token | None = scope.get(TOKEN)
             if token is not None and accounts.use_is_due(token.last_used, now=now):
                 await run_in_threadpool(self._note, partial(accounts.note_use, token_id=token.id, now=now))
             visit = visit_in(scope)

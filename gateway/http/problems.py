@@ -7,6 +7,7 @@ never told.
 
 import logging
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.http import limits
 from gateway.http.answers import json_answer
 from gateway.http.limits import Standing
+from gateway.http.sessions import account_in
 from pipeline.access import TokenScope
 from pipeline.errors import (
     Conflict,
@@ -38,6 +40,7 @@ from pipeline.errors import (
     WrongChecksum,
 )
 from pipeline.model import JsonObject
+from pipeline.security_events import Event, note
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = "30"
@@ -143,7 +146,12 @@ class RecordMoved(Exception):
 
 
 class SignInNeeded(Exception):
-    """A page is somebody's own, and nobody is signed in."""
+    """A page is somebody's own, and nobody is signed in; or not lately, where `again` is the path that signing in once
+    more leads on to."""
+
+    def __init__(self, again: str = "") -> None:
+        super().__init__(again)
+        self.again = again
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,9 @@ class Answer:
 PageRenderer = Callable[[Request, Answer], Response]
 
 
+_REFUSALS = (401, 403, 429)
+_SECRET_PATH = re.compile("^(/lost-password/).+")
+_LONGEST_PATH = 300
 _STATUSES: Mapping[type[HeadraceError], int] = {
     Unauthenticated: 401,
     Denied: 403,
@@ -270,6 +281,8 @@ def install(app: FastAPI, page: PageRenderer) -> None:
 
     def handle(request: Request, error: Exception) -> Response:
         answer = answer_to(error)
+        if answer.status in _REFUSALS:
+            _note_refusal(request, answer.status)
         if answer.status == 405:
             answer = replace(answer, headers={"Allow": _allowed(request)})
         if request.url.path.startswith(_MACHINES):
@@ -279,6 +292,18 @@ def install(app: FastAPI, page: PageRenderer) -> None:
     for kind in (HeadraceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
     app.add_middleware(_LastResort, handle=handle)
+
+
+def _note_refusal(request: Request, status: int) -> None:
+    account = account_in(request.scope)
+    path = _SECRET_PATH.sub(r"\1…", request.url.path)[:_LONGEST_PATH]
+    note(
+        Event.REFUSED,
+        account=account.id if account else None,
+        status=status,
+        method=request.method,
+        path=path,
+    )
 
 
 def _allowed(request: Request) -> str:

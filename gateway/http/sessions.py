@@ -18,15 +18,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.catalogue.accounts import Account
+from pipeline.catalogue.accounts import Account, Token
 from pipeline.catalogue.sessions import Session
 from pipeline.errors import Rejected
 from pipeline.people import signing_in
+from pipeline.security_events import Event, coming_from, note
 from pipeline.services import Services
 
 CSRF_COOKIE, CSRF_HEADER = "csrftoken", "X-CSRFToken"
 _STATE_COOKIE = "oidc_state"
 _VISIT = "headrace.visit"
+TOKEN = "headrace.token"  # noqa: S105 - where in the ASGI scope the request's token is kept, once it was looked up
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")  # RFC 9110, section 9.2.1
 _LONGEST_SECRET = 100
 _CREDENTIALS = frozenset({"access_token", "token", "resource-token"})
@@ -69,6 +71,12 @@ def current() -> Visit:
     return _CURRENT.get()
 
 
+def account_in(scope: Scope) -> Account | None:
+    """Whose the request of an ASGI scope is, by its token or its session, as far as that was looked up."""
+    token: Token | None = scope.get(TOKEN)
+    return token.account if token is not None else visit_in(scope).account
+
+
 class Visits:
     """Looks up whose session a request belongs to, once, where it has one."""
 
@@ -87,9 +95,10 @@ class Visits:
         try:
             in_session = visit.session is not None
             is_private = in_session or _shows_credentials(request)
-            await self._app(
-                scope, receive, _kept_private(send, in_session=in_session) if is_private else send
-            )
+            with coming_from(request.client.host if request.client else ""):
+                await self._app(
+                    scope, receive, _kept_private(send, in_session=in_session) if is_private else send
+                )
         finally:
             _CURRENT.reset(before)
 
@@ -141,16 +150,20 @@ def new_token() -> str:
 def require_own_page(request: Request, token: str) -> None:
     """Raises `Rejected` where the request cannot be told to come from a page that this visitor was shown: without the
     right token, or from another site, as the browser says."""
-    expected = visit_of(request).token
+    visit = visit_of(request)
+    origin = request.headers.get("origin")
     if not token:
-        raise Rejected("CSRF token missing.")
-    if not expected or not hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace")):
-        raise Rejected(
+        refused = Rejected("CSRF token missing.")
+    elif not visit.token or not hmac.compare_digest(visit.token.encode(), token.encode("utf-8", "replace")):
+        refused = Rejected(
             "CSRF token incorrect.", remedy="Load the page again, and let your browser keep cookies."
         )
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc not in _own_names(request):
-        raise Rejected("CSRF check failed: the request comes from another site.")
+    elif origin is not None and urlsplit(origin).netloc not in _own_names(request):
+        refused = Rejected("CSRF check failed: the request comes from another site.")
+    else:
+        return
+    note(Event.REFUSED, account=visit.account.id if visit.account else None, why="not from a page of ours")
+    raise refused
 
 
 def _own_names(request: Request) -> tuple[str, ...]:

@@ -4,18 +4,19 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.html.page_forms import FormHere, form_page
-from gateway.html.templating import page
+from gateway.html.templating import page, root_of
 from gateway.http.auth import ServicesHere
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from gateway.http.sessions import visit_of
-from gateway.site.signing_in import MemberHere, counted_for_member
+from gateway.site.signing_in import MemberHere, again_path, counted_for_member, is_recent, require_recent
 from pipeline.access import TokenScope
 from pipeline.catalogue import accounts, identities
 from pipeline.catalogue.accounts import Account
 from pipeline.errors import Rejected
 from pipeline.mail.message import one_line
 from pipeline.people import passwords, signing_in
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 router = APIRouter()
@@ -52,6 +53,7 @@ def list_tokens(request: Request, member: MemberHere, services: ServicesHere) ->
 @router.post(f"{_TOKENS}tokens/new/")
 def create_token(request: Request, member: MemberHere, form: FormHere, services: ServicesHere) -> Response:
     """The token is in this answer, and nowhere else."""
+    require_recent(request, services, _TOKENS)
     name = one_line(form.text("name"))[:_LONGEST_NAME]
     try:
         scopes = [TokenScope(one) for one in form.chosen("scope")]
@@ -63,13 +65,16 @@ def create_token(request: Request, member: MemberHere, form: FormHere, services:
             made, problem = "", "Revoke a token first." if name else "Give the token a name."
         else:
             made, problem = accounts.create_token(tx, member, scopes, now=services.now(), name=name), ""
+    if made:
+        note(Event.TOKEN_MADE, account=member.id, name=name, scopes=scopes)
     return _tokens_page(request, services, member, made=made, problem=problem)
 
 
 @router.post(_TOKENS + "tokens/{token_id}/revoke/")
 def revoke_token(token_id: str, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
     with services.catalogue.write() as tx:
-        accounts.revoke_token(tx, number_of(token_id), now=services.now(), of=member)
+        revoked = accounts.revoke_token(tx, number_of(token_id), now=services.now(), of=member)
+    note(Event.TOKEN_REVOKED, account=member.id, token=revoked.id)
     return _redirect(services, _TOKENS)
 
 
@@ -84,6 +89,7 @@ def _tokens_page(
         "tokens.html",
         400 if problem else 200,
         tokens=tokens,
+        sign_in_again="" if is_recent(request, services) else root_of(services) + again_path(_TOKENS),
         scopes=_SCOPES,
         made=made,
         problem=problem,
@@ -118,6 +124,7 @@ def change_password(request: Request, member: MemberHere, form: FormHere, servic
 def sign_out_elsewhere(
     request: Request, member: MemberHere, _form: FormHere, services: ServicesHere
 ) -> Response:
+    require_recent(request, services, _SECURITY)
     signing_in.sign_out_elsewhere(services, member, visit_of(request).secret)
     return page(services, "notice.html", heading="Signed out elsewhere", text="You are signed in here alone.")
 
@@ -135,6 +142,7 @@ def _security_page(
         "security.html",
         400 if problem else 200,
         has_password=has_password,
+        sign_in_again="" if is_recent(request, services) else root_of(services) + again_path(_SECURITY),
         provider=provider.name if provider else "",
         is_connected=is_connected,
         shortest=passwords.SHORTEST,

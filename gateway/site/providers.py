@@ -1,6 +1,7 @@
 """Pages to sign in with an identity provider."""
 
 import hmac
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,7 +12,7 @@ from gateway.http import sessions
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from gateway.http.sessions import visit_of
-from gateway.site.signing_in import MemberHere, begun, own_path
+from gateway.site.signing_in import MemberHere, begun, own_path, require_recent
 from pipeline.errors import Rejected
 from pipeline.people import recognition
 
@@ -24,16 +25,20 @@ _LONGEST_CODE = 4096
 @router.api_route("/login/oidc/", methods=["GET"])
 def sign_in(request: Request, services: ServicesHere) -> Response:
     path = own_path(request.query_params.get("next", ""))
-    url, state = recognition.begin(services, path=path)
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        # A link of another site: nobody is signed in who did not mean to be.
+        return RedirectResponse(f"{services.repository.base_url}/login/?next={quote(path, safe='')}", 302)
+    url, state = recognition.begin(services, path=path, again="again" in request.query_params)
     response = RedirectResponse(url, 302)
     sessions.remember_state(response, services, state)
     return response
 
 
 @router.post("/login/oidc/connect/")
-def connect(member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
+def connect(request: Request, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
     """By a form, since it gives somebody a way into the account; and by a link from there on, since pages send no forms
     to other sites."""
+    require_recent(request, services, _SECURITY)
     url, state = recognition.begin(services, path=_SECURITY, account=member)
     name = recognition.provider(services).name
     response = page(services, "connect.html", url=url, name=name)
@@ -42,7 +47,8 @@ def connect(member: MemberHere, _form: FormHere, services: ServicesHere) -> Resp
 
 
 @router.post("/login/oidc/disconnect/")
-def disconnect(member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
+def disconnect(request: Request, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
+    require_recent(request, services, _SECURITY)
     recognition.disconnect(services, member)
     return RedirectResponse(f"{services.repository.base_url}{_SECURITY}", 303)
 

@@ -1,9 +1,12 @@
 """Pages to sign in and out, and to choose a password by a mailed link."""
 
 import logging
+import math
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,15 +16,17 @@ from gateway.html.page_forms import FormHere, form_page
 from gateway.html.templating import page, sign_in_path
 from gateway.http import sessions
 from gateway.http.auth import ServicesHere, in_session
-from gateway.http.limits import Limiter
+from gateway.http.limits import Standing
 from gateway.http.methods import READ
 from gateway.http.problems import SignInNeeded, TooManyRequests
 from gateway.http.sessions import visit_of
 from pipeline.access import STRANGER, Viewer
+from pipeline.catalogue import guesses
 from pipeline.catalogue.accounts import Account
 from pipeline.errors import HeadraceError, Missing, Rejected
 from pipeline.mail.message import address
 from pipeline.people import passwords, signing_in
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 from pipeline.settings import Rate
 
@@ -30,6 +35,8 @@ router = APIRouter()
 _LOG = logging.getLogger(__name__)
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
 _LONGEST_ADDRESS = 254
+_RECENT = timedelta(minutes=15)
+"""For which who signed in may do what lets others in, such as making tokens."""
 _PER_ACCOUNT = Rate(100, 3600)
 """Passwords that are tried for one account, from however many addresses."""
 
@@ -69,9 +76,29 @@ def led_to_sign_in(denied: Exception, viewer: Viewer) -> Exception:
     return denied if viewer.account_id is not None else SignInNeeded()
 
 
-def redirect_to_sign_in(request: Request, _needed: Exception) -> Response:
+def is_recent(request: Request, services: Services) -> bool:
+    """Whether who is signed in proved lately who they are."""
+    session = visit_of(request).session
+    return session is not None and services.now() - session.created < _RECENT
+
+
+def require_recent(request: Request, services: Services, path: str) -> None:
+    """Before what lets others in: a browser that was left open is not enough. Raises `SignInNeeded`, which leads on to
+    `path`."""
+    if not is_recent(request, services):
+        raise SignInNeeded(path)
+
+
+def again_path(path: str) -> str:
+    """Of the page to sign in on anew, which leads on to `path`."""
+    return f"/login/?again=1&next={quote(path, safe='')}"
+
+
+def redirect_to_sign_in(request: Request, needed: Exception) -> Response:
     """And back to the page, where it can be got by its address."""
     services: Services = request.app.state.services
+    if isinstance(needed, SignInNeeded) and needed.again:
+        return _redirect(services, again_path(needed.again))
     path = sign_in_path(visit_of(request)) if request.method in READ else "/login/"
     return _redirect(services, path, 302)
 
@@ -93,28 +120,32 @@ def _redirect(services: Services, path: str, status: int = 303) -> RedirectRespo
 @router.api_route("/login/", methods=READ)
 def ask(request: Request, services: ServicesHere) -> Response:
     path = own_path(request.query_params.get("next", ""))
-    if visit_of(request).account is not None:
-        return _redirect(services, path, 302)
-    return _sign_in_page(request, services, path)
+    account = visit_of(request).account
+    if account is None:
+        return _sign_in_page(request, services, path)
+    if "again" in request.query_params:
+        return _sign_in_page(request, services, path, email=account.email, again=True)
+    return _redirect(services, path, 302)
 
 
-async def counted(request: Request, form: FormHere) -> None:
-    """Counts a password that is tried for the account of the address in the form. Raises `TooManyRequests`."""
-    _count(request, form.text("email").strip().lower()[:_LONGEST_ADDRESS])
+def counted(form: FormHere, services: ServicesHere) -> None:
+    """Counts a password that is tried for the account of the address in the form, at whichever gateway. Raises
+    `TooManyRequests`."""
+    _count(services, form.text("email").strip().lower()[:_LONGEST_ADDRESS])
 
 
-async def counted_for_member(request: Request, member: MemberHere) -> None:
+def counted_for_member(member: MemberHere, services: ServicesHere) -> None:
     """As `counted`, for the account of who is signed in."""
-    _count(request, member.email)
+    _count(services, member.email)
 
 
-def _count(request: Request, email: str) -> None:
-    limiter: Limiter = request.app.state.sign_ins
-    services: Services = request.app.state.services
-    now = services.now().timestamp()
-    standing = limiter.admit([(email, _PER_ACCOUNT)], now=now)
-    if standing is not None and standing.refused:
-        raise TooManyRequests(standing, now=now)
+def _count(services: Services, email: str) -> None:
+    now = services.now()
+    with services.catalogue.write() as tx:
+        tally = guesses.admit(tx, email, _PER_ACCOUNT, now=now)
+    if not tally.admitted:
+        reset = math.ceil(tally.reset.timestamp())
+        raise TooManyRequests(Standing(_PER_ACCOUNT, 0, reset, refused=True), now=now.timestamp())
 
 
 @router.post("/login/", dependencies=[Depends(counted)])
@@ -136,7 +167,13 @@ def begun(request: Request, services: Services, secret: str, path: str) -> Respo
 
 
 def _sign_in_page(
-    request: Request, services: Services, path: str, *, email: str = "", is_wrong: bool = False
+    request: Request,
+    services: Services,
+    path: str,
+    *,
+    email: str = "",
+    is_wrong: bool = False,
+    again: bool = False,
 ) -> Response:
     return form_page(
         request,
@@ -146,6 +183,7 @@ def _sign_in_page(
         next=path,
         email=email[:_LONGEST_ADDRESS],
         is_wrong=is_wrong,
+        again=again,
         registration=services.settings.registration,
         provider=services.identities.name if services.identities else "",
     )
@@ -153,7 +191,10 @@ def _sign_in_page(
 
 @router.post("/logout/")
 def sign_out(request: Request, _form: FormHere, services: ServicesHere) -> Response:
-    signing_in.sign_out(services, visit_of(request).secret)
+    visit = visit_of(request)
+    signing_in.sign_out(services, visit.secret)
+    if visit.account is not None:
+        note(Event.SIGNED_OUT, account=visit.account.id)
     response = _redirect(services, "/")
     sessions.forget(response, services)
     # What the session showed is not left to whoever uses the browser next.

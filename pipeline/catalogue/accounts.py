@@ -29,6 +29,7 @@ from pipeline.people.resource_tokens import Signer
 _SIGNERS = "tokens that sign"
 _FORM = re.compile("hr_([0-9a-f]{12})_([A-Za-z0-9_-]+)")
 _USE_NOTED_EVERY = timedelta(minutes=1)
+_ENABLED = user.c.disabled.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Account:
     id: int
     email: str
     admin: bool
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,13 @@ class Token:
 
 def find_account(tx: Transaction, email: str) -> Account | None:
     row = tx.execute(sa.select(user).where(user.c.email == email.strip().lower())).one_or_none()
-    return None if row is None else Account(row.id, row.email, row.admin)
+    return None if row is None else _account(row)
 
 
 def by_ids(tx: Transaction, ids: Collection[int]) -> dict[int, Account]:
     """Those of the ids that there are."""
     rows = tx.execute(sa.select(user).where(user.c.id.in_(ids)))
-    return {row.id: Account(row.id, row.email, row.admin) for row in rows}
+    return {row.id: _account(row) for row in rows}
 
 
 def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -> Account:
@@ -78,15 +80,16 @@ def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -
 
 
 def find_password(tx: Transaction, account: Account) -> str | None:
-    """The hash of the account's password; None where it has none."""
-    kept: str | None = tx.execute(sa.select(user.c.password).where(user.c.id == account.id)).scalar_one()
+    """The hash of the account's password; None where it has none, or is disabled."""
+    found = sa.select(user.c.password).where(user.c.id == account.id, _ENABLED)
+    kept: str | None = tx.execute(found).scalar_one_or_none()
     return kept
 
 
 def hold_password(tx: Transaction, account: Account, kept: str) -> bool:
-    """Whether that still is the hash of the account's password. If so, nobody else changes it before this transaction
-    ends."""
-    held = sa.select(user.c.id).where(user.c.id == account.id, user.c.password == kept)
+    """Whether that still is the hash of the account's password, and the account enabled. If so, nobody else changes
+    either before this transaction ends."""
+    held = sa.select(user.c.id).where(user.c.id == account.id, user.c.password == kept, _ENABLED)
     return tx.execute(held.with_for_update(key_share=True)).first() is not None
 
 
@@ -97,13 +100,28 @@ def set_password(tx: Transaction, account: Account, password_hash: str) -> None:
 def list_accounts(tx: Transaction) -> list[tuple[Account, datetime]]:
     """All of them, in the order in which they were made, with the time of that."""
     rows = tx.execute(sa.select(user).order_by(user.c.id))
-    return [(Account(row.id, row.email, row.admin), row.created) for row in rows]
+    return [(_account(row), row.created) for row in rows]
+
+
+def disable(tx: Transaction, account: Account, *, now: datetime) -> None:
+    """From now on nobody is let in for the account: no password, session, token or identity of it counts. Idempotent,
+    as `enable`."""
+    tx.execute(sa.update(user).where(user.c.id == account.id, _ENABLED).values(disabled=now))
+
+
+def enable(tx: Transaction, account: Account) -> None:
+    tx.execute(sa.update(user).where(user.c.id == account.id).values(disabled=None))
+
+
+def _account(row: sa.Row[tuple[object, ...]]) -> Account:
+    return Account(row.id, row.email, row.admin, row.disabled is not None)
 
 
 # ---------------------------------------------------------------- tokens
 
 _TOKENS = sa.select(token, user.c.email, user.c.admin).join(user, user.c.id == token.c.account_id)
-_VALID = _TOKENS.where(token.c.lookup == sa.bindparam("wanted"), token.c.revoked.is_(None))
+_SPEAKS = sa.and_(token.c.revoked.is_(None), _ENABLED)
+_VALID = _TOKENS.where(token.c.lookup == sa.bindparam("wanted"), _SPEAKS)
 
 
 def create_token(
@@ -131,7 +149,7 @@ def create_token(
 
 
 def verify_token(tx: Transaction, text: str) -> Token | None:
-    """The token of that text; None for one that is unknown, revoked or malformed."""
+    """The token of that text; None for one that is unknown, revoked, malformed or of a disabled account."""
     # What has another form never gets to the database: PostgreSQL takes no NUL.
     parts = _FORM.fullmatch(text)
     if parts is None:
@@ -153,7 +171,7 @@ def note_use(tx: Transaction, token_id: int, *, now: datetime) -> None:
 
 def find_signer(tx: Transaction, token_id: int) -> Signer | None:
     """The token of that id, if there is one that is not revoked and may sign others."""
-    row = tx.execute(_TOKENS.where(token.c.id == token_id, token.c.revoked.is_(None))).one_or_none()
+    row = tx.execute(_TOKENS.where(token.c.id == token_id, _SPEAKS)).one_or_none()
     if row is None or TokenScope.TOKENS_GENERATE not in row.scopes:
         return None
     half = _derived(instance_secrets.get(tx, _SIGNERS), row.lookup)

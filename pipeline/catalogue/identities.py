@@ -31,7 +31,7 @@ def find_account(tx: Transaction, who: Identity) -> Account | None:
     row = tx.execute(
         found.where(identity.c.issuer == who.issuer, identity.c.subject == who.subject)
     ).one_or_none()
-    return None if row is None else Account(row.id, row.email, row.admin)
+    return None if row is None else Account(row.id, row.email, row.admin, row.disabled is not None)
 
 
 def is_connected(tx: Transaction, account: Account, issuer: str) -> bool:

@@ -46,13 +46,15 @@ def begin(tx: Transaction, account: Account, *, now: datetime, lifetime: timedel
 
 
 def find(tx: Transaction, secret: str, *, now: datetime, idle: timedelta) -> Session | None:
-    """The session of that secret; None for one that is unknown, over, or was not used for as long as `idle`."""
+    """The session of that secret; None for one that is unknown, over, was not used for as long as `idle`, or whose
+    account is disabled."""
     found = sa.select(session, user.c.email, user.c.admin).join(user, user.c.id == session.c.account_id)
     row = tx.execute(
         found.where(
             session.c.secret_hash == hash_of(secret),
             session.c.expires > now,
             session.c.last_used > now - idle,
+            user.c.disabled.is_(None),
         )
     ).one_or_none()
     if row is None:

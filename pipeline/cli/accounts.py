@@ -16,14 +16,25 @@ from pipeline.cli.console import json_option, out, print_json, say, table
 from pipeline.errors import Missing
 from pipeline.model import JsonObject
 from pipeline.people import signing_in
+from pipeline.running import logs
+from pipeline.security_events import Event, coming_from, note
+from pipeline.services import Services
 from pipeline.settings import load_settings
 
 _USUAL = (TokenScope.DEPOSIT_WRITE, TokenScope.DEPOSIT_ACTIONS, TokenScope.USER_EMAIL)
 
 
 @click.group()
-def user() -> None:
+@click.pass_context
+def user(context: click.Context) -> None:
     """People who deposit and administer."""
+    _keep_events(context)
+
+
+def _keep_events(context: click.Context) -> None:
+    """What the command does about accounts is a security event."""
+    logs.keep_security_events(load_settings().home / "logs")
+    context.with_resource(coming_from("command line"))
 
 
 @user.command("create")
@@ -35,6 +46,7 @@ def create_user(email: str, admin: bool, invite: bool) -> None:  # noqa: FBT001
     with wiring.open_services(load_settings()) as services:
         with services.catalogue.write() as tx:
             made = accounts.create_account(tx, email, admin=admin, now=services.now())
+        note(Event.ACCOUNT_MADE, of=made.id, admin=admin)
         if invite:
             signing_in.invite(services, made)
     say(f"account {made.id} for {made.email}" + (", who is mailed a link" if invite else ""))
@@ -51,16 +63,60 @@ def set_password(email: str, by_mail: bool) -> None:  # noqa: FBT001
       headrace user password ida@example.org
     """
     with wiring.open_services(load_settings()) as services:
-        with services.catalogue.read() as tx:
-            account = accounts.find_account(tx, email)
-        if account is None:
-            raise Missing(f"{email} has no account", remedy="`headrace user create` makes one")
+        account = _known(services, email)
         if by_mail:
             signing_in.invite(services, account)
             say(f"a link is on its way to {account.email}")
         else:
             signing_in.give_password(services, account, _ask_password())
             say(f"{account.email} has a new password; who was signed in with the old one is no more")
+
+
+def _known(services: Services, email: str) -> Account:
+    with services.catalogue.read() as tx:
+        account = accounts.find_account(tx, email)
+    if account is None:
+        raise Missing(f"{email} has no account", remedy="`headrace user create` makes one")
+    return account
+
+
+@user.command("disable")
+@click.argument("email")
+def disable_user(email: str) -> None:
+    """Let nobody in for EMAIL any more, at once: sessions and mailed links are over, tokens speak for nobody. Published
+    records and what was shared stay as they are."""
+    with wiring.open_services(load_settings()) as services:
+        account = _known(services, email)
+        signing_in.disable(services, account)
+    say(f"{account.email} is let in no more; `headrace user enable` takes that back")
+
+
+@user.command("enable")
+@click.argument("email")
+def enable_user(email: str) -> None:
+    """Let EMAIL in again; tokens that were not revoked speak for them as before."""
+    with wiring.open_services(load_settings()) as services:
+        account = _known(services, email)
+        signing_in.enable(services, account)
+    say(f"{account.email} is let in again")
+
+
+@user.command("signout")
+@click.argument("email", required=False, default="")
+@click.option("--all", "everybody", is_flag=True, help="Of all accounts.")
+def sign_out_user(email: str, everybody: bool) -> None:  # noqa: FBT001
+    """End all sessions of EMAIL: whoever is signed in has to sign in again. Tokens go on."""
+    if bool(email) == everybody:
+        raise click.UsageError("name an account, or give --all")
+    with wiring.open_services(load_settings()) as services:
+        if everybody:
+            with services.catalogue.read() as tx:
+                chosen = [one for one, _ in accounts.list_accounts(tx)]
+        else:
+            chosen = [_known(services, email)]
+        for account in chosen:
+            signing_in.sign_out_everywhere(services, account)
+    say("all are signed out" if everybody else f"{email} is signed out")
 
 
 def _ask_password() -> str:
@@ -79,15 +135,23 @@ def list_users(as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         print_json({"items": [_account_json(one, created) for one, created in found]})
         return
-    rows = table("email", "id", "admin", "since")
+    rows = table("email", "id", "admin", "since", "disabled")
     for one, created in found:
-        rows.add_row(one.email, str(one.id), "yes" if one.admin else "", f"{created:%Y-%m-%d}")
+        rows.add_row(
+            one.email,
+            str(one.id),
+            "yes" if one.admin else "",
+            f"{created:%Y-%m-%d}",
+            "yes" if one.disabled else "",
+        )
     out.print(rows)
 
 
 @click.group()
-def token() -> None:
+@click.pass_context
+def token(context: click.Context) -> None:
     """Personal access tokens for the API."""
+    _keep_events(context)
 
 
 @token.command("create")
@@ -117,6 +181,7 @@ def create_token(email: str, scopes: tuple[str, ...]) -> None:
             tx, email, admin=False, now=services.now()
         )
         text = accounts.create_token(tx, account, scopes or _USUAL, now=services.now())
+    note(Event.TOKEN_MADE, of=account.id, scopes=list(scopes or _USUAL))
     sys.stdout.write(text + "\n")
 
 
@@ -154,6 +219,7 @@ def revoke_token(token_id: int, as_json: bool) -> None:  # noqa: FBT001
     """Revoke the token that `headrace token list` shows as ID, for good and at once."""
     with wiring.open_services(load_settings()) as services, services.catalogue.write() as tx:
         revoked = accounts.revoke_token(tx, token_id, now=services.now())
+    note(Event.TOKEN_REVOKED, of=revoked.account.id, token=token_id)
     if as_json:
         print_json(_token_json(revoked))
     else:
@@ -161,7 +227,13 @@ def revoke_token(token_id: int, as_json: bool) -> None:  # noqa: FBT001
 
 
 def _account_json(one: Account, created: datetime) -> JsonObject:
-    return {"id": one.id, "email": one.email, "admin": one.admin, "created": codec.time_to_json(created)}
+    return {
+        "id": one.id,
+        "email": one.email,
+        "admin": one.admin,
+        "disabled": one.disabled,
+        "created": codec.time_to_json(created),
+    }
 
 
 def _token_json(one: Token) -> JsonObject:

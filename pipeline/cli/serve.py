@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -24,7 +23,7 @@ from pipeline.compute.local import local_cluster
 from pipeline.compute.standing import announced, standing_address
 from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
-from pipeline.running import processes
+from pipeline.running import logs, processes
 from pipeline.running.home_lock import only_one
 from pipeline.running.loopback import LOOPBACK, http_url, is_bindable, keep_port, remembered_port
 from pipeline.running.supervisor import Child, Supervisor
@@ -68,7 +67,7 @@ def _run(settings: Settings, host: str, port: int, announce: Callable[[str], Non
     }
     os.environ.update(environment)
     _await_services(load_settings())
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logs.to_stderr()
     say("starting Prefect, workers, gateway, dispatcher and runner …")
     with standing_server(settings.home, trusted_network=settings.trusted_network) as server:
         environment |= flow_environment(server, settings.home)
@@ -192,7 +191,7 @@ def serve(host: str, port: int, with_runner: bool | None, shares_port: bool) -> 
         [_runner({})] if ("PREFECT_API_URL" in os.environ if with_runner is None else with_runner) else []
     )
     if runners or (settings.gateways > 1 and not shares_port):
-        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+        logs.to_stderr()
         children = [*_gateways(settings, host, port, {}), *runners]
         sys.exit(Supervisor(children, settings.home / "logs").run())
     serve_gateway(load_settings(), host=host, port=port, shares_port=shares_port)

@@ -13,6 +13,7 @@ from pipeline.communities import notices
 from pipeline.communities.requests import COMMUNITY_INVITATION, Entity, EntityKind, Request
 from pipeline.communities.roles import Role, gives
 from pipeline.errors import Conflict, Rejected
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 
@@ -123,6 +124,8 @@ def change_members(
                 raise refusals.not_permitted()
         members.change(tx, one.id, account_ids, role=role, visible=visible, now=now)
         _require_owner(tx, one, owned=owned)
+    if role is not None:
+        _note_role(viewer, one.id, account_ids, role.value)
 
 
 def dismiss(services: Services, community_id: str, account_ids: Collection[int], viewer: Viewer) -> None:
@@ -135,6 +138,12 @@ def dismiss(services: Services, community_id: str, account_ids: Collection[int],
                 raise refusals.not_permitted()
         members.remove(tx, one.id, account_ids)
         _require_owner(tx, one, owned=owned)
+    _note_role(viewer, one.id, account_ids, None)
+
+
+def _note_role(viewer: Viewer, community_id: str, account_ids: Collection[int], role: str | None) -> None:
+    for account_id in account_ids:
+        note(Event.ROLE_CHANGED, account=viewer.account_id, community=community_id, of=account_id, role=role)
 
 
 def _members(

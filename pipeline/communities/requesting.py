@@ -52,6 +52,7 @@ from pipeline.errors import Denied, Missing, Rejected
 from pipeline.ingest import deposit
 from pipeline.model import DepositAction, RecordState, Right
 from pipeline.people import access_requests
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 Take: TypeAlias = Callable[[Transaction], Request]
@@ -168,7 +169,11 @@ def act(
         current = requests.locked(tx, request_id, now=now)
         return _take(tx, services, current, action, viewer, comment=comment, now=now)
 
-    return _STEPS.get((one.type, action), _only)(services, one, take)
+    moved = _STEPS.get((one.type, action), _only)(services, one, take)
+    if action is RequestAction.ACCEPT and (event := _GIVES.get(one.type)) is not None:
+        note(event, account=viewer.account_id, request=one.id, type=one.type, topic=one.topic.id)
+    return moved
+
 
 
 def _take(
@@ -277,6 +282,11 @@ def _admit(services: Services, _one: Request, take: Take) -> Request:
         return moved
 
 
+_GIVES: Mapping[str, Event] = {
+    COMMUNITY_INVITATION.name: Event.ROLE_CHANGED,
+    USER_ACCESS.name: Event.ACCESS_GIVEN,
+    GUEST_ACCESS.name: Event.ACCESS_GIVEN,
+}
 _STEPS: Mapping[tuple[str, RequestAction], Callable[[Services, Request, Take], Request]] = {
     (COMMUNITY_SUBMISSION.name, RequestAction.SUBMIT): _submit_draft,
     (COMMUNITY_SUBMISSION.name, RequestAction.ACCEPT): _publish,

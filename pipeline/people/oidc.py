@@ -53,12 +53,17 @@ class OidcProvider:
         self._lock = threading.Lock()
         self._known: _Known | None = None
 
-    def begin(self, redirect_uri: str, *, now: datetime) -> IdentityRequest:
+    def begin(self, redirect_uri: str, *, now: datetime, again: bool = False) -> IdentityRequest:
         metadata = self._look_up(now).metadata
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         with self._client(metadata, redirect_uri) as client:
             url, _ = client.create_authorization_url(
-                metadata["authorization_endpoint"], state=state, nonce=nonce, code_verifier=verifier
+                metadata["authorization_endpoint"],
+                state=state,
+                nonce=nonce,
+                code_verifier=verifier,
+                # Core 1.0, section 3.1.2.1.
+                **({"prompt": "login"} if again else {}),
             )
         return IdentityRequest(url, state, nonce, verifier)
 

@@ -37,7 +37,9 @@ def require_good(password: str, context: Collection[str]) -> None:
     if len(plain) > LONGEST:
         raise Rejected(f"Use at most {LONGEST} characters.", field="password")
     words = {word for text in context for word in (text, *_WORD.findall(text)) if word}
-    known = re.compile("|".join(re.escape(one) for one in sorted(words, key=len, reverse=True)), re.IGNORECASE)
+    known = re.compile(
+        "|".join(re.escape(one) for one in sorted(words, key=len, reverse=True)), re.IGNORECASE
+    )
     plain = known.sub(lambda found: found[0][0], plain)
     if max(_guesses(part, words) for part in {plain[:_ESTIMATED], plain[-_ESTIMATED:]}) < _FEWEST_GUESSES:
         raise Rejected("This password is too easy to guess.", field="password")

@@ -18,6 +18,7 @@ from pipeline.errors import Denied, Misconfigured, Missing, Rejected, Unavailabl
 from pipeline.mail.message import address
 from pipeline.people import signing_in
 from pipeline.ports import Identity, IdentityProvider
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 _LIFETIME = timedelta(minutes=10)
@@ -30,11 +31,13 @@ def provider(services: Services) -> IdentityProvider:
     return services.identities
 
 
-def begin(services: Services, *, path: str, account: Account | None = None) -> tuple[str, str]:
+def begin(
+    services: Services, *, path: str, account: Account | None = None, again: bool = False
+) -> tuple[str, str]:
     """Where the browser is to be sent, and the state that it has to come back with. `account` is that of who is signed
-    in, to be connected; `path` is where they go on to."""
+    in, to be connected; `path` is where they go on to. The provider is to ask them `again` though it knows them."""
     with _usable():
-        asked = provider(services).begin(_return_to(services), now=services.now())
+        asked = provider(services).begin(_return_to(services), now=services.now(), again=again)
     with services.catalogue.write() as tx:
         identities.note_request(tx, asked, path=path, account=account, now=services.now(), lifetime=_LIFETIME)
     return asked.url, asked.state
@@ -52,18 +55,29 @@ def finish(services: Services, state: str, code: str, *, signed_in: Account | No
         who = provider(services).finish(
             code, _return_to(services), nonce=asked.nonce, verifier=asked.verifier, now=services.now()
         )
-    with services.catalogue.write() as tx:
-        if asked.account_id is not None:
+    if asked.account_id is not None:
+        with services.catalogue.write() as tx:
             _connect(services, tx, asked, who, signed_in)
-            return None, asked.path
-        account = identities.find_account(tx, who) or _by_address(services, tx, who)
-        return signing_in.begin_session(services, tx, account), asked.path
+        note(Event.IDENTITY_CONNECTED, account=asked.account_id)
+        return None, asked.path
+    try:
+        with services.catalogue.write() as tx:
+            account = identities.find_account(tx, who) or _by_address(services, tx, who)
+            if account.disabled:
+                raise Denied("This account is disabled.", remedy="Ask those who run this archive.")
+            secret = signing_in.begin_session(services, tx, account)
+    except Denied:
+        note(Event.SIGN_IN_REFUSED, way="identity provider")
+        raise
+    note(Event.SIGNED_IN, account=account.id, way="identity provider")
+    return secret, asked.path
 
 
 def disconnect(services: Services, account: Account) -> None:
     """The account is not opened by the provider any more."""
     with services.catalogue.write() as tx:
         identities.disconnect(tx, account, provider(services).issuer)
+    note(Event.IDENTITY_DISCONNECTED, account=account.id)
 
 
 @contextmanager

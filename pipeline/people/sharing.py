@@ -17,6 +17,7 @@ from pipeline.catalogue import Transaction, rights, sharing
 from pipeline.communities import notices
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 MOST_LINKS = 100
@@ -60,7 +61,13 @@ def create_link(
             origin=origin,
             now=now,
         )
-        return find_link(tx, concept_id, link_id)
+        made = find_link(tx, concept_id, link_id)
+    _note_given(viewer, concept_id, made.right, link=link_id)
+    return made
+
+
+def _note_given(viewer: Viewer, concept_id: int, right: Right, **to: object) -> None:
+    note(Event.ACCESS_GIVEN, account=viewer.account_id, work=concept_id, right=right.name.lower(), **to)
 
 
 def find_link(tx: Transaction, concept_id: int, link_id: str) -> ShareLink:
@@ -92,13 +99,16 @@ def change_link(
             expires=expires,
             description=before.description if given.description is None else given.description,
         )
-        return find_link(tx, concept_id, link_id)
+        changed = find_link(tx, concept_id, link_id)
+    _note_given(viewer, concept_id, changed.right, link=link_id)
+    return changed
 
 
 def remove_link(services: Services, concept_id: int, viewer: Viewer, link_id: str) -> None:
     """Raises `Missing`."""
     with _work(services, concept_id, viewer) as tx:
         sharing.remove_link(tx, find_link(tx, concept_id, link_id).id)
+    note(Event.ACCESS_TAKEN, account=viewer.account_id, work=concept_id, link=link_id)
 
 
 def _require_future(expires: datetime | None, now: datetime) -> None:
@@ -135,6 +145,8 @@ def grant(
             if one.account_id in messages:
                 message = messages[one.account_id]
                 notices.tell_granted(tx, services.repository, one, record_id, message, now=now)
+    for one in given:
+        _note_given(viewer, concept_id, one.right, to=one.account_id)
 
 
 def _require_accounts(tx: Transaction, given: Sequence[AccessGrant]) -> None:
@@ -175,7 +187,10 @@ def change_grant(
                     "Grant for the user/role already exists within this record.", field="subject.id"
                 )
         sharing.regrant(tx, concept_id, before.account_id, changed, owner=rights.owner(tx, concept_id))
-        return changed
+    if changed.account_id != before.account_id:
+        note(Event.ACCESS_TAKEN, account=viewer.account_id, work=concept_id, to=before.account_id)
+    _note_given(viewer, concept_id, changed.right, to=changed.account_id)
+    return changed
 
 
 def revoke(
@@ -190,6 +205,7 @@ def revoke(
         if gone is None:
             raise refusals.not_found()
         sharing.revoke(tx, concept_id, gone.account_id)
+    note(Event.ACCESS_TAKEN, account=viewer.account_id, work=concept_id, to=gone.account_id)
 
 
 # ---------------------------------------------------------------- settings

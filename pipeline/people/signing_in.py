@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pipeline.catalogue import Transaction, accounts, mails, sessions
+from pipeline.catalogue import Transaction, accounts, guesses, mails, sessions
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.sessions import Session
 from pipeline.errors import Missing, Rejected
 from pipeline.mail.message import address
 from pipeline.people import passwords
+from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 _RESET = timedelta(hours=1)
@@ -29,8 +30,15 @@ def idle(services: Services) -> timedelta:
 def sign_in(services: Services, email: str, password: str) -> str | None:
     """Begin a session for whom the password is right; answers its secret, None where it is wrong."""
     account, kept = _find(services, email)
-    if not passwords.matches(kept, password) or account is None or kept is None:
-        return None
+    secret = None
+    if passwords.matches(kept, password) and account is not None and kept is not None:
+        secret = _begin_by_password(services, account, kept, password)
+    event = Event.SIGN_IN_REFUSED if secret is None else Event.SIGNED_IN
+    note(event, account=account.id if account else None, way="password")
+    return secret
+
+
+def _begin_by_password(services: Services, account: Account, kept: str, password: str) -> str | None:
     renewed = passwords.hashed(password) if passwords.is_outdated(kept) else None
     with services.catalogue.write() as tx:
         if not accounts.hold_password(tx, account, kept):
@@ -45,6 +53,7 @@ def begin_session(services: Services, tx: Transaction, account: Account) -> str:
     """A new session of somebody who proved to be the account's owner; answers its secret."""
     now = services.now()
     sessions.forget_ended(tx, now=now, idle=idle(services))
+    guesses.forget_old(tx, now=now)
     return sessions.begin(tx, account, now=now, lifetime=timedelta(hours=services.settings.session_hours))
 
 
@@ -75,6 +84,36 @@ def sign_out_elsewhere(services: Services, account: Account, secret: str) -> Non
     """End all sessions of an account but the one of that secret."""
     with services.catalogue.write() as tx:
         sessions.end_all(tx, account, but=secret)
+    note(Event.SESSIONS_ENDED, account=account.id)
+
+
+def sign_out_everywhere(services: Services, account: Account) -> None:
+    """End all sessions of an account."""
+    with services.catalogue.write() as tx:
+        sessions.end_all(tx, account)
+    note(Event.SESSIONS_ENDED, of=account.id)
+
+
+def disable(services: Services, account: Account) -> None:
+    """From now on nobody is let in for the account. Its sessions and mailed links are over, its tokens speak for nobody
+    as long as it is disabled. What it published and shared stays."""
+    with services.catalogue.write() as tx:
+        accounts.disable(tx, account, now=services.now())
+        _end_ways_in(tx, account)
+    note(Event.ACCOUNT_DISABLED, of=account.id)
+
+
+def enable(services: Services, account: Account) -> None:
+    """Its owner is let in again, and its tokens speak for them; sessions have to be begun anew."""
+    with services.catalogue.write() as tx:
+        _end_ways_in(tx, account)
+        accounts.enable(tx, account)
+    note(Event.ACCOUNT_ENABLED, of=account.id)
+
+
+def _end_ways_in(tx: Transaction, account: Account) -> None:
+    sessions.end_all(tx, account)
+    sessions.end_links(tx, account.email)
 
 
 # ---------------------------------------------------------------- passwords
@@ -86,6 +125,7 @@ def change_password(services: Services, account: Account, old: str, new: str, *,
     with services.catalogue.read() as tx:
         kept = accounts.find_password(tx, account)
     if not passwords.matches(kept, old) or kept is None:
+        note(Event.SIGN_IN_REFUSED, account=account.id, way="password")
         raise _not_theirs()
     password_hash = _good_hash(services, new, account.email)
     with services.catalogue.write() as tx:
@@ -94,6 +134,7 @@ def change_password(services: Services, account: Account, old: str, new: str, *,
             # It was changed since, perhaps by its owner because somebody else had it: that one stays.
             raise _not_theirs()
         _set(services, tx, account, password_hash, but=secret)
+    note(Event.PASSWORD_SET, account=account.id, way="page")
 
 
 def _not_theirs() -> Rejected:
@@ -107,6 +148,7 @@ def give_password(services: Services, account: Account, password: str) -> None:
     with services.catalogue.write() as tx:
         sessions.end_links(tx, account.email)
         _set(services, tx, account, password_hash)
+    note(Event.PASSWORD_SET, of=account.id, way="command")
 
 
 def _good_hash(services: Services, password: str, email: str) -> str:
@@ -137,16 +179,20 @@ def request_link(services: Services, email: str) -> None:
     whether it was sent. Raises `Rejected` (field `email`) for what is no address."""
     normal, now = address(email), services.now()
     with services.catalogue.write() as tx:
-        if accounts.find_account(tx, normal) is None and not services.settings.registration:
+        account = accounts.find_account(tx, normal)
+        if account.disabled if account else not services.settings.registration:
             return
-        if sessions.links_since(tx, normal, now - _RESET) < _MOST_LINKS:
-            _mail_link(services, tx, normal, _RESET, now)
+        if sessions.links_since(tx, normal, now - _RESET) >= _MOST_LINKS:
+            return
+        _mail_link(services, tx, normal, _RESET, now)
+    note(Event.LINK_MAILED, of=account.id if account else None)
 
 
 def invite(services: Services, account: Account) -> None:
     """Mail a link to choose a password to the owner of an account, which lasts for days."""
     with services.catalogue.write() as tx:
         _mail_link(services, tx, account.email, _INVITATION, services.now())
+    note(Event.LINK_MAILED, of=account.id)
 
 
 def _mail_link(services: Services, tx: Transaction, email: str, lifetime: timedelta, now: datetime) -> None:
@@ -181,8 +227,14 @@ def use_link(services: Services, secret: str, password: str) -> None:
     with services.catalogue.write() as tx:
         if sessions.use_links(tx, secret, now=now) is None:
             raise _over()
-        account = accounts.find_account(tx, email) or accounts.create_account(tx, email, admin=False, now=now)
+        found = accounts.find_account(tx, email)
+        if found is not None and found.disabled:
+            raise _over()
+        account = found or accounts.create_account(tx, email, admin=False, now=now)
         _set(services, tx, account, password_hash)
+    if found is None:
+        note(Event.ACCOUNT_MADE, of=account.id)
+    note(Event.PASSWORD_SET, account=account.id, way="mailed link")
 
 
 def _over() -> Missing:

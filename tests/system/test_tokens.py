@@ -1,5 +1,6 @@
 """`headrace user` and `headrace token`, as operators use them."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,3 +63,29 @@ def test_operators_give_passwords(tmp_path: Path) -> None:
         dispatch.drain(services, [EffectKind.MAIL])
     mailed = [one.read_text(encoding="ascii") for one in (tmp_path / "home" / "mail").iterdir()]
     assert sum("/lost-password/" in one and "works once" in one for one in mailed) == 2
+
+
+def test_v7_operators_disable_accounts(tmp_path: Path) -> None:
+    """And enable them again, and end sessions; each is in the log of security events."""
+    instance = Instance(tmp_path / "home")
+    assert instance.run("user", "create", "ida@pier.example").code == 0
+    text = instance.run("token", "create", "--user", "ida@pier.example").out.strip()
+    assert instance.run("user", "disable", "ida@pier.example").code == 0
+    assert instance.run("user", "disable", "jo@pier.example").code == 2
+    [shown] = instance.run("user", "list", "--json").report["items"]
+    assert shown["disabled"] is True
+    with open_archive(tmp_path / "home") as archive, archive.services.catalogue.read() as tx:
+        assert accounts.verify_token(tx, text) is None
+    assert instance.run("user", "enable", "ida@pier.example").code == 0
+    assert instance.run("user", "signout", "ida@pier.example").code == 0
+    assert instance.run("user", "signout", "--all").code == 0
+    assert instance.run("user", "signout").code == 2
+    with open_archive(tmp_path / "home") as archive, archive.services.catalogue.read() as tx:
+        assert accounts.verify_token(tx, text) is not None
+    log = tmp_path / "home" / "logs" / "security.log"
+    events = [json.loads(line) for line in log.read_text(encoding="ascii").splitlines()]
+    assert [one["event"] for one in events] == [
+        "account-made", "token-made", "account-disabled", "account-enabled", "sessions-ended", "sessions-ended",
+    ]  # fmt: skip
+    assert {(one["from"], one["of"]) for one in events} == {("command line", 1)}
+    assert log.stat().st_mode & 0o077 == 0

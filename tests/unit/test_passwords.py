@@ -38,11 +38,12 @@ CONTEXT = ("ida.marlow@pier.example", "Pier Archive", "data.pier.example", "http
 @pytest.mark.parametrize(
     "password",
     [
-        "123456789012", "1q2w3e4r5t6y", "qwertyuiop123", "qwertyuiopasdfghjkl", "password1234", "passwordpassword",
-        "P@ssw0rd!2024", "iloveyou1234", "football2023", "unbelievable", "princess1234", "abc123abc123", "letmeinletmein",
-        "zaq12wsxcde3", "abcdefghijklm", "aaaaaaaaaaaa", " " * 20, "welcome12345", "administrator", "trustno1trustno1",
-        "ida.marlow@pier.example", "marlow@pier.example", "Marlow.Marlow", "Pier Archive", "PierArchive2026",
-        "headrace2026!", "Headrace1234", "data.pier.example", "password" * 20,
+        "123456789012", "1q2w3e4r5t6y", "qwertyuiop123", "qwertyuiopasdfghjkl", "password1234",
+        "passwordpassword", "P@ssw0rd!2024", "iloveyou1234", "football2023", "unbelievable", "princess1234",
+        "abc123abc123", "letmeinletmein", "zaq12wsxcde3", "abcdefghijklm", "aaaaaaaaaaaa", " " * 20,
+        "welcome12345", "administrator", "trustno1trustno1", "ida.marlow@pier.example", "marlow@pier.example",
+        "Marlow.Marlow", "Pier Archive", "PierArchive2026", "headrace2026!", "Headrace1234",
+        "data.pier.example", "password" * 20,
     ],
 )  # fmt: skip
 def test_v6_what_is_common_or_of_the_context_is_no_password(password: str) -> None:
@@ -52,7 +53,14 @@ def test_v6_what_is_common_or_of_the_context_is_no_password(password: str) -> No
 
 
 @pytest.mark.parametrize(
-    "password", ["moored at the northern pier", "twelve chars", "correcthorsebatterystaple", "hr7Kc2vPq9zL", "潮の満ち引きと灯台の光の夜"]
+    "password",
+    [
+        "moored at the northern pier",
+        "twelve chars",
+        "correcthorsebatterystaple",
+        "hr7Kc2vPq9zL",
+        "潮の満ち引きと灯台の光の夜",
+    ],
 )
 def test_what_is_not_soon_guessed_is_a_password(password: str) -> None:
     """Words that nobody puts together, or no words."""

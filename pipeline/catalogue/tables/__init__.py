@@ -35,7 +35,7 @@ from pipeline.catalogue.tables.drafts import (
     resumable_part,
     transfer,
 )
-from pipeline.catalogue.tables.people import identity, mailed_link, oidc_request, session, token, user
+from pipeline.catalogue.tables.people import guess, identity, mailed_link, oidc_request, session, token, user
 from pipeline.catalogue.tables.quotas import account_quota, work_quota
 from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
@@ -59,6 +59,7 @@ __all__ = [
     "event",
     "extra_format",
     "fixity",
+    "guess",
     "identity",
     "inquiry",
     "mail",

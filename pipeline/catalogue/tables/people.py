@@ -13,6 +13,8 @@ user = sa.Table(
     sa.Column("created", Utc, nullable=False),
     # A hash (`pipeline.people.passwords`); none where its owner signs in in another way, or not at all.
     sa.Column("password", sa.Text),
+    # Since when it lets nobody in, whatever they show.
+    sa.Column("disabled", Utc),
 )
 
 session = sa.Table(
@@ -32,6 +34,17 @@ mailed_link = sa.Table(
     sa.Column("secret_hash", sa.Text, primary_key=True),
     sa.Column("email", sa.Text, nullable=False, index=True),
     sa.Column("created", Utc, nullable=False),
+    sa.Column("expires", Utc, nullable=False, index=True),
+)
+
+guess = sa.Table(
+    "guess",
+    metadata,
+    # A hash: who is guessed at may have no account here.
+    sa.Column("subject_hash", sa.Text, primary_key=True),
+    # Of the period in which guesses are counted, in Unix seconds divided by the length of a slice.
+    sa.Column("slice", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, nullable=False),
     sa.Column("expires", Utc, nullable=False, index=True),
 )
 

@@ -203,6 +203,59 @@ def test_nobody_is_connected_with_the_account_of_another(
     assert recognised(app, provider) == ""
 
 
+def test_v7_who_signed_in_lately_connects_identities(
+    app: FastAPI, archive: Archive, provider: IdentityProvider
+) -> None:
+    """And disconnects them: a browser that was left open does not. Signing in again may be with the provider."""
+    make(archive, JO)
+    provider.claims = {"sub": "0000-0009"}
+    browser = Browser(app)
+    browser.submit("/login/", email=JO, password=PASSWORD)
+    archive.clock.move(minutes=16)
+    own: dict[str, str | list[str]] = {"csrf_token": browser.cookies["csrftoken"]}
+    again = f"/login/?again=1&next={SECURITY.replace('/', '%2F')}"
+    assert again.replace("&", "&amp;") in browser.get(SECURITY).text
+    for step in ("connect", "disconnect"):
+        assert browser.goes_on_to(browser.post(f"/login/oidc/{step}/", own)) == again
+    browser.submit(again, "/login/", email=JO, password=PASSWORD)
+    page = browser.submit(SECURITY, "/login/oidc/connect/")
+    [url] = [one for one in page.text.split('"') if one.startswith(provider.issuer)]
+    assert browser.goes_on_to(browser.get(provider.authorise(url.replace("&amp;", "&")))) == SECURITY
+    archive.clock.move(minutes=16)
+    begun = browser.get(f"/login/oidc/?again=1&next={SECURITY}")
+    assert browser.goes_on_to(browser.get(provider.authorise(begun.headers["location"]))) == SECURITY
+    assert browser.goes_on_to(browser.submit(SECURITY, "/login/oidc/disconnect/")) == SECURITY
+
+
+def test_v7_a_disabled_account_is_opened_by_no_identity(
+    app: FastAPI, archive: Archive, provider: IdentityProvider
+) -> None:
+    """Neither by one that was connected with it, nor by its address."""
+    make(archive, JO)
+    provider.claims = {"sub": "0000-0010", "email": JO, "email_verified": True}
+    assert recognised(app, provider) == JO
+    with archive.services.catalogue.read() as tx:
+        account = accounts.find_account(tx, JO)
+    assert account is not None
+    signing_in.disable(archive.services, account)
+    assert recognised(app, provider) == ""
+    browser, back = attempt(app, provider)
+    refused = browser.get(back)
+    assert refused.status_code == 403
+    assert "disabled" in refused.text
+
+
+def test_v7_a_link_of_another_site_signs_nobody_in(archive: Archive) -> None:
+    """Though the provider knows them: it leads to the page on which people say that they want to."""
+    browser = Browser(create_app(archive.services))
+    for site in ("cross-site", "same-site"):
+        answer = browser.get("/login/oidc/?next=/search", Sec_Fetch_Site=site)
+        assert browser.goes_on_to(answer) == "/login/?next=%2Fsearch"
+    for site in ("same-origin", "none"):
+        answer = browser.get("/login/oidc/?next=/search&again=1", Sec_Fetch_Site=site)
+        assert "prompt=login" in answer.headers["location"]
+
+
 # ---------------------------------------------------------------- what cannot be trusted
 
 

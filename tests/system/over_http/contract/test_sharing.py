@@ -1,5 +1,6 @@
 """With whom a work is shared (Zenodo's REST API, share links, access)."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -222,6 +223,30 @@ def test_4_7_who_may_edit_by_a_link_has_an_account(ida: Depositor, jo: Depositor
 
 
 # ---------------------------------------------------------------- grants
+
+
+def test_v16_rights_that_are_given_are_logged(
+    archive: Archive, ida: Depositor, jo: Depositor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And those that are taken back: whose doing, of which work, to whom; the token of a link is not."""
+    caplog.set_level(logging.INFO, "headrace.security")
+    record_id = restricted(ida)["id"]
+    give(ida, record_id, jo, "view")
+    ida.send("PATCH", f"{access(record_id, 'grants')}/0", {"permission": "edit"})
+    ida.send("DELETE", f"{access(record_id, 'grants')}/0")
+    link = ida.send("POST", access(record_id, "links"), {"permission": "view"}).json()
+    ida.send("DELETE", f"{access(record_id, 'links')}/{link['id']}")
+    events = [one.facts for one in caplog.records if one.name == "headrace.security"]  # type: ignore[attr-defined]
+    given = [one for one in events if one["event"].startswith("access-")]
+    assert [(one["event"], one.get("right"), str(one.get("to", ""))) for one in given] == [
+        ("access-given", "view", number_of(jo)),
+        ("access-given", "edit", number_of(jo)),
+        ("access-taken", None, number_of(jo)),
+        ("access-given", "view", ""),
+        ("access-taken", None, ""),
+    ]
+    assert {str(one["account"]) for one in given} == {number_of(ida)}
+    assert link["token"] not in str(events)
 
 
 def test_4_7_grants_are_given_shown_changed_and_revoked(

@@ -3,6 +3,7 @@ and V7, by number in docs/security.md)."""
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -20,10 +21,12 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from pipeline import dispatch
-from pipeline.catalogue import accounts, tables
+from pipeline.catalogue import accounts, guesses, tables
+from pipeline.catalogue.accounts import Account
 from pipeline.errors import Missing, Rejected
 from pipeline.model import Access, EffectKind, FilesAccess
 from pipeline.people import passwords, signing_in
+from pipeline.settings import Rate
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import OTHER_NAME, Client
 from tests.browsing import Browser
@@ -69,6 +72,13 @@ def give(archive: Archive, email: str = IDA, password: str = PASSWORD) -> None:
             tx, email, admin=False, now=archive.clock()
         )
     signing_in.give_password(archive.services, account, password)
+
+
+def account_of(archive: Archive, email: str = IDA) -> Account:
+    with archive.services.catalogue.read() as tx:
+        found = accounts.find_account(tx, email)
+    assert found is not None
+    return found
 
 
 def signed_in(app: FastAPI, email: str = IDA, password: str = PASSWORD) -> Browser:
@@ -271,6 +281,77 @@ def test_v7_one_signs_out_everywhere_else(small: Archive, app: FastAPI) -> None:
     here, elsewhere, other = signed_in(app), signed_in(app), signed_in(app, JO, OTHER)
     assert here.submit(SECURITY, f"{SECURITY}sessions/").status_code == 200
     assert [whose(one) for one in (here, elsewhere, other)] == [IDA, "", JO]
+
+
+def test_v7_a_disabled_account_lets_nobody_in(archive: Archive) -> None:
+    """From one moment to the next: no session, token, password, or mailed link of it counts, and no link is mailed.
+    What is enabled again has its tokens, and no session."""
+    app = create_app(archive.services)
+    give(archive)
+    mails(archive)
+    browser = signed_in(app)
+    token = Client(app, archive.token(IDA, scopes=["deposit:write", "tokens:generate"]))
+    browser.submit("/lost-password/", email=IDA)
+    [(_, text)] = mails(archive)
+    assert (whose(browser), token.get(DEPOSITIONS).status_code) == (IDA, 200)
+    account = account_of(archive)
+    signing_in.disable(archive.services, account)
+    assert (whose(browser), token.get(DEPOSITIONS).status_code) == ("", 401)
+    assert Browser(app).get(link_in(text)).status_code == 404
+    refused = Browser(app).submit("/login/", email=IDA, password=PASSWORD)
+    assert refused.status_code == 400
+    assert "The address or the password is wrong" in refused.text
+    Browser(app).submit("/lost-password/", email=IDA)
+    assert mails(archive) == []
+    with archive.services.catalogue.read() as tx:
+        [(listed, _)] = accounts.list_accounts(tx)
+        [made] = accounts.list_tokens(tx, account)
+        assert listed.disabled
+        assert accounts.find_signer(tx, made.id) is None
+    signing_in.enable(archive.services, account)
+    assert (whose(browser), token.get(DEPOSITIONS).status_code) == ("", 200)
+    assert whose(signed_in(app)) == IDA
+
+
+def test_v7_operators_end_sessions(small: Archive, app: FastAPI) -> None:
+    """All of somebody's, and nobody else's; passwords and tokens go on."""
+    give(small)
+    give(small, JO, OTHER)
+    browsers = [signed_in(app), signed_in(app), signed_in(app, JO, OTHER)]
+    token = Client(app, small.token(IDA))
+    signing_in.sign_out_everywhere(small.services, account_of(small))
+    assert [whose(one) for one in browsers] == ["", "", JO]
+    assert token.get(DEPOSITIONS).status_code == 200
+    signed_in(app)
+
+
+def test_v7_who_signed_in_lately_lets_others_in(small: Archive, app: FastAPI) -> None:
+    """A browser that was left open makes no tokens and ends no sessions, though it shows what there is; signing in
+    again, in it, leads back, and is another session."""
+    give(small)
+    browser, elsewhere = signed_in(app), signed_in(app)
+    small.clock.move(minutes=14)
+    new = f"{TOKENS}tokens/new/"
+    assert "hr_" in browser.submit(TOKENS, new, name="in time").text
+    small.clock.move(minutes=2)
+    again = f"/login/?again=1&next={TOKENS.replace('/', '%2F')}"
+    page = browser.get(TOKENS).text
+    assert "in time" in page
+    assert new not in page
+    fields: dict[str, str | list[str]] = {"csrf_token": browser.cookies["csrftoken"], "name": "late"}
+    assert browser.goes_on_to(browser.post(new, fields)) == again
+    ending = browser.post(f"{SECURITY}sessions/", fields)
+    assert browser.goes_on_to(ending).startswith("/login/?again=1")
+    assert whose(elsewhere) == IDA
+    before = browser.cookies[SESSION]
+    assert browser.submit(again, "/login/", email=IDA, password=OTHER).status_code == 400
+    assert browser.cookies[SESSION] == before
+    answer = browser.submit(again, "/login/", email=IDA, password=PASSWORD)
+    assert browser.goes_on_to(answer) == TOKENS
+    assert browser.cookies[SESSION] != before
+    assert "hr_" in browser.submit(TOKENS, new, name="late").text
+    assert browser.submit(SECURITY, f"{SECURITY}sessions/").status_code == 200
+    assert whose(elsewhere) == ""
 
 
 def test_a_session_that_is_none_is_a_strangers(app: FastAPI) -> None:
@@ -477,6 +558,73 @@ def test_v6_an_account_is_not_guessed_at_from_everywhere(small: Archive, app: Fa
     for number in range(99):
         assert browser.post(change, {**tried, "email": f"{number}@pier.example"}).status_code == 400
     assert browser.post(change, {**tried, "old": PASSWORD}).status_code == 429
+
+
+def test_v6_all_gateways_count_guesses_together(archive: Archive) -> None:
+    """A hundred an hour, at whichever gateway, and not one more; who goes on trying does not prolong the wait."""
+    give(archive)
+    rate = Rate(100, 3600)
+
+    def tried(number: int) -> bool:
+        with archive.services.catalogue.write() as tx:
+            return guesses.admit(tx, JO, rate, now=archive.clock()).admitted
+
+    with ThreadPoolExecutor(4) as gateways:
+        assert sum(gateways.map(tried, range(120))) == 100
+    for _ in range(2):
+        refused = Browser(create_app(archive.services)).submit("/login/", email=JO, password=OTHER)
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 3900
+        archive.clock.move(minutes=30)
+    archive.clock.move(minutes=6)
+    other = Browser(create_app(archive.services)).submit("/login/", email=JO, password=OTHER)
+    assert other.status_code == 400
+    signed_in(create_app(archive.services))
+    with archive.services.catalogue.read() as tx:
+        kept = tx.execute(sa.select(tables.guess)).all()
+    assert len(kept) == 2
+    assert JO not in str(kept)
+
+
+def test_v16_security_events_are_logged(
+    small: Archive, app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who signed in and was refused, what was made, given and taken, from where and by whose account; no secret, and no
+    address of who has no account."""
+    caplog.set_level(logging.INFO, "headrace.security")
+    give(small)
+    browser = Browser(app)
+    browser.submit("/login/", email=IDA, password=OTHER)
+    browser.submit("/login/", email="nobody@pier.example", password=OTHER)
+    browser.submit("/login/", email=IDA, password=PASSWORD)
+    made = browser.submit(TOKENS, f"{TOKENS}tokens/new/", name="x\r\n{}", scope=["deposit:write"])
+    [token] = re.findall(r'value="(hr_[^"]+)"', made.text)
+    browser.submit(TOKENS, f"{TOKENS}tokens/1/revoke/")
+    Client(app, token).get(DEPOSITIONS)
+    browser.post("/logout/", {})
+    browser.submit("/", "/logout/")
+    Browser(app).submit("/lost-password/", email=IDA)
+    [link] = [link_in(text) for _, text in mails(small) if "works once" in text]
+    Browser(app).submit(link, password=OTHER)
+    events = [one.facts for one in caplog.records if one.name == "headrace.security"]  # type: ignore[attr-defined]
+    assert [(one["event"], one["account"]) for one in events] == [
+        ("password-set", None),
+        ("sign-in-refused", 1),
+        ("sign-in-refused", None),
+        ("signed-in", 1),
+        ("token-made", 1),
+        ("token-revoked", 1),
+        ("refused", None),
+        ("refused", 1),
+        ("signed-out", 1),
+        ("link-mailed", None),
+        ("password-set", 1),
+    ]
+    assert {one["from"] for one in events[1:]} == {"127.0.0.1"}
+    assert (events[6]["status"], events[6]["path"]) == (401, DEPOSITIONS)
+    told = str(events)
+    for secret in (PASSWORD, OTHER, token, link.rpartition("/")[2], "nobody@pier.example"):
+        assert secret not in told
 
 
 @pytest.mark.parametrize(

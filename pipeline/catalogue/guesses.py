@@ -1,0 +1,73 @@
+"""How often somebody's secret was guessed at, counted by all processes of an instance together.
+
+A period is counted in slices, as requests are (`gateway.http.limits`): there are never more guesses in any period than
+its rate allows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from pipeline.catalogue.dialects import insert
+from pipeline.catalogue.secrets import hash_of
+from pipeline.catalogue.tables import guess
+
+if TYPE_CHECKING:
+    from pipeline.catalogue import Transaction
+    from pipeline.settings import Rate
+
+SLICES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """`number` of guesses in the period, with the one at hand where it was `admitted`; there is more room at
+    `reset`."""
+
+    number: int
+    reset: datetime
+    admitted: bool
+
+
+def admit(tx: Transaction, subject: str, rate: Rate, *, now: datetime) -> Tally:
+    """Count a guess at `subject`, but not where the rate has no room for it: whoever goes on trying does not prolong
+    the wait."""
+    length = rate.seconds / SLICES
+    current = math.floor(now.timestamp() / length)
+    key = hash_of(f"{rate.requests}/{rate.seconds} {subject}")
+    counted = insert(tx, guess).values(
+        subject_hash=key,
+        slice=current,
+        number=1,
+        expires=_time((current + SLICES + 1) * length),
+    )
+    # Others who count in this slice wait for the row.
+    tx.execute(
+        counted.on_conflict_do_update(
+            index_elements=["subject_hash", "slice"], set_={"number": guess.c.number + 1}
+        )
+    )
+    of_subject = sa.select(sa.func.sum(guess.c.number), sa.func.min(guess.c.expires)).where(
+        guess.c.subject_hash == key, guess.c.expires > now
+    )
+    number, reset = tx.execute(of_subject).one()
+    if number <= rate.requests:
+        return Tally(number, reset, admitted=True)
+    own = (guess.c.subject_hash == key) & (guess.c.slice == current)
+    tx.execute(sa.update(guess).where(own).values(number=guess.c.number - 1))
+    tx.execute(sa.delete(guess).where(own, guess.c.number == 0))
+    return Tally(number - 1, reset, admitted=False)
+
+
+def forget_old(tx: Transaction, *, now: datetime) -> None:
+    """Those that count no more."""
+    tx.execute(sa.delete(guess).where(guess.c.expires <= now))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

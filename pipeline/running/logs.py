@@ -1,0 +1,58 @@
+"""How log lines look and where they go: one line an entry, with its time in UTC; whatever it says, nobody makes two of
+one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import security_events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ESCAPED: Mapping[int, str] = {
+    code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
+} | {0x2028: r"\u2028", 0x2029: r"\u2029"}
+
+
+def to_stderr(level: int = logging.WARNING) -> None:
+    """Have this process say what happens to it on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines())
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def keep_security_events(folder: Path) -> None:
+    """Append them to `folder/security.log`, as other processes do; one that was moved away is begun anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = WatchedFileHandler(folder / "security.log", encoding="ascii", delay=True)
+    handler.setFormatter(_Facts())
+    security_events.LOG.addHandler(handler)
+    security_events.LOG.setLevel(logging.INFO)
+    security_events.LOG.propagate = False
+
+
+class Lines(logging.Formatter):
+    """Time, level, logger, text. Further lines, such as those of a traceback, begin with a tab and a bar."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record).translate(_ESCAPED).replace("\n", "\n\t| ")
+        return f"{_time(record)} {record.levelname} {record.name} {text}"
+
+
+class _Facts(logging.Formatter):
+    """A JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, object] = getattr(record, "facts", {})
+        return json.dumps({"time": _time(record), **facts}, default=str)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
