@@ -12,6 +12,8 @@ install = $(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :al
     --require-hashes $(1) || $(BIN)/python -m pip install --quiet --only-binary :all: --require-hashes $(1)
 # The tests' second S3 server, which is published as source only.
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+# An OpenID provider that others wrote, for the tests to sign in with.
+ZITADEL := github.com/zitadel/oidc/v3/example/server@v3.51.17
 # Published without a wheel; the independent OCFL validator of the tests needs them.
 SOURCES := --no-binary bagit --no-binary pairtree
 
@@ -32,7 +34,7 @@ demo-production: .venv/.test ## the demo on PostgreSQL, S3, ClamAV and Dask work
 # up to four, since tests wait for servers and timers a third of their time. Files begin in the order of their names, so
 # that the unit tests, which are short, are what is left to share out at the end.
 # OpenSearch is fetched meanwhile; where it cannot be had, the test of it tells.
-test: .venv/.test .venv/.versitygw lint ## lint, types and all tests; the last line is pytest's summary
+test: .venv/.test .venv/.versitygw .venv/.zitadel lint ## lint, types and all tests; the last line is pytest's summary
 	@$(BIN)/python -m infra.local.opensearch >/dev/null 2>&1 & $(BIN)/python -m pytest -n $$(($$(nproc) < 4 ? $$(nproc) + 1 : 4)) \
 	    --dist loadfile --no-loadscope-reorder --durations 15
 
@@ -116,4 +118,12 @@ clean: ## remove .venv and the caches; the data in headrace-data stays
 	if [ -z "$$go" ]; then $(call install,-r $<); go=$$(echo "$$PWD"/$(BIN)/go); fi; \
 	echo "building versitygw with $$("$$go" version)"; \
 	GOBIN="$$PWD/$(BIN)" CGO_ENABLED=0 "$$go" install $(VERSITYGW)
+	@touch $@
+
+.venv/.zitadel: requirements/go.txt Makefile .venv/.installer
+	@go=$$(command -v go || true); \
+	if [ -z "$$go" ]; then $(call install,-r $<); go=$$(echo "$$PWD"/$(BIN)/go); fi; \
+	echo "building Zitadel's OpenID provider with $$("$$go" version)"; \
+	GOBIN="$$PWD/.venv/zitadel" CGO_ENABLED=0 "$$go" install $(ZITADEL)
+	@mv .venv/zitadel/server $(BIN)/zitadel-op && rmdir .venv/zitadel
 	@touch $@
