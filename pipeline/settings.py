@@ -159,7 +159,8 @@ class Settings(BaseSettings):
     )
     trusted_network: bool = Field(
         default=False,
-        description="whether Dask (tcp://), Prefect (http://) and clamd may be spoken to beyond this machine",
+        description="whether Dask (tcp://), Prefect (http://), clamd and PostgreSQL may be spoken to beyond this "
+        "machine without TLS",
     )
     base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
     port: int = Field(

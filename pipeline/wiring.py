@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
@@ -60,6 +60,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     scanner = open_scanner(settings.scanner_location())
     _require_verdicts(settings, scanner)
     _require_privacy(settings)
+    _require_private_database(settings)
     require_trust(settings.compute, settings)
     require_reach(settings)
     with ExitStack() as stack:
@@ -109,6 +110,25 @@ def _require_privacy(settings: Settings) -> None:
             field="HEADRACE_SCANNER",
             remedy="run clamd on this machine, reach it through a tunnel, or, where nobody else is in the network, "
             "set HEADRACE_TRUSTED_NETWORK=yes",
+        )
+
+
+def _require_private_database(settings: Settings) -> None:
+    """The catalogue has everything but files: beyond this machine it is spoken to in TLS alone, with a server that
+    proves its name, unless nobody else is in the network."""
+    from pipeline.settings import redacted
+
+    asked = parse_qs(urlsplit(settings.database).query)
+    # PostgreSQL takes a host from there as well, and a folder for that of a socket.
+    hosts = [host for host in asked.get("host", [urlsplit(settings.database).hostname or ""]) if host]
+    is_elsewhere = any(not host.startswith("/") and not is_loopback(f"//{host}") for host in hosts)
+    is_verified = asked.get("sslmode", [""])[-1] in ("verify-ca", "verify-full")
+    if is_elsewhere and not is_verified and not settings.trusted_network:
+        raise Misconfigured(
+            f"nothing makes sure that {redacted(settings.database)} is spoken to in TLS, and is who it says",
+            field="HEADRACE_DATABASE",
+            remedy="add ?sslmode=verify-full (and sslrootcert=, where its certificate is of a CA of yours), or, where "
+            "nobody else is in the network, set HEADRACE_TRUSTED_NETWORK=yes",
         )
 
 

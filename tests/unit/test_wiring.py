@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import wiring
-from pipeline.errors import Misconfigured
+from pipeline.errors import Misconfigured, Unavailable
 from pipeline.settings import ScannerLocation, StoreLocation, load_settings
 
 
@@ -78,6 +78,45 @@ def test_files_are_not_sent_over_strange_networks_to_be_scanned(host: str, tmp_p
         pytest.fail("it was opened")
     assert list(tmp_path.iterdir()) == []
     assert "HEADRACE_TRUSTED_NETWORK" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://a:secret@db.pier.example/x",
+        "postgresql+psycopg://a:secret@10.1.2.3:5432/x?sslmode=require",
+        "postgresql+psycopg://a:secret@10.1.2.3/x?sslmode=prefer",
+        "postgresql+psycopg://a:secret@/x?host=db.pier.example",
+    ],
+)
+def test_a_database_elsewhere_is_spoken_to_in_tls_alone(url: str, tmp_path: Path) -> None:
+    """With a server that proves its name; or the operator trusts the network."""
+    with (
+        pytest.raises(Misconfigured, match="in TLS") as refused,
+        wiring.open_services(load_settings(home=tmp_path, database=url)),
+    ):
+        pytest.fail("it was opened")
+    assert refused.value.field == "HEADRACE_DATABASE"
+    assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "trusted"),
+    [
+        ("postgresql+psycopg://a@127.0.0.1:1/x?connect_timeout=1", False),
+        ("postgresql+psycopg://a@localhost:1/x?connect_timeout=1", False),
+        ("postgresql+psycopg://a@/x?host=/nowhere&connect_timeout=1", False),
+        ("postgresql+psycopg://a@db.invalid/x?sslmode=verify-full&connect_timeout=1", False),
+        ("postgresql+psycopg://a@db.invalid/x?connect_timeout=1", True),
+    ],
+)
+def test_a_database_that_may_be_spoken_to_is(url: str, trusted: bool, tmp_path: Path) -> None:
+    """Here there is none."""
+    with (
+        pytest.raises(Unavailable),
+        wiring.open_services(load_settings(home=tmp_path, database=url, trusted_network=trusted)),
+    ):
+        pytest.fail("it was opened")
 
 
 @pytest.mark.parametrize(
