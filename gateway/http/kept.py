@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.access import Viewer
 from pipeline.services import Services
 
-MOST_BYTES = 32 << 20
-_MOST_ANSWERS = 16 << 20
+MOST_BYTES = 24 << 20
+_MOST_ANSWERS = 8 << 20
 LARGEST = 64 << 10
 """Bytes of a document that is kept: one of a record with thousands of files would drive out hundreds of others."""
 
