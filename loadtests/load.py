@@ -11,9 +11,11 @@ the users of `loadtests/locustfile.py` are let loose on it, on the same machine:
 from __future__ import annotations
 
 import argparse
+import grp
 import hashlib
 import http.client
 import os
+import pwd
 import resource
 import shutil
 import socket
@@ -349,7 +351,7 @@ def _get(url: str, mib: int) -> float:
 
 
 _NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
+daemon off; user {user} {group}; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
 events {{ worker_connections 64; }}
 http {{
   access_log off; sendfile on;
@@ -369,7 +371,17 @@ def _file_server(load: Load, file: Path) -> Iterator[tuple[str, str]]:
     folder = file.parent.parent
     if (nginx := shutil.which("nginx")) is not None:
         settings = folder / "nginx.conf"
-        settings.write_text(_NGINX.format(folder=folder, host=LOOPBACK, port=port, root=file.parent))
+        settings.write_text(
+            _NGINX.format(
+                # Of a superuser it would serve as somebody else, who may not read what is ours.
+                user=pwd.getpwuid(os.getuid()).pw_name,
+                group=grp.getgrgid(os.getgid()).gr_name,
+                folder=folder,
+                host=LOOPBACK,
+                port=port,
+                root=file.parent,
+            )
+        )
         name, command = "nginx", (nginx, "-p", str(folder), "-c", str(settings))
     else:
         name = "a bare loop of sendfile(2)"
