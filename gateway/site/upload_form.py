@@ -15,7 +15,7 @@ from gateway.html.presentation import Link
 from pipeline.errors import Rejected
 from pipeline.metadata import text, vocabulary
 from pipeline.metadata.legacy_form import access_right
-from pipeline.model import Description, JsonObject
+from pipeline.model import Access, Description, JsonObject
 
 MOST_CREATORS = 300
 """Of a draft with more the form shows none; they stay as they are."""
@@ -55,6 +55,7 @@ _FIELDS = (
 _MISSING = "Missing data for required field."
 _PLAIN = {"metadata.resource_type": "Choose one.", "files.enabled": "Add a file."}
 """What programs are told in other words."""
+_BREAKS = re.compile(r"[\r\n]+")
 _CREATOR = re.compile(r"metadata\.creators\.([0-9]+)\.")
 _PARAGRAPHS = re.compile(r"(?:\s*<p>(?:[^<]|<br ?/?>)*</p>)*\s*", re.IGNORECASE)
 _COMMON_LICENCES = (
@@ -135,14 +136,14 @@ def shown(description: Description) -> Essentials:
     metadata, access = description.metadata, description.access
     creators = metadata.get("creators", [])
     return Essentials(
-        title=metadata.get("title", ""),
+        title=_line(metadata.get("title", "")),
         type=metadata.get("resource_type", {}).get("id", ""),
         date=metadata.get("publication_date", ""),
         description=_as_text(metadata.get("description", "")),
         licence=_licence(metadata.get("rights", [])),
         access=access_right(access),
         embargo_date=access.embargo_until.isoformat() if access.embargo_until else "",
-        embargo_reason=access.embargo_reason,
+        embargo_reason=_line(access.embargo_reason),
         creators=tuple(_creator(one, str(index)) for index, one in enumerate(creators))
         if len(creators) <= MOST_CREATORS
         else None,
@@ -154,7 +155,7 @@ def _creator(one: JsonObject, index: str) -> Creator:
     who = one.get("person_or_org", {})
     orcids = (each.get("identifier", "") for each in who.get("identifiers", []) if _is_orcid(each))
     return Creator(
-        name=who.get("name", ""),
+        name=_line(who.get("name", "")),
         orcid=next(orcids, ""),
         affiliation=_affiliation(one),
         is_organisation=who.get("type") == "organizational",
@@ -167,7 +168,12 @@ def _is_orcid(identifier: JsonObject) -> bool:
 
 
 def _affiliation(one: JsonObject) -> str:
-    return "; ".join(str(each.get("name", "")) for each in one.get("affiliations", []))
+    return _line("; ".join(str(each.get("name", "")) for each in one.get("affiliations", [])))
+
+
+def _line(written: str) -> str:
+    """A text as a field of one line holds it, which has no breaks (HTML, value sanitisation)."""
+    return _BREAKS.sub(" ", written).strip()
 
 
 def _licence(rights: Sequence[JsonObject]) -> str:
@@ -225,7 +231,8 @@ def body(said: Essentials, before: Description) -> JsonObject:
     """The form as the body of a request to InvenioRDM's draft API, with all that it does not show as it was `before`:
     it was filled in while the draft was so."""
     metadata = dict(before.metadata)
-    metadata["title"] = said.title
+    if said.title != _line(before.metadata.get("title", "")):
+        metadata["title"] = said.title
     metadata["publication_date"] = said.date
     metadata["resource_type"] = {"id": said.type} if said.type else None
     if said.description != _as_text(str(before.metadata.get("description", ""))).strip():
@@ -237,14 +244,16 @@ def body(said: Essentials, before: Description) -> JsonObject:
     return {
         "metadata": {key: value for key, value in metadata.items() if value not in ("", None, [])},
         "custom_fields": before.custom_fields,
-        "access": _access(said),
+        "access": _access(said, before.access),
     }
 
 
-def _access(said: Essentials) -> JsonObject:
+def _access(said: Essentials, before: Access) -> JsonObject:
     if said.access != "embargoed":
         return {"record": "public", "files": "public" if said.access == "open" else "restricted"}
-    embargo = {"active": True, "until": said.embargo_date or None, "reason": said.embargo_reason or None}
+    stays = said.embargo_reason == _line(before.embargo_reason)
+    reason = before.embargo_reason if stays else said.embargo_reason
+    embargo = {"active": True, "until": said.embargo_date or None, "reason": reason or None}
     return {"record": "public", "files": "restricted", "embargo": embargo}
 
 

@@ -22,8 +22,12 @@ def sent(said: Essentials) -> PostedForm:
         "creator_kind": ["organizational" if one.is_organisation else "personal" for one in rows],
         "creator_index": [one.index for one in rows],
     }
-    texts = ("title", "type", "date", "description", "licence", "access", "embargo_date", "embargo_reason")
-    fields = {name: [getattr(said, name).replace("\n", "\r\n")] for name in (*texts, "communities")}
+    lines = ("title", "type", "date", "licence", "access", "embargo_date", "embargo_reason", "communities")
+    fields = {name: [getattr(said, name)] for name in lines}
+    # Of one line the browser takes out all breaks.
+    for values in (*fields.values(), *columns.values()):
+        values[:] = [one.replace("\r", "").replace("\n", "") for one in values]
+    fields["description"] = [said.description.replace("\n", "\r\n")]
     return PostedForm(fields | (columns if said.creators is not None else {}))
 
 
