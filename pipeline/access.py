@@ -57,6 +57,11 @@ class Viewer:
         """Whether they have nothing to show for themselves: to such nothing is anything but what it is to all."""
         return self.account_id is None and not self.link
 
+    @property
+    def known_id(self) -> int:
+        """The account of somebody who is known; 0, which is nobody's, of others."""
+        return self.account_id or 0
+
 
 STRANGER = Viewer()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
 Digests: TypeAlias = Mapping[str, str]
@@ -247,6 +247,11 @@ class Right(IntEnum):
     @property
     def word(self) -> str:
         return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """The right that is called so."""
+        return cls[word.upper()]
 
 
 @dataclass(frozen=True, slots=True)

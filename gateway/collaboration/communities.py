@@ -1,6 +1,5 @@
 """`/api/communities`: communities, their logos, and the records in them (Zenodo's REST API, communities)."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,14 +11,13 @@ from gateway.http import openapi
 from gateway.http.admission import require_admin
 from gateway.http.answers import json_answer
 from gateway.http.auth import ActorHere, KnownHere, ServicesHere, ViewerHere, WriterHere
-from gateway.http.bodies import JsonBody, OptionalJsonBody, whole_body
+from gateway.http.bodies import JsonBody, OptionalJsonBody, text_in, whole_body
 from gateway.http.headers import CONTENT_POLICY
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from gateway.reading import search as searching
 from gateway.reading.formats import negotiated
 from gateway.reading.records import listed
-from gateway.reading.search import Found, Question
 from pipeline.access import Viewer
 from pipeline.catalogue import communities
 from pipeline.catalogue.communities import ManagedCommunity
@@ -75,19 +73,9 @@ def _page(request: Request, services: Services, viewer: Viewer, among: communiti
                 bodies={name: params[name] for name in filters if name != "type"},
             ),
         )
-    return json_answer(request, _envelope(request, services, question, found, total))
-
-
-def _envelope(
-    request: Request, services: Services, question: Question, found: Sequence[ManagedCommunity], total: int
-) -> JsonObject:
+    hits = [community_json(services.repository, one) for one in found]
     address = services.repository.base_url + request.url.path
-    return {
-        "hits": {"hits": [community_json(services.repository, one) for one in found], "total": total},
-        "aggregations": {},
-        "sortBy": question.order,
-        "links": searching.links(Found(question, total, ()), address),
-    }
+    return json_answer(request, searching.listing(question, hits, total, address))
 
 
 # ---------------------------------------------------------------- one
@@ -96,7 +84,7 @@ def _envelope(
 @router.post("/communities")
 def create(request: Request, services: ServicesHere, viewer: WriterHere, body: JsonBody) -> Response:
     """Who founds a community owns it."""
-    made = curation.found(services, community_form.read(body), viewer.account_id or 0)
+    made = curation.found(services, community_form.read(body), viewer.known_id)
     return _shown(request, services, made, 201)
 
 
@@ -173,9 +161,7 @@ def _tombstone(services: Services, viewer: Viewer, body: object) -> JsonObject:
     name = reason.get("id") if isinstance(reason, dict) else reason
     if name is not None and name not in list(vocabulary.removal_reasons()):
         raise Rejected(f"Invalid value {name}.")
-    note, is_visible = given.get("note", ""), given.get("is_visible", True)
-    if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
-        raise Rejected(f"A text of {_LONGEST_NOTE} characters at most.", field="note")
+    note, is_visible = text_in(given, "note", _LONGEST_NOTE) or "", given.get("is_visible", True)
     if not isinstance(is_visible, bool):
         raise Rejected("Not a valid boolean.", field="is_visible")
     return {

@@ -12,11 +12,11 @@ from gateway.collaboration.request_json import request_json
 from gateway.http import openapi
 from gateway.http.answers import json_answer
 from gateway.http.auth import KnownHere, ServicesHere, ViewerHere, WriterHere
-from gateway.http.bodies import JsonBody
+from gateway.http.bodies import JsonBody, text_in
 from gateway.http.headers import whole_number
 from gateway.http.methods import READ
 from gateway.reading import search as searching
-from gateway.reading.search import Found, Question
+from gateway.reading.search import Question
 from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import members, requests
@@ -118,13 +118,8 @@ def _listed(
     request: Request, services: Services, asked: Question, hits: list[JsonObject], total: int
 ) -> Response:
     question = Question(sort=asked.sort or "oldest", page=asked.page, size=asked.size)
-    body = {
-        "hits": {"hits": hits, "total": total},
-        "aggregations": {},
-        "sortBy": question.order,
-        "links": searching.links(Found(question, total, ()), services.repository.base_url + request.url.path),
-    }
-    return json_answer(request, body)
+    address = services.repository.base_url + request.url.path
+    return json_answer(request, searching.listing(question, hits, total, address))
 
 
 def _member_json(one: Member, viewer: Viewer, mine: Role | None) -> JsonObject:
@@ -237,9 +232,7 @@ def read(body: object) -> Given:
     visible = body.get("visible")
     if not (visible is None or isinstance(visible, bool)):
         raise Rejected("Not a valid boolean.", field="visible")
-    message = body.get("message", "")
-    if not isinstance(message, str) or len(message) > _LONGEST_MESSAGE:
-        raise Rejected(f"A text of {_LONGEST_MESSAGE} characters at most.", field="message")
+    message = text_in(body, "message", _LONGEST_MESSAGE) or ""
     account_ids = tuple(dict.fromkeys(_account_id(one) for one in given))
     return Given(account_ids, _role(body), visible, text.sanitise(message).strip())
 

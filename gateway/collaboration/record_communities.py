@@ -3,6 +3,7 @@ communities)."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -19,7 +20,7 @@ from gateway.http.lookup import find, number_of
 from gateway.http.methods import READ
 from gateway.http.problems import Deleted
 from gateway.reading import search as searching
-from gateway.reading.search import Found, Question
+from gateway.reading.search import Question
 from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, records, rights
@@ -160,14 +161,10 @@ def suggestions(request: Request, record_id: str, services: ServicesHere, viewer
                 without=record.concept_id,
             ),
         )
-    question = Question(q=asked.q, sort=asked.sort, page=asked.page, size=asked.size)
-    body = {
-        "hits": {"hits": [community_json(services.repository, one) for one in found], "total": total},
-        "aggregations": {},
-        "sortBy": question.order,
-        "links": searching.links(Found(question, total, ()), services.repository.base_url + request.url.path),
-    }
-    return json_answer(request, body)
+    question = replace(asked, filters={}, all_versions=False)
+    hits = [community_json(services.repository, one) for one in found]
+    address = services.repository.base_url + request.url.path
+    return json_answer(request, searching.listing(question, hits, total, address))
 
 
 def _managed(services: Services, record_id: str, viewer: Viewer) -> Record:

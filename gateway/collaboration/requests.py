@@ -1,6 +1,7 @@
 """`/api/requests`: what people ask of each other, and what is said about it (Zenodo's REST API, requests)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,11 +11,11 @@ from gateway.collaboration.request_json import comment_in, entry_json, request_j
 from gateway.http import openapi
 from gateway.http.answers import json_answer
 from gateway.http.auth import ActorHere, KnownHere, ServicesHere, WriterHere
-from gateway.http.bodies import JsonBody, OptionalJsonBody
+from gateway.http.bodies import JsonBody, OptionalJsonBody, text_in
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from gateway.reading import search as searching
-from gateway.reading.search import Found, Question
+from gateway.reading.search import Question
 from pipeline.access import Viewer, may_in_community
 from pipeline.catalogue import Transaction, members, requests
 from pipeline.catalogue.requests import TimelineEntry
@@ -104,37 +105,22 @@ def _page(request: Request, services: Services, viewer: Viewer, among: requests.
     params = request.query_params
     asked = searching.parse(params, largest=searching.largest_page(viewer))
     filters = {name: tuple(params.getlist(name)) for name in ("type", "status") if params.getlist(name)}
-    is_open = searching.flag(params, "is_open") if "is_open" in params else None
-    shown = Question(q=asked.q, sort=asked.sort, page=asked.page, size=asked.size, filters=filters)
-    wanted = requests.Question(
+    question = replace(asked, filters=filters, all_versions=False)
+    wanted = replace(
+        among,
         q=asked.q,
         sort=asked.sort,
         page=asked.page,
         size=asked.size,
-        creators=among.creators,
-        receivers=among.receivers,
-        topics=among.topics,
-        everybody=among.everybody,
         types=filters.get("type", ()),
         states=filters.get("status", ()),
-        is_open=is_open,
+        is_open=searching.flag(params, "is_open") if "is_open" in params else None,
     )
     with services.catalogue.read() as tx:
         found, total = requests.page(tx, wanted, now=services.now())
         hits = _shown_in(tx, services, found, viewer)
-    return json_answer(request, _envelope(request, services, shown, hits, total))
-
-
-def _envelope(
-    request: Request, services: Services, question: Question, hits: Sequence[JsonObject], total: int
-) -> JsonObject:
     address = services.repository.base_url + request.url.path
-    return {
-        "hits": {"hits": list(hits), "total": total},
-        "aggregations": {},
-        "sortBy": question.order,
-        "links": searching.links(Found(question, total, ()), address),
-    }
+    return json_answer(request, searching.listing(question, hits, total, address))
 
 
 def _shown_in(
@@ -164,27 +150,16 @@ def update(
 ) -> Response:
     """Title and description, by who made the request."""
     given = body if isinstance(body, dict) else {}
-    title = _text(given, "title", _LONGEST_TITLE)
-    description = _text(given, "description", _LONGEST_DESCRIPTION)
+    title = text_in(given, "title", _LONGEST_TITLE)
+    description = text_in(given, "description", _LONGEST_DESCRIPTION)
     changed = requesting.describe(
         services,
         request_id,
         viewer,
-        title=title,
+        title=None if title is None else text.clean(title),
         description=None if description is None else text.sanitise(description),
     )
     return shown(request, services, changed, viewer)
-
-
-def _text(given: JsonObject, name: str, longest: int) -> str | None:
-    if name not in given:
-        return None
-    value = given[name]
-    if not isinstance(value, str):
-        raise Rejected("Not a valid string.", field=name)
-    if len(value) > longest:
-        raise Rejected(f"Longer than maximum length {longest}.", field=name)
-    return text.clean(value)
 
 
 @router.delete(_ONE)
@@ -240,7 +215,8 @@ def timeline(request: Request, request_id: str, services: ServicesHere, viewer: 
         one = requesting.visible(tx, request_id, viewer, now=services.now())
         found, total = requests.timeline(tx, one, page=asked.page, size=asked.size)
     hits = [entry_json(services.repository, each) for each in found]
-    return json_answer(request, _envelope(request, services, question, hits, total))
+    address = services.repository.base_url + request.url.path
+    return json_answer(request, searching.listing(question, hits, total, address))
 
 
 @router.post(f"{_ONE}/comments")

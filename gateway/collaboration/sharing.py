@@ -13,6 +13,7 @@ from gateway.http.admission import managed_work
 from gateway.http.answers import json_answer
 from gateway.http.auth import ServicesHere, WriterHere
 from gateway.http.bodies import JsonBody
+from gateway.http.headers import whole_number
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from pipeline import refusals
@@ -181,7 +182,7 @@ def _grants(services: Services, record_id: str, viewer: Viewer) -> tuple[AccessG
 
 def _at(index: str) -> _Chosen:
     """By its place among all, from 0."""
-    number = sharing_forms.account_id(index)
+    number = whole_number(index)
 
     def chosen(every: Sequence[AccessGrant]) -> AccessGrant | None:
         return every[number] if number is not None and number < len(every) else None
@@ -190,7 +191,7 @@ def _at(index: str) -> _Chosen:
 
 
 def _of(user_id: str) -> _Chosen:
-    number = sharing_forms.account_id(user_id)
+    number = whole_number(user_id)
 
     def chosen(every: Sequence[AccessGrant]) -> AccessGrant | None:
         return next((one for one in every if one.account_id == number), None)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
+from gateway.http.headers import whole_number
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.metadata.text import clean, sanitise
 from pipeline.model import AccessGrant, JsonObject, Right
@@ -22,7 +23,6 @@ _LONGEST_EMAIL = 254
 _LONGEST_NAME = 250
 _LONGEST_LIFE = 365
 """Days of a guest's link."""
-_ID_DIGITS = 18  # fit into 64 bits
 
 
 def members(body: object) -> JsonObject:
@@ -153,17 +153,12 @@ def _faults_of_subject(subject: object) -> Iterator[tuple[str, str]]:
         yield "subject.id", _MISSING
     elif not isinstance(named, str):
         yield "subject.id", _NO_STRING
-    elif account_id(named) is None:
+    elif whole_number(named) is None:
         yield "subject.id", "Could not find the specified subject."
 
 
 def _grant(given: JsonObject) -> AccessGrant:
     return AccessGrant(int(given["subject"]["id"]), _right(given["permission"]))
-
-
-def account_id(text: str) -> int | None:
-    """The number that names an account; None for what is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
 
 
 # ---------------------------------------------------------------- settings
@@ -221,7 +216,7 @@ def _fault_of_right(value: object, allowed: tuple[Right, ...]) -> str:
 
 
 def _right(word: object) -> Right:
-    return Right[str(word).upper()]
+    return Right.of(str(word))
 
 
 def _fault_of_text(value: object, longest: int) -> str:

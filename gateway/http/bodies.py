@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gateway.http.auth import ServicesHere
 from pipeline.errors import Rejected
+from pipeline.model import JsonObject
 
 DEEPEST = 50
 """Levels of arrays and objects within each other."""
@@ -40,6 +41,19 @@ async def optional_json_body(request: Request, services: ServicesHere) -> object
 
 
 OptionalJsonBody = Annotated[object, Depends(optional_json_body)]
+
+
+def text_in(given: JsonObject, name: str, longest: int) -> str | None:
+    """The text that a body has under a name; None where it has none. Raises `Rejected` for what is no text, and for
+    more characters."""
+    if name not in given:
+        return None
+    value = given[name]
+    if not isinstance(value, str):
+        raise Rejected("Not a valid string.", field=name)
+    if len(value) > longest:
+        raise Rejected(f"Longer than maximum length {longest}.", field=name)
+    return value
 
 
 async def whole_body(request: Request, most: int, what: str, *, field: str = "") -> bytes:

@@ -135,5 +135,5 @@ def _is_preflight(scope: Scope) -> bool:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a header's text is, of at most 18 digits, which fits into 64 bits; None for any other text."""
+    """The number that a text is, of at most 18 digits, which fits into 64 bits; None for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None

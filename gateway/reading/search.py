@@ -225,6 +225,16 @@ def envelope(found: Found, hits: Sequence[object], address: str) -> JsonObject:
     }
 
 
+def listing(question: Question, hits: Sequence[object], total: int, address: str) -> JsonObject:
+    """The JSON answer around a page of what is listed and not searched for: nothing of it is counted."""
+    return {
+        "hits": {"hits": list(hits), "total": total},
+        "aggregations": {},
+        "sortBy": question.order,
+        "links": links(Found(question, total, ()), address),
+    }
+
+
 def links(found: Found, address: str) -> JsonObject:
     question = found.question
     pages = {"self": question}

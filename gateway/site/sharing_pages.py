@@ -107,7 +107,7 @@ def remove_grant(
     _form: FormHere,
     services: ServicesHere,
 ) -> Response:
-    number = sharing_forms.account_id(user_id)
+    number = whole_number(user_id)
 
     def remove(concept_id: int) -> None:
         sharing.revoke(

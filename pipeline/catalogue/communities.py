@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert, words_of
+from pipeline.catalogue.paging import page_of
 from pipeline.catalogue.tables import (
     community,
     community_body,
@@ -124,10 +125,7 @@ def by_ids(tx: Transaction, ids: Collection[str]) -> dict[str, ManagedCommunity]
 def page(tx: Transaction, asked: Question) -> tuple[list[ManagedCommunity], int]:
     """A page of those that are looked for, and how many there are. Raises `Rejected` for a sort that is none."""
     statement = sa.select(community).where(*_conditions(asked))
-    total = tx.execute(sa.select(sa.func.count()).select_from(statement.subquery())).scalar_one()
-    rows = tx.execute(
-        statement.order_by(*_order(asked)).offset((asked.page - 1) * asked.size).limit(asked.size)
-    )
+    rows, total = page_of(tx, statement, *_order(asked), page=asked.page, size=asked.size)
     return [_managed(row) for row in rows], total
 
 

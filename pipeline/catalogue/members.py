@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert
+from pipeline.catalogue.paging import page_of
 from pipeline.catalogue.tables import community_member, user
 from pipeline.communities.roles import Role
 
@@ -105,9 +106,8 @@ def page(
     chosen = _MEMBERS.where(community_member.c.community_id == community_id)
     if visible_only:
         chosen = chosen.where(community_member.c.visible)
-    total = tx.execute(sa.select(sa.func.count()).select_from(chosen.subquery())).scalar_one()
-    ordered = chosen.order_by(community_member.c.created, community_member.c.account_id)
-    rows = tx.execute(ordered.offset((page - 1) * size).limit(size))
+    order = community_member.c.created, community_member.c.account_id
+    rows, total = page_of(tx, chosen, *order, page=page, size=size)
     return [_member(row) for row in rows], total
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import words_of
+from pipeline.catalogue.paging import page_of
 from pipeline.catalogue.tables import request, request_event
 from pipeline.communities.requests import (
     COMMUNITY_SUBMISSION,
@@ -154,8 +155,7 @@ def locked(tx: Transaction, request_id: str, *, now: datetime) -> Request:
 def page(tx: Transaction, asked: Question, *, now: datetime) -> tuple[list[Request], int]:
     """A page of those that are looked for, and how many there are. Raises `Rejected` for a sort that is none."""
     chosen = sa.select(request).where(*_conditions(asked, now))
-    total = tx.execute(sa.select(sa.func.count()).select_from(chosen.subquery())).scalar_one()
-    rows = tx.execute(chosen.order_by(*_order(asked)).offset((asked.page - 1) * asked.size).limit(asked.size))
+    rows, total = page_of(tx, chosen, *_order(asked), page=asked.page, size=asked.size)
     return [as_of(_request(row), now) for row in rows], total
 
 
@@ -336,9 +336,7 @@ def erase(tx: Transaction, entry_id: str, *, now: datetime) -> None:
 
 def timeline(tx: Transaction, one: Request, *, page: int, size: int) -> tuple[list[TimelineEntry], int]:
     """A page of what was said and done, the first that came first, and how much there is."""
-    chosen = _entries(one)
-    total = tx.execute(sa.select(sa.func.count()).select_from(chosen.subquery())).scalar_one()
-    rows = tx.execute(chosen.order_by(request_event.c.number).offset((page - 1) * size).limit(size))
+    rows, total = page_of(tx, _entries(one), request_event.c.number, page=page, size=size)
     return [_entry(one, row) for row in rows], total
 
 

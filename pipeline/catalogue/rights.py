@@ -189,5 +189,5 @@ def _shared(*each: tuple[str | None, str | None]) -> Mapping[str, Right]:
     found: dict[str, Right] = {}
     for by, word in each:
         if by is not None and word is not None:
-            found[by] = max(found.get(by, Right.NONE), Right[word.upper()])
+            found[by] = max(found.get(by, Right.NONE), Right.of(word))
     return found

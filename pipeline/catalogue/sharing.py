@@ -91,7 +91,7 @@ def named_by(tx: Transaction, token: str) -> str | None:
 def _link(row: sa.Row[Any], secret: bytes) -> ShareLink:
     return ShareLink(
         id=row.id,
-        right=Right[row.right.upper()],
+        right=Right.of(row.right),
         created=row.created,
         token=secrets.signed(secret, row.id),
         expires=row.expires,
@@ -107,7 +107,7 @@ def grants(tx: Transaction, concept_id: int) -> tuple[AccessGrant, ...]:
     rows = tx.execute(
         sa.select(access_grant).where(access_grant.c.concept_id == concept_id).order_by(access_grant.c.id)
     )
-    return tuple(AccessGrant(row.account_id, Right[row.right.upper()], row.origin) for row in rows)
+    return tuple(AccessGrant(row.account_id, Right.of(row.right), row.origin) for row in rows)
 
 
 def works_of(tx: Transaction, account_id: int, *, limit: int) -> list[int]:

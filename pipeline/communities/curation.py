@@ -156,7 +156,7 @@ def ask_to_include(
             services.repository,
             record,
             one,
-            viewer.account_id or 0,
+            viewer.known_id,
             reviewed=reviewed,
             comment=comment,
             now=now,

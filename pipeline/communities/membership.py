@@ -68,7 +68,7 @@ def _invitation(
     except Conflict:
         raise _already_invited() from None
     if message:
-        requests.comment(tx, asked, message, by=viewer.account_id or 0, now=now)
+        requests.comment(tx, asked, message, by=viewer.known_id, now=now)
     return asked
 
 

@@ -420,7 +420,7 @@ def say(
     with services.catalogue.write() as tx:
         one, _ = _held(tx, request_id, viewer, now=now)
         _require_unlocked(one)
-        return requests.comment(tx, one, content, by=viewer.account_id or 0, parent_id=parent_id, now=now)
+        return requests.comment(tx, one, content, by=viewer.known_id, parent_id=parent_id, now=now)
 
 
 def edit(services: Services, request_id: str, entry_id: str, viewer: Viewer, content: str) -> TimelineEntry:
@@ -461,7 +461,7 @@ def lock(services: Services, request_id: str, viewer: Viewer, *, locked: bool) -
             raise refusals.not_permitted()
         if one.locked == locked:
             raise Rejected("The request is locked already." if locked else "The request is not locked.")
-        requests.lock(tx, one, locked=locked, by=viewer.account_id or 0, now=now)
+        requests.lock(tx, one, locked=locked, by=viewer.known_id, now=now)
         return requests.get(tx, request_id, now=now)
 
 

@@ -93,7 +93,7 @@ class Visitor:
         return max(self.right, by_role)
 
     def asker(self, state: State) -> Asker:
-        linked = Right[self.link.upper()] if self.link else Right.NONE
+        linked = Right.of(self.link) if self.link else Right.NONE
         return Asker(
             max(self.right_to(state), linked),
             known=bool(self.token),
@@ -165,9 +165,7 @@ def _made(archive: Archive) -> World:
             "another user with a link to edit", archive.token("jo@quay.example", scopes=both), link="edit"
         ),
         *(
-            Visitor(
-                f"who was granted to {one}", archive.token(who.email, scopes=both), right=Right[one.upper()]
-            )
+            Visitor(f"who was granted to {one}", archive.token(who.email, scopes=both), right=Right.of(one))
             for one, who in grantees.items()
         ),
     )
