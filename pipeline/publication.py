@@ -28,13 +28,14 @@ from pipeline.catalogue import (
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.dois import WantedDoi
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.scans import InfectedFile
 from pipeline.communities import curation
 from pipeline.display import shown
 from pipeline.errors import Conflict, FieldFault, HeadraceError, InvalidFields, Missing, Rejected
 from pipeline.gates import Fault, external_doi
 from pipeline.index.indexer import index
-from pipeline.lifecycle import DepositEvent, RecordEvent, step_record
+from pipeline.lifecycle import DepositEvent, RecordEvent, step_deposit, step_record
 from pipeline.model import (
     AGENT,
     DepositAction,
@@ -85,34 +86,36 @@ def publish_sealed(
     return len(chosen)
 
 
-def publish_draft(services: Services, deposit_id: int, check: Callable[[Transaction, Deposit], None]) -> None:
-    """Publish one deposit that belongs to no accession, or change nothing. `check` looks at it first, in the same
-    transaction. One with a file that nobody has read yet, or, with the scan gate `publish`, that no scanner called
-    clean yet, is sealed, and published once they all are (`publish_waiting`). Raises what `check` does, `Missing` where
-    it is not open any more, `Denied` where it waits already, `InvalidFields` for all that keeps it from being
-    published."""
+def publish_draft(services: Services, deposit_id: int, check: Callable[[Transaction, Draft], Deposit]) -> bool:
+    """Publish one deposit that belongs to no accession, or change nothing; whether it is a record now. `check` looks at
+    it first, in the same transaction, and answers what it is to be published as. One with a file that nobody has read
+    yet, or, with the scan gate `publish`, that no scanner called clean yet, is sealed, and published once they all are
+    (`publish_waiting`). Raises what `check` does, `Missing` where it is not open any more, `Denied` where it waits
+    already, `InvalidFields` for all that keeps it from being published."""
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, deposit_id)
-        hold_communities(tx, one)
-        check(tx, one)
-        publish_locked(tx, services, one)
+        draft = drafts.locked_draft(tx, deposit_id)
+        hold_communities(tx, draft.deposit)
+        return publish_locked(tx, services, check(tx, draft))
 
 
-def publish_locked(tx: Transaction, services: Services, one: Deposit) -> None:
+def publish_locked(tx: Transaction, services: Services, one: Deposit) -> bool:
     """The same, of a draft that is locked and was looked at, with the communities that it names (`hold_communities`),
     together with what is done in the transaction besides."""
-    drafts.take_over_verdicts(tx, one.id)
-    deposits.move(tx, [one], DepositEvent.SEAL)
-    [sealed] = deposits.by_id(tx, one.id)
+    if one.base_record_id is not None:
+        drafts.take_over_verdicts(tx, one.id)
+    # Nobody sees it in this state unless it stays in it.
+    sealed = replace(one, state=step_deposit(one.state, DepositEvent.SEAL))
     _require_publishable(tx, sealed)
     if sealed.action is not DepositAction.REVISION:
         # In this transaction: a verdict that is noted meanwhile comes too late to be seen here, be it by who would
         # publish what waits, or in the files that go over into the record.
         outbox.want(tx, [(EffectKind.EXAMINE, sealed.record_id)], now=services.now())
     if _must_wait(tx, services, sealed):
+        deposits.move(tx, [one], DepositEvent.SEAL)
         examinations.ask_again(tx, one.id)
-    else:
-        _publish_sealed_draft(tx, services, sealed)
+        return False
+    _publish_sealed_draft(tx, services, sealed)
+    return True
 
 
 def publish_waiting(services: Services, record_id: int) -> None:
@@ -211,8 +214,8 @@ def _publish_sealed_draft(tx: Transaction, services: Services, sealed: Deposit) 
     named = _named(sealed)
     description = {key: value for key, value in (sealed.description or {}).items() if key != "communities"}
     _bring_out(tx, services, [replace(sealed, description=description)], accession_id=None, now=now)
-    depositor = drafts.depositor(tx, sealed.id)
     for one in communities.by_slugs(tx, named).values():
+        depositor = drafts.depositor(tx, sealed.id)
         # As on Zenodo, what comes of nothing does not keep the record from being published.
         with suppress(Missing, Rejected):
             record = records.get(tx, sealed.record_id)
@@ -343,20 +346,19 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
     step_record(None, RecordEvent.PUBLISH)
     # A person and an accession may each have drafted a version of one work.
     works.lock(tx, {one.concept_id for one in fresh if one.action is DepositAction.VERSION})
-    before = records.last_versions(tx, [one.concept_id for one in fresh])
-    owners = records.owners(tx, [one.concept_id for one in fresh])
+    before = records.standing(tx, [one.concept_id for one in fresh])
     records.add_records(
         tx,
         [
             {
                 "id": one.record_id,
                 "concept_id": one.concept_id,
-                "version": before.get(one.concept_id, 0) + 1,
+                "version": before[one.concept_id].last_version + 1,
                 "revision": 1,
                 "is_latest": True,
                 "state": RecordState.PUBLISHED,
                 "description": one.description,
-                "owner": owner or owners[one.concept_id],
+                "owner": owner or before[one.concept_id].owner,
                 "created": now,
                 "modified": now,
                 "file_count": 0,

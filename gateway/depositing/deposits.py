@@ -86,8 +86,10 @@ def delete(request: Request, record_id: str, services: ServicesHere, viewer: Wri
 def publish(request: Request, record_id: str, services: ServicesHere, viewer: ActorHere) -> Response:
     """The record, or the draft where it waits for verdicts on its files."""
     draft = draft_for(services, record_id, viewer, Right.EDIT)
-    deposit.publish(services, draft)
-    return _standing(request, services, draft.record_id, viewer, 202)
+    if not deposit.publish(services, draft):
+        return _standing(request, services, draft.record_id, viewer, 202)
+    with services.catalogue.read() as tx:
+        return json_answer(request, _of_record(services, tx, draft.record_id), 202)
 
 
 @router.post("/{record_id}/actions/edit")
@@ -146,7 +148,7 @@ def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
     if published is not None and draft.is_edit:
         files = _files_of(published)
     else:
-        held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN)
+        held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN) if draft.deposit.files_total else []
         files = [deposition_json.draft_file(repository, draft, one) for one in held]
     return deposition_json.of_draft(repository, draft, published, files)
 

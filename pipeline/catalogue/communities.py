@@ -101,6 +101,8 @@ def locked(tx: Transaction, community_id: str) -> ManagedCommunity:
 def lock(tx: Transaction, ids: Collection[str]) -> None:
     """Keep others from changing communities, deleted ones or not, until the transaction ends."""
     # In the order of their ids, or two who lock some of the same would wait for each other.
+    if not ids:
+        return
     chosen = sa.select(community.c.id).where(community.c.id.in_(ids)).order_by(community.c.id)
     tx.execute(chosen.with_for_update(key_share=True)).all()
 
@@ -314,17 +316,18 @@ def works(tx: Transaction, community_id: str, *, after: int = 0, limit: int) -> 
 
 def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, tuple[Community, ...]]:
     """The communities of each work: the one that stands for it first, the others by slug."""
-    joined = (
-        sa.select(concept_community.c.concept_id, concept_community.c.is_default, community)
-        .join(community, community.c.id == concept_community.c.community_id)
-        .where(concept_community.c.concept_id.in_(concept_ids))
-        .order_by(concept_community.c.is_default.desc(), community.c.slug)
-    )
     found: dict[int, tuple[Community, ...]] = {}
-    for row in tx.execute(joined):
+    for row in tx.execute(_OF_CONCEPTS, {"wanted": list(concept_ids)}):
         found[row.concept_id] = (*found.get(row.concept_id, ()), _brief(row, is_default=row.is_default))
     return found
 
+
+_OF_CONCEPTS = (
+    sa.select(concept_community.c.concept_id, concept_community.c.is_default, community)
+    .join(community, community.c.id == concept_community.c.community_id)
+    .where(concept_community.c.concept_id.in_(sa.bindparam("wanted", expanding=True)))
+    .order_by(concept_community.c.is_default.desc(), community.c.slug)
+)
 
 # ---------------------------------------------------------------- rows
 

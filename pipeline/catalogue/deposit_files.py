@@ -273,12 +273,19 @@ def are_unclean(tx: Transaction, deposit_id: int) -> bool:
 
 def are_unread(tx: Transaction, deposit_id: int) -> bool:
     """Whether the digests of any file of a deposit are not known yet."""
-    unread = sa.exists().where(
-        deposit_file.c.deposit_id == deposit_id, deposit_file.c.state == FileState.UNREAD
+    return tx.execute(_ARE_UNREAD, {"wanted": deposit_id}).scalar_one()
+
+
+_ARE_UNREAD = sa.select(
+    sa.exists().where(
+        deposit_file.c.deposit_id == sa.bindparam("wanted"), deposit_file.c.state == FileState.UNREAD
     )
-    return tx.execute(sa.select(unread)).scalar_one()
+)
 
 
 def forget(tx: Transaction, deposit_ids: Sequence[int]) -> None:
     """The plan's copy of files is not needed once they are a record's."""
-    tx.execute(sa.delete(deposit_file).where(deposit_file.c.deposit_id.in_(deposit_ids)))
+    tx.execute(_FORGET, {"wanted": list(deposit_ids)})
+
+
+_FORGET = sa.delete(deposit_file).where(deposit_file.c.deposit_id.in_(sa.bindparam("wanted", expanding=True)))

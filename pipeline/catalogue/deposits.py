@@ -135,8 +135,10 @@ def add(tx: Transaction, new: Sequence[JsonObject]) -> list[int]:
     """Add plan lines (columns of `deposit`); their ids, in order."""
     if not new:
         return []
-    added = sa.insert(deposit).returning(deposit.c.id, sort_by_parameter_order=True)
-    return list(tx.execute(added, list(new)).scalars())
+    return list(tx.execute(_ADD, list(new)).scalars())
+
+
+_ADD = sa.insert(deposit).returning(deposit.c.id, sort_by_parameter_order=True)
 
 
 def renew(tx: Transaction, deposit_id: int, values: Mapping[str, Any]) -> None:
@@ -213,7 +215,10 @@ def in_state(
 
 def by_id(tx: Transaction, deposit_id: int) -> list[Deposit]:
     """The deposit, where there is one."""
-    return _select(tx, sa.select(deposit).where(deposit.c.id == deposit_id))
+    return [from_row(row) for row in tx.execute(_BY_ID, {"wanted": deposit_id})]
+
+
+_BY_ID = sa.select(deposit).where(deposit.c.id == sa.bindparam("wanted"))
 
 
 def pending(tx: Transaction, accession_id: str, limit: int) -> list[Deposit]:
@@ -268,7 +273,10 @@ _MOVE = (
 
 
 def change(tx: Transaction, deposit_id: int, **values: Any) -> None:
-    tx.execute(sa.update(deposit).where(deposit.c.id == deposit_id).values(**values))
+    tx.execute(_CHANGE, {"wanted": deposit_id, **values})
+
+
+_CHANGE = sa.update(deposit).where(deposit.c.id == sa.bindparam("wanted"))
 
 
 def differs_from_base(tx: Transaction, one: Deposit) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
+from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.tables import doi
 
 
@@ -25,28 +27,34 @@ class WantedDoi:
 
 def want(tx: Transaction, dois: Sequence[WantedDoi]) -> None:
     """Note wanted states; a DOI known already keeps what it stands for."""
-    names = [one.name for one in dois]
-    there = set(tx.execute(sa.select(doi.c.name).where(doi.c.name.in_(names))).scalars())
-    new = [
-        {
-            "name": one.name,
-            "concept_id": one.concept_id,
-            "record_id": one.record_id,
-            "wanted": one.wanted,
-            "external": one.external,
-        }
-        for one in dois
-        if one.name not in there
-    ]
-    if new:
-        tx.execute(sa.insert(doi), new)
-    old = [{"b_name": one.name, "wanted": one.wanted} for one in dois if one.name in there]
-    if old:
-        tx.execute(sa.update(doi).where(doi.c.name == sa.bindparam("b_name")), old)
+    if dois:
+        tx.execute(
+            _wanting(tx.dialect.name),
+            [
+                {
+                    "name": one.name,
+                    "concept_id": one.concept_id,
+                    "record_id": one.record_id,
+                    "wanted": one.wanted,
+                    "external": one.external,
+                }
+                for one in dois
+            ],
+        )
+
+
+@cache
+def _wanting(dialect: str) -> sa.Insert:
+    statement = insert_into(dialect, doi)
+    return statement.on_conflict_do_update(
+        index_elements=[doi.c.name], set_={"wanted": statement.excluded.wanted}
+    )
 
 
 def taken(tx: Transaction, names: Sequence[str]) -> dict[str, int]:
     """DOIs that are known already → the concept they belong to."""
+    if not names:
+        return {}
     rows = tx.execute(sa.select(doi.c.name, doi.c.concept_id).where(doi.c.name.in_(names)))
     return {row.name: row.concept_id for row in rows}
 

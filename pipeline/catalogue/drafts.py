@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -136,36 +137,35 @@ def is_open() -> sa.ColumnElement[bool]:
 
 def add(tx: Transaction, new: NewDraft, *, account_id: int, now: datetime) -> Draft:
     """Raises `Conflict` where the record has a draft, or the work a new version, already."""
+    row = {
+        "accession_id": None,
+        "key": str(new.record_id),
+        "concept_id": new.concept_id,
+        "record_id": new.record_id,
+        "base_record_id": new.base_record_id,
+        "action": new.action,
+        "state": DepositState.PLANNED,
+        "home": new.home,
+        "description": codec.description_to_json(new.description),
+    }
     try:
-        with tx.begin_nested():
-            [deposit_id] = deposits.add(
-                tx,
-                [
-                    {
-                        "accession_id": None,
-                        "key": str(new.record_id),
-                        "concept_id": new.concept_id,
-                        "record_id": new.record_id,
-                        "base_record_id": new.base_record_id,
-                        "action": new.action,
-                        "state": DepositState.PLANNED,
-                        "home": new.home,
-                        "description": codec.description_to_json(new.description),
-                    }
-                ],
-            )
+        # Whoever asks for what somebody else has just begun goes on in the same transaction. Of a new work nobody else
+        # knows yet.
+        with nullcontext() if new.action is DepositAction.NEW else tx.begin_nested():
+            [deposit_id] = deposits.add(tx, [row])
     except sa.exc.IntegrityError:
         raise Conflict("there is an open draft already") from None
     tx.execute(
-        sa.insert(draft).values(
-            deposit_id=deposit_id,
-            account_id=account_id,
-            created=now,
-            modified=now,
-            revision=1,
-            has_metadata=new.has_metadata,
-            dropped=list(new.dropped),
-        )
+        _ADD,
+        {
+            "deposit_id": deposit_id,
+            "account_id": account_id,
+            "created": now,
+            "modified": now,
+            "revision": 1,
+            "has_metadata": new.has_metadata,
+            "dropped": list(new.dropped),
+        },
     )
     return get(tx, new.record_id)
 
@@ -220,11 +220,16 @@ def sealed(tx: Transaction, record_id: int) -> Deposit | None:
 def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> Deposit:
     """The deposit of an open draft, which nobody else changes until the transaction ends. Raises `Missing` where it is
     open no more, `Denied` where it waits to be published, unless that does not matter."""
+    return locked_draft(tx, deposit_id, may_be_sealed=may_be_sealed).deposit
+
+
+def locked_draft(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> Draft:
+    """As `locked`, with all that is known of the draft."""
     row = tx.execute(_LOCKED, {"wanted": deposit_id}).one_or_none()
     if row is None:
         raise refusals.unknown_id()
-    found = deposits.from_row(row)
-    if found.state is DepositState.SEALED and not may_be_sealed:
+    found = _draft(row)
+    if found.is_submitted and not may_be_sealed:
         raise Denied(
             "The deposition is being published: it waits for the virus scan of its files.",
             remedy="Wait until it is published; then edit it, or make a new version.",
@@ -262,23 +267,29 @@ def has_imported(tx: Transaction, deposit_id: int) -> bool:
 
 def describe(
     tx: Transaction,
-    one: Deposit,
+    one: Draft,
     description: Description,
     *,
     has_metadata: bool,
     dropped: Sequence[JsonObject],
     now: datetime,
-) -> None:
-    deposits.change(tx, one.id, description=codec.description_to_json(description))
-    _note_change(tx, one.id, now, has_metadata=has_metadata, dropped=list(dropped))
+) -> Draft:
+    """The draft, which is `locked`, as it is then."""
+    document = codec.description_to_json(description)
+    deposits.change(tx, one.deposit.id, description=document)
+    _note_change(tx, one.deposit.id, now, has_metadata=has_metadata, dropped=list(dropped))
+    return replace(
+        one,
+        deposit=replace(one.deposit, description=document),
+        modified=now,
+        revision=one.revision + 1,
+        has_metadata=has_metadata,
+        dropped=tuple(dropped),
+    )
 
 
 def _note_change(tx: Transaction, deposit_id: int, now: datetime, **values: Any) -> None:
-    tx.execute(
-        sa.update(draft)
-        .where(draft.c.deposit_id == deposit_id)
-        .values(modified=now, revision=draft.c.revision + 1, **values)
-    )
+    tx.execute(_NOTE_CHANGE, {"wanted": deposit_id, "modified": now, **values})
 
 
 # ---------------------------------------------------------------- the files of a draft
@@ -290,8 +301,14 @@ def files(tx: Transaction, deposit_id: int, *, after: str = "", limit: int) -> l
 
 
 def file(tx: Transaction, deposit_id: int, key: str) -> DraftFile | None:
+    """The file of that key, if there is one."""
     row = tx.execute(_FILE_BY_KEY, {"wanted": deposit_id, "wanted_key": key}).one_or_none()
     return None if row is None else _file(row)
+
+
+def held(tx: Transaction, one: Deposit, key: str) -> DraftFile | None:
+    """As `file`, of a draft that is `locked`; the database is not asked where it has none at all."""
+    return file(tx, one.id, key) if one.files_total else None
 
 
 def file_by_id(tx: Transaction, deposit_id: int, file_id: int) -> DraftFile | None:
@@ -332,7 +349,7 @@ def put_file(
     tx: Transaction, one: Deposit, new: NewFile, *, now: datetime
 ) -> tuple[DraftFile, DraftFile | None]:
     """Have the draft, which is `locked`, hold a file; (it, the one whose place it took)."""
-    before = file(tx, one.id, new.key)
+    before = held(tx, one, new.key)
     values = {
         "run": "",
         "path": os.fsencode(new.key),
@@ -348,14 +365,16 @@ def put_file(
         "taken_at": now,
     }
     if before is None:
-        tx.execute(sa.insert(deposit_file).values(deposit_id=one.id, key=new.key, **values))
+        id_ = tx.execute(_ADD_FILE, {"deposit_id": one.id, "key": new.key, **values}).scalar_one()
     else:
-        tx.execute(sa.update(deposit_file).where(deposit_file.c.id == before.id).values(**values))
+        id_ = before.id
+        tx.execute(_CHANGE_FILE, {"wanted": id_, **values})
     _measure(tx, one.id, files=int(before is None), size=new.size - (before.size if before else 0))
     _note_change(tx, one.id, now)
-    after = file(tx, one.id, new.key)
-    assert after is not None  # noqa: S101 - it was just written
-    return after, before
+    place = layout.content(one.home, new.content)
+    return DraftFile(
+        id_, new.key, new.size, dict(new.digests), place, new.content, None, now, _NOT_SCANNED
+    ), before
 
 
 def remove_file(tx: Transaction, one: Deposit, gone: DraftFile, *, now: datetime) -> None:
@@ -421,11 +440,7 @@ def import_files(tx: Transaction, one: Deposit, *, now: datetime) -> None:
 
 
 def _measure(tx: Transaction, deposit_id: int, *, files: int, size: int) -> None:
-    tx.execute(
-        sa.update(deposit)
-        .where(deposit.c.id == deposit_id)
-        .values(files_total=deposit.c.files_total + files, bytes_total=deposit.c.bytes_total + size)
-    )
+    tx.execute(_MEASURE, {"wanted": deposit_id, "more_files": files, "more_bytes": size})
 
 
 # ---------------------------------------------------------------- lists
@@ -521,8 +536,26 @@ _FILES = (
     .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
     .where(deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]))
 )
+# Said once: to put a statement together takes longer than to carry it out.
+_ADD = sa.insert(draft)
+_NOTE_CHANGE = (
+    sa.update(draft).where(draft.c.deposit_id == sa.bindparam("wanted")).values(revision=draft.c.revision + 1)
+)
+_MEASURE = (
+    sa.update(deposit)
+    .where(deposit.c.id == sa.bindparam("wanted"))
+    .values(
+        files_total=deposit.c.files_total + sa.bindparam("more_files", type_=sa.BigInteger),
+        bytes_total=deposit.c.bytes_total + sa.bindparam("more_bytes", type_=sa.BigInteger),
+    )
+)
+_ADD_FILE = sa.insert(deposit_file).returning(deposit_file.c.id)
+_CHANGE_FILE = sa.update(deposit_file).where(deposit_file.c.id == sa.bindparam("wanted"))
 _OPEN_OF_RECORD = _OPEN.where(deposit.c.record_id == sa.bindparam("wanted"))
-_LOCKED = sa.select(deposit).where(deposit.c.id == sa.bindparam("wanted"), is_open()).with_for_update()
+_LOCKED = _OPEN.where(deposit.c.id == sa.bindparam("wanted")).with_for_update(
+    # Both, in this order: whoever waited for another's change is to see all of it.
+    of=[deposit, draft]
+)
 _OF_DRAFT = _FILES.where(deposit_file.c.deposit_id == sa.bindparam("wanted"))
 _PAGE = (
     _OF_DRAFT.where(deposit_file.c.key > sa.bindparam("after"))

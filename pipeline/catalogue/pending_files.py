@@ -163,7 +163,7 @@ def note_content(tx: Transaction, one: PendingFile, came: NewFile, *, now: datet
 
 def remove(tx: Transaction, one: Deposit, key: str) -> PendingFile | None:
     """Forget a file of a draft that is `locked`; None where there is none of this key."""
-    found = find(tx, one.id, key)
+    found = find(tx, one.id, key) if one.files_open else None
     if found is not None:
         tx.execute(sa.delete(pending_file).where(pending_file.c.id == found.id))
         _count(tx, one.id, -1)

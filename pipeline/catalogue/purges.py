@@ -191,12 +191,9 @@ def refuse(tx: Transaction, deposit_ids: Collection[int]) -> list[Refused]:
     """Reject the files in custody whose bytes were purged from their deposit's work since they were read; not those
     that are empty."""
     ofs = deposit.c.id.in_(deposit_ids)
-    begun = sa.select(deposit.c.id.label("deposit_id"), purge).join(
-        purge, purge.c.concept_id == deposit.c.concept_id
-    )
     decisions = {
         (row.deposit_id, digest): _purge(row).decision
-        for row in tx.execute(begun.where(ofs).order_by(purge.c.id.desc()))
+        for row in tx.execute(_BEGUN, {"wanted": list(deposit_ids)})
         for digest in row.digests
     }
     if not decisions:
@@ -224,6 +221,14 @@ def refuse(tx: Transaction, deposit_ids: Collection[int]) -> list[Refused]:
     }
     _reject(tx, found)
     return list(found.values())
+
+
+_BEGUN = (
+    sa.select(deposit.c.id.label("deposit_id"), purge)
+    .join(purge, purge.c.concept_id == deposit.c.concept_id)
+    .where(deposit.c.id.in_(sa.bindparam("wanted", expanding=True)))
+    .order_by(purge.c.id.desc())
+)
 
 
 def _reject(tx: Transaction, found: Mapping[int, Refused]) -> None:

@@ -84,13 +84,12 @@ _VERSIONS_OF = (
     .where(record.c.concept_id.in_(_WANTED))
     .order_by(record.c.version)
 )
-_LAST_VERSIONS = (
-    sa.select(record.c.concept_id, sa.func.max(record.c.version))
-    .where(record.c.concept_id.in_(_WANTED))
-    .group_by(record.c.concept_id)
-)
-_OWNERS = (
-    sa.select(concept.c.id, sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"))
+_STANDING = (
+    sa.select(
+        concept.c.id,
+        sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"),
+        sa.func.coalesce(record.c.version, 0).label("last_version"),
+    )
     .outerjoin(record, sa.and_(record.c.concept_id == concept.c.id, record.c.is_latest))
     .where(concept.c.id.in_(_WANTED))
 )
@@ -138,9 +137,24 @@ def get_concept(tx: Transaction, concept_id: int) -> Concept:
     return Concept(row.id, row.collection, row.key, row.owner)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whom a work belongs to: the owner of its latest version, where there is none yet whoever began it. And how many
+    versions it has had."""
+
+    owner: str
+    last_version: int
+
+
+def standing(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, Standing]:
+    """How works stand, by id."""
+    rows = tx.execute(_STANDING, {"wanted": list(concept_ids)})
+    return {row.id: Standing(row.owner, row.last_version) for row in rows}
+
+
 def owners(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, str]:
-    """Whom works belong to, by id: the owner of their latest version, where there is none yet whoever began them."""
-    return {row.id: row.owner for row in tx.execute(_OWNERS, {"wanted": list(concept_ids)})}
+    """Whom works belong to, by id."""
+    return {id_: one.owner for id_, one in standing(tx, concept_ids).items()}
 
 
 def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
@@ -156,11 +170,6 @@ def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> i
     if found is None:
         raise Missing(f"there is no record {concept_id}")
     return int(found)
-
-
-def last_versions(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, int]:
-    """The highest version number of each work that has versions."""
-    return {row[0]: row[1] for row in tx.execute(_LAST_VERSIONS, {"wanted": list(concept_ids)})}
 
 
 def resolve_doi(tx: Transaction, name: str) -> int:
@@ -357,27 +366,32 @@ def add_records(tx: Transaction, rows: Sequence[JsonObject]) -> None:
     """Add record versions (columns of `record`) as the latest of their works."""
     if not rows:
         return
-    tx.execute(
-        sa.update(record)
-        .where(record.c.concept_id.in_([row["concept_id"] for row in rows]), record.c.is_latest)
-        .values(is_latest=False, change=record.c.change + 1)
-    )
+    older = [row["concept_id"] for row in rows if row["version"] > 1]
+    if older:
+        tx.execute(
+            sa.update(record)
+            .where(record.c.concept_id.in_(older), record.c.is_latest)
+            .values(is_latest=False, change=record.c.change + 1)
+        )
     tx.execute(sa.insert(record), list(rows))
 
 
 def measure(tx: Transaction, record_ids: Sequence[int]) -> None:
     """Set file counts and bytes of records from their files."""
-    mine = record_file.c.record_id == record.c.id
-    tx.execute(
-        sa.update(record)
-        .where(record.c.id.in_(record_ids))
-        .values(
-            file_count=sa.select(sa.func.count()).where(mine).scalar_subquery(),
-            total_bytes=sa.select(sa.func.coalesce(sa.func.sum(record_file.c.size), 0))
-            .where(mine)
-            .scalar_subquery(),
-        )
+    tx.execute(_MEASURE, {"wanted": list(record_ids)})
+
+
+_MINE = record_file.c.record_id == record.c.id
+_MEASURE = (
+    sa.update(record)
+    .where(record.c.id.in_(_WANTED))
+    .values(
+        file_count=sa.select(sa.func.count()).where(_MINE).scalar_subquery(),
+        total_bytes=sa.select(sa.func.coalesce(sa.func.sum(record_file.c.size), 0))
+        .where(_MINE)
+        .scalar_subquery(),
     )
+)
 
 
 @dataclass(frozen=True, slots=True)

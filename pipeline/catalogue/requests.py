@@ -161,9 +161,21 @@ def page(tx: Transaction, asked: Question, *, now: datetime) -> tuple[list[Reque
 
 def latest(tx: Transaction, kind: RequestType, topic: Entity, *, now: datetime) -> Request | None:
     """The newest request of a type about something, if there is one."""
-    chosen = sa.select(request).where(request.c.type == kind.name, *_is("topic", topic))
-    row = tx.execute(chosen.order_by(request.c.number.desc()).limit(1)).one_or_none()
+    wanted = {"wanted_type": kind.name, "wanted_kind": topic.kind, "wanted_id": topic.id}
+    row = tx.execute(_LATEST, wanted).one_or_none()
     return None if row is None else as_of(_request(row), now)
+
+
+_LATEST = (
+    sa.select(request)
+    .where(
+        request.c.type == sa.bindparam("wanted_type"),
+        request.c.topic_kind == sa.bindparam("wanted_kind"),
+        request.c.topic_id == sa.bindparam("wanted_id"),
+    )
+    .order_by(request.c.number.desc())
+    .limit(1)
+)
 
 
 def open_between(

@@ -84,10 +84,15 @@ def count_open(tx: Transaction, deposit_id: int, *, now: datetime) -> int:
 
 def half_sent(tx: Transaction, deposit_id: int, *, now: datetime) -> str | None:
     """The key of a file of the draft whose upload may be gone on with; None where there is none."""
-    waiting = sa.select(resumable.c.key).where(
-        resumable.c.deposit_id == deposit_id, resumable.c.expires > now
-    )
-    return tx.execute(waiting.order_by(resumable.c.id).limit(1)).scalar_one_or_none()
+    return tx.execute(_HALF_SENT, {"wanted": deposit_id, "now": now}).scalar_one_or_none()
+
+
+_HALF_SENT = (
+    sa.select(resumable.c.key)
+    .where(resumable.c.deposit_id == sa.bindparam("wanted"), resumable.c.expires > sa.bindparam("now"))
+    .order_by(resumable.c.id)
+    .limit(1)
+)
 
 
 def claim(tx: Transaction, number: int, transfer_id: int, *, now: datetime, expires: datetime) -> Resumable:

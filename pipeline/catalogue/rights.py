@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pipeline import refusals
-from pipeline.access import NO_TIES, Ties, Viewer, may_in_community, right_to
+from pipeline.access import NO_TIES, Ties, Viewer, may_in_community, owns, right_to
 from pipeline.catalogue import Transaction, accounts, drafts, members, records, sharing, works
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.tables import (
@@ -32,6 +32,9 @@ from pipeline.model import Record, Right
 
 def to(tx: Transaction, one: Record | Draft, viewer: Viewer, *, now: datetime) -> Right:
     """The viewer's right to a version or a draft."""
+    if owns(one.owner, viewer):
+        # The most that there is: what else ties them to the work adds nothing, and mostly it is owners who ask.
+        return right_to(one.owner, viewer, NO_TIES)
     concept_id = one.concept_id if isinstance(one, Record) else one.deposit.concept_id
     known = ties(tx, [concept_id], viewer, now=now)
     return right_to(one.owner, viewer, known.get(concept_id, NO_TIES))

@@ -15,7 +15,7 @@ from pipeline.errors import Conflict
 def begin(tx: Transaction, deposit_id: int, key: str, *, owner: str, now: datetime, until: datetime) -> int:
     """The number of a new transfer, which is never given again."""
     values = {"deposit_id": deposit_id, "key": key, "begun": now, "lease_owner": owner, "lease_until": until}
-    number: int = tx.execute(sa.insert(transfer).values(**values).returning(transfer.c.id)).scalar_one()
+    number: int = tx.execute(_BEGIN, values).scalar_one()
     return number
 
 
@@ -29,19 +29,21 @@ def end(tx: Transaction, number: int, *, now: datetime) -> None:
     _require(tx.execute(_END, {"wanted": number, "now": now}).rowcount)
 
 
+_BEGIN = sa.insert(transfer).returning(transfer.c.id)
 _IS_ALIVE = sa.and_(transfer.c.id == sa.bindparam("wanted"), transfer.c.lease_until > sa.bindparam("now"))
 _RENEW = sa.update(transfer).where(_IS_ALIVE).values(lease_until=sa.bindparam("until"))
 _END = sa.delete(transfer).where(_IS_ALIVE)
 _OF_DRAFT = transfer.c.deposit_id == sa.bindparam("wanted")
 _FORGET_DEAD = sa.delete(transfer).where(_OF_DRAFT, transfer.c.lease_until <= sa.bindparam("now"))
-_ARE_LEFT = sa.select(sa.exists().where(_OF_DRAFT))
+_LEASES = sa.select(transfer.c.lease_until).where(_OF_DRAFT)
 
 
 def are_under_way(tx: Transaction, deposit_id: int, *, now: datetime) -> bool:
     """Whether anything is being sent into a draft. Transfers whose lease has run out are over."""
-    tx.execute(_FORGET_DEAD, {"wanted": deposit_id, "now": now})
-    found: bool = tx.execute(_ARE_LEFT, {"wanted": deposit_id}).scalar_one()
-    return found
+    leases = tx.execute(_LEASES, {"wanted": deposit_id}).scalars().all()
+    if any(until <= now for until in leases):
+        tx.execute(_FORGET_DEAD, {"wanted": deposit_id, "now": now})
+    return any(until > now for until in leases)
 
 
 def end_all(tx: Transaction, deposit_id: int) -> None:

@@ -25,6 +25,8 @@ def lock(tx: Transaction, concept_ids: Collection[int]) -> None:
     """Keep others from adding versions to works, and from withdrawing them, until the transaction ends: which is the
     next, and which stands for the work, is told by the last."""
     # In the order of their ids, or two who lock some of the same would wait for each other.
+    if not concept_ids:
+        return
     chosen = sa.select(concept.c.id).where(concept.c.id.in_(concept_ids)).order_by(concept.c.id)
     tx.execute(chosen.with_for_update(key_share=True)).all()
 

@@ -215,10 +215,10 @@ def _only(services: Services, _one: Request, take: Take) -> Request:
 def _submit_draft(services: Services, one: Request, take: Take) -> Request:
     with services.catalogue.write() as tx:
         draft = drafts.get(tx, int(one.topic.id))
-        locked = drafts.locked(tx, draft.deposit.id)
+        locked = drafts.locked_draft(tx, draft.deposit.id)
         _require_reviewable(tx, services, locked, one)
         moved = take(tx)
-        _require_asker(tx, one, locked.concept_id, services.now())
+        _require_asker(tx, one, locked.deposit.concept_id, services.now())
         return moved
 
 
@@ -363,11 +363,11 @@ def submit_review(
     All of it is done, or nothing."""
     now = services.now()
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
+        locked = drafts.locked_draft(tx, draft.deposit.id)
         review = requests.review(tx, draft.record_id, now=now)
         if review is None:
             raise _no_review()
-        community = _require_reviewable(tx, services, one, review)
+        community, one = _require_reviewable(tx, services, locked, review)
         if review.state not in OPEN:
             review = _begin_review(tx, draft, community.id, asked_by=review.asked_by, now=now)
         asked = requests.locked(tx, review.id, now=now)
@@ -387,15 +387,15 @@ def submit_review(
 
 
 def _require_reviewable(
-    tx: Transaction, services: Services, one: Deposit, review: Request
-) -> ManagedCommunity:
-    """The community that a draft, which is locked, is submitted to: curators are asked for a review of what could be
-    published, from whom the community takes it. Raises `Missing` where it was deleted, `Rejected`, `InvalidFields`."""
-    publication.hold_communities(tx, one, besides=[review.receiver.id])
+    tx: Transaction, services: Services, draft: Draft, review: Request
+) -> tuple[ManagedCommunity, Deposit]:
+    """The community that a draft, which is locked, is submitted to, and what it would be published as: curators are
+    asked for a review of what could be published, from whom the community takes it. Raises `Missing` where it was
+    deleted, `Rejected`, `InvalidFields`."""
+    publication.hold_communities(tx, draft.deposit, besides=[review.receiver.id])
     community = communities.locked(tx, review.receiver.id)
     _require_submits(tx, community, int(review.creator.id))
-    deposit.require_publishable(tx, services, one)
-    return community
+    return community, deposit.require_publishable(tx, services, draft)
 
 
 def _require_submits(tx: Transaction, community: ManagedCommunity, account_id: int) -> None:

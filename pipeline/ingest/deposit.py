@@ -120,18 +120,16 @@ def replace_description(
     there is one. Raises `Missing` where it is open no more, `Stale` at another revision."""
     now = services.now()
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
-        current = drafts.get(tx, one.record_id)
+        current = drafts.locked_draft(tx, draft.deposit.id)
         _require_revision(current, expected)
-        drafts.describe(
+        return drafts.describe(
             tx,
-            one,
+            current,
             _completed(services, current, given),
             has_metadata=given.has_metadata,
             dropped=given.errors,
             now=now,
         )
-        return drafts.get(tx, one.record_id)
 
 
 def _require_revision(draft: Draft, expected: int | None) -> None:
@@ -272,8 +270,9 @@ def discard(services: Services, draft: Draft, *, expected: int | None = None) ->
     not given again. Only at the revision `expected`, where there is one. Raises `Missing` where it is open no more,
     `Stale` at another revision, `Rejected` while it is under review."""
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id, may_be_sealed=True)
-        _require_revision(drafts.get(tx, one.record_id), expected)
+        current = drafts.locked_draft(tx, draft.deposit.id, may_be_sealed=True)
+        _require_revision(current, expected)
+        one = current.deposit
         _end_review(tx, one, "delete", now=services.now())
         if one.action is DepositAction.NEW:
             communities.forget_work(tx, one.concept_id)
@@ -294,23 +293,24 @@ def discard(services: Services, draft: Draft, *, expected: int | None = None) ->
 
 def publish(
     services: Services, draft: Draft, *, accepting: Callable[[Transaction], None] | None = None
-) -> None:
-    """Make the draft a record, or a new revision of one; under the scan gate `publish` as soon as nothing was found in
-    its files. One that is under review is published by `accepting` that, which is done in the same transaction. Raises
-    `Missing` where it is open no more, `InvalidFields` with all that is wrong with it, `Rejected` for what stands
-    against it elsewhere in the archive, what `accepting` does."""
+) -> bool:
+    """Make the draft a record, or a new revision of one; whether it is that already: under the scan gate `publish` it
+    is so once nothing was found in its files. One that is under review is published by `accepting` that, which is done
+    in the same transaction. Raises `Missing` where it is open no more, `InvalidFields` with all that is wrong with it,
+    `Rejected` for what stands against it elsewhere in the archive, what `accepting` does."""
 
-    def check(tx: Transaction, one: Deposit) -> None:
+    def check(tx: Transaction, current: Draft) -> Deposit:
         if accepting is None:
-            _end_review(tx, one, "publish", now=services.now())
+            _end_review(tx, current.deposit, "publish", now=services.now())
         else:
             accepting(tx)
-        require_publishable(tx, services, one)
+        return require_publishable(tx, services, current)
 
     before = _published_access(services, draft)
-    publication.publish_draft(services, draft.deposit.id, check)
+    is_out = publication.publish_draft(services, draft.deposit.id, check)
     if before is not None and before != _published_access(services, draft):
         publication.show_at_once(services, [draft.record_id])
+    return is_out
 
 
 def _published_access(services: Services, draft: Draft) -> Access | None:
@@ -327,14 +327,16 @@ def faults_of(services: Services, draft: Draft) -> Iterator[FieldFault]:
     yield from _doi_faults(services, draft)
 
 
-def require_publishable(tx: Transaction, services: Services, one: Deposit) -> None:
-    """Raises `InvalidFields` with all that is wrong with a draft, which is locked."""
-    current = _without_own_doi(tx, services, drafts.get(tx, one.record_id))
+def require_publishable(tx: Transaction, services: Services, draft: Draft) -> Deposit:
+    """What a draft, which is locked, is to be published as. Raises `InvalidFields` with all that is wrong with it."""
+    current = _without_own_doi(tx, services, draft)
+    one = current.deposit
     found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
     if one.action is not DepositAction.REVISION:
         found += [*_file_faults(tx, one, services.now()), *quota.faults(tx, services, current)]
     if found:
         raise InvalidFields(tuple(found))
+    return one
 
 
 def _end_review(tx: Transaction, one: Deposit, action: str, *, now: datetime) -> None:
@@ -355,10 +357,9 @@ def _without_own_doi(tx: Transaction, services: Services, draft: Draft) -> Draft
         description.doi, version_doi(services.repository, draft.record_id)
     ):
         return draft
-    deposits.change(
-        tx, draft.deposit.id, description=codec.description_to_json(replace(description, doi=None))
-    )
-    return drafts.get(tx, draft.record_id)
+    document = codec.description_to_json(replace(description, doi=None))
+    deposits.change(tx, draft.deposit.id, description=document)
+    return replace(draft, deposit=replace(draft.deposit, description=document))
 
 
 def _doi_faults(services: Services, draft: Draft) -> Iterator[FieldFault]:
@@ -555,7 +556,7 @@ def attach(
     with services.catalogue.write() as tx:
         still = drafts.locked(tx, one.id)
         admitted(tx)
-        held = drafts.file(tx, one.id, new.key)
+        held = drafts.held(tx, still, new.key)
         if held is not None and held.content == new.content:
             return held
         transfers.end(tx, number, now=services.now())

@@ -33,19 +33,17 @@ def reserve_doi(services: Services, draft: Draft) -> Draft:
     """Have the draft name the DOI that its record will be given. Raises `Rejected` where it has one, `Missing` where it
     is open no more."""
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
-        current = drafts.get(tx, one.record_id)
+        current = drafts.locked_draft(tx, draft.deposit.id)
         if current.is_edit or current.description.doi is not None:
             raise Rejected("A PID already exists for type doi", field="pids.doi")
-        return _name(services, tx, current, version_doi(services.repository, one.record_id))
+        return _name(services, tx, current, version_doi(services.repository, current.record_id))
 
 
 def give_up_doi(services: Services, draft: Draft) -> Draft:
     """Have the draft name no DOI any more. Raises `Missing` where it names none, or is open no more; `Rejected` for a
     DOI that was not reserved: the record's, or one that the depositor brought."""
     with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
-        current = drafts.get(tx, one.record_id)
+        current = drafts.locked_draft(tx, draft.deposit.id)
         if not current.is_edit and current.description.doi is None:
             raise refusals.unknown_id()
         if current.is_edit or not has_reserved(services, current):
@@ -58,12 +56,11 @@ def give_up_doi(services: Services, draft: Draft) -> Draft:
 
 
 def _name(services: Services, tx: Transaction, draft: Draft, doi: str | None) -> Draft:
-    drafts.describe(
+    return drafts.describe(
         tx,
-        draft.deposit,
+        draft,
         replace(draft.description, doi=doi),
         has_metadata=draft.has_metadata,
         dropped=draft.dropped,
         now=services.now(),
     )
-    return drafts.get(tx, draft.record_id)
