@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningInsert
 
 from pipeline import codec, refusals
 from pipeline.catalogue import Transaction, deposit_files, deposits, scans
 from pipeline.catalogue.deposits import PENDING, Deposit
+from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.tables import (
     account_quota,
     deposit,
@@ -148,13 +150,9 @@ def add(tx: Transaction, new: NewDraft, *, account_id: int, now: datetime) -> Dr
         "home": new.home,
         "description": codec.description_to_json(new.description),
     }
-    try:
-        # Whoever asks for what somebody else has just begun goes on in the same transaction. Of a new work nobody else
-        # knows yet.
-        with nullcontext() if new.action is DepositAction.NEW else tx.begin_nested():
-            [deposit_id] = deposits.add(tx, [row])
-    except sa.exc.IntegrityError:
-        raise Conflict("there is an open draft already") from None
+    deposit_id = tx.execute(_adding(tx.dialect.name), row).scalar_one_or_none()
+    if deposit_id is None:
+        raise Conflict("there is an open draft already")
     tx.execute(
         _ADD,
         {
@@ -168,6 +166,12 @@ def add(tx: Transaction, new: NewDraft, *, account_id: int, now: datetime) -> Dr
         },
     )
     return get(tx, new.record_id)
+
+
+@cache
+def _adding(dialect: str) -> ReturningInsert[tuple[int]]:
+    """Nothing comes of one where another is there: whoever asked for it may go on in the same transaction."""
+    return insert_into(dialect, deposit).on_conflict_do_nothing().returning(deposit.c.id)
 
 
 def get(tx: Transaction, record_id: int) -> Draft:

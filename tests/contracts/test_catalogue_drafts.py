@@ -84,7 +84,7 @@ def new_file(key: str, size: int = 1, *, sent: int = 1) -> NewFile:
 
 
 def put(tx: Transaction, one: Deposit, *args: object, **named: object) -> tuple[DraftFile, DraftFile | None]:
-    return drafts.put_file(tx, one, new_file(*args, **named), now=NOW)  # type: ignore[arg-type]
+    return drafts.put_file(tx, drafts.locked(tx, one.id), new_file(*args, **named), now=NOW)  # type: ignore[arg-type]
 
 
 def extent(tx: Transaction, record_id: int = RECORD) -> tuple[int, int, int]:
