@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 _BATCH = 250
 # Reading files takes as long as they are large, and a mail server may take its time: others, and whoever waits for an
 # end, are not to wait for many.
-_BATCHES = {EffectKind.EXAMINE: 4, EffectKind.MAIL: 4}
+_BATCHES = {EffectKind.EXAMINE: 64, EffectKind.MAIL: 4}
 _LEASE = timedelta(minutes=5)
 _RENEWAL = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=2)
@@ -56,13 +56,19 @@ def drain(
     on_batch: Callable[[EffectKind, int], None] = lambda _kind, _number: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Drained:
-    """Bring about every effect of `kinds` that is due now (of one accession), kind after kind. `on_batch` is told
-    how many came about; what it raises ends the draining between two batches, and so does `should_stop`."""
-    drained = Drained()
-    for kind in kinds:
-        while not should_stop() and (claims := _claim(services, kind, accession_id)):
-            number = _carry_out(services, kind, claims, drained)
-            on_batch(kind, number)
+    """Bring about every effect of `kinds` that is due now (of one accession), a batch of each kind in turn: none waits
+    until all of another are done. `on_batch` is told how many came about; what it raises ends the draining between two
+    batches, and so does `should_stop`."""
+    drained, due = Drained(), list(kinds)
+    while due:
+        for kind in tuple(due):
+            if should_stop():
+                return drained
+            if claims := _claim(services, kind, accession_id):
+                number = _carry_out(services, kind, claims, drained)
+                on_batch(kind, number)
+            else:
+                due.remove(kind)
     return drained
 
 

@@ -531,13 +531,14 @@ class FileOutcome:
 
 
 class EffectKind(StrEnum):
-    """What must happen outside after a commit; drained in this order. A mail is for itself, all else for a record."""
+    """What must happen outside after a commit; drained in this order: what is found in files is known by the time that
+    they are preserved. A mail is for itself, all else for a record."""
 
+    EXAMINE = "examine"
     PRESERVE = "preserve"
     REGISTER = "register"
     INDEX = "index"
     ANNOUNCE = "announce"
-    EXAMINE = "examine"
     MAIL = "mail"
 
 

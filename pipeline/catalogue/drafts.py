@@ -221,6 +221,11 @@ def sealed(tx: Transaction, record_id: int) -> Deposit | None:
     return None if row is None else deposits.from_row(row)
 
 
+def waiting(tx: Transaction, record_ids: Collection[int]) -> list[int]:
+    """Those of the records whose drafts wait for verdicts on their files."""
+    return list(tx.execute(_WAITING, {"wanted": list(record_ids)}).scalars())
+
+
 def locked(tx: Transaction, deposit_id: int, *, may_be_sealed: bool = False) -> Deposit:
     """The deposit of an open draft, which nobody else changes until the transaction ends. Raises `Missing` where it is
     open no more, `Denied` where it waits to be published, unless that does not matter."""
@@ -539,6 +544,11 @@ _FILES = (
     sa.select(deposit_file, deposit.c.home)
     .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
     .where(deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]))
+)
+_WAITING = sa.select(deposit.c.record_id).where(
+    deposit.c.record_id.in_(sa.bindparam("wanted", expanding=True)),
+    is_open(),
+    deposit.c.state == DepositState.SEALED,
 )
 # Said once: to put a statement together takes longer than to carry it out.
 _ADD = sa.insert(draft)

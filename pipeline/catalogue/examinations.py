@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pipeline import codec
 from pipeline.catalogue import Transaction, deposit_files, drafts
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
-from pipeline.model import UNIDENTIFIED, Digests, FileState, Identification, ScanVerdict
+from pipeline.model import UNIDENTIFIED, Digests, FileState, Identification, JsonObject, ScanVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +42,22 @@ class Examined:
     digests: Digests = field(default_factory=dict)
 
 
-def left(tx: Transaction, record_id: int, *, after: Unexamined | None, limit: int) -> list[Unexamined]:
-    """Files of a record that nobody has looked into, from behind `after` on: those of its draft by id, then those of
-    the published version by key. Who goes through all of them misses none that is published meanwhile."""
+def left(
+    tx: Transaction, record_ids: Sequence[int], *, after: Unexamined | None, limit: int
+) -> list[Unexamined]:
+    """Files of records that nobody has looked into, from behind `after` on: those of their drafts by id, then those of
+    the published versions, by record and key. Who goes through all of them misses none that is published meanwhile."""
+    wanted = {"wanted": list(record_ids), "most": limit}
     if after is not None and after.file_id is None:
-        return _published(tx, record_id, after=after.key, limit=limit)
-    drafted = _drafted(tx, record_id, after=(after.file_id or 0) if after else 0, limit=limit)
-    return drafted + _published(tx, record_id, after="", limit=limit - len(drafted))
+        return _published(tx, wanted, after.record_id, after.key)
+    drafted = _drafted(tx, wanted, after=(after.file_id or 0) if after else 0)
+    return drafted + _published(tx, wanted | {"most": limit - len(drafted)}, 0, "")
 
 
-def _drafted(tx: Transaction, record_id: int, *, after: int, limit: int) -> list[Unexamined]:
-    rows = tx.execute(
-        sa.select(deposit_file, deposit.c.home)
-        .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
-        .where(
-            deposit.c.record_id == record_id,
-            drafts.is_open(),
-            deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]),
-            deposit_file.c.holder_id.is_(None),
-            deposit_file.c.id > after,
-            _is_unexamined(deposit_file.c.identification),
-        )
-        .order_by(deposit_file.c.id)
-        .limit(limit)
-    )
+def _drafted(tx: Transaction, wanted: JsonObject, *, after: int) -> list[Unexamined]:
     return [
         Unexamined(
-            record_id,
+            row.record_id,
             row.key,
             row.size,
             row.root_digest or "",
@@ -78,29 +67,52 @@ def _drafted(tx: Transaction, record_id: int, *, after: int, limit: int) -> list
             row.declared,
             row.digests.get(drafts.MULTIPART, ""),
         )
-        for row in rows
+        for row in tx.execute(_DRAFTED, wanted | {"after": after})
     ]
 
 
-def _published(tx: Transaction, record_id: int, *, after: str, limit: int) -> list[Unexamined]:
-    rows = tx.execute(
-        sa.select(record_file)
-        .where(
-            record_file.c.record_id == record_id,
-            record_file.c.key > after,
-            record_file.c.purge_id.is_(None),
-            _is_unexamined(record_file.c.identification),
-        )
-        .order_by(record_file.c.key)
-        .limit(limit)
-    )
-    return [Unexamined(record_id, row.key, row.size, row.root_digest) for row in rows]
+def _published(tx: Transaction, wanted: JsonObject, record_id: int, key: str) -> list[Unexamined]:
+    rows = tx.execute(_PUBLISHED, wanted | {"after_record": record_id, "after_key": key})
+    return [Unexamined(row.record_id, row.key, row.size, row.root_digest) for row in rows]
 
 
 def _is_unexamined(identification: sa.Column[Any]) -> sa.ColumnElement[bool]:
     # Whoever looks says with what.
     tool: sa.ColumnElement[str] = identification["tool"].as_string()
     return tool == UNIDENTIFIED.tool
+
+
+_WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
+_MOST = sa.bindparam("most", type_=sa.Integer)
+_DRAFTED = (
+    sa.select(deposit_file, deposit.c.home, deposit.c.record_id)
+    .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
+    .where(
+        deposit.c.record_id.in_(_WANTED),
+        drafts.is_open(),
+        deposit_file.c.state.in_([FileState.IN_CUSTODY, FileState.UNREAD]),
+        deposit_file.c.holder_id.is_(None),
+        deposit_file.c.id > sa.bindparam("after"),
+        _is_unexamined(deposit_file.c.identification),
+    )
+    .order_by(deposit_file.c.id)
+    .limit(_MOST)
+)
+_PUBLISHED = (
+    sa.select(record_file)
+    .where(
+        record_file.c.record_id.in_(_WANTED),
+        sa.tuple_(record_file.c.record_id, record_file.c.key)
+        > sa.tuple_(
+            sa.bindparam("after_record", type_=record_file.c.record_id.type),
+            sa.bindparam("after_key", type_=sa.Text),
+        ),
+        record_file.c.purge_id.is_(None),
+        _is_unexamined(record_file.c.identification),
+    )
+    .order_by(record_file.c.record_id, record_file.c.key)
+    .limit(_MOST)
+)
 
 
 def ask_again(tx: Transaction, deposit_id: int) -> None:

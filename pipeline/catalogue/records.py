@@ -458,9 +458,12 @@ def revise(tx: Transaction, record_id: int, values: Mapping[str, Any]) -> None:
     )
 
 
-def touch(tx: Transaction, record_id: int) -> None:
-    """What outputs show of the record changes with another of its work."""
-    tx.execute(sa.update(record).where(record.c.id == record_id).values(change=record.c.change + 1))
+def touch(tx: Transaction, *record_ids: int) -> None:
+    """What outputs show of the records changes with something that is not theirs, such as another of their work."""
+    tx.execute(_TOUCH, {"wanted": record_ids})
+
+
+_TOUCH = sa.update(record).where(record.c.id.in_(_WANTED)).values(change=record.c.change + 1)
 
 
 def touch_works(

@@ -136,8 +136,11 @@ class InfectedFile:
     signature: str
 
 
-def infected_in_service(tx: Transaction, *, limit: int, record_id: int | None = None) -> list[InfectedFile]:
-    """Files, by record, that are called infected though their records are published; of one record, where so asked."""
+def infected_in_service(
+    tx: Transaction, *, limit: int, record_ids: Collection[int] | None = None
+) -> list[InfectedFile]:
+    """Files, by record, that are called infected though their records are published; of some records, where so
+    asked."""
     digests = _infected(record_file.c.root_digest)
     statement = (
         sa.select(record_file.c.record_id, record_file.c.key, record_file.c.scan)
@@ -151,7 +154,7 @@ def infected_in_service(tx: Transaction, *, limit: int, record_id: int | None = 
         .order_by(record_file.c.record_id, record_file.c.key)
         .limit(limit)
     )
-    rows = tx.execute(statement if record_id is None else statement.where(record.c.id == record_id))
+    rows = tx.execute(statement if record_ids is None else statement.where(record.c.id.in_(record_ids)))
     return [InfectedFile(row.record_id, row.key, codec.verdict_from_json(row.scan).signature) for row in rows]
 
 

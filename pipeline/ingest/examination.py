@@ -8,14 +8,14 @@ digests as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import accumulate
 from typing import NamedTuple
 
 from pipeline import publication
 from pipeline.access import heeded
-from pipeline.catalogue import examinations, outbox, quarantine, records, scans
+from pipeline.catalogue import drafts, examinations, outbox, quarantine, records, scans
 from pipeline.catalogue.drafts import MULTIPART
 from pipeline.catalogue.examinations import Examined, Unexamined
 from pipeline.errors import FieldFault, HeadraceError, Missing
@@ -36,24 +36,44 @@ _SENT = re.compile("[0-9a-f]{32}-([0-9]+)")
 def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
     """Look into every file of records, drafted or published, that nobody has looked into; what failed, by id."""
     failed: dict[int, HeadraceError] = {}
-    for record_id in record_ids:
-        try:
-            _examine_record(services, record_id)
-        except HeadraceError as error:
-            failed[record_id] = error
+    # Those with little first: they are soon done.
+    for group in sorted(_groups(services, record_ids), key=len, reverse=True):
+        failed |= _examine_group(services, group)
     return failed
 
 
-def _examine_record(services: Services, record_id: int) -> None:
+def _groups(services: Services, record_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Records that are looked into together, since each for itself would cost several times as much: as many as do not
+    have more than one handful."""
+    if len(record_ids) > 1 and not _is_handful(_following(services, record_ids, None)):
+        middle = len(record_ids) // 2
+        yield from _groups(services, record_ids[:middle])
+        yield from _groups(services, record_ids[middle:])
+    elif record_ids:
+        yield record_ids
+
+
+def _examine_group(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+    """What failed, by id: where one record breaks a group, each is looked into by itself."""
+    try:
+        _examine_records(services, record_ids)
+    except HeadraceError as error:
+        if len(record_ids) == 1:
+            return {record_ids[0]: error}
+    else:
+        return {}
+    return {id_: error for one in record_ids for id_, error in _examine_group(services, [one]).items()}
+
+
+def _examine_records(services: Services, record_ids: Sequence[int]) -> None:
     with services.catalogue.read() as tx:
         false_alarms = quarantine.released(tx, services.root_digest)
     unsound: list[tuple[Unexamined, str]] = []
-    for files, are_last in _handfuls(services, record_id):
+    for files, following in _handfuls(services, record_ids):
         looked = [(one, found) for one in files if (found := _look(services, one, unsound)) is not None]
         formats = identify_many([(one.key, found.sample) for one, found in looked])
         _note(
             services,
-            record_id,
             [
                 Examined(
                     one,
@@ -64,28 +84,42 @@ def _examine_record(services: Services, record_id: int) -> None:
                 for (one, found), format_ in zip(looked, formats, strict=True)
             ],
             # With the last of them: whoever goes on where this is cut off comes to them, or to others.
-            tells=are_last and any(one.file_id is None for one in files),
+            tells=_published(files) - _published(following),
         )
-    _withdraw_infected(services, record_id)
-    _refuse(services, record_id, unsound)
-    publication.publish_waiting(services, record_id)
+    _withdraw_infected(services, record_ids)
+    _refuse(services, unsound)
+    with services.catalogue.read() as tx:
+        waiting = drafts.waiting(tx, record_ids)
+    for record_id in waiting:
+        publication.publish_waiting(services, record_id)
 
 
-def _handfuls(services: Services, record_id: int) -> Iterator[tuple[list[Unexamined], bool]]:
-    """All that nobody has looked into, and whether no more are left. What comes meanwhile asks for this effect
-    again."""
+def _published(files: Sequence[Unexamined]) -> set[int]:
+    """The records that these are files of, where they are published."""
+    return {one.record_id for one in files if one.file_id is None}
+
+
+def _handfuls(
+    services: Services, record_ids: Sequence[int]
+) -> Iterator[tuple[list[Unexamined], list[Unexamined]]]:
+    """All that nobody has looked into, with what follows on it, if anything does. What comes meanwhile asks for this
+    effect again."""
     after = None
-    while files := _following(services, record_id, after):
+    while files := _following(services, record_ids, after):
         total = list(accumulate(one.size for one in files[:_FILES]))
-        few = [one for one, size in zip(files, total, strict=False) if size <= _BYTES] or files[:1]
-        yield few, len(few) == len(files)
-        after = few[-1]
+        number = sum(1 for size in total if size <= _BYTES) or 1
+        yield files[:number], files[number : number + 1]
+        after = files[number - 1]
 
 
-def _following(services: Services, record_id: int, after: Unexamined | None) -> list[Unexamined]:
+def _is_handful(files: Sequence[Unexamined]) -> bool:
+    return len(files) <= _FILES and sum(one.size for one in files) <= _BYTES
+
+
+def _following(services: Services, record_ids: Sequence[int], after: Unexamined | None) -> list[Unexamined]:
     with services.catalogue.read() as tx:
         # One more tells whether any are left.
-        return examinations.left(tx, record_id, after=after, limit=_FILES + 1)
+        return examinations.left(tx, record_ids, after=after, limit=_FILES + 1)
 
 
 class _Look(NamedTuple):
@@ -146,8 +180,8 @@ def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
     return retrieval.read_file(services, one.record_id, one.key)
 
 
-def _note(services: Services, record_id: int, examined: Sequence[Examined], *, tells: bool) -> None:
-    """`tells` whether all that is shown and kept of the record is to follow."""
+def _note(services: Services, examined: Sequence[Examined], *, tells: Collection[int]) -> None:
+    """`tells` of which records all that is kept is to follow. Search goes by nothing that is found here."""
     now = services.now()
     published = [one for one in examined if one.file.file_id is None]
     drafted = [one for one in examined if one.file.file_id is not None]
@@ -159,23 +193,26 @@ def _note(services: Services, record_id: int, examined: Sequence[Examined], *, t
         if published:
             examinations.note_published(tx, published)
             scans.give(tx, [(one.file.digest, one.verdict) for one in published], now=now)
-            records.touch(tx, record_id)
-        if tells:
-            outbox.want(tx, [(kind, record_id) for kind in (EffectKind.PRESERVE, EffectKind.INDEX)], now=now)
+            records.touch(tx, *sorted({one.file.record_id for one in published}))
+        outbox.want(tx, [(EffectKind.PRESERVE, one) for one in sorted(tells)], now=now)
 
 
-def _refuse(services: Services, record_id: int, unsound: Sequence[tuple[Unexamined, str]]) -> None:
+def _refuse(services: Services, unsound: Sequence[tuple[Unexamined, str]]) -> None:
     """Those that were deleted or sent again meanwhile are wrong no more."""
     with services.catalogue.read() as tx:
         still = [(one, text) for one, text in unsound if examinations.is_unread(tx, one)]
-    if still:
-        faults = [FieldFault("files", (f"{one.key}: {text}",)) for one, text in still]
+    for record_id in {one.record_id: None for one, _ in still}:
+        faults = [
+            FieldFault("files", (f"{one.key}: {text}",)) for one, text in still if one.record_id == record_id
+        ]
         publication.refuse_draft(services, record_id, faults)
 
 
-def _withdraw_infected(services: Services, record_id: int) -> None:
+def _withdraw_infected(services: Services, record_ids: Sequence[int]) -> None:
     """After all was noted: what was cut off in between is done by the next call."""
     with services.catalogue.read() as tx:
-        found = scans.infected_in_service(tx, record_id=record_id, limit=1)
+        found = scans.infected_in_service(tx, record_ids=record_ids, limit=_FILES)
     for one in found:
         publication.withdraw_infected(services, one)
+    if len(found) == _FILES:
+        _withdraw_infected(services, record_ids)

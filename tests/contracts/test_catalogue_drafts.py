@@ -183,7 +183,7 @@ def test_open_drafts_are_found_by_their_indexes(tmp_path: Path) -> None:
             drafts.get(tx, RECORD)
             drafts.next_version(tx, WORK)
             drafts.owned(tx, Owned(ida.id, ida.email), page=1, size=10)
-            examinations.left(tx, RECORD, after=None, limit=10)
+            examinations.left(tx, [RECORD], after=None, limit=10)
             plans = [
                 step[-1]
                 for statement, parameters in list(statements)
