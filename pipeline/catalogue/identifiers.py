@@ -14,14 +14,16 @@ def allot(tx: Transaction, count: int) -> range:
     """The next `count` ids."""
     if count == 0:
         return range(0)
-    grown = (
-        sa.update(sequence)
-        .where(sequence.c.name == _NAME)
-        .values(value=sequence.c.value + count)
-        .returning(sequence.c.value)
-    )
-    last = tx.execute(grown).scalar_one()
+    last = tx.execute(_GROW, {"more": count}).scalar_one()
     return range(last - count + 1, last + 1)
+
+
+_GROW = (
+    sa.update(sequence)
+    .where(sequence.c.name == _NAME)
+    .values(value=sequence.c.value + sa.bindparam("more", type_=sa.BigInteger))
+    .returning(sequence.c.value)
+)
 
 
 def high_water_mark(tx: Transaction) -> int:

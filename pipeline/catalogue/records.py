@@ -48,10 +48,8 @@ _FILES = sa.select(record_file, purge.c.decided_by, purge.c.reason, purge.c.deci
     purge, purge.c.id == record_file.c.purge_id
 )
 _HOLDER = record.alias("holder")
-_HOLDINGS = (
-    _FILES.add_columns(_HOLDER.c.concept_id, _HOLDER.c.ocfl_version, _HOLDER.c.staged)
-    .join(_HOLDER, _HOLDER.c.id == record_file.c.holder_id)
-    .order_by(record_file.c.key)
+_HELD = _FILES.add_columns(_HOLDER.c.concept_id, _HOLDER.c.ocfl_version, _HOLDER.c.staged).join(
+    _HOLDER, _HOLDER.c.id == record_file.c.holder_id
 )
 
 
@@ -65,6 +63,12 @@ _BY_IDS = (
 )
 _CHANGES = sa.select(record.c.id, record.c.change).where(
     record.c.id.in_(_WANTED), record.c.state == RecordState.PUBLISHED
+)
+_HOLDING = _HELD.where(
+    record_file.c.record_id == sa.bindparam("wanted"), record_file.c.key == sa.bindparam("wanted_key")
+)
+_HOLDINGS = _HELD.where(record_file.c.record_id.in_(_WANTED)).order_by(
+    record_file.c.record_id, record_file.c.key
 )
 _FILES_OF = _FILES.where(record_file.c.record_id.in_(_WANTED)).order_by(
     record_file.c.record_id, record_file.c.key
@@ -129,12 +133,10 @@ def of_works(tx: Transaction, concept_ids: Collection[int], *, all_versions: boo
     return [_record(row) for row in tx.execute(chosen)]
 
 
-def get_concept(tx: Transaction, concept_id: int) -> Concept:
-    """Raises `Missing`."""
-    row = tx.execute(sa.select(concept).where(concept.c.id == concept_id)).one_or_none()
-    if row is None:
-        raise Missing(f"there is no concept {concept_id}")
-    return Concept(row.id, row.collection, row.key, row.owner)
+def concepts(tx: Transaction, concept_ids: Collection[int]) -> dict[int, Concept]:
+    """Works, by id."""
+    rows = tx.execute(sa.select(concept).where(concept.c.id.in_(concept_ids)))
+    return {row.id: Concept(row.id, row.collection, row.key, row.owner) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +199,18 @@ def keys(tx: Transaction, record_id: int) -> Iterator[str]:
 
 def holding(tx: Transaction, record_id: int, key: str) -> Holding:
     """A file of a record and where its bytes are. Raises `Missing`."""
-    for found in holdings(tx, record_id, key=key):
-        return found
-    raise Missing(f"record {record_id} has no file {key}")
+    row = tx.execute(_HOLDING, {"wanted": record_id, "wanted_key": key}).one_or_none()
+    if row is None:
+        raise Missing(f"record {record_id} has no file {key}")
+    return _held(row)
 
 
-def holdings(tx: Transaction, record_id: int, *, key: str | None = None) -> Iterator[Holding]:
-    """Every file of a record with where its bytes are, by key."""
-    statement = _HOLDINGS.where(record_file.c.record_id == record_id)
-    if key is not None:
-        statement = statement.where(record_file.c.key == key)
-    for row in tx.execute(statement):
-        yield Holding(row.concept_id, row.ocfl_version, row.staged, _file(row))
+def holdings(tx: Transaction, record_ids: Collection[int]) -> dict[int, list[Holding]]:
+    """Every file of each record with where its bytes are, by key."""
+    found: dict[int, list[Holding]] = {id_: [] for id_ in record_ids}
+    for row in tx.execute(_HOLDINGS, {"wanted": list(record_ids)}):
+        found[row.record_id].append(_held(row))
+    return found
 
 
 def disseminate(
@@ -323,9 +325,11 @@ def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: i
     return [_record(row) for row in rows]
 
 
-def events(tx: Transaction, record_id: int) -> list[Event]:
-    """The record's PREMIS events in the order of their time."""
-    rows = tx.execute(sa.select(event).where(event.c.record_id == record_id).order_by(event.c.at, event.c.id))
+def events(tx: Transaction, *record_ids: int) -> list[Event]:
+    """The PREMIS events of records in the order of their time."""
+    rows = tx.execute(
+        sa.select(event).where(event.c.record_id.in_(record_ids)).order_by(event.c.at, event.c.id)
+    )
     return [_event(row) for row in rows]
 
 
@@ -560,6 +564,10 @@ def _record(row: sa.Row[Any]) -> Record:
         ),
         missing_files=tuple(row.missing_files),
     )
+
+
+def _held(row: sa.Row[Any]) -> Holding:
+    return Holding(row.concept_id, row.ocfl_version, row.staged, _file(row))
 
 
 def _event(row: sa.Row[Any]) -> Event:

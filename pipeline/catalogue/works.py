@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -34,21 +35,20 @@ def lock(tx: Transaction, concept_ids: Collection[int]) -> None:
 def due(tx: Transaction, record_ids: Sequence[int]) -> list[Size]:
     """What is to be written, by id: the records, and earlier versions of their works that are not preserved yet. Ids
     that are no records are left out."""
-    asked = record.alias("asked")
-    waits_before = sa.and_(
-        record.c.staged.is_not(None),
-        sa.exists().where(
-            asked.c.id.in_(record_ids),
-            asked.c.concept_id == record.c.concept_id,
-            asked.c.version > record.c.version,
-        ),
-    )
-    rows = tx.execute(
-        sa.select(record.c.id, record.c.concept_id, record.c.file_count)
-        .where(sa.or_(record.c.id.in_(record_ids), waits_before))
-        .order_by(record.c.id)
-    )
-    return [Size(row.id, row.concept_id, row.file_count) for row in rows]
+    rows = tx.execute(_DUE, {"wanted": list(record_ids)})
+    return sorted((Size(*row) for row in rows), key=lambda one: one.record_id)
+
+
+_ASKED = record.alias("asked")
+_SIZE = sa.select(record.c.id, record.c.concept_id, record.c.file_count)
+_IS_WANTED: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
+# Not with OR, for which all records there are would be looked at.
+_DUE = sa.union(
+    _SIZE.where(record.c.id.in_(_IS_WANTED)),
+    _SIZE.join(_ASKED, _ASKED.c.concept_id == record.c.concept_id).where(
+        _ASKED.c.id.in_(_IS_WANTED), record.c.staged.is_not(None), record.c.version < _ASKED.c.version
+    ),
+)
 
 
 def lease(

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from pipeline.catalogue import Transaction, records, works
+from pipeline.catalogue import records, works
 from pipeline.catalogue.records import Holding
 from pipeline.catalogue.works import Size
 from pipeline.errors import HeadraceError, Unavailable
-from pipeline.model import Dissemination, JsonObject, Record, RecordState
+from pipeline.model import JsonObject, Record, RecordState
 from pipeline.running.beside import renewing
 from pipeline.services import Services, lease_owner
 from pipeline.stewardship import aip
@@ -109,20 +109,21 @@ def _round(waiting: Sequence[Size]) -> list[Size]:
 def _collect(services: Services, record_ids: Sequence[int]) -> list[Package]:
     with services.catalogue.read() as tx:
         shown = records.disseminate(tx, services.repository, record_ids, file_limit=0)
-        packages = [_package(tx, shown[id_]) for id_ in sorted(shown)]
+        holdings = records.holdings(tx, shown)
+        concepts = records.concepts(tx, {one.record.concept_id for one in shown.values()})
+        events = records.events(tx, *shown)
+    packages = [
+        Package(
+            record=one.record,
+            concept=concepts[one.record.concept_id],
+            holdings=holdings[id_],
+            events=[event for event in events if event.record_id == id_],
+            # The files are read once for all, which is what reading a record costs.
+            dissemination=replace(one, files=tuple(each.entry for each in holdings[id_][: records.LISTED])),
+        )
+        for id_, one in sorted(shown.items())
+    ]
     return [aip.before_withdrawal(one) if aip.is_withdrawn_early(one.record) else one for one in packages]
-
-
-def _package(tx: Transaction, shown: Dissemination) -> Package:
-    holdings = list(records.holdings(tx, shown.record.id))
-    return Package(
-        record=shown.record,
-        concept=records.get_concept(tx, shown.record.concept_id),
-        holdings=holdings,
-        events=records.events(tx, shown.record.id),
-        # The files are read once for all, which is what reading a record costs.
-        dissemination=replace(shown, files=tuple(one.entry for one in holdings[: records.LISTED])),
-    )
 
 
 def _preserve_round(

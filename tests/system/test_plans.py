@@ -41,7 +41,7 @@ def key(instance: Instance, record_id: int) -> str:
     """By which a record is known in its collection."""
     concept_id = instance.record(record_id).concept_id
     with instance.services.catalogue.read() as tx:
-        return records.get_concept(tx, concept_id).key
+        return records.concepts(tx, [concept_id])[concept_id].key
 
 
 def declare(folder: Path, **digests: str) -> None:
