@@ -129,6 +129,15 @@ def sign_out_elsewhere(
     return page(services, "notice.html", heading="Signed out elsewhere", text="You are signed in here alone.")
 
 
+@router.post(_SECURITY + "sessions/{handle}/end/")
+def sign_out_there(
+    request: Request, handle: str, member: MemberHere, _form: FormHere, services: ServicesHere
+) -> Response:
+    require_recent(request, services, _SECURITY)
+    signing_in.sign_out_there(services, member, handle)
+    return _redirect(services, _SECURITY)
+
+
 def _security_page(
     request: Request, services: Services, member: Account, *, problem: str = "", of: str = ""
 ) -> Response:
@@ -142,6 +151,7 @@ def _security_page(
         "security.html",
         400 if problem else 200,
         has_password=has_password,
+        sessions=signing_in.list_sessions(services, member),
         sign_in_again="" if is_recent(request, services) else root_of(services) + again_path(_SECURITY),
         provider=provider.name if provider else "",
         is_connected=is_connected,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,16 +16,18 @@ from pipeline.catalogue.secrets import hash_of
 from pipeline.catalogue.tables import mailed_link, session, user
 
 _BYTES = 32
+_HANDLE = 16  # characters of a hash, by which an account tells its sessions apart
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`last_used` lags behind by a minute at most."""
+    """`last_used` lags behind by a minute at most. `handle` names it among those of its account, and lets nobody in."""
 
     account: Account
     created: datetime
     last_used: datetime
     expires: datetime
+    handle: str
 
 
 # ---------------------------------------------------------------- sessions
@@ -48,18 +51,28 @@ def begin(tx: Transaction, account: Account, *, now: datetime, lifetime: timedel
 def find(tx: Transaction, secret: str, *, now: datetime, idle: timedelta) -> Session | None:
     """The session of that secret; None for one that is unknown, over, was not used for as long as `idle`, or whose
     account is disabled."""
+    found = _live(now, idle).where(session.c.secret_hash == hash_of(secret))
+    row = tx.execute(found).one_or_none()
+    return None if row is None else _session(row)
+
+
+def of_account(tx: Transaction, account: Account, *, now: datetime, idle: timedelta) -> list[Session]:
+    """Those that are not over, the newest first."""
+    found = _live(now, idle).where(session.c.account_id == account.id)
+    return [
+        _session(row) for row in tx.execute(found.order_by(session.c.created.desc(), session.c.secret_hash))
+    ]
+
+
+def _live(now: datetime, idle: timedelta) -> sa.Select[Any]:
     found = sa.select(session, user.c.email, user.c.admin).join(user, user.c.id == session.c.account_id)
-    row = tx.execute(
-        found.where(
-            session.c.secret_hash == hash_of(secret),
-            session.c.expires > now,
-            session.c.last_used > now - idle,
-            user.c.disabled.is_(None),
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    return Session(Account(row.account_id, row.email, row.admin), row.created, row.last_used, row.expires)
+    return found.where(session.c.expires > now, session.c.last_used > now - idle, user.c.disabled.is_(None))
+
+
+def _session(row: sa.Row[Any]) -> Session:
+    account = Account(row.account_id, row.email, row.admin)
+    handle = row.secret_hash[:_HANDLE]
+    return Session(account, row.created, row.last_used, row.expires, handle)
 
 
 def note_use(tx: Transaction, secret: str, *, now: datetime) -> None:
@@ -69,6 +82,12 @@ def note_use(tx: Transaction, secret: str, *, now: datetime) -> None:
 def end(tx: Transaction, secret: str) -> None:
     """From now on it is nobody's; idempotent."""
     tx.execute(sa.delete(session).where(session.c.secret_hash == hash_of(secret)))
+
+
+def end_named(tx: Transaction, account: Account, handle: str) -> None:
+    """End the session of an account that is called so; idempotent."""
+    named = sa.func.substr(session.c.secret_hash, 1, _HANDLE) == handle
+    tx.execute(sa.delete(session).where(session.c.account_id == account.id, named))
 
 
 def end_all(tx: Transaction, account: Account, *, but: str = "") -> None:

@@ -87,6 +87,19 @@ def sign_out_elsewhere(services: Services, account: Account, secret: str) -> Non
     note(Event.SESSIONS_ENDED, account=account.id)
 
 
+def list_sessions(services: Services, account: Account) -> list[Session]:
+    """Those of an account that are not over, the newest first."""
+    with services.catalogue.read() as tx:
+        return sessions.of_account(tx, account, now=services.now(), idle=idle(services))
+
+
+def sign_out_there(services: Services, account: Account, handle: str) -> None:
+    """End the session of an account that is called so; idempotent."""
+    with services.catalogue.write() as tx:
+        sessions.end_named(tx, account, handle)
+    note(Event.SESSIONS_ENDED, account=account.id)
+
+
 def sign_out_everywhere(services: Services, account: Account) -> None:
     """End all sessions of an account."""
     with services.catalogue.write() as tx:

@@ -130,7 +130,7 @@ ROWS: dict[tuple[str, str], Row] = {
     # Pages of people who are signed in: a token does nothing there, and without a session they lead to signing in.
     # Forms are taken from pages of ours only.
     **{
-        (method, path): Row(everybody, path.format(secret="x"))
+        (method, path): Row(everybody, path.format(secret="x", handle="x"))
         for method, paths in (
             (
                 "GET",
@@ -153,6 +153,7 @@ ROWS: dict[tuple[str, str], Row] = {
                     "/account/settings/applications/tokens/new/",
                     "/account/settings/security/password/",
                     "/account/settings/security/sessions/",
+                    "/account/settings/security/sessions/{handle}/end/",
                     "/login/",
                     "/login/oidc/connect/",
                     "/login/oidc/disconnect/",

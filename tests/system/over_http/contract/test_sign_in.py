@@ -313,6 +313,34 @@ def test_v7_a_disabled_account_lets_nobody_in(archive: Archive) -> None:
     assert whose(signed_in(app)) == IDA
 
 
+def test_v7_people_see_their_sessions_and_end_each(archive: Archive) -> None:
+    """Their own only; the one that they look from has no button. After a while they sign in again first."""
+    app = create_app(archive.services)
+    give(archive)
+    give(archive, JO, OTHER)
+    first = signed_in(app)
+    archive.clock.move(minutes=1)
+    second, third, other = signed_in(app), signed_in(app), signed_in(app, JO, OTHER)
+    page = third.get(SECURITY).text
+    assert page.count("Signed in <time") == 3
+    handles = re.findall(r"sessions/([0-9a-f]+)/end/", page)
+    assert len(handles) == 2
+    assert not any(secret in page for secret in (first.cookies[SESSION], third.cookies[SESSION]))
+    # The newest stand first; those of one moment in any order.
+    oldest = f"{SECURITY}sessions/{handles[-1]}/end/"
+    own: dict[str, str | list[str]] = {"csrf_token": other.cookies["csrftoken"]}
+    assert other.post(oldest, own).status_code == 303
+    assert whose(first) == IDA
+    assert third.submit(SECURITY, oldest).status_code == 303
+    assert [whose(one) for one in (first, second, third, other)] == ["", IDA, IDA, JO]
+    archive.clock.move(minutes=16)
+    page = third.get(SECURITY).text
+    assert (page.count("Signed in <time"), "/end/" in page) == (2, False)
+    late = third.post(f"{SECURITY}sessions/{handles[0]}/end/", {"csrf_token": third.cookies["csrftoken"]})
+    assert third.goes_on_to(late).startswith("/login/?again=1")
+    assert whose(second) == IDA
+
+
 def test_v7_operators_end_sessions(small: Archive, app: FastAPI) -> None:
     """All of somebody's, and nobody else's; passwords and tokens go on."""
     give(small)
