@@ -146,6 +146,12 @@ def may_delete(record: Record, viewer: Viewer) -> bool:
     return owns(record.owner, viewer)
 
 
+def may_change_files(record: Record, viewer: Viewer) -> bool:
+    """Whether the viewer may have the files of a published record be changed, while it is young: its owner, as with its
+    deletion; whoever may edit does the rest."""
+    return owns(record.owner, viewer)
+
+
 def may_enlarge(owner: str, viewer: Viewer) -> bool:
     """Whether the viewer may have a work hold more, whose draft is `owner`'s: it comes out of the owner's allowance."""
     return owns(owner, viewer)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.access import purged_again
-from pipeline.catalogue import Transaction, clearance, dois, purges, quarantine, records, scans
+from pipeline.catalogue import Transaction, adoption, clearance, dois, purges, quarantine, records, scans
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.purges import Refused
 from pipeline.catalogue.scans import KnownInfected
@@ -112,9 +112,28 @@ def _wrong_revisions(tx: Transaction, chosen: Sequence[Deposit]) -> Iterable[Fau
     """New descriptions that a record cannot be given."""
     for one in chosen:
         if one.action is DepositAction.REVISION:
-            fault = _fault_of_revision(one, records.get(tx, one.record_id))
+            fault = _fault_of_revision(one, records.get(tx, one.record_id)) or _fault_of_files(tx, one)
             if fault is not None:
                 yield one, fault
+
+
+def _fault_of_files(tx: Transaction, one: Deposit) -> Problem | None:
+    """Of an edit with files of its own: what its record cannot be given, or cannot be without."""
+    if not one.home:
+        return None
+    if (key := adoption.purged_before(tx, one)) is not None:
+        reason = "a file of this name was purged from the record, which goes on listing it"
+        return _of_file(one, key, "purged", reason, "Give the file another name.")
+    if (key := adoption.leaned_on(tx, one)) is not None:
+        reason = "another version of the work has this file from here, so it cannot be taken out or replaced"
+        return _of_file(
+            one, key, "leaned-on", reason, "Discard the edit; put what is right into a new version."
+        )
+    return None
+
+
+def _of_file(one: Deposit, key: str, code: str, reason: str, remedy: str) -> Problem:
+    return Problem(shown(key), one.key, Outcome.REJECTED, code, reason, remedy=remedy)
 
 
 def _fault_of_revision(one: Deposit, base: Record) -> Problem | None:

@@ -318,6 +318,7 @@ class EventType(StrEnum):
     UNQUARANTINE = "unquarantine"
     DELETION = "deletion"
     METADATA = "metadata modification"
+    MODIFICATION = "modification"
     DEACCESSION = "deaccession"
     ACCESSION = "accession"
 

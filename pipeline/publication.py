@@ -106,7 +106,7 @@ def publish_locked(tx: Transaction, services: Services, one: Deposit) -> bool:
     # Nobody sees it in this state unless it stays in it.
     sealed = replace(one, state=step_deposit(one.state, DepositEvent.SEAL))
     _require_publishable(tx, sealed)
-    if sealed.action is not DepositAction.REVISION:
+    if sealed.home:
         # In this transaction: a verdict that is noted meanwhile comes too late to be seen here, be it by who would
         # publish what waits, or in the files that go over into the record.
         outbox.want(tx, [(EffectKind.EXAMINE, sealed.record_id)], now=services.now())
@@ -237,6 +237,8 @@ def _bring_out(
     _add_versions(tx, fresh, owner=owner, now=now)
     for one in revised:
         _revise(tx, one, now=now)
+        if one.home:
+            _change_files(tx, one)
     _name(tx, services, fresh)
     records.add_events(tx, [_event(one, now) for one in chosen], accession_id=accession_id)
     _want_effects(tx, fresh, revised, accession_id, now=now)
@@ -392,6 +394,18 @@ def _revise(tx: Transaction, one: Deposit, *, now: datetime) -> None:
     records.revise(tx, one.record_id, values)
 
 
+def _change_files(tx: Transaction, one: Deposit) -> None:
+    """The record has the files of its edit. Bytes that it has no more stay in earlier versions of its object; those
+    that the edit brought wait to be preserved."""
+    works.lock(tx, [one.concept_id])
+    records.remember_places(tx, one.record_id)
+    if adoption.replace_files(tx, one):
+        records.stage_again(tx, one.record_id, one.home)
+    adoption.adopt_files(tx, [one.id])
+    fixity.begin(tx, [one.id])
+    records.measure(tx, [one.record_id])
+
+
 def _name(tx: Transaction, services: Services, fresh: Sequence[Deposit]) -> None:
     """The DOIs that versions and their works shall have; an external DOI is noted, never registered by us."""
     wanted: list[WantedDoi] = []
@@ -461,16 +475,21 @@ def _duplicates(tx: Transaction, published: Sequence[Deposit]) -> list[Fault]:
 
 
 def _event(one: Deposit, now: datetime) -> Event:
-    is_revision = one.action is DepositAction.REVISION
     return Event(
         id=f"urn:uuid:{uuid.uuid4()}",
-        type=EventType.METADATA if is_revision else EventType.INGESTION,
+        type=_event_type(one),
         at=now,
         agent=AGENT,
         outcome="success",
         record_id=one.record_id,
         detail={"accession": one.accession_id, "record": one.key} if one.accession_id else {},
     )
+
+
+def _event_type(one: Deposit) -> EventType:
+    if one.action is not DepositAction.REVISION:
+        return EventType.INGESTION
+    return EventType.MODIFICATION if one.home else EventType.METADATA
 
 
 def _want_effects(

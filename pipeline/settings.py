@@ -258,6 +258,11 @@ class Settings(BaseSettings):
     deletion_days: int = Field(
         30, ge=0, description="days after its publication for which the owner of a record may delete it"
     )
+    modification_days: int = Field(
+        30,
+        ge=0,
+        description="days after its publication for which the owner of a record may begin to change its files",
+    )
     ror: str = Field(
         "",
         description="file of ROR's records, one a line (JSON Lines, schema 2), in which funders and affiliations are "

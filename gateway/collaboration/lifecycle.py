@@ -1,19 +1,19 @@
-"""`/api/records/{id}/request-deletion`, `…/delete`, `…/restore`, `…/quota-increase`, `…/quota`, and
-`/api/users/{id}/quota`: records out of service, and back, and how much they may hold (Zenodo's REST API, life-cycle
-requests). What an owner may have at once is answered as a request that was accepted."""
+"""`/api/records/{id}/request-deletion`, `…/delete`, `…/restore`, `…/file-modification`, `…/quota-increase`,
+`…/quota`, and `/api/users/{id}/quota`: records out of service, and back, their files, and how much they may hold
+(Zenodo's REST API, life-cycle requests). What an owner may have at once is answered as a request that was accepted."""
 
 import re
 
 from fastapi import APIRouter, Request, Response
 
 from gateway.collaboration.request_json import request_json
-from gateway.http.admission import deletable_in, enlargeable_in, require_admin
+from gateway.http.admission import deletable_in, enlargeable_in, modifiable_in, require_admin
 from gateway.http.answers import json_answer
 from gateway.http.auth import ActorHere, ServicesHere
 from gateway.http.bodies import JsonBody, OptionalJsonBody
 from gateway.http.lookup import find_described, number_of
 from gateway.reading.formats import negotiated
-from pipeline import allowance, deletion, publication
+from pipeline import allowance, deletion, modification, publication
 from pipeline.errors import Rejected
 from pipeline.metadata.text import clean
 from pipeline.model import Quota
@@ -58,6 +58,18 @@ def restore(request: Request, record_id: str, services: ServicesHere, viewer: Ac
     with services.catalogue.read() as tx:
         record = find_described(services, tx, record_id)
     return Response(form.render(record, files_open=True), media_type=form.served_as)
+
+
+@router.post(f"{_RECORD}/file-modification")
+def modify_files(
+    request: Request, record_id: str, services: ServicesHere, viewer: ActorHere, body: OptionalJsonBody
+) -> Response:
+    """The open edit of a young record may change its files from then on."""
+    comment = _text(body, "comment")
+    with services.catalogue.read() as tx:
+        draft = modifiable_in(tx, number_of(record_id), viewer)
+    accepted = modification.reopen(services, draft, viewer, comment=comment)
+    return json_answer(request, request_json(services.repository, accepted, ()))
 
 
 @router.post(f"{_RECORD}/quota-increase")

@@ -71,7 +71,7 @@ def read(
     record to whoever may read its files; also of files that came otherwise, with slashes in their names."""
     with services.catalogue.read() as tx:
         draft = _draft_of(services, tx, bucket)
-        if draft is None or draft.is_edit:
+        if draft is None or not _holds(services, bucket, draft):
             record_id = draft.record_id if draft else required(services.repository, Kind.RECORD, bucket)
             # Works have no buckets: nothing leads on from here to a newest version.
             record = readable(services, tx, str(records.get(tx, record_id).id), viewer)
@@ -110,7 +110,7 @@ def _bucket(services: Services, bucket: str, draft: Draft) -> JsonObject:
         "size": draft.deposit.bytes_total,
         "quota_size": most.size if most else None,
         "max_file_size": most.file_size if most else None,
-        "locked": draft.is_edit,
+        "locked": not draft.has_own_files,
         "links": {"self": url, "versions": f"{url}?versions", "uploads": f"{url}?uploads"},
     }
 
@@ -125,9 +125,15 @@ def _writable(services: Services, bucket: str, viewer: Viewer) -> Draft:
         if draft is None:
             raise refusals.not_found()
         require(services, tx, draft, viewer, Right.EDIT)
-    if draft.is_edit:
+    if not _holds(services, bucket, draft):
         raise refusals.files_locked()
     return draft
+
+
+def _holds(services: Services, bucket: str, draft: Draft) -> bool:
+    """Whether the bucket has the draft's own files: that of a published record stays as it is, whatever becomes of the
+    files of its edit."""
+    return draft.has_own_files and bucket == deposition_json.bucket_of(services.repository, draft)
 
 
 def _draft_of(services: Services, tx: Transaction, bucket: str) -> Draft | None:

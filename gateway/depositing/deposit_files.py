@@ -19,7 +19,7 @@ from gateway.http.receiving import Receivers
 from gateway.http.serving import file_of, readable, streamed
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import drafts, records
+from pipeline.catalogue import drafts, records, rights
 from pipeline.catalogue.drafts import Draft, DraftFile
 from pipeline.errors import Missing, Rejected
 from pipeline.feeds import crosswalks
@@ -88,7 +88,7 @@ def read(
 ) -> Response:
     with services.catalogue.read() as tx:
         found = standing_in(services, tx, record_number(record_id), viewer, Right.PREVIEW)
-    if isinstance(found, Draft) and not found.is_edit:
+    if isinstance(found, Draft) and found.has_own_files:
         return json_answer(request, _shown(services, found, _file_of(services, found, file_id)))
     record = found if isinstance(found, Record) else _published(services, found.record_id)
     entry = _entry_of(services, record, file_id)
@@ -113,7 +113,9 @@ def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
     """An open draft whose files are its own. Raises `Missing`, and as `require`."""
     with services.catalogue.read() as tx:
         draft = drafts.get(tx, record_number(record_id))
-        if draft.is_edit:
+        is_seen = rights.to(tx, draft, viewer, now=services.now()) >= Right.PREVIEW
+        if not draft.has_own_files or (draft.is_edit and not is_seen):
+            # Whatever becomes of its edit, a published record has the files that it has.
             raise refusals.not_found()
         require(services, tx, draft, viewer, Right.PREVIEW)
     return draft

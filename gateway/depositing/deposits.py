@@ -143,9 +143,9 @@ def _listed(services: Services, one: Draft | int, shown: Mapping[int, Disseminat
 
 def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
     repository, base = services.repository, draft.deposit.base_record_id
-    files_shown = _FILES_SHOWN if draft.is_edit else 0
+    files_shown = 0 if draft.has_own_files else _FILES_SHOWN
     published = None if base is None else described(services, tx, [base], files=files_shown)[base]
-    if published is not None and draft.is_edit:
+    if published is not None and not draft.has_own_files:
         files = _files_of(published)
     else:
         held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN) if draft.deposit.files_total else []

@@ -33,6 +33,7 @@ def foreseen(repository: Repository, draft: Draft, base: Dissemination | None = 
     """A draft as the record that it would be; `base` is what it is an edit of, or the version that it follows."""
     description = draft.description
     edited = base if draft.is_edit else None
+    kept = None if draft.has_own_files else edited
     record = Record(
         id=draft.record_id,
         concept_id=draft.deposit.concept_id,
@@ -44,8 +45,8 @@ def foreseen(repository: Repository, draft: Draft, base: Dissemination | None = 
         owner=draft.owner,
         created=draft.created,
         modified=draft.modified,
-        file_count=edited.record.file_count if edited else draft.deposit.files_total,
-        total_bytes=edited.record.total_bytes if edited else draft.deposit.bytes_total,
+        file_count=kept.record.file_count if kept else draft.deposit.files_total,
+        total_bytes=kept.record.total_bytes if kept else draft.deposit.bytes_total,
         change=draft.revision,
     )
     return Dissemination(
@@ -73,7 +74,7 @@ def listed(repository: Repository, draft: Draft, base: Dissemination | None) -> 
 def shown(services: Services, tx: Transaction, draft: Draft, base: Dissemination | None) -> DraftView:
     """All of it; of an edit `base` has its files."""
     repository, view = services.repository, listed(services.repository, draft, base)
-    if base is not None and draft.is_edit:
+    if base is not None and not draft.has_own_files:
         files = [crosswalks.shown_file(base, one) for one in base.files]
     else:
         held = drafts.files(tx, draft.deposit.id, limit=FILES_SHOWN)

@@ -160,7 +160,7 @@ def _shown(
 
 def _in_form(services: Services, tx: Transaction, draft: Draft, form: Format, viewer: Viewer) -> JsonObject:
     number = draft.deposit.base_record_id
-    files = draft_json.FILES_SHOWN if draft.is_edit else 0
+    files = 0 if draft.has_own_files else draft_json.FILES_SHOWN
     base = None if number is None else described(services, tx, [number], files=files)[number]
     view = draft_json.shown(services, tx, draft, base)
     settings = sharing.settings(tx, draft.deposit.concept_id)

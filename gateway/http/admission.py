@@ -11,6 +11,7 @@ from pipeline.access import (
     NO_TIES,
     TokenScope,
     Viewer,
+    may_change_files,
     may_delete,
     may_enlarge,
     may_name_communities,
@@ -120,6 +121,14 @@ def deletable_in(tx: Transaction, record_id: int, viewer: Viewer) -> Record:
     if not may_delete(record, viewer):
         raise refusals.not_permitted()
     return record
+
+
+def modifiable_in(tx: Transaction, record_id: int, viewer: Viewer) -> Draft:
+    """The open edit of a record, where the asker may have its files be changed. Raises `Missing`, `Denied`."""
+    record = records.get(tx, record_id)
+    if not may_change_files(record, viewer):
+        raise refusals.not_permitted()
+    return drafts.get(tx, record_id)
 
 
 def enlargeable_in(tx: Transaction, record_id: int, viewer: Viewer) -> Draft:

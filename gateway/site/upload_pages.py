@@ -381,7 +381,7 @@ def read_file(
     """The bytes of a file of a draft; of an edit those that are published."""
     draft = _shown_to(services, record_id, viewer)
     with services.catalogue.read() as tx:
-        if draft.is_edit:
+        if not draft.has_own_files:
             record = readable(services, tx, record_id, viewer)
             return served(request, services, record, file_of(tx, record, key))
         file = drafts.file(tx, draft.deposit.id, key)
@@ -437,7 +437,7 @@ def _shown_to(services: Services, record_id: str, viewer: Viewer) -> Draft:
 
 def _view(services: Services, tx: Transaction, draft: Draft) -> tuple[Dissemination | None, DraftView]:
     number = draft.deposit.base_record_id
-    files = _FILES_SHOWN if draft.is_edit else 0
+    files = 0 if draft.has_own_files else _FILES_SHOWN
     base = None if number is None else described(services, tx, [number], files=files)[number]
     return base, draft_json.shown(services, tx, draft, base)
 
@@ -463,7 +463,7 @@ def _file_rows(
 ) -> list[FileRow]:
     address = f"{root_of(services)}/uploads/{draft.record_id}"
     presented = {"token": viewer.link} if viewer.link else {}
-    if draft.is_edit and base is not None:
+    if not draft.has_own_files and base is not None:
         gate = services.settings.scan_gate
         return [presentation.file_row(address, one, gate, presented) for one in base.files]
     held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN)

@@ -56,7 +56,9 @@ _NOT_SCANNED = ScanVerdict(ScanStatus.UNSCANNED, engine="")
 class Draft:
     """A record-to-be, or a change to a published record, as its owner sees it. `revision` counts its changes from 1;
     `dropped` are the fields that were given and could not be kept, as `{"field", "message"}`. `quota` is what it may
-    hold, where somebody has said that of its work, or of all that is its owner's."""
+    hold, where somebody has said that of its work, or of all that is its owner's. `files_until` is until when an edit
+    whose files were opened may be published.
+    """
 
     deposit: Deposit
     account_id: int
@@ -67,6 +69,7 @@ class Draft:
     has_metadata: bool
     dropped: tuple[JsonObject, ...]
     quota: Quota | None = None
+    files_until: datetime | None = None
 
     @property
     def record_id(self) -> int:
@@ -85,6 +88,11 @@ class Draft:
     def is_edit(self) -> bool:
         """Whether it changes the description of a record that is published already."""
         return self.deposit.action is DepositAction.REVISION
+
+    @property
+    def has_own_files(self) -> bool:
+        """Whether its files may be changed; of an edit they are the record's, unless they were opened."""
+        return self.deposit.home != ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,8 +417,22 @@ def home(tx: Transaction, deposit_id: int) -> str:
     return found
 
 
+def open_files(tx: Transaction, one: Deposit, home: str, *, until: datetime, now: datetime) -> None:
+    """Give an edit, which is `locked` and has no files of its own, those of its record, to be changed; what it is sent
+    is kept below the key `home`. It may be published with them `until` then."""
+    deposits.change(tx, one.id, home=home)
+    tx.execute(sa.update(draft).where(draft.c.deposit_id == one.id).values(files_until=until))
+    import_files(tx, one, now=now)
+
+
+def prolong_files(tx: Transaction, one: Deposit, *, until: datetime) -> None:
+    """The same of an edit whose files are open already."""
+    tx.execute(sa.update(draft).where(draft.c.deposit_id == one.id).values(files_until=until))
+
+
 def import_files(tx: Transaction, one: Deposit, *, now: datetime) -> None:
-    """Give a new version, which has no files, those of the version that it follows, without their bytes being moved."""
+    """Give a draft that has no files those of the version that it follows, or changes, without their bytes being
+    moved."""
     chosen = sa.select(
         sa.literal(one.id),
         sa.literal(""),
@@ -530,6 +552,7 @@ _OPEN = (
         draft.c.revision,
         draft.c.has_metadata,
         draft.c.dropped,
+        draft.c.files_until,
         user.c.email,
         sa.func.coalesce(work_quota.c.quota_size, account_quota.c.quota_size).label("quota_size"),
         sa.func.coalesce(work_quota.c.max_file_size, account_quota.c.max_file_size).label("max_file_size"),
@@ -590,6 +613,7 @@ def _draft(row: sa.Row[Any]) -> Draft:
         has_metadata=row.has_metadata,
         dropped=tuple(row.dropped),
         quota=None if row.quota_size is None else Quota(row.quota_size, row.max_file_size),
+        files_until=row.files_until,
     )
 
 

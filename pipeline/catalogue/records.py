@@ -16,6 +16,7 @@ from pipeline.catalogue.tables import (
     concept,
     deposit_file,
     doi,
+    earlier_content,
     event,
     purge,
     record,
@@ -44,12 +45,30 @@ LISTED = 1000
 
 # ---------------------------------------------------------------- reading
 
+
+def is_earlier() -> sa.ColumnElement[bool]:
+    """Joins to a file, from outside, what is known of its bytes if their holder brought others since."""
+    return sa.and_(
+        earlier_content.c.holder_id == record_file.c.holder_id,
+        earlier_content.c.content == record_file.c.content,
+    )
+
+
+def place_in(holder: sa.FromClause) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+    """`ocfl_version` and `staged` of a file, with what `is_earlier`."""
+    number = sa.func.coalesce(earlier_content.c.ocfl_version, holder.c.ocfl_version)
+    staged = sa.case((earlier_content.c.ocfl_version.is_(None), holder.c.staged))
+    return number.label("ocfl_version"), staged.label("staged")
+
+
 _FILES = sa.select(record_file, purge.c.decided_by, purge.c.reason, purge.c.decided_at).outerjoin(
     purge, purge.c.id == record_file.c.purge_id
 )
 _HOLDER = record.alias("holder")
-_HELD = _FILES.add_columns(_HOLDER.c.concept_id, _HOLDER.c.ocfl_version, _HOLDER.c.staged).join(
-    _HOLDER, _HOLDER.c.id == record_file.c.holder_id
+_HELD = (
+    _FILES.add_columns(_HOLDER.c.concept_id, *place_in(_HOLDER))
+    .join(_HOLDER, _HOLDER.c.id == record_file.c.holder_id)
+    .outerjoin(earlier_content, is_earlier())
 )
 
 
@@ -481,6 +500,25 @@ def touch_works(
         .returning(record.c.id, record.c.state)
     )
     return sorted((row.id, RecordState(row.state)) for row in tx.execute(touched))
+
+
+def remember_places(tx: Transaction, record_id: int) -> None:
+    """Of all that a record, which is preserved, has brought so far, note where in the object that lies: it may bring
+    more, and others may have of it what it has no more itself."""
+    known = sa.select(earlier_content.c.content).where(earlier_content.c.holder_id == record_id)
+    held = (
+        sa.select(record_file.c.holder_id, record_file.c.content, record.c.ocfl_version)
+        .distinct()
+        .join(record, record.c.id == record_file.c.holder_id)
+        .where(record_file.c.holder_id == record_id, record_file.c.content.not_in(known))
+    )
+    tx.execute(sa.insert(earlier_content).from_select(["holder_id", "content", "ocfl_version"], held))
+
+
+def stage_again(tx: Transaction, record_id: int, home: str) -> None:
+    """A record that is preserved, and whose places are remembered, brings further bytes, which wait below the key
+    `home`."""
+    tx.execute(sa.update(record).where(record.c.id == record_id).values(staged=home, ocfl_version=None))
 
 
 def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:

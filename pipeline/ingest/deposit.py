@@ -74,6 +74,7 @@ Admitted: TypeAlias = Callable[[Transaction], None]
 
 LONGEST_KEY = 255
 """Characters of a file's key (Zenodo's REST API, limits)."""
+_TOO_LATE = "File modification grace period has passed. Please discard this draft to make any changes."
 _TRANSFERRING = "One or more files have not completed their transfer, please wait."
 
 
@@ -332,8 +333,10 @@ def require_publishable(tx: Transaction, services: Services, draft: Draft) -> De
     current = _without_own_doi(tx, services, draft)
     one = current.deposit
     found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
-    if one.action is not DepositAction.REVISION:
+    if one.home:
         found += [*_file_faults(tx, one, services.now()), *quota.faults(tx, services, current)]
+    if current.files_until is not None and services.now() >= current.files_until:
+        found.append(FieldFault("files", (_TOO_LATE,)))
     if found:
         raise InvalidFields(tuple(found))
     return one
@@ -476,7 +479,7 @@ def require_takeable(services: Services, draft: Draft, key: str, size: int | Non
 
 def require_own_files(draft: Draft) -> None:
     """Raises `Denied` for a record whose files cannot change any more."""
-    if draft.is_edit:
+    if not draft.has_own_files:
         raise refusals.files_locked()
 
 

@@ -175,7 +175,7 @@ def _prepare(services: Services, package: Package) -> _Prepared:
     raw = commit.settled_inventory(services.store, object_id)
     before = None if raw is None else ocfl.parse(raw, object_id)
     number = ocfl.head(before) + 1
-    own_version = _own_version(record, before)
+    own_version = _own_version(package, before)
     documents = aip.documents(package, services.root_digest)
     is_withdrawn = record.state is RecordState.WITHDRAWN
     kept = [] if is_withdrawn else [one for one in package.holdings if one.entry.purged is None]
@@ -212,11 +212,24 @@ def _prepare(services: Services, package: Package) -> _Prepared:
     return _Prepared(record.id, own_version, commit.prepare(services.store, version))
 
 
-def _own_version(record: Record, before: JsonObject | None) -> int | None:
-    """The version that brought this record's bytes, when the root has it though the catalogue does not know yet."""
+def _own_version(package: Package, before: JsonObject | None) -> int | None:
+    """The version that brought this record's bytes, those that it brought last, when the root has it though the
+    catalogue does not know yet."""
+    record = package.record
     if record.ocfl_version is not None:
         return record.ocfl_version
-    return next(iter(_versions_of(record, before)), None)
+    written = _versions_of(record, before)
+    waiting = {
+        one.entry.content
+        for one in package.holdings
+        if one.entry.holder == record.id and one.ocfl_version is None and one.entry.purged is None
+    }
+    if not waiting:
+        return next(iter(written), None)
+    there = {path for paths in (before or {}).get("manifest", {}).values() for path in paths}
+    return next(
+        (one for one in written if any(f"v{one}/content/{content}" in there for content in waiting)), None
+    )
 
 
 def _state_of(record: Record, before: JsonObject | None) -> dict[str, str]:
@@ -244,7 +257,7 @@ def _message(package: Package) -> str:
 
 def _data(services: Services, holding: Holding, own_version: int, record_id: int) -> ocfl.Content:
     entry = holding.entry
-    version = own_version if entry.holder == record_id else holding.ocfl_version
+    version = holding.ocfl_version or (own_version if entry.holder == record_id else None)
     if version is None:
         raise Unavailable(f"the version that brought {entry.key} is not preserved yet")
     return ocfl.Content(

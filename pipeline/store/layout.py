@@ -79,6 +79,12 @@ def staged(record_id: int) -> str:
     return f"staging/{record_id}"
 
 
+def restaged(record_id: int, deposit_id: int) -> str:
+    """The key below which the bytes wait that an edit brings to a record version which is preserved already: what
+    clears away after that never comes across them."""
+    return f"{staged(record_id)}.{deposit_id}"
+
+
 def home(repository_id: str, concept_id: int, record_id: int, *, is_first: bool, renames_trees: bool) -> str:
     """The key below which a version-to-be keeps its bytes until it is preserved (architecture, S3 commits). Where a
     store cannot rename trees, the first version of a work has them at once where they shall stay: nothing else can be

@@ -3,6 +3,7 @@
 from pipeline.catalogue.tables.archive import (
     concept,
     doi,
+    earlier_content,
     event,
     extra_format,
     fixity,
@@ -56,6 +57,7 @@ __all__ = [
     "deposit_file",
     "doi",
     "draft",
+    "earlier_content",
     "event",
     "extra_format",
     "fixity",

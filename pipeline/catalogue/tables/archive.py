@@ -113,6 +113,17 @@ record_file = sa.Table(
     sa.CheckConstraint("size >= 0", name="size_not_negative"),
 )
 
+# Bytes that a record brought with an earlier version of its object than the last that it brought any with. Of others
+# `record.ocfl_version` tells.
+earlier_content = sa.Table(
+    "earlier_content",
+    metadata,
+    sa.Column("holder_id", sa.ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    sa.Column("content", sa.Text, primary_key=True),
+    sa.Column("ocfl_version", sa.Integer, nullable=False),
+    sa.CheckConstraint("ocfl_version >= 1", name="counts_from_one"),
+)
+
 # One row for all that are kept once: of the file that brought the bytes, so the record is their holder.
 fixity = sa.Table(
     "fixity",

@@ -17,6 +17,8 @@ draft = sa.Table(
     # Whether any metadata was given, and what of it could not be kept.
     sa.Column("has_metadata", sa.Boolean, nullable=False),
     sa.Column("dropped", sa.JSON, nullable=False, default=list),
+    # Until when an edit may be published with other files than its record has; NULL where it has none of its own.
+    sa.Column("files_until", Utc),
     sa.Index("ix_draft_account_id_created", "account_id", "created"),
     sa.CheckConstraint("revision >= 1", name="counts_from_one"),
 )

@@ -204,6 +204,16 @@ def enlarge(asker: Asker, state: State) -> Answer:
     return Answer.LET if asker.owner or asker.admin else Answer.DENIED
 
 
+def modify(asker: Asker, state: State) -> Answer:
+    """Having the files of a record be changed, which takes an open edit."""
+    found = writers(asker, state)
+    if found is not Answer.LET:
+        return found
+    if not state.is_new and not (asker.owner or asker.admin):
+        return Answer.DENIED
+    return Answer.LET if state is State.EDITED else Answer.MISSING
+
+
 def administer(asker: Asker, state: State) -> Answer:
     found = writers(asker, state)
     return Answer.DENIED if found is Answer.LET and not asker.admin else found

@@ -34,6 +34,7 @@ from tests.system.over_http.rights_rules import (
     held_files,
     known,
     leaving,
+    modify,
     new_version,
     nobody,
     on_page,
@@ -309,6 +310,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("DELETE", "/api/records/{record_id}/delete"): Row(administer, "/api/records/{id}/delete"),
     ("POST", "/api/records/{record_id}/restore"): Row(administer, "/api/records/{id}/restore"),
+    ("POST", "/api/records/{record_id}/file-modification"): Row(
+        modify, "/api/records/{id}/file-modification", "{}"
+    ),
     ("POST", "/api/records/{record_id}/quota-increase"): Row(
         enlarge, "/api/records/{id}/quota-increase", '{"quota_size": "60"}'
     ),
