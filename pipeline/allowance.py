@@ -7,7 +7,8 @@ hold.
 
 from __future__ import annotations
 
-from pipeline.access import Viewer
+from pipeline import refusals
+from pipeline.access import Viewer, may_enlarge
 from pipeline.catalogue import Transaction, accounts, drafts, quotas, records, requests
 from pipeline.catalogue.drafts import Draft
 from pipeline.communities.requests import QUOTA_INCREASE, Request
@@ -28,6 +29,8 @@ def raise_own(services: Services, draft: Draft, viewer: Viewer, gigabytes: int) 
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         current = drafts.get(tx, one.record_id)
+        if not may_enlarge(current.owner, viewer):
+            raise refusals.not_permitted()
         asked = gigabytes * GIGABYTE
         if viewer.admin:
             quotas.set_work(tx, one.concept_id, Quota(asked, asked), now=now)

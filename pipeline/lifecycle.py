@@ -1,9 +1,9 @@
 """The life of deposits and records as pure state machines: (state, event) → what follows.
 
 A **deposit** is a record-to-be: a line of an accession's plan, or a draft over HTTP. A **record** is a published
-version: its files never change (a purge may take bytes away), its description may be revised, and it never disappears
-(a withdrawn one leaves a tombstone). What must happen outside after a step is answered as effects, which the catalogue
-writes into the outbox in the same transaction.
+version: its description may be revised, while it is young its files as well, later on they never change (a purge may
+take bytes away), and it never disappears (a withdrawn one leaves a tombstone). What must happen outside after a step is
+answered as effects, which the catalogue writes into the outbox in the same transaction.
 
 A **quarantined file** lies apart until a person decides. A decision is written down before the store is changed and
 again after it, so that one which was cut off in between is known, and can be completed.

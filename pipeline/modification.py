@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pipeline import refusals
-from pipeline.access import Viewer
+from pipeline.access import Viewer, may_change_files
 from pipeline.catalogue import drafts, records, requests
 from pipeline.catalogue.drafts import Draft
 from pipeline.communities.requests import FILE_MODIFICATION, Request
@@ -39,6 +39,8 @@ def reopen(services: Services, draft: Draft, viewer: Viewer, *, comment: str) ->
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         record = records.get(tx, draft.record_id)
+        if not may_change_files(record, viewer):
+            raise refusals.not_permitted()
         if record.state is not RecordState.PUBLISHED:
             raise refusals.unknown_id()
         until, policy = publishable_until(

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalogue import tables
+from pipeline import modification
+from pipeline.access import Viewer
+from pipeline.catalogue import accounts, tables
 from pipeline.errors import Unavailable
+from pipeline.ingest import deposit
 from pipeline.model import JsonObject, Record
 from pipeline.ports import StoreTraits
 from pipeline.settings import StoreLocation
@@ -110,8 +113,25 @@ def withdrawn_late(archive: Unpreserved) -> Record:
     return record
 
 
+def changed_files(archive: Unpreserved) -> Record:
+    """An edit brought bytes to a record that is preserved already: a file is replaced, one is new."""
+    record, services = archive.publish(files=FILES), archive.services
+    assert preserve(services, [record.id]) == {}
+    archive.token(record.owner)
+    with services.catalogue.read() as tx:
+        owner = accounts.find_account(tx, record.owner)
+    assert owner is not None
+    draft = deposit.edit(services, record.id, owner)
+    modification.reopen(services, draft, Viewer(owner.email, account_id=owner.id), comment="")
+    draft = deposit.find(services, record.id)
+    for key, content in (("a.csv", b"changed"), ("new", b"new")):
+        deposit.receive(services, draft, key, [content], size=len(content), admitted=lambda _: None)
+    deposit.publish(services, deposit.find(services, record.id))
+    return archive.record(record.id)
+
+
 waiting = pytest.mark.parametrize(
-    "publish", [new_work, work_that_was_held, further_version, withdrawn_early, withdrawn_late]
+    "publish", [new_work, work_that_was_held, further_version, changed_files, withdrawn_early, withdrawn_late]
 )
 
 
@@ -124,12 +144,17 @@ def shape(archive: Archive, record: Record) -> JsonObject:
     """A work's object without what is another work's or another time's: paths, and which of them have equal bytes."""
     root = layout.object_root(layout.concept_object(archive.services.repository.id, record.concept_id))
     inventory = json.loads(b"".join(archive.services.store.read(f"{root}/inventory.json")))
-    found = [one.key.removeprefix(root) for one in archive.services.store.list(root)]
+    found = [_unnumbered(one.key.removeprefix(root)) for one in archive.services.store.list(root)]
     return {
-        "manifest": sorted(inventory["manifest"].values()),
+        "manifest": sorted([_unnumbered(path) for path in paths] for paths in inventory["manifest"].values()),
         "versions": {name: sorted(one["state"].values()) for name, one in inventory["versions"].items()},
         "objects": sorted(found),
     }
+
+
+def _unnumbered(path: str) -> str:
+    """Without the number of the transfer in which it came."""
+    return re.sub("/deposited/[0-9]+/", "/deposited/", path)
 
 
 # ---------------------------------------------------------------- cut off
