@@ -239,6 +239,23 @@ def search_records(request: Request, name: str, services: ServicesHere, viewer: 
     return listed(request, services, viewer, searching.search(services, question), form)
 
 
+@router.api_route(f"{_ONE}/subcommunities", methods=READ, openapi_extra=openapi.COMMUNITIES)
+def list_subcommunities(request: Request, name: str, services: ServicesHere, viewer: ViewerHere) -> Response:
+    """None: no community takes any (`children.allow`)."""
+    question = searching.parse(request.query_params, largest=searching.largest_page(viewer))
+    with services.catalogue.read() as tx:
+        community_in(tx, name)
+    return json_answer(request, _envelope(request, services, question, [], 0))
+
+
+@router.post(f"{_ONE}/actions/join-request")
+def join_as_subcommunity(name: str, services: ServicesHere, _viewer: WriterHere) -> Response:
+    """Refused in InvenioRDM's words (Zenodo's REST API, communities)."""
+    with services.catalogue.read() as tx:
+        community_in(tx, name)
+    raise Rejected("Parent community does not accept subcommunities.")
+
+
 @router.delete(f"{_ONE}/records")
 def remove_records(
     request: Request, name: str, services: ServicesHere, viewer: ActorHere, body: JsonBody

@@ -19,7 +19,7 @@ from pipeline.model import EventType, JsonObject
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records/{record_id}/revisions")
-_DESCRIBED = (EventType.INGESTION, EventType.METADATA)
+_DESCRIBED = (EventType.INGESTION, EventType.METADATA, EventType.MODIFICATION)
 
 
 @router.api_route("", methods=READ)

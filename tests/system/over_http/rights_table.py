@@ -413,6 +413,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("PUT", "/api/communities/{name}/logo"): Row(with_power(Power.MANAGE), f"{_COMMUNITY}/logo", "x"),
     ("DELETE", "/api/communities/{name}/logo"): Row(with_power(Power.MANAGE), f"{_COMMUNITY}/logo"),
     ("GET", "/api/communities/{name}/records"): Row(everybody, f"{_COMMUNITY}/records?all_versions=1"),
+    ("GET", "/api/communities/{name}/subcommunities"): Row(everybody, f"{_COMMUNITY}/subcommunities"),
+    ("POST", "/api/communities/{name}/actions/join-request"): Row(
+        writers, f"{_COMMUNITY}/actions/join-request", "{}"
+    ),
     ("DELETE", "/api/communities/{name}/records"): Row(
         with_power(Power.CURATE), f"{_COMMUNITY}/records", "{}"
     ),

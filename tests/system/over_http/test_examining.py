@@ -172,3 +172,28 @@ def test_what_curators_accepted_is_not_another_draft(scanned: Archive) -> None:
         assert shown["hits"]["total"] == 0
     shown = bo.client.get(f"/api/records/{clean['id']}/communities").json()
     assert [one["slug"] for one in shown["hits"]["hits"]] == ["reviewed"]
+
+
+def test_files_that_come_with_an_edit_are_looked_into(scanned: Archive) -> None:
+    """As those of any draft: with the gate `publish` the record has its old files until nothing was found in the new
+    ones, and an infected one keeps the edit from being published."""
+    ida = depositor(scanned, "ida@pier.example")
+    deposition = ida.create()
+    ida.put(deposition, "gauge.csv", CSV)
+    dispatch.drain(scanned.services)
+    record_id = ida.publish(deposition)["id"]
+    path = f"/api/records/{record_id}/files/gauge.csv/content"
+    edit = ida.send("POST", deposition["links"]["edit"]).json()
+    assert ida.send("POST", f"/api/records/{record_id}/file-modification", {}).status_code == 200
+    ida.put(edit, "gauge.csv", EICAR)
+    dispatch.drain(scanned.services)
+    assert ida.send("POST", edit["links"]["publish"]).status_code == 400
+    ida.put(edit, "gauge.csv", PNG)
+    assert ida.send("POST", edit["links"]["publish"]).status_code == 202
+    if scanned.services.settings.scan_gate == "publish":
+        assert ida.client.get(path).content == CSV
+    dispatch.drain(scanned.services)
+    assert (state_of(ida, edit), ida.client.get(path).content) == ("done", PNG)
+    with scanned.services.catalogue.read() as tx:
+        entry = records.holding(tx, record_id, "gauge.csv").entry
+    assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)

@@ -17,6 +17,21 @@ def slugs(body: dict[str, Any]) -> list[str]:
     return [one["slug"] for one in body["hits"]["hits"]]
 
 
+def test_5_1_no_community_takes_others(ida: Depositor, stranger: Client) -> None:
+    """Which each says of itself (`children`); the list of them is empty, and who asks to join is told so."""
+    made = founded(ida, "tide-gauges")
+    listed = stranger.get(f"{COMMUNITIES}/{made['slug']}/subcommunities")
+    assert (listed.status_code, listed.json()["hits"]) == (200, {"hits": [], "total": 0})
+    joining = f"{COMMUNITIES}/{made['id']}/actions/join-request"
+    refused = ida.send("POST", joining, {"community_id": made["id"]})
+    assert (refused.status_code, refused.json()["message"]) == (
+        400,
+        "Parent community does not accept subcommunities.",
+    )
+    assert stranger.ask("POST", joining).status_code == 401
+    assert stranger.get(f"{COMMUNITIES}/no-such/subcommunities").status_code == 404
+
+
 def test_5_1_whoever_founds_a_community_owns_it(ida: Depositor, bo: Depositor, stranger: Client) -> None:
     made = founded(ida, "Tide-Tables", description="Gauge data", type={"id": "topic"})
     address = f"{BASE_URL}{COMMUNITIES}/{made['id']}"
