@@ -245,7 +245,8 @@ def list_subcommunities(request: Request, name: str, services: ServicesHere, vie
     question = searching.parse(request.query_params, largest=searching.largest_page(viewer))
     with services.catalogue.read() as tx:
         community_in(tx, name)
-    return json_answer(request, _envelope(request, services, question, [], 0))
+    address = services.repository.base_url + request.url.path
+    return json_answer(request, searching.listing(question, [], 0, address))
 
 
 @router.post(f"{_ONE}/actions/join-request")
