@@ -32,6 +32,8 @@ from tests.system.over_http.contract.depositor import Depositor, depositor, path
 from tests.system.over_http.rights_rules import Answer, Asker, State
 from tests.system.over_http.rights_table import ROWS, Row
 
+pytestmark = pytest.mark.timeout(600)  # thousands of requests, which wait where others use the machine
+
 PERMISSIONS = ("view", "preview", "edit", "manage")
 KEY = "gauge.csv"
 SESSION = "__Host-session"
