@@ -8,6 +8,7 @@ never told.
 import logging
 import math
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,7 +41,7 @@ from pipeline.errors import (
     WrongChecksum,
 )
 from pipeline.model import JsonObject
-from pipeline.security_events import Event, note
+from pipeline.security_events import Event, coming_from, note
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = "30"
@@ -294,16 +295,45 @@ def install(app: FastAPI, page: PageRenderer) -> None:
     app.add_middleware(_LastResort, handle=handle)
 
 
+class _Sample:
+    """One a second of what comes without end, and how many went by since the last."""
+
+    def __init__(self) -> None:
+        self._next, self._passed = 0.0, 0
+
+    def takes(self, now: float) -> int | None:
+        """None where one goes by; else how many did before it. `now` is in seconds."""
+        if now < self._next:
+            self._passed += 1
+            return None
+        passed, self._next, self._passed = self._passed, now + 1.0, 0
+        return passed
+
+
+_TOO_MANY = _Sample()
+
+
 def _note_refusal(request: Request, status: int) -> None:
+    """Whoever asks too often is refused as often as they like: of those refusals a sample is noted, with how many
+    others there were. All else is bounded by the rates."""
+    more: dict[str, int] = {}
+    if status == _STATUSES[TooManyRequests]:
+        passed = _TOO_MANY.takes(time.monotonic())
+        if passed is None:
+            return
+        more = {"others": passed} if passed else {}
     account = account_in(request.scope)
-    path = _SECRET_PATH.sub(r"\1…", request.url.path)[:_LONGEST_PATH]
-    note(
-        Event.REFUSED,
-        account=account.id if account else None,
-        status=status,
-        method=request.method,
-        path=path,
-    )
+    path = _SECRET_PATH.sub(r"\1…", request.url.path).encode("ascii", "backslashreplace").decode("ascii")
+    # Rates are asked before it is known where a request comes from.
+    with coming_from(request.client.host if request.client else ""):
+        note(
+            Event.REFUSED,
+            account=account.id if account else None,
+            status=status,
+            method=request.method,
+            path=path[:_LONGEST_PATH],
+            **more,
+        )
 
 
 def _allowed(request: Request) -> str:

@@ -16,6 +16,7 @@ from pipeline import security_events
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LOG = logging.getLogger(__name__)
 _ESCAPED: Mapping[int, str] = {
     code: rf"\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"
 } | {0x2028: r"\u2028", 0x2029: r"\u2029"}
@@ -31,7 +32,7 @@ def to_stderr(level: int = logging.WARNING) -> None:
 def keep_security_events(folder: Path) -> None:
     """Append them to `folder/security.log`, as other processes do; one that was moved away is begun anew."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = WatchedFileHandler(folder / "security.log", encoding="ascii", delay=True)
+    handler = _Appending(folder / "security.log", encoding="ascii", delay=True)
     handler.setFormatter(_Facts())
     security_events.LOG.addHandler(handler)
     security_events.LOG.setLevel(logging.INFO)
@@ -44,6 +45,19 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record).translate(_ESCAPED).replace("\n", "\n\t| ")
         return f"{_time(record)} {record.levelname} {record.name} {text}"
+
+
+class _Appending(WatchedFileHandler):
+    """What it cannot write is in the process's own log: whoever is noted is answered all the same."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # of opening the file, which `WatchedFileHandler` does outside of what it guards
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        _LOG.error("not in the log of security events: %s (%s)", self.format(record), sys.exception())
 
 
 class _Facts(logging.Formatter):

@@ -59,3 +59,14 @@ def test_v16_a_security_event_is_a_line_of_json(kept: Path) -> None:
         "scopes": ["deposit:write"],
     }
     assert json.loads(kept.read_bytes())["event"] == "signed-out"
+
+
+def test_v16_who_is_noted_is_answered_though_the_log_is_not_to_be_had(
+    kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing fails; what is not in the log of security events is in the process's own."""
+    kept.mkdir()
+    note(Event.SIGNED_IN, account=7)
+    [said] = [one.getMessage() for one in caplog.records if one.name == logs.__name__]
+    assert "not in the log of security events" in said
+    assert '"event": "signed-in", "account": 7' in said

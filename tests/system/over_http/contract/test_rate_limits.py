@@ -1,5 +1,7 @@
 """How often one may ask (Zenodo's REST API: rate limits; what clients depend on, number 23)."""
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +55,21 @@ def test_a23_people_are_told_on_a_page(tmp_path: Path) -> None:
             answer = client.get(free)
             assert answer.status_code == 200
             assert "x-ratelimit-limit" not in answer.headers
+
+
+def test_v16_whoever_asks_too_often_is_noted_and_fills_no_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With their address; one of a second's refusals, whoever else is refused."""
+    caplog.set_level(logging.INFO, "headrace.security")
+    with limited(tmp_path, rate_limits="guest 1/hour") as (_, client):
+        began = time.monotonic()
+        assert [client.get("/api/records/77").status_code for _ in range(40)].count(429) == 39
+        took = time.monotonic() - began
+    noted = [one.facts for one in caplog.records if one.name == "headrace.security"]  # type: ignore[attr-defined]
+    assert {(one["event"], one["status"], one["from"]) for one in noted} == {("refused", 429, "127.0.0.1")}
+    assert len(noted) <= took + 1
+    assert all(one["others"] > 0 for one in noted[1:])
 
 
 @pytest.mark.parametrize(
