@@ -12,13 +12,13 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from pipeline.communities.roles import Power, Role, allows
+from pipeline.dissemination import Dissemination
 from pipeline.errors import PurgedBytes
 from pipeline.model import (
     LET_THROUGH,
     Access,
     Decision,
     Description,
-    Dissemination,
     FalseAlarms,
     FilesAccess,
     Record,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from pipeline import refusals
 from pipeline.access import Viewer, may_change_files
-from pipeline.catalogue import drafts, records, requests
+from pipeline.catalogue import draft_files, drafts, records, requests
 from pipeline.catalogue.drafts import Draft
 from pipeline.communities.requests import FILE_MODIFICATION, Request
 from pipeline.errors import Denied, Unavailable
@@ -52,9 +52,9 @@ def reopen(services: Services, draft: Draft, viewer: Viewer, *, comment: str) ->
                 remedy="Make a new version.",
             )
         if one.home:
-            drafts.prolong_files(tx, one, until=until)
+            draft_files.prolong_files(tx, one, until=until)
         else:
-            drafts.open_files(tx, one, layout.restaged(record.id, one.id), until=until, now=now)
+            draft_files.open_files(tx, one, layout.restaged(record.id, one.id), until=until, now=now)
         return requests.add_accepted(
             tx,
             FILE_MODIFICATION,

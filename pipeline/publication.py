@@ -18,7 +18,9 @@ from pipeline.catalogue import (
     deposit_files,
     deposits,
     dois,
+    draft_files,
     drafts,
+    events,
     examinations,
     fixity,
     outbox,
@@ -86,7 +88,9 @@ def publish_sealed(
     return len(chosen)
 
 
-def publish_draft(services: Services, deposit_id: int, check: Callable[[Transaction, Draft], Deposit]) -> bool:
+def publish_draft(
+    services: Services, deposit_id: int, check: Callable[[Transaction, Draft], Deposit]
+) -> bool:
     """Publish one deposit that belongs to no accession, or change nothing; whether it is a record now. `check` looks at
     it first, in the same transaction, and answers what it is to be published as. One with a file that nobody has read
     yet, or, with the scan gate `publish`, that no scanner called clean yet, is sealed, and published once they all are
@@ -102,7 +106,7 @@ def publish_locked(tx: Transaction, services: Services, one: Deposit) -> bool:
     """The same, of a draft that is locked and was looked at, with the communities that it names (`hold_communities`),
     together with what is done in the transaction besides."""
     if one.base_record_id is not None:
-        drafts.take_over_verdicts(tx, one.id)
+        draft_files.take_over_verdicts(tx, one.id)
     # Nobody sees it in this state unless it stays in it.
     sealed = replace(one, state=step_deposit(one.state, DepositEvent.SEAL))
     _require_publishable(tx, sealed)
@@ -240,7 +244,7 @@ def _bring_out(
         if one.home:
             _change_files(tx, one)
     _name(tx, services, fresh)
-    records.add_events(tx, [_event(one, now) for one in chosen], accession_id=accession_id)
+    events.add(tx, [_event(one, now) for one in chosen], accession_id=accession_id)
     _want_effects(tx, fresh, revised, accession_id, now=now)
     deposits.move(tx, chosen, DepositEvent.PUBLISH)
     deposit_files.forget(tx, [one.id for one in chosen])
@@ -275,7 +279,7 @@ def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> set[in
     _want_own_dois(tx, record, DoiState.REGISTERED)
     detail = {"reason": tombstone.reason, "note": tombstone.note}
     event = _event_of(record_id, EventType.DEACCESSION, tombstone.removed_by, now, detail)
-    records.add_events(tx, [event])
+    events.add(tx, [event])
     outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
     return {record_id, *(_succeed(tx, record.concept_id, now=now) if was_newest else ())}
 
@@ -294,7 +298,7 @@ def restore(services: Services, record_id: int, *, by: str) -> None:
         stood = records.get(tx, records.newest_published(tx, concept_id))
         records.restore(tx, record_id, now=now)
         _want_own_dois(tx, record, DoiState.FINDABLE)
-        records.add_events(tx, [_event_of(record_id, EventType.ACCESSION, by, now, {})])
+        events.add(tx, [_event_of(record_id, EventType.ACCESSION, by, now, {})])
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
         if stood.id != record_id:
             # What stood for the work may do so no more.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     # Names only: a worker imports this module by way of `wiring`, and neither database nor settings.
     from pipeline.catalogue import Catalogue
-    from pipeline.model import Repository
+    from pipeline.dissemination import Repository
     from pipeline.ports import Clock, DoiRegistry, IdentityProvider, Mailer, ObjectStore, Scanner, SearchIndex
     from pipeline.settings import Settings
 

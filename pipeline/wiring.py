@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pipeline.dissemination import Repository
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.ingest.eicar import EicarScanner
 from pipeline.ingest.sources.names import archive_kind
 from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.mixed import MixedTree
-from pipeline.model import Repository
 from pipeline.running import leaseholders
 from pipeline.running.loopback import is_loopback, known_port
 from pipeline.services import Services

@@ -7,18 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeline.dissemination import Dissemination, Repository
 from pipeline.index.document import document
-from pipeline.model import (
-    Access,
-    Community,
-    Description,
-    Dissemination,
-    FileEntry,
-    FilesAccess,
-    Record,
-    RecordState,
-    Repository,
-)
+from pipeline.model import Access, Community, Description, FileEntry, FilesAccess, Record, RecordState
 
 if TYPE_CHECKING:
     from pipeline.ports import IndexDocument

@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from pipeline.dissemination import Dissemination, Repository, VersionRef
 from pipeline.metadata import vocabulary
 from pipeline.metadata.text import clean, plain, sanitise
 from pipeline.model import (
     Access,
     Community,
     Description,
-    Dissemination,
     FileEntry,
     FilesAccess,
     Identification,
     JsonObject,
     Record,
     RecordState,
-    Repository,
     ScanStatus,
     ScanVerdict,
-    VersionRef,
 )
 from pipeline.pid.doi import concept_doi, version_doi
 

@@ -1,9 +1,10 @@
 """Communities as JSON (Zenodo's REST API, communities)."""
 
 from pipeline.catalogue.communities import ManagedCommunity
+from pipeline.dissemination import Repository
 from pipeline.feeds.crosswalks.facts import timestamp
 from pipeline.metadata import community_form
-from pipeline.model import JsonObject, Repository
+from pipeline.model import JsonObject
 
 
 def community_json(repository: Repository, one: ManagedCommunity) -> JsonObject:

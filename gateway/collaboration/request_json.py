@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 
 from pipeline.catalogue.requests import TimelineEntry
 from pipeline.communities.requests import OPEN, Entity, EntityKind, Request, RequestAction, RequestState
+from pipeline.dissemination import Repository
 from pipeline.errors import Rejected
 from pipeline.feeds.crosswalks.facts import timestamp
 from pipeline.metadata import text
-from pipeline.model import JsonObject, Repository
+from pipeline.model import JsonObject
 
 _LONGEST = 25_000
 """Characters of a comment."""

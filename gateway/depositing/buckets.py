@@ -19,11 +19,12 @@ from gateway.http.receiving import Receivers, declared_length
 from gateway.http.serving import file_of, readable, served, served_draft, streamed
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, drafts, records
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue import Transaction, draft_files, drafts, records
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Missing
 from pipeline.feeds.crosswalks import facts
-from pipeline.ingest import deposit, quota
+from pipeline.ingest import arrival, quota
 from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
@@ -54,12 +55,12 @@ def _receive(
     blocks: Iterator[bytes],
 ) -> DraftFile:
     admitted = still_may(services, draft, viewer, Right.EDIT)
-    return deposit.receive(services, draft, key, blocks, size=size, admitted=admitted, declared=declared)
+    return arrival.receive(services, draft, key, blocks, size=size, admitted=admitted, declared=declared)
 
 
 @router.delete("/{key:path}")
 def delete(bucket: str, key: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    deposit.remove(services, _writable(services, bucket, viewer), key)
+    arrival.remove(services, _writable(services, bucket, viewer), key)
     return Response(status_code=204)
 
 
@@ -78,7 +79,7 @@ def read(
             return served(request, services, record, file_of(tx, record, key))
         reader = file_reader(viewer, grant, deposit_id=draft.record_id, key=key)
         require(services, tx, draft, reader, Right.PREVIEW)
-        file = drafts.file(tx, draft.deposit.id, key)
+        file = draft_files.find(tx, draft.deposit.id, key)
     if file is None:
         raise refusals.no_file(draft.record_id, key)
     return served_draft(request, services, draft, file)

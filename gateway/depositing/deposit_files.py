@@ -19,12 +19,14 @@ from gateway.http.receiving import Receivers
 from gateway.http.serving import file_of, readable, streamed
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import drafts, records, rights
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue import draft_files, drafts, records, rights
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Missing, Rejected
 from pipeline.feeds import crosswalks
-from pipeline.ingest import deposit
-from pipeline.model import Dissemination, FileEntry, JsonObject, Record, Right
+from pipeline.ingest import arrival
+from pipeline.model import FileEntry, JsonObject, Record, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions/{record_id}/files")
@@ -62,13 +64,13 @@ def _receive(
 
 
 def received(services: Services, viewer: Viewer, draft: Draft, form: UploadForm) -> DraftFile:
-    """The form's file, taken into the draft. Raises as `deposit.receive`, and `Rejected` where it has no name, or that
+    """The form's file, taken into the draft. Raises as `arrival.receive`, and `Rejected` where it has no name, or that
     of a file that is there."""
     named = partial(_new_key, services, draft, form)
     # Told before, a name that will not do costs no transfer.
     key = named() if form.fields.get("name") else _UNNAMED
     admitted = still_may(services, draft, viewer, Right.EDIT)
-    return deposit.receive(services, draft, key, form.content(), size=None, admitted=admitted, named=named)
+    return arrival.receive(services, draft, key, form.content(), size=None, admitted=admitted, named=named)
 
 
 def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
@@ -77,7 +79,7 @@ def _new_key(services: Services, draft: Draft, form: UploadForm) -> str:
     if not key:
         raise Rejected("The file has no name.", field="name")
     with services.catalogue.read() as tx:
-        if drafts.file(tx, draft.deposit.id, key) is not None:
+        if draft_files.find(tx, draft.deposit.id, key) is not None:
             raise refusals.file_exists(key)
     return key
 
@@ -102,7 +104,7 @@ def delete(record_id: str, file_id: str, services: ServicesHere, viewer: WriterH
     if not isinstance(found, Draft):
         raise refusals.not_permitted()
     file = _file_of(services, found, file_id)
-    deposit.remove(services, found, file.key)
+    arrival.remove(services, found, file.key)
     return Response(status_code=204)
 
 
@@ -124,7 +126,7 @@ def _draft(services: Services, record_id: str, viewer: Viewer) -> Draft:
 def _file_of(services: Services, draft: Draft, file_id: str) -> DraftFile:
     number = number_of(services.repository, Kind.FILE, file_id)
     with services.catalogue.read() as tx:
-        found = None if number is None else drafts.file_by_id(tx, draft.deposit.id, number)
+        found = None if number is None else draft_files.by_id(tx, draft.deposit.id, number)
     if found is None:
         raise refusals.not_found()
     return found

@@ -6,11 +6,13 @@ from uuid import uuid5
 
 from gateway.depositing.handles import Kind, handle
 from gateway.http import content
-from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile
+from pipeline.catalogue.draft_files import MULTIPART, DraftFile
+from pipeline.catalogue.drafts import Draft
+from pipeline.dissemination import Dissemination, Repository
 from pipeline.feeds import crosswalks
 from pipeline.feeds.crosswalks import facts
 from pipeline.metadata import deposit_form
-from pipeline.model import Description, Dissemination, FileEntry, JsonObject, Repository
+from pipeline.model import Description, FileEntry, JsonObject
 
 # ---------------------------------------------------------------- depositions
 

@@ -22,11 +22,12 @@ from gateway.http.lookup import described, number_of
 from gateway.http.methods import READ
 from gateway.reading import search
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, drafts
+from pipeline.catalogue import Transaction, draft_files
 from pipeline.catalogue.drafts import Draft
+from pipeline.dissemination import Dissemination
 from pipeline.ingest import deposit
 from pipeline.metadata import deposit_form
-from pipeline.model import Dissemination, JsonObject, Right
+from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/deposit/depositions")
@@ -148,7 +149,7 @@ def _of_draft(services: Services, tx: Transaction, draft: Draft) -> JsonObject:
     if published is not None and not draft.has_own_files:
         files = _files_of(published)
     else:
-        held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN) if draft.deposit.files_total else []
+        held = draft_files.page(tx, draft.deposit.id, limit=_FILES_SHOWN) if draft.deposit.files_total else []
         files = [deposition_json.draft_file(repository, draft, one) for one in held]
     return deposition_json.of_draft(repository, draft, published, files)
 

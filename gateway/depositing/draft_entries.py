@@ -8,10 +8,12 @@ from uuid import uuid5
 from gateway.depositing import deposition_json
 from gateway.depositing.handles import Kind, handle
 from gateway.http import content
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import PendingFile
+from pipeline.dissemination import Repository
 from pipeline.feeds.crosswalks import facts
-from pipeline.model import JsonObject, Repository
+from pipeline.model import JsonObject
 
 
 def address(repository: Repository, record_id: int) -> str:

@@ -29,7 +29,8 @@ from gateway.http.serving import served_draft, streamed
 from pipeline import refusals
 from pipeline.access import TokenScope, Viewer, permits
 from pipeline.catalogue import rights
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Missing
 from pipeline.ingest import draft_files, multipart

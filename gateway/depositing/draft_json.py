@@ -6,21 +6,14 @@ from urllib.parse import quote
 from gateway.depositing import deposition_json, draft_entries
 from gateway.http import content
 from gateway.reading.formats import RDM, ZENODO, Format
-from pipeline.catalogue import Transaction, drafts, requests
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue import Transaction, draft_files, requests
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
+from pipeline.dissemination import Dissemination, DraftView, Repository, ShownFile
 from pipeline.feeds import crosswalks
 from pipeline.ingest import deposit
 from pipeline.metadata import rdm_form
-from pipeline.model import (
-    DepositAction,
-    Dissemination,
-    DraftView,
-    JsonObject,
-    Record,
-    RecordState,
-    Repository,
-    ShownFile,
-)
+from pipeline.model import DepositAction, JsonObject, Record, RecordState
 from pipeline.services import Services
 
 FORMS = (ZENODO, RDM)
@@ -77,7 +70,7 @@ def shown(services: Services, tx: Transaction, draft: Draft, base: Dissemination
     if base is not None and not draft.has_own_files:
         files = [crosswalks.shown_file(base, one) for one in base.files]
     else:
-        held = drafts.files(tx, draft.deposit.id, limit=FILES_SHOWN)
+        held = draft_files.page(tx, draft.deposit.id, limit=FILES_SHOWN)
         files = [_file(repository, draft, one) for one in held]
     return DraftView(
         view.foreseen,
@@ -103,7 +96,7 @@ def _errors(
     found = rdm_form.errors(draft.dropped, deposit.faults_of(services, draft), has_files=bool(files))
     preview = draft.description.files.default_preview
     if preview and not (
-        any(one.key == preview for one in files) or drafts.file(tx, draft.deposit.id, preview)
+        any(one.key == preview for one in files) or draft_files.find(tx, draft.deposit.id, preview)
     ):
         found.append({"field": "files.default_preview", "messages": [f"There is no file '{preview}'."]})
     return found

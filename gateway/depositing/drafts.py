@@ -20,10 +20,11 @@ from gateway.reading.formats import RDM, VARY, Format, entity_tag, negotiated, s
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, sharing
 from pipeline.catalogue.drafts import Draft
+from pipeline.dissemination import Dissemination
 from pipeline.ingest import deposit, reservation
 from pipeline.metadata import rdm_form
 from pipeline.metadata.deposit_form import DepositMetadata
-from pipeline.model import Dissemination, JsonObject, Right
+from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api")

@@ -7,7 +7,7 @@ files, bucket and draft files).
 | form | made plain (`from_form`) |
 | draft files, tus | a path: segments set apart by slashes, as they are given |
 
-What no file is called, whichever way it comes, `deposit.require_key` refuses. However it came, a file is read and
+What no file is called, whichever way it comes, `arrival.require_key` refuses. However it came, a file is read and
 deleted at every address that it has.
 """
 

@@ -6,7 +6,7 @@ from enum import Enum
 from uuid import UUID
 
 from pipeline import refusals
-from pipeline.model import Repository
+from pipeline.dissemination import Repository
 
 _NUMBER_BITS = 62
 

@@ -14,18 +14,11 @@ from markupsafe import Markup
 
 from gateway.http import content
 from pipeline.access import ScanGate, Withheld, withheld
+from pipeline.dissemination import Dissemination, VersionRef
 from pipeline.feeds import crosswalks
 from pipeline.feeds.crosswalks import facts
 from pipeline.metadata import identifiers, text, vocabulary
-from pipeline.model import (
-    Dissemination,
-    FileEntry,
-    FilesAccess,
-    JsonObject,
-    RecordState,
-    ScanStatus,
-    VersionRef,
-)
+from pipeline.model import FileEntry, FilesAccess, JsonObject, RecordState, ScanStatus
 
 _RIGHT_TO_LEFT = frozenset(
     {"ara", "arc", "ckb", "div", "fas", "heb", "nqo", "pes", "pus", "snd", "syr", "uig", "urd", "yid"}

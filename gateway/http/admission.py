@@ -22,8 +22,9 @@ from pipeline.access import (
 from pipeline.catalogue import Transaction, drafts, records, rights, sharing
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Missing
-from pipeline.model import Dissemination, Record, RecordState, Right
+from pipeline.model import Record, RecordState, Right
 from pipeline.services import Services
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from gateway.http.answers import with_array
-from pipeline.catalogue import Transaction, drafts, pending_files, records
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue import Transaction, draft_files, pending_files, records
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.model import FileEntry, FilesView, JsonObject, Record
 from pipeline.services import Services
@@ -32,7 +33,9 @@ def all_files(services: Services, record: Record) -> Iterator[FileEntry]:
 
 
 def all_files_of_draft(services: Services, draft: Draft) -> Iterator[DraftFile]:
-    return _paged(services, lambda tx, after: drafts.files(tx, draft.deposit.id, after=after, limit=_PAGE))
+    return _paged(
+        services, lambda tx, after: draft_files.page(tx, draft.deposit.id, after=after, limit=_PAGE)
+    )
 
 
 def all_pending_files(services: Services, draft: Draft) -> Iterator[PendingFile]:

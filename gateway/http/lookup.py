@@ -7,9 +7,10 @@ from gateway.http.problems import RecordMoved, Withdrawn
 from pipeline import refusals
 from pipeline.access import as_of
 from pipeline.catalogue import Transaction, drafts, records
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Missing
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination, Record, RecordState
+from pipeline.model import Record, RecordState
 from pipeline.services import Services
 
 FILES_IN_RECORD = 10_000

@@ -17,7 +17,8 @@ from gateway.http.problems import Purged
 from pipeline import refusals
 from pipeline.access import Viewer, Withheld, are_files_open, may_read_files, withheld
 from pipeline.catalogue import Transaction, records, rights
-from pipeline.catalogue.drafts import Draft, DraftFile
+from pipeline.catalogue.draft_files import DraftFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
 from pipeline.model import FileEntry, Record, RecordState
 from pipeline.services import Services

@@ -11,8 +11,9 @@ from gateway.http.answers import to_json
 from gateway.http.content import is_same_tag
 from gateway.http.negotiation import choose
 from gateway.http.problems import NotAcceptable
+from pipeline.dissemination import Dissemination
 from pipeline.feeds import crosswalks
-from pipeline.model import AccessSettings, Dissemination, JsonObject, Record
+from pipeline.model import AccessSettings, JsonObject, Record
 from pipeline.services import Services
 
 VARY = "Accept, Authorization"

@@ -29,8 +29,9 @@ from gateway.reading.formats import (
 from gateway.reading.search import Found
 from pipeline.access import Viewer, are_files_open, may_read_files
 from pipeline.catalogue import Transaction, records, rights
+from pipeline.dissemination import Dissemination
 from pipeline.index.query import order
-from pipeline.model import Dissemination, Record, RecordState, Right
+from pipeline.model import Record, RecordState, Right
 from pipeline.services import Services
 
 router = APIRouter(prefix="/api/records")

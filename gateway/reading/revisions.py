@@ -11,7 +11,7 @@ from gateway.http.auth import KnownHere, ServicesHere
 from gateway.http.lookup import find_described, number_of
 from gateway.http.methods import READ
 from pipeline.access import Viewer
-from pipeline.catalogue import records
+from pipeline.catalogue import events
 from pipeline.errors import Missing
 from pipeline.feeds import crosswalks
 from pipeline.feeds.crosswalks import facts
@@ -44,7 +44,7 @@ def _revisions(services: Services, record_id: str, viewer: Viewer) -> Iterator[J
     require_admin(viewer)
     with services.catalogue.read() as tx:
         newest = find_described(services, tx, record_id)
-        published = [one.at for one in records.events(tx, newest.record.id) if one.type in _DESCRIBED]
+        published = [one.at for one in events.of_records(tx, newest.record.id) if one.type in _DESCRIBED]
     for number, at in enumerate(published, 1):
         known = {
             "id": str(newest.record.id),

@@ -10,9 +10,10 @@ from starlette.datastructures import QueryParams
 from gateway.http import lookup
 from pipeline.access import Viewer
 from pipeline.catalogue import communities
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected
 from pipeline.metadata import vocabulary
-from pipeline.model import Dissemination, JsonObject, RecordState
+from pipeline.model import JsonObject, RecordState
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 

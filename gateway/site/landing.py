@@ -24,10 +24,11 @@ from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, r
 from gateway.site.sharing_pages import may_ask
 from gateway.site.signing_in import led_to_sign_in
 from pipeline.access import Viewer, access_status
-from pipeline.catalogue import Transaction, drafts, records, rights
+from pipeline.catalogue import Transaction, drafts, events, records, rights
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Denied, Missing
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination, Event, FileEntry, JsonObject, RecordState, Right
+from pipeline.model import Event, FileEntry, JsonObject, RecordState, Right
 from pipeline.pid import doi
 from pipeline.services import Services
 
@@ -53,7 +54,7 @@ def landing(
         behind = (
             records.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1) if after else []
         )
-        events = records.events(tx, described.record.id)
+        happened = events.of_records(tx, described.record.id)
         files_open = files_are_readable(services, tx, described.record, viewer)
         may = _may(services, tx, described, viewer)
     preferred = choose(request.headers.get("accept"), (_HTML, *BY_MEDIA_TYPE)) or _HTML
@@ -65,7 +66,7 @@ def landing(
     listed = behind[:FILES_PER_PAGE] if after else described.files
     has_more = (len(behind) if after else described.record.file_count) > FILES_PER_PAGE
     shown = listed if files_open else []
-    context = _description(services, described, events)
+    context = _description(services, described, happened)
     context |= _files(services, described, shown, after=after, has_more=has_more, link=viewer.link)
     response = page(services, "record.html", files_open=files_open, **may, **context)
     exports = [(f"{described.url}/export/{one.name}", one.media_types[0]) for one in EXPORTS.values()]

@@ -14,8 +14,9 @@ from gateway.http.problems import Answer
 from gateway.reading import search as searching
 from gateway.reading.search import Found, Question
 from pipeline.catalogue import records
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected, Unavailable
-from pipeline.model import Dissemination, JsonObject
+from pipeline.model import JsonObject
 
 router = APIRouter()
 

@@ -21,9 +21,10 @@ from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts, records
 from pipeline.catalogue import sharing as catalogue
+from pipeline.dissemination import Dissemination
 from pipeline.errors import InvalidFields, Missing, Rejected
 from pipeline.metadata import text
-from pipeline.model import AccessGrant, AccessSettings, Dissemination, JsonObject, Right, ShareLink
+from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
 from pipeline.people import access_requests, sharing
 from pipeline.services import Services
 

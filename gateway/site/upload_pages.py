@@ -40,24 +40,17 @@ from gateway.site.signing_in import MemberHere, PersonHere, led_to_sign_in
 from gateway.site.upload_form import Essentials, Problem
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, communities, drafts, requests, rights
+from pipeline.catalogue import Transaction, communities, draft_files, drafts, requests, rights
 from pipeline.catalogue.accounts import Account
-from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile
+from pipeline.catalogue.draft_files import MULTIPART, DraftFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.communities.requests import COMMUNITY_SUBMISSION, Entity, EntityKind
+from pipeline.dissemination import Dissemination, DraftView, VersionRef
 from pipeline.errors import Denied, FieldFault, InvalidFields, Missing, Rejected, Stale
-from pipeline.ingest import deposit
+from pipeline.ingest import arrival, deposit
 from pipeline.metadata import rdm_form
 from pipeline.metadata.deposit_form import DepositMetadata, Unsaid
-from pipeline.model import (
-    Description,
-    Dissemination,
-    DraftView,
-    FileEntry,
-    JsonObject,
-    RecordState,
-    Right,
-    VersionRef,
-)
+from pipeline.model import Description, FileEntry, JsonObject, RecordState, Right
 from pipeline.services import Services
 
 router = APIRouter()
@@ -370,7 +363,7 @@ def _file_refused(
 @router.post("/uploads/{record_id}/files/remove")
 def remove_file(record_id: str, viewer: PersonHere, form: FormHere, services: ServicesHere) -> Response:
     draft = draft_for(services, record_id, viewer, Right.EDIT)
-    deposit.remove(services, draft, form.text("key"))
+    arrival.remove(services, draft, form.text("key"))
     return _redirect(services, _path(draft, "", viewer) + "#files")
 
 
@@ -384,7 +377,7 @@ def read_file(
         if not draft.has_own_files:
             record = readable(services, tx, record_id, viewer)
             return served(request, services, record, file_of(tx, record, key))
-        file = drafts.file(tx, draft.deposit.id, key)
+        file = draft_files.find(tx, draft.deposit.id, key)
     if file is None:
         raise refusals.no_file(draft.record_id, key)
     return served_draft(request, services, draft, file)
@@ -466,7 +459,7 @@ def _file_rows(
     if not draft.has_own_files and base is not None:
         gate = services.settings.scan_gate
         return [presentation.file_row(address, one, gate, presented) for one in base.files]
-    held = drafts.files(tx, draft.deposit.id, limit=_FILES_SHOWN)
+    held = draft_files.page(tx, draft.deposit.id, limit=_FILES_SHOWN)
     return [presentation.file_row(address, _entry(one), "none", presented) for one in held]
 
 

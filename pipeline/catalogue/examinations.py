@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, deposit_files, drafts
+from pipeline.catalogue import Transaction, deposit_files, draft_files, drafts
 from pipeline.catalogue.tables import deposit, deposit_file, record_file
 from pipeline.model import UNIDENTIFIED, Digests, FileState, Identification, JsonObject, ScanVerdict
 
@@ -65,7 +65,7 @@ def _drafted(tx: Transaction, wanted: JsonObject, *, after: int) -> list[Unexami
             deposit_files.place_of(row),
             row.content,
             row.declared,
-            row.digests.get(drafts.MULTIPART, ""),
+            row.digests.get(draft_files.MULTIPART, ""),
         )
         for row in tx.execute(_DRAFTED, wanted | {"after": after})
     ]

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction, outbox
 from pipeline.catalogue.tables import mail
 from pipeline.mail import message
-from pipeline.model import EffectKind, Mail
+from pipeline.mail.message import Mail
+from pipeline.model import EffectKind
 
 
 def want(tx: Transaction, *, to: str, subject: str, text: str, now: datetime) -> None:

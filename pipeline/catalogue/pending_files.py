@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.drafts import NewFile
+from pipeline.catalogue.draft_files import NewFile
 from pipeline.catalogue.tables import deposit, deposit_file, multipart, pending_file
 from pipeline.model import Digests
 from pipeline.store.transfer import PartPlan

@@ -17,27 +17,22 @@ from pipeline.catalogue.tables import (
     deposit_file,
     doi,
     earlier_content,
-    event,
     purge,
     record,
     record_file,
     user,
 )
 from pipeline.display import without_secrets
+from pipeline.dissemination import Dissemination, Repository, VersionRef
 from pipeline.errors import Missing
 from pipeline.model import (
     Concept,
     Decision,
-    Dissemination,
-    Event,
-    EventType,
     FileEntry,
     JsonObject,
     Record,
     RecordState,
-    Repository,
     Tombstone,
-    VersionRef,
 )
 
 LISTED = 1000
@@ -344,27 +339,6 @@ def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: i
     return [_record(row) for row in rows]
 
 
-def events(tx: Transaction, *record_ids: int) -> list[Event]:
-    """The PREMIS events of records in the order of their time."""
-    rows = tx.execute(
-        sa.select(event).where(event.c.record_id.in_(record_ids)).order_by(event.c.at, event.c.id)
-    )
-    return [_event(row) for row in rows]
-
-
-def events_of_accession(tx: Transaction, accession_id: str, *, limit: int) -> list[Event]:
-    """PREMIS events of an accession that are not the making of a record, in the order of their time: what was put into
-    quarantine, and what became of it."""
-    makings = (EventType.INGESTION, EventType.METADATA)
-    rows = tx.execute(
-        sa.select(event)
-        .where(event.c.accession_id == accession_id, event.c.type.not_in(makings))
-        .order_by(event.c.at, event.c.id)
-        .limit(limit)
-    )
-    return [_event(row) for row in rows]
-
-
 # ---------------------------------------------------------------- writing
 
 
@@ -562,12 +536,6 @@ def note_preserved(tx: Transaction, versions: Mapping[int, int | None]) -> None:
         )
 
 
-def add_events(tx: Transaction, new: Sequence[Event], *, accession_id: str | None = None) -> None:
-    if new:
-        rows = [{**codec.event_to_json(one), "at": one.at, "accession_id": accession_id} for one in new]
-        tx.execute(sa.insert(event), rows)
-
-
 # ---------------------------------------------------------------- rows
 
 
@@ -606,19 +574,6 @@ def _record(row: sa.Row[Any]) -> Record:
 
 def _held(row: sa.Row[Any]) -> Holding:
     return Holding(row.concept_id, row.ocfl_version, row.staged, _file(row))
-
-
-def _event(row: sa.Row[Any]) -> Event:
-    return Event(
-        id=row.id,
-        type=EventType(row.type),
-        at=row.at,
-        agent=row.agent,
-        outcome=row.outcome,
-        record_id=row.record_id,
-        objects=tuple(row.objects),
-        detail=row.detail,
-    )
 
 
 def _file(row: sa.Row[Any]) -> FileEntry:

@@ -15,8 +15,9 @@ from pipeline.catalogue import accessions, outbox, records
 from pipeline.catalogue.outbox import Parked
 from pipeline.cli.console import json_option, out, print_json, say, show_problems, table
 from pipeline.display import without_secrets
+from pipeline.dissemination import Dissemination
 from pipeline.ingest import report
-from pipeline.model import Dissemination, EffectKind, JsonObject
+from pipeline.model import EffectKind, JsonObject
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import load_settings

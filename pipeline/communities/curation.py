@@ -17,10 +17,11 @@ from pipeline.catalogue.communities import Logo, ManagedCommunity
 from pipeline.communities import notices
 from pipeline.communities.requests import COMMUNITY_INCLUSION, Entity, EntityKind, Request, RequestAction
 from pipeline.communities.roles import Power, Role, includes_directly, submits
+from pipeline.dissemination import Repository
 from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing, Rejected
 from pipeline.lifecycle import RecordEvent, step_record
 from pipeline.metadata.community_form import Charter
-from pipeline.model import JsonObject, Record, RecordState, Repository, Right
+from pipeline.model import JsonObject, Record, RecordState, Right
 from pipeline.services import Services
 
 LARGEST_LOGO = 1_000_000

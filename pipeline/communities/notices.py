@@ -17,8 +17,9 @@ from pipeline.communities.requests import (
     Request,
 )
 from pipeline.communities.roles import allows
+from pipeline.dissemination import Repository
 from pipeline.errors import Rejected
-from pipeline.model import AccessGrant, Repository, Right
+from pipeline.model import AccessGrant, Right
 
 _MOST_TOLD = 50
 """Members of a community that one request sends mails to."""

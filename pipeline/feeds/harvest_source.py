@@ -6,8 +6,9 @@ from datetime import datetime
 from pipeline.access import as_of
 from pipeline.catalogue import Transaction, communities, harvest, records
 from pipeline.catalogue.harvest import Stamped
+from pipeline.dissemination import Dissemination, Repository
 from pipeline.feeds.oaipmh import HarvestItem, OaiSet, community_set, community_slug
-from pipeline.model import Dissemination, RecordState, Repository
+from pipeline.model import RecordState
 
 # A harvester wants the description; formats that tell sizes or types of files tell them of the first ones.
 _FILES_SHOWN = 100

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected
 from pipeline.index import dates
 from pipeline.index.analysis import keyword, label, words
@@ -28,7 +29,7 @@ from pipeline.index.fields import (
     Kind,
 )
 from pipeline.metadata import text, vocabulary
-from pipeline.model import Access, Dissemination, FileEntry, FilesAccess, JsonObject, Record, RecordState
+from pipeline.model import Access, FileEntry, FilesAccess, JsonObject, Record, RecordState
 from pipeline.ports import IndexDocument
 
 if TYPE_CHECKING:

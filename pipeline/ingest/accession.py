@@ -23,6 +23,7 @@ from pipeline.catalogue import (
     clearance,
     deposit_files,
     deposits,
+    events,
     ledger,
     quarantine,
     records,
@@ -124,9 +125,7 @@ def settle(services: Services, run: Run, unit: Unit, reports: Sequence[FileRepor
         settled = deposit_files.settle(tx, [one.outcome for one in reports], taken_at=now)
         apart = _quarantined(unit, [one.outcome for one in reports if one.outcome.id in settled], now)
         quarantine.add(tx, apart)
-        records.add_events(
-            tx, [event_of_quarantine(services, one) for one in apart], accession_id=accession_id
-        )
+        events.add(tx, [event_of_quarantine(services, one) for one in apart], accession_id=accession_id)
         accessions.report(
             tx,
             accession_id,

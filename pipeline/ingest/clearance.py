@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline import codec, publication
-from pipeline.catalogue import accessions, clearance, quarantine, records
+from pipeline.catalogue import accessions, clearance, events, quarantine
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.clearance import WaitingFile
 from pipeline.catalogue.quarantine import QuarantinedFile
@@ -257,5 +257,5 @@ class _Clearing:
                 return
             quarantine.add(tx, [apart])
             event = accession.event_of_quarantine(services, apart)
-            records.add_events(tx, [event], accession_id=self._accession_id)
+            events.add(tx, [event], accession_id=self._accession_id)
             accessions.report(tx, self._accession_id, Stage.INTAKE, [(one.deposit_id, problem)])

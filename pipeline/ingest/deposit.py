@@ -6,12 +6,10 @@ is answered is durable, and what was cut off has changed nothing that anybody se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from typing import TypeAlias, TypeVar
 
 from pipeline import codec, publication, refusals
 from pipeline.access import lifted
@@ -21,10 +19,10 @@ from pipeline.catalogue import (
     communities,
     deposit_files,
     deposits,
+    draft_files,
     drafts,
     extra_formats,
     identifiers,
-    outbox,
     pending_files,
     records,
     requests,
@@ -33,24 +31,19 @@ from pipeline.catalogue import (
 )
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile
-from pipeline.catalogue.pending_files import PendingFile
+from pipeline.catalogue.drafts import Draft, NewDraft
 from pipeline.communities.requests import RequestState
 from pipeline.errors import (
     Conflict,
     Denied,
     FieldFault,
-    HeadraceError,
     InvalidFields,
     Missing,
     Rejected,
     Stale,
-    Unavailable,
 )
-from pipeline.ingest import abandonment, quota, transferring
-from pipeline.ingest.digests import new_hashes
+from pipeline.ingest import abandonment, arrival, quota
 from pipeline.ingest.reservation import has_reserved
-from pipeline.ingest.room import require_room
 from pipeline.lifecycle import DepositEvent
 from pipeline.metadata.deposit_form import DepositMetadata, Unsaid, faults_at_publish
 from pipeline.metadata.rdm_form import misunderstood_access
@@ -59,26 +52,14 @@ from pipeline.model import (
     Concept,
     DepositAction,
     Description,
-    Digests,
-    EffectKind,
     RecordState,
 )
 from pipeline.pid.doi import is_own, prefix_is_managed, same, version_doi
-from pipeline.ports import OpenUpload, Upload
 from pipeline.services import Services
 from pipeline.store import layout
 
-Kept = TypeVar("Kept")
-Admitted: TypeAlias = Callable[[Transaction], None]
-"""Asked when a file has come, which may have taken long: raises `Denied` where who sends it has lost the right to."""
-
-LONGEST_KEY = 255
-"""Characters of a file's key (Zenodo's REST API, limits)."""
 _TOO_LATE = "File modification grace period has passed. Please discard this draft to make any changes."
 _TRANSFERRING = "One or more files have not completed their transfer, please wait."
-
-
-# ---------------------------------------------------------------- drafts
 
 
 def create(services: Services, given: DepositMetadata, account: Account) -> Draft:
@@ -224,7 +205,7 @@ def new_version(
         with suppress(Conflict):  # somebody else was faster
             draft = drafts.add(tx, new, account_id=keeper.id, now=now)
             if with_files:
-                drafts.import_files(tx, draft.deposit, now=now)
+                draft_files.import_files(tx, draft.deposit, now=now)
         if (found := _next_version(tx, record.concept_id, may_follow)) is not None:
             return found
     raise refusals.unknown_id()
@@ -235,7 +216,7 @@ def _with_files(tx: Transaction, draft: Draft, now: datetime) -> Draft:
     base = records.get(tx, draft.deposit.base_record_id or 0)
     if draft.deposit.files_total or draft.deposit.files_open or base.state is RecordState.WITHDRAWN:
         return draft
-    drafts.import_files(tx, drafts.locked(tx, draft.deposit.id), now=now)
+    draft_files.import_files(tx, drafts.locked(tx, draft.deposit.id), now=now)
     return drafts.get(tx, draft.record_id)
 
 
@@ -249,7 +230,7 @@ def _next_version(tx: Transaction, concept_id: int, may_follow: Callable[[str], 
 def import_files(services: Services, draft: Draft) -> Draft:
     """Give a new version that has no files, nor waits for any, those of the version that it follows. Raises `Rejected`
     where it has, `Missing` where it follows none or is open no more, `Denied` for an edit."""
-    require_own_files(draft)
+    arrival.require_own_files(draft)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         if one.base_record_id is None:
@@ -257,7 +238,7 @@ def import_files(services: Services, draft: Draft) -> Draft:
         _require_published(records.get(tx, one.base_record_id).state)
         if one.files_total or one.files_open:
             raise Rejected("Please remove all files first.")
-        drafts.import_files(tx, one, now=services.now())
+        draft_files.import_files(tx, one, now=services.now())
         return drafts.get(tx, one.record_id)
 
 
@@ -287,7 +268,7 @@ def discard(services: Services, draft: Draft, *, expected: int | None = None) ->
     for upload in given_up:
         abandonment.end(services, upload)
     for each in pending:
-        end_upload(services, one, each)
+        arrival.end_upload(services, one, each)
     if one.home:
         services.store.delete(one.home)
 
@@ -393,223 +374,6 @@ def _file_faults(tx: Transaction, one: Deposit, now: datetime) -> Iterator[Field
 
 
 def _has_withdrawn_files(tx: Transaction, one: Deposit) -> bool:
-    if one.base_record_id is None or not drafts.has_imported(tx, one.id):
+    if one.base_record_id is None or not draft_files.has_imported(tx, one.id):
         return False
     return records.get(tx, one.base_record_id).state is RecordState.WITHDRAWN
-
-
-# ---------------------------------------------------------------- files
-
-
-def receive(
-    services: Services,
-    draft: Draft,
-    key: str,
-    blocks: Iterable[bytes],
-    *,
-    size: int | None,
-    admitted: Admitted,
-    declared: Mapping[str, str] | None = None,
-    named: Callable[[], str] | None = None,
-) -> DraftFile:
-    """Take a file into the draft as it comes (`take_in`), in the place of one of the same key."""
-    keep = partial(attach, admitted=admitted)
-    return take_in(services, draft, key, blocks, keep, size=size, declared=declared, named=named)
-
-
-def take_in(
-    services: Services,
-    draft: Draft,
-    key: str,
-    blocks: Iterable[bytes],
-    keep: Callable[[Services, Deposit, int, NewFile], Kept],
-    *,
-    size: int | None,
-    declared: Mapping[str, str] | None = None,
-    named: Callable[[], str] | None = None,
-) -> Kept:
-    """Take a file of `size` bytes, or of as many as come where that is None, as it comes; once it is durable, `keep` is
-    told of it, and of the number of the transfer, which it ends. That must bear to be done twice: the catalogue may be
-    away, or its word on what was done get lost. `declared` are digests that somebody computed before. `named` is asked
-    for the key when all has come, where it cannot be known before; until then it counts as `key`.
-    Raises `Rejected` for a key that no file may have, an empty file, fewer, more or other bytes than were told;
-    `Denied` for a record whose files cannot change any more; `Missing` where the draft is open no more, in the end too;
-    what `blocks`, `keep` and `named` raise."""
-    require_takeable(services, draft, key, size)
-    with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
-        number = transferring.begin(services, tx, one.id, key)
-    content = layout.deposited_path(key, number)
-    place = layout.content(one.home, content)
-    try:
-        with transferring.under_way(services, number) as require:
-            came, digests = _store(services, place, blocks, size, dict(declared or {}), require)
-            if named is not None:
-                key = named()
-                require_key(key)
-            new = NewFile(
-                key=key,
-                size=came,
-                content=content,
-                root_digest=digests[services.root_digest],
-                digests=digests,
-                declared=dict(declared or {}),
-            )
-            return transferring.insist(partial(keep, services, one, number, new))
-    except Unavailable:
-        _give_up(services, one, number, content)
-        # The store fails as well where the draft was discarded meanwhile, and its folders with it.
-        find(services, one.record_id)
-        raise
-    except BaseException:
-        _give_up(services, one, number, content)
-        raise
-
-
-def require_takeable(services: Services, draft: Draft, key: str, size: int | None) -> None:
-    """Raises `Rejected` for a key that no file may have, an empty file and too much; `Denied` for a record whose files
-    cannot change any more, `OutOfSpace`."""
-    require_key(key)
-    require_own_files(draft)
-    if size == 0:
-        raise refusals.empty_file()
-    quota.require_fits(services, draft, key, size)
-    require_room(services, reserved=size or 0)
-
-
-def require_own_files(draft: Draft) -> None:
-    """Raises `Denied` for a record whose files cannot change any more."""
-    if not draft.has_own_files:
-        raise refusals.files_locked()
-
-
-def require_key(key: str) -> None:
-    """Raises `Rejected` for a key that no file may have."""
-    if len(key) > LONGEST_KEY:
-        raise Rejected("Filename is too long.", remedy=f"Names have {LONGEST_KEY} characters at most.")
-    if any(ord(char) < ord(" ") or char == "\x7f" for char in key):
-        raise Rejected("A file's name has no control characters.")
-    if any(name in ("", ".", "..") for name in key.split("/")):
-        raise Rejected(
-            "This cannot name a file.",
-            remedy="Between slashes and at both ends there has to be a name, which is neither `.` nor `..`.",
-        )
-
-
-def _store(
-    services: Services,
-    place: str,
-    blocks: Iterable[bytes],
-    size: int | None,
-    declared: Digests,
-    require: Callable[[], None],
-) -> tuple[int, Digests]:
-    """How many bytes came, and their digests. `require` raises where no more are to come."""
-    hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
-    upload = services.store.begin(place, size, from_network=True)
-    try:
-        total = 0
-        for block in blocks:
-            total += len(block)
-            if size is not None and total > size:
-                break
-            for one in hashes.values():
-                one.update(block)
-            upload.write(block)
-            require()
-            del block  # not to be held while the next one comes
-        if total == 0:
-            raise refusals.empty_file()
-        if size not in (None, total):
-            raise refusals.transfer_failed()
-        digests = {name: one.hexdigest() for name, one in hashes.items()}
-        _compare(declared, digests)
-        _commit(services, upload, place)
-    except BaseException:
-        with suppress(HeadraceError):
-            upload.abort()
-        raise
-    return total, digests
-
-
-def _compare(declared: Digests, digests: Digests) -> None:
-    for name, value in declared.items():
-        if digests[name] != value.lower():
-            raise Rejected(f"The {name} of what came is {digests[name]}, not {value}.", field="checksum")
-
-
-def _commit(services: Services, upload: Upload, place: str) -> None:
-    upload.commit()
-    services.store.settle([place])
-
-
-def attach(
-    services: Services,
-    one: Deposit,
-    number: int,
-    new: NewFile,
-    *,
-    admitted: Admitted,
-    upload: int | None = None,
-) -> DraftFile:
-    """End the transfer with this number: the file is in the draft, in the place of one of the same key, be it pending
-    only, and the `upload` in several requests that it completes, where it is one's last, is over. Done twice it is done
-    once. Raises `Conflict` where the transfer or the upload is over, `Missing` where the draft is open no more, what
-    `admitted` raises."""
-    with services.catalogue.write() as tx:
-        still = drafts.locked(tx, one.id)
-        admitted(tx)
-        held = drafts.held(tx, still, new.key)
-        if held is not None and held.content == new.content:
-            return held
-        transfers.end(tx, number, now=services.now())
-        if upload is not None:
-            resumables.complete(tx, upload, number)
-        outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
-        pending = pending_files.remove(tx, still, new.key)
-        file, before = drafts.put_file(tx, still, new, now=services.now())
-    if before is not None and before.place is not None:
-        services.store.delete(before.place)
-    if pending is not None:
-        drop_content(services, one, pending)
-    return file
-
-
-def drop_content(services: Services, one: Deposit, pending: PendingFile) -> None:
-    """Delete what had come of a pending file that is one no more, or has other content by now."""
-    end_upload(services, one, pending)
-    if pending.content:
-        services.store.delete(layout.content(one.home, pending.content))
-
-
-def end_upload(services: Services, one: Deposit, pending: PendingFile) -> None:
-    """Have the store forget the parts of a pending file, if it comes in parts; idempotent."""
-    parts = pending.multipart
-    if parts is not None:
-        place = layout.content(one.home, parts.content)
-        services.store.end_upload(OpenUpload(place, parts.upload_id, pending.created))
-
-
-def _give_up(services: Services, one: Deposit, number: int, content: str) -> None:
-    """End a transfer that failed, and delete its bytes, unless they are in the draft: a commit may have failed after
-    all was done. What is left where this fails too is nobody's: the transfer ends by time, its bytes are swept."""
-    with suppress(HeadraceError):
-        with services.catalogue.write() as tx:
-            with suppress(Conflict):  # it is over already
-                transfers.end(tx, number, now=services.now())
-            is_held = drafts.holds(tx, one, content)
-        if not is_held:
-            services.store.delete(layout.content(one.home, content))
-
-
-def remove(services: Services, draft: Draft, key: str) -> None:
-    """Take a file out of the draft. Raises `Missing`, and as `require_own_files`."""
-    require_own_files(draft)
-    with services.catalogue.write() as tx:
-        one = drafts.locked(tx, draft.deposit.id)
-        gone = drafts.file(tx, one.id, key)
-        if gone is None:
-            raise refusals.no_file(one.record_id, key)
-        drafts.remove_file(tx, one, gone, now=services.now())
-    if gone.place is not None:
-        services.store.delete(gone.place)

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from pipeline import refusals
-from pipeline.catalogue import Transaction, drafts, outbox, pending_files, resumables, transfers
+from pipeline.catalogue import Transaction, draft_files, drafts, outbox, pending_files, resumables, transfers
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.drafts import Draft, DraftFile, NewFile
+from pipeline.catalogue.draft_files import DraftFile, NewFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
 from pipeline.errors import Conflict, Denied, Missing, Rejected
-from pipeline.ingest import abandonment, deposit, multipart, quota
+from pipeline.ingest import abandonment, arrival, multipart, quota
 from pipeline.model import EffectKind
 from pipeline.services import Services
 
@@ -25,7 +26,7 @@ def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -
     empty file, and for too many that come in parts; `Denied` for a record whose files cannot change any more; `Missing`
     where the draft is open no more."""
     for one in files:
-        deposit.require_takeable(services, draft, one.key, one.size)
+        arrival.require_takeable(services, draft, one.key, one.size)
     keys = [one.key for one in files]
     with services.catalogue.read() as tx:
         # Before the store is asked for anything.
@@ -52,7 +53,7 @@ def _require_new(tx: Transaction, one: Deposit, keys: Sequence[str]) -> None:
 
 def find(tx: Transaction, draft: Draft, key: str) -> PendingFile | DraftFile:
     """Raises `Missing`."""
-    found = pending_files.find(tx, draft.deposit.id, key) or drafts.file(tx, draft.deposit.id, key)
+    found = pending_files.find(tx, draft.deposit.id, key) or draft_files.find(tx, draft.deposit.id, key)
     if found is None:
         raise refusals.no_file(draft.record_id, key)
     return found
@@ -65,11 +66,11 @@ def receive(
     blocks: Iterable[bytes],
     *,
     size: int | None,
-    admitted: deposit.Admitted,
+    admitted: arrival.Admitted,
     declared: Mapping[str, str],
 ) -> PendingFile:
     """Take what a pending file consists of, in the place of what had come of it before. `size` and `declared` are as in
-    `deposit.take_in`, and must agree with what was announced. Raises as that and `admitted` do; `Missing` where no such
+    `arrival.take_in`, and must agree with what was announced. Raises as that and `admitted` do; `Missing` where no such
     file was announced, `Rejected` where it is committed, `Conflict` where it is given up meanwhile."""
     pending = _pending(services, draft, key)
     if pending.multipart is not None:
@@ -80,7 +81,7 @@ def receive(
     for algorithm, value in declared.items():
         if announced.declared.get(algorithm, value) != value:
             raise Rejected(f"Another {algorithm} was announced.", field="checksum")
-    return deposit.take_in(
+    return arrival.take_in(
         services,
         draft,
         key,
@@ -116,7 +117,7 @@ def _keep(
     came: NewFile,
     *,
     pending: PendingFile,
-    admitted: deposit.Admitted,
+    admitted: arrival.Admitted,
 ) -> PendingFile:
     with services.catalogue.write() as tx:
         drafts.locked(tx, one.id)
@@ -128,7 +129,7 @@ def _keep(
             return before  # done before, and the catalogue's word on it got lost
         transfers.end(tx, number, now=services.now())
         after = pending_files.note_content(tx, before, came, now=services.now())
-    deposit.drop_content(services, one, before)
+    arrival.drop_content(services, one, before)
     return after
 
 
@@ -149,36 +150,36 @@ def commit(services: Services, draft: Draft, key: str) -> DraftFile:
             raise refusals.transfer_failed()
         pending_files.remove(tx, one, key)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
-        file, _ = drafts.put_file(tx, one, found.came, now=services.now())
+        file, _ = draft_files.put(tx, one, found.came, now=services.now())
         return file
 
 
 def remove(services: Services, draft: Draft, key: str) -> None:
-    """Take a file out of the draft, pending or not. Raises as `deposit.remove`."""
-    deposit.require_own_files(draft)
+    """Take a file out of the draft, pending or not. Raises as `arrival.remove`."""
+    arrival.require_own_files(draft)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         pending = pending_files.remove(tx, one, key)
     if pending is None:
-        deposit.remove(services, draft, key)
+        arrival.remove(services, draft, key)
     else:
-        deposit.drop_content(services, one, pending)
+        arrival.drop_content(services, one, pending)
 
 
 def remove_all(services: Services, draft: Draft) -> None:
     """Take all files out of the draft, and end what is being sent into it. Raises `Denied` for a record whose files
     cannot change any more, `Missing` where the draft is open no more."""
-    deposit.require_own_files(draft)
+    arrival.require_own_files(draft)
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
         transfers.end_all(tx, one.id)
         given_up = resumables.expire_all(tx, one.id, now=services.now())
         pending = pending_files.remove_all(tx, one)
-        places = drafts.remove_files(tx, one, now=services.now())
+        places = draft_files.remove_all(tx, one, now=services.now())
     for upload in given_up:
         abandonment.end(services, upload)
     # Not the folder that they are in: others may come into it by now.
     for each in pending:
-        deposit.drop_content(services, one, each)
+        arrival.drop_content(services, one, each)
     for place in places:
         services.store.delete(place)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pipeline import publication
 from pipeline.access import heeded
 from pipeline.catalogue import drafts, examinations, outbox, quarantine, records, scans
-from pipeline.catalogue.drafts import MULTIPART
+from pipeline.catalogue.draft_files import MULTIPART
 from pipeline.catalogue.examinations import Examined, Unexamined
 from pipeline.errors import FieldFault, HeadraceError, Missing
 from pipeline.ingest.digests import Hash, PartsHash, new_hashes

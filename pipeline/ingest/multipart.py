@@ -12,12 +12,13 @@ from contextlib import suppress
 from datetime import timedelta
 
 from pipeline import refusals
-from pipeline.catalogue import drafts, outbox, pending_files, transfers
+from pipeline.catalogue import draft_files, drafts, outbox, pending_files, transfers
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.drafts import MULTIPART, Draft, DraftFile, NewFile
+from pipeline.catalogue.draft_files import MULTIPART, DraftFile, NewFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import AnnouncedFile, Multipart, PendingFile
 from pipeline.errors import Conflict, Gone, HeadraceError, Missing, Rejected
-from pipeline.ingest import deposit, quota, transferring
+from pipeline.ingest import arrival, deposit, quota, transferring
 from pipeline.ingest.room import require_room
 from pipeline.model import EffectKind
 from pipeline.ports import LONGEST_SIGNED, OpenUpload, PartsUpload
@@ -136,7 +137,7 @@ def commit(services: Services, draft: Draft, pending: PendingFile) -> DraftFile:
         deposit.find(services, draft.record_id)
         raise
     with suppress(HeadraceError):  # else it is swept
-        deposit.end_upload(services, draft.deposit, pending)
+        arrival.end_upload(services, draft.deposit, pending)
     return file
 
 
@@ -145,13 +146,13 @@ def _attach(services: Services, draft: Draft, pending: PendingFile, md5_of_parts
         one = drafts.locked(tx, draft.deposit.id)
         still = pending_files.find(tx, one.id, pending.key)
         if still is None or still.id != pending.id:
-            done = drafts.file(tx, one.id, pending.key)
+            done = draft_files.find(tx, one.id, pending.key)
             if done is None or done.content != pending.content:
                 raise refusals.no_file(one.record_id, pending.key)
             return done
         pending_files.remove(tx, one, pending.key)
         outbox.want(tx, [(EffectKind.EXAMINE, one.record_id)], now=services.now())
-        file, _ = drafts.put_file(tx, one, _unread(pending, md5_of_parts), now=services.now())
+        file, _ = draft_files.put(tx, one, _unread(pending, md5_of_parts), now=services.now())
         return file
 
 
@@ -171,7 +172,7 @@ def _drop_unless_held(services: Services, one: Deposit, pending: PendingFile) ->
     """Delete what was committed in the store of a file that was given up meanwhile."""
     with suppress(HeadraceError):
         with services.catalogue.read() as tx:
-            is_held = drafts.holds(tx, one, pending.content)
+            is_held = draft_files.holds(tx, one, pending.content)
         if not is_held:
             services.store.delete(layout.content(one.home, pending.content))
 
@@ -206,5 +207,5 @@ def end(services: Services, pending: PendingFile) -> bool:
             pending_files.remove(tx, one, pending.key)
     except Missing:
         return False  # the draft is open no more: what it had was ended with it
-    deposit.drop_content(services, one, pending)
+    arrival.drop_content(services, one, pending)
     return True

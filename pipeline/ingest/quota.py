@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.catalogue import Transaction, drafts, pending_files, resumables
+from pipeline.catalogue import Transaction, draft_files, pending_files, resumables
 from pipeline.catalogue.deposits import Deposit
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import FieldFault, Rejected
@@ -35,7 +35,7 @@ def require_fits(services: Services, draft: Draft, key: str, size: int | None) -
     if not (may_be_too_much or 0 < most_files <= files):
         return
     with services.catalogue.read() as tx:
-        before = drafts.file(tx, one.id, key)
+        before = draft_files.find(tx, one.id, key)
         is_new = not pending_files.taken(tx, one.id, [key])
     if most is not None and one.bytes_total + come - (before.size if before else 0) > most.size:
         raise Rejected(_TOO_MUCH, remedy=_told(most))
@@ -65,7 +65,7 @@ def faults(tx: Transaction, services: Services, draft: Draft) -> Iterator[FieldF
     one, most, most_files = draft.deposit, bounds(services, draft), services.settings.record_files
     if most is not None and one.bytes_total > most.size:
         yield FieldFault("files", (_TOO_MUCH,), _told(most))
-    elif most is not None and drafts.largest_file(tx, one.id) > most.file_size:
+    elif most is not None and draft_files.largest(tx, one.id) > most.file_size:
         yield FieldFault("files", (_TOO_LARGE,), _told(most))
     if 0 < most_files < one.files_total:
         yield FieldFault("files", (_TOO_MANY,), f"A record has {most_files:,} files at most.")

@@ -13,22 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import codec
-from pipeline.catalogue import accessions, deposits, outbox, records
+from pipeline.catalogue import accessions, deposits, events, outbox, records
 from pipeline.display import without_secrets
+from pipeline.dissemination import Dissemination
 from pipeline.errors import Misconfigured
 from pipeline.ingest import manifest, planfile
 from pipeline.ingest.decisions import LISTED, Plan
 from pipeline.ingest.estimate import Estimate
 from pipeline.ingest.survey import Surveyed
-from pipeline.model import (
-    Accession,
-    AccessionState,
-    DepositState,
-    Dissemination,
-    JsonObject,
-    Outcome,
-    Problem,
-)
+from pipeline.model import Accession, AccessionState, DepositState, JsonObject, Outcome, Problem
 from pipeline.services import Services
 
 
@@ -45,7 +38,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         listed = list(islice(accessions.problems(tx, accession_id), LISTED))
         counts = accessions.problem_counts(tx, accession_id)
         effects = outbox.waiting(tx, accession_id)
-        events = records.events_of_accession(tx, accession_id, limit=LISTED)
+        happened = events.of_accession(tx, accession_id, limit=LISTED)
     return {
         "accession": accession.id,
         "collection": accession.collection,
@@ -66,7 +59,7 @@ def of_accession(services: Services, accession_id: str) -> JsonObject:
         "files": files,
         "bytes": size,
         "bytes_read": bytes_read,
-        "events": [codec.event_to_json(one) for one in events],
+        "events": [codec.event_to_json(one) for one in happened],
         "flow_run": accession.flow_run,
     }
 

@@ -14,8 +14,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from pipeline.catalogue import drafts, resumables, transfers
-from pipeline.catalogue.drafts import Draft, NewFile
+from pipeline.catalogue import draft_files, drafts, resumables, transfers
+from pipeline.catalogue.draft_files import NewFile
+from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.resumables import Resumable
 from pipeline.errors import (
     Conflict,
@@ -28,7 +29,7 @@ from pipeline.errors import (
     Unavailable,
     WrongChecksum,
 )
-from pipeline.ingest import abandonment, deposit, quota, tails, transferring
+from pipeline.ingest import abandonment, arrival, quota, tails, transferring
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import (
@@ -55,10 +56,10 @@ _LOST = "The store does not have any more what had come of the upload."
 
 
 def create(services: Services, draft: Draft, key: str, size: int) -> Resumable:
-    """An upload of `size` bytes into a draft. Raises as `deposit.receive` does before it takes anything, `Rejected` for
+    """An upload of `size` bytes into a draft. Raises as `arrival.receive` does before it takes anything, `Rejected` for
     more bytes than the store has objects of and for an upload too many, `Unavailable` where states of digests cannot be
     saved here."""
-    deposit.require_takeable(services, draft, key, size)
+    arrival.require_takeable(services, draft, key, size)
     services.store.requests(size)  # refuses what no object may have
     states = _saved(resumable_hashes(_algorithms(services)))
     if restored(states["digests"], _algorithms(services)) is None:
@@ -92,13 +93,13 @@ def go_on(
     blocks: Iterable[bytes],
     checksum: tuple[str, str] | None = None,
     *,
-    admitted: deposit.Admitted,
+    admitted: arrival.Admitted,
 ) -> Resumable:
     """Take what comes behind `offset`, from whichever request is at the upload; where that is the end of the file, the
     file is in the draft once this returns. With a `checksum` (algorithm, hex), all that comes is taken or nothing.
     Where the client goes away, what came is kept. Raises `Conflict` where the upload is not at this offset, or another
     request went on with it meanwhile; `WrongChecksum`; `TooLong`; `Gone` where it has to be begun again;
-    `OutOfSpace` where the rest would leave less room than must stay free; what `deposit.attach` and `blocks` raise."""
+    `OutOfSpace` where the rest would leave less room than must stay free; what `arrival.attach` and `blocks` raise."""
     one = find(services, draft, number)
     require_room(services, reserved=one.size - one.offset)
     with services.catalogue.write() as tx:
@@ -137,7 +138,7 @@ class _Sitting:
         transfer: int,
         require: Callable[[], None],
         checksum: tuple[str, str] | None,
-        admitted: deposit.Admitted,
+        admitted: arrival.Admitted,
     ) -> None:
         self._services = services
         self._draft = draft
@@ -314,7 +315,7 @@ class _Sitting:
             declared={},
         )
         attach = partial(
-            deposit.attach,
+            arrival.attach,
             self._services,
             self._draft.deposit,
             self._transfer,
@@ -333,7 +334,7 @@ class _Sitting:
         with suppress(HeadraceError):
             with self._services.catalogue.read() as tx:
                 begun_by, tail_of = resumables.places(tx, self._one.id)
-                is_held = drafts.holds(tx, self._draft.deposit, self._content)
+                is_held = draft_files.holds(tx, self._draft.deposit, self._content)
             if tail_of != self._transfer:
                 self._services.store.delete(layout.tail(self._one.id, self._transfer))
             if begun_by != self._begun_by and not is_held:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 
+from pipeline.dissemination import Repository
 from pipeline.errors import Misconfigured, Rejected
-from pipeline.model import Mail, Repository
 
 # Not every server takes more than ASCII (RFC 6152).
 _POLICY = policy.SMTP.clone(cte_type="7bit")
@@ -19,6 +21,17 @@ _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@{_LABEL}(?:\.{_LABEL})*")
 # RFC 5321, section 4.5.3.1.
 _LONGEST_LOCAL, _LONGEST_ADDRESS = 64, 254
 _LONGEST_SUBJECT, _LONGEST_TEXT = 200, 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Plain text to one address. `id` is never given twice."""
+
+    id: int
+    to: str
+    subject: str
+    text: str
+    created: datetime
 
 
 def address(text: str, *, field: str = "email") -> str:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-    from pipeline.model import JsonObject, Repository
+    from pipeline.dissemination import Repository
+    from pipeline.model import JsonObject
 
 _WHOLE = "_schema"
 _FIELDS_BY_REASON = {

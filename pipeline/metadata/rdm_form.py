@@ -22,7 +22,8 @@ from pipeline.pid.doi import is_own, parse, prefix_is_managed, same
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from pipeline.model import Description, Repository
+    from pipeline.dissemination import Repository
+    from pipeline.model import Description
 
 _SHOWN = frozenset(
     {

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.model import Repository
+    from pipeline.dissemination import Repository
 
 _RESOLVERS = (
     r"(?:doi:\s*|info:doi/|urn:doi:|(?:https?://)?"

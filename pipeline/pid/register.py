@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.access import as_of
 from pipeline.catalogue import dois, records
+from pipeline.dissemination import Dissemination
 from pipeline.errors import HeadraceError, Rejected, Unavailable
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination, DoiState
+from pipeline.model import DoiState
 from pipeline.ports import DoiOutcome, DoiRequest
 from pipeline.services import Services
 

@@ -11,11 +11,11 @@ from itertools import chain
 
 from pipeline import codec
 from pipeline.catalogue.records import Holding
+from pipeline.dissemination import Dissemination
 from pipeline.feeds import crosswalks
 from pipeline.model import (
     AGENT,
     Concept,
-    Dissemination,
     Event,
     EventType,
     FileEntry,

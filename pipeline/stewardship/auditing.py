@@ -19,7 +19,7 @@ from functools import partial
 from math import ceil
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, fixity, records
+from pipeline.catalogue import Transaction, events, fixity, records
 from pipeline.catalogue.fixity import FIRST, StoredFile
 from pipeline.display import shown
 from pipeline.errors import Corrupt, HeadraceError, Missing
@@ -396,8 +396,8 @@ class _Audit:
                 for one, seen in failed
                 if fixity.note_failed(tx, one, now=now)
             ]
-            events = [*self._passed(sound, now), *(_failed(one, now) for one in found)]
-            records.add_events(tx, events)
+            new = [*self._passed(sound, now), *(_failed(one, now) for one in found)]
+            events.add(tx, new)
         return found
 
     def _difference(self, tx: Transaction, one: StoredFile, seen: _Seen, now: datetime) -> Difference:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from pipeline.catalogue import records, works
+from pipeline.catalogue import events, records, works
 from pipeline.catalogue.records import Holding
 from pipeline.catalogue.works import Size
 from pipeline.errors import HeadraceError, Unavailable
@@ -111,13 +111,13 @@ def _collect(services: Services, record_ids: Sequence[int]) -> list[Package]:
         shown = records.disseminate(tx, services.repository, record_ids, file_limit=0)
         holdings = records.holdings(tx, shown)
         concepts = records.concepts(tx, {one.record.concept_id for one in shown.values()})
-        events = records.events(tx, *shown)
+        happened = events.of_records(tx, *shown)
     packages = [
         Package(
             record=one.record,
             concept=concepts[one.record.concept_id],
             holdings=holdings[id_],
-            events=[event for event in events if event.record_id == id_],
+            events=[event for event in happened if event.record_id == id_],
             # The files are read once for all, which is what reading a record costs.
             dissemination=replace(one, files=tuple(each.entry for each in holdings[id_][: records.LISTED])),
         )

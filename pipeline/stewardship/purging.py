@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, extra_formats, outbox, purges, records, works
+from pipeline.catalogue import Transaction, events, extra_formats, outbox, purges, records, works
 from pipeline.catalogue.purges import Copy, Purge
 from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.lifecycle import RecordEvent, step_record
@@ -154,7 +154,7 @@ def _tell(tx: Transaction, services: Services, one: Purge, copies: list[Copy]) -
             objects=tuple(sorted({f"{services.root_digest}:{copy.digest}" for copy in lost})),
             detail={"reason": one.decision.reason, "keys": [copy.key for copy in lost]},
         )
-        records.add_events(tx, [event])
+        events.add(tx, [event])
         records.touch(tx, record_id)
         _, effects = step_record(records.get(tx, record_id).state, RecordEvent.PURGE)
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)

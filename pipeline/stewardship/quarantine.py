@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.catalogue import Transaction, accessions, quarantine, records
+from pipeline.catalogue import Transaction, accessions, events, quarantine
 from pipeline.catalogue.quarantine import QuarantinedFile, Waiting
 from pipeline.display import shown
 from pipeline.errors import Conflict, Corrupt, Missing
@@ -53,7 +53,7 @@ def release(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
                 remedy=f"The record is completed by the next run: headrace retry {to.accession_id}",
             )
             event = _event(services, done, EventType.UNQUARANTINE, to.record_id)
-            records.add_events(tx, [event], accession_id=found.accession_id)
+            events.add(tx, [event], accession_id=found.accession_id)
     return done
 
 
@@ -77,7 +77,7 @@ def destroy(services: Services, id_: int, *, reason: str, by: str) -> Quarantine
             hold_on(tx)
             done = quarantine.complete(tx, id_, QuarantineEvent.DELETE)
             event = _event(services, done, EventType.DELETION)
-            records.add_events(tx, [event], accession_id=found.accession_id)
+            events.add(tx, [event], accession_id=found.accession_id)
     return done
 
 

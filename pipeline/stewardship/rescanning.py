@@ -22,7 +22,7 @@ from functools import partial
 
 from pipeline import codec
 from pipeline.access import heeded
-from pipeline.catalogue import quarantine, records, scans
+from pipeline.catalogue import events, quarantine, scans
 from pipeline.catalogue.fixity import FIRST, Position
 from pipeline.catalogue.scans import InfectedFile, ScannedFile
 from pipeline.display import shown
@@ -335,7 +335,7 @@ class _Rescan:
         with self._services.catalogue.write() as tx:
             scans.give(tx, [(one.digest, verdict) for one, verdict in news], now=now)
             scans.note_looked(tx, same, now=now)
-            records.add_events(tx, [self._event(one, verdict, now) for one, verdict in news])
+            events.add(tx, [self._event(one, verdict, now) for one, verdict in news])
 
     def _event(self, one: ScannedFile, verdict: ScanVerdict, now: datetime) -> Event:
         detail = {"key": one.key, "before": one.verdict.status, **codec.verdict_to_json(verdict)}

@@ -18,7 +18,7 @@ from infra.local.service import running
 from pipeline import wiring
 from pipeline.catalogue import accounts
 from pipeline.catalogue.accounts import Account
-from pipeline.ingest import deposit
+from pipeline.ingest import arrival, deposit
 from pipeline.metadata.deposit_form import DepositMetadata
 from pipeline.model import Description
 from pipeline.people import signing_in
@@ -117,7 +117,7 @@ def _draft(archive: Archive, account: Account) -> int:
     metadata = {"title": "x" * 80, "description": _WIDE, "resource_type": {"id": "dataset"}}
     given = DepositMetadata(Description(metadata), has_metadata=True)
     made = deposit.create(archive.services, given, account)
-    deposit.receive(archive.services, made, _LONG_NAME, [b"1"], size=1, admitted=lambda _: None)
+    arrival.receive(archive.services, made, _LONG_NAME, [b"1"], size=1, admitted=lambda _: None)
     return made.record_id
 
 

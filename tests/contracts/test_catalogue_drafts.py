@@ -21,6 +21,7 @@ from pipeline.catalogue import (
     adoption,
     deposit_files,
     deposits,
+    draft_files,
     drafts,
     examinations,
     leases,
@@ -29,7 +30,8 @@ from pipeline.catalogue import (
 )
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.drafts import Draft, DraftFile, NewDraft, NewFile, Owned
+from pipeline.catalogue.draft_files import DraftFile, NewFile
+from pipeline.catalogue.drafts import Draft, NewDraft, Owned
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.errors import Conflict, Denied, Missing
 from pipeline.lifecycle import DepositEvent
@@ -84,7 +86,7 @@ def new_file(key: str, size: int = 1, *, sent: int = 1) -> NewFile:
 
 
 def put(tx: Transaction, one: Deposit, *args: object, **named: object) -> tuple[DraftFile, DraftFile | None]:
-    return drafts.put_file(tx, drafts.locked(tx, one.id), new_file(*args, **named), now=NOW)  # type: ignore[arg-type]
+    return draft_files.put(tx, drafts.locked(tx, one.id), new_file(*args, **named), now=NOW)  # type: ignore[arg-type]
 
 
 def extent(tx: Transaction, record_id: int = RECORD) -> tuple[int, int, int]:
@@ -261,10 +263,10 @@ def test_files_are_counted_as_they_come_and_go(catalogue: Catalogue, ida: Accoun
         assert second.place != first.place
         assert extent(tx) == (1, 3, 3)
         put(tx, one, "b.csv", 4)
-        drafts.remove_file(tx, one, second, now=NOW)
+        draft_files.remove(tx, one, second, now=NOW)
         assert extent(tx) == (1, 4, 5)
-        assert [file.key for file in drafts.files(tx, one.id, limit=10)] == ["b.csv"]
-        assert drafts.file(tx, one.id, "a.csv") is None
+        assert [file.key for file in draft_files.page(tx, one.id, limit=10)] == ["b.csv"]
+        assert draft_files.find(tx, one.id, "a.csv") is None
 
 
 def test_files_are_listed_by_key_page_by_page(catalogue: Catalogue, ida: Account) -> None:
@@ -275,7 +277,7 @@ def test_files_are_listed_by_key_page_by_page(catalogue: Catalogue, ida: Account
         for key in keys:
             put(tx, one, key)
         listed: list[str] = []
-        while page := drafts.files(tx, one.id, after=listed[-1] if listed else "", limit=2):
+        while page := draft_files.page(tx, one.id, after=listed[-1] if listed else "", limit=2):
             listed += [file.key for file in page]
     assert sorted(listed) == sorted(keys)
     assert len(listed) == len(keys)
@@ -288,12 +290,12 @@ def test_a_draft_holds_the_bytes_of_its_files(catalogue: Catalogue, ida: Account
         put(tx, one, "a.csv", sent=1)
         put(tx, one, "a.csv", sent=2)
         first, second = (layout.deposited_path("a.csv", sent) for sent in (1, 2))
-        assert (drafts.holds(tx, one, first), drafts.holds(tx, one, second)) == (False, True)
+        assert (draft_files.holds(tx, one, first), draft_files.holds(tx, one, second)) == (False, True)
         records.add_concepts(tx, [Concept(WORK)], now=NOW)
         rows.add_record(tx, RECORD, concept_id=WORK)
         adoption.adopt_files(tx, [one.id])
         deposit_files.forget(tx, [one.id])
-        assert (drafts.holds(tx, one, first), drafts.holds(tx, one, second)) == (False, True)
+        assert (draft_files.holds(tx, one, first), draft_files.holds(tx, one, second)) == (False, True)
 
 
 def published(tx: Transaction) -> None:
@@ -309,9 +311,9 @@ def test_a_new_version_begins_with_the_files_of_the_last(catalogue: Catalogue, i
     with catalogue.write() as tx:
         published(tx)
         one = add(tx, ida, 3, action=DepositAction.VERSION).deposit
-        drafts.import_files(tx, one, now=NOW)
+        draft_files.import_files(tx, one, now=NOW)
         assert extent(tx, 3) == (2, 10, 2)
-        imported = drafts.files(tx, one.id, limit=10)
+        imported = draft_files.page(tx, one.id, limit=10)
         assert [(file.key, file.place, file.holder_id) for file in imported] == [
             ("a.csv", None, RECORD),
             ("b.csv", None, RECORD),
@@ -319,7 +321,7 @@ def test_a_new_version_begins_with_the_files_of_the_last(catalogue: Catalogue, i
         again, before = put(tx, one, "a.csv", 7)
         assert (again.holder_id, again.place) == (None, layout.content(one.home, again.content))
         assert before == imported[0]
-        drafts.remove_file(tx, one, imported[1], now=NOW)
+        draft_files.remove(tx, one, imported[1], now=NOW)
         assert extent(tx, 3) == (1, 7, 4)
         assert {file.key for file in records.files(tx, RECORD)} == {"a.csv", "b.csv"}
 
@@ -418,7 +420,7 @@ def test_a_discarded_draft_forgets_its_files(catalogue: Catalogue, ida: Account)
             put(tx, one, "a.csv")
         deposit_files.forget(tx, [mine.id])
         deposits.move(tx, [mine], DepositEvent.CANCEL)
-        assert drafts.files(tx, mine.id, limit=10) == []
-        assert len(drafts.files(tx, other.id, limit=10)) == 1
+        assert draft_files.page(tx, mine.id, limit=10) == []
+        assert len(draft_files.page(tx, other.id, limit=10)) == 1
         [ended] = deposits.by_id(tx, mine.id)
         assert ended.state is DepositState.CANCELLED

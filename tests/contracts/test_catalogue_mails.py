@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.catalogue import Catalogue, mails, outbox
 from pipeline.errors import Rejected
-from pipeline.model import EffectKind, Mail
+from pipeline.mail.message import Mail
+from pipeline.model import EffectKind
 from tests.contracts.rows import NOW
 
 

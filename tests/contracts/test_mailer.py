@@ -14,11 +14,11 @@ from typing import cast
 
 import pytest
 
+from pipeline.dissemination import Repository
 from pipeline.errors import HeadraceError, Misconfigured, Rejected, Unavailable
 from pipeline.mail.folder import FolderMailer
-from pipeline.mail.message import compose
+from pipeline.mail.message import Mail, compose
 from pipeline.mail.smtp import Security, SmtpMailer, SmtpServer
-from pipeline.model import Mail, Repository
 from pipeline.ports import Mailer
 from pipeline.running.loopback import free_port
 from tests.mail_server import BAD_WORD, BUSY, GONE, HOST, PASSWORD, USER, mail_server, make_certificate

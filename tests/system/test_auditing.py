@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import fixity, records, tables
+from pipeline.catalogue import events, fixity, records, tables
 from pipeline.cli.console import Exit
 from pipeline.errors import Interrupted, Misconfigured, Unavailable
 from pipeline.ingest.patience import Patience
@@ -102,7 +102,7 @@ def differences(report: JsonObject) -> list[tuple[str, str]]:
 def checks(instance: Instance, outcome: str) -> list[Event]:
     """Fixity checks of all records."""
     with instance.services.catalogue.read() as tx:
-        every = [one for id_ in records.ids(tx, limit=100) for one in records.events(tx, id_)]
+        every = [one for id_ in records.ids(tx, limit=100) for one in events.of_records(tx, id_)]
     return [one for one in every if (one.type, one.outcome) == (EventType.FIXITY, outcome)]
 
 

@@ -23,6 +23,7 @@ from pipeline.catalogue import (
     accessions,
     clearance,
     deposits,
+    events,
     quarantine,
     records,
     tables,
@@ -171,7 +172,7 @@ def test_a_catalogue_that_comes_back_in_time_costs_nothing(tmp_path: Path, older
         with instance.services.catalogue.read() as tx:
             assert deposits.tally(tx, accession_id) == {DepositState.PUBLISHED: 1, DepositState.HELD: 1}
             [held] = deposits.in_state(tx, accession_id, DepositState.HELD, limit=2)
-            told = [one.type for one in records.events_of_accession(tx, accession_id, limit=9)]
+            told = [one.type for one in events.of_accession(tx, accession_id, limit=9)]
         assert (held.files_bad, told.count(EventType.QUARANTINE)) == (1, 1)
 
 

@@ -19,7 +19,7 @@ from pipeline import modification
 from pipeline.access import Viewer
 from pipeline.catalogue import accounts, tables
 from pipeline.errors import Unavailable
-from pipeline.ingest import deposit
+from pipeline.ingest import arrival, deposit
 from pipeline.model import JsonObject, Record
 from pipeline.ports import StoreTraits
 from pipeline.settings import StoreLocation
@@ -125,7 +125,7 @@ def changed_files(archive: Unpreserved) -> Record:
     modification.reopen(services, draft, Viewer(owner.email, account_id=owner.id), comment="")
     draft = deposit.find(services, record.id)
     for key, content in (("a.csv", b"changed"), ("new", b"new")):
-        deposit.receive(services, draft, key, [content], size=len(content), admitted=lambda _: None)
+        arrival.receive(services, draft, key, [content], size=len(content), admitted=lambda _: None)
     deposit.publish(services, deposit.find(services, record.id))
     return archive.record(record.id)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import create_app
-from pipeline.catalogue import outbox, records
+from pipeline.catalogue import events, outbox
 from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.model import EventType, JsonObject, PurgeState, Record, RecordState
 from pipeline.stewardship import purging
@@ -152,14 +152,14 @@ def test_the_object_and_the_records_tell_what_was_done(archive: Archive) -> None
     inventory = json.loads(b"".join(store.read(f"{root}/inventory.json")))
     messages = [one["message"] for one in inventory["versions"].values()]
     assert ["purged" in one for one in messages] == [True, True, False, False]
-    events = []
+    found = []
     for record in (first, second):
         with archive.services.catalogue.read() as tx:
-            events += [one for one in records.events(tx, record.id) if one.type is EventType.DELETION]
-    assert [one.agent for one in events] == ["ida", "ida"]
+            found += [one for one in events.of_records(tx, record.id) if one.type is EventType.DELETION]
+    assert [one.agent for one in found] == ["ida", "ida"]
     kept = [one.key for one in store.list(root) if one.key.endswith("premis.jsonl")]
     texts = [b"".join(store.read(key)).decode() for key in kept]
-    assert all(any(event.id in text for text in texts) for event in events)
+    assert all(any(event.id in text for text in texts) for event in found)
 
 
 def test_a_purge_can_be_repeated(archive: Archive) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.access import withheld
-from pipeline.catalogue import accessions, records
+from pipeline.catalogue import accessions, events, records
 from pipeline.catalogue import quarantine as catalogue
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.errors import Conflict, Corrupt, Missing
@@ -68,7 +68,7 @@ def destroy(instance: Instance, id_: int) -> QuarantinedFile:
 
 def told(instance: Instance, accession_id: str) -> list[Event]:
     with instance.services.catalogue.read() as tx:
-        return records.events_of_accession(tx, accession_id, limit=100)
+        return events.of_accession(tx, accession_id, limit=100)
 
 
 def is_in_order(instance: Instance) -> bool:
@@ -105,10 +105,10 @@ def test_a_release_stands_in_the_record_s_history(embedded: Instance, source: Pa
     [published] = embedded.ingest(source)["records"]
     with embedded.services.catalogue.read() as tx:
         [file] = [one for one in records.files(tx, published["id"]) if one.key == "deep/virus.com"]
-        events = {one.type: one for one in records.events(tx, published["id"])}
+        happened = {one.type: one for one in events.of_records(tx, published["id"])}
     assert (file.scan.status, file.scan.signature) == (ScanStatus.RELEASED, "EICAR-Test-File")
     assert [withheld(file.scan, gate) for gate in ("none", "serve", "publish")] == [None, None, None]
-    event = events[EventType.UNQUARANTINE]
+    event = happened[EventType.UNQUARANTINE]
     assert (event.agent, event.detail["reason"]) == ("ida", WHY["reason"])
     kept = [path for path in embedded.root.rglob("premis.jsonl") if event.id in path.read_text()]
     assert len(kept) == 1

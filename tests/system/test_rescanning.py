@@ -15,6 +15,7 @@ from infra.local.service import running
 from pipeline import codec
 from pipeline.access import Withheld, withheld
 from pipeline.catalogue import (
+    events,
     records,
     scans,
     tables,
@@ -78,7 +79,7 @@ def verdict(archive: Archive, record: Record, key: str = "a.csv") -> ScanVerdict
 
 def checks(archive: Archive, record: Record) -> list[Event]:
     with archive.services.catalogue.read() as tx:
-        return [one for one in records.events(tx, record.id) if one.type is EventType.VIRUS]
+        return [one for one in events.of_records(tx, record.id) if one.type is EventType.VIRUS]
 
 
 def titled(instance: Instance, document: JsonObject) -> dict[str, int]:

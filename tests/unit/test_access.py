@@ -22,14 +22,13 @@ from pipeline.access import (
     withheld,
 )
 from pipeline.communities.roles import Role
+from pipeline.dissemination import Dissemination, Repository
 from pipeline.model import (
     Access,
     Description,
-    Dissemination,
     FilesAccess,
     Record,
     RecordState,
-    Repository,
     Right,
     ScanStatus,
     ScanVerdict,

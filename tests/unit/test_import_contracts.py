@@ -1,4 +1,4 @@
-"""Who may import whom."""
+"""Who may import whom, and how long a module may be."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
         [sys.executable, "-c", program], cwd=_CHECKOUT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert {"prefect", "fastapi", "starlette", "uvicorn", "distributed", "gateway"}.isdisjoint(loaded)
+
+
+def test_no_module_is_longer_than_600_lines() -> None:
+    """What is longer does two things."""
+    modules = [path for top in ("pipeline", "gateway") for path in (_CHECKOUT / top).rglob("*.py")]
+    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert {name: length for name, length in lengths.items() if length > 600} == {}

@@ -1,4 +1,4 @@
-"""A record in the formats of the world: pure functions of a `model.Dissemination`, one module a format.
+"""A record in the formats of the world: pure functions of a `Dissemination`, one module a format.
 
 They take published records with valid descriptions; of a withdrawn one `tombstone_json` is all that everybody sees.
 `rdm_draft` and `zenodo_draft` take drafts, which need not be complete.

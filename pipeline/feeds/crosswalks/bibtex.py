@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pipeline.feeds.crosswalks import facts
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination, JsonObject
+    from pipeline.dissemination import Dissemination
+    from pipeline.model import JsonObject
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONGEST_NAME_IN_KEY = 40

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline.feeds.crosswalks import facts
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination, JsonObject
+    from pipeline.dissemination import Dissemination
+    from pipeline.model import JsonObject
 
 _MOST_NAMES = 20
 

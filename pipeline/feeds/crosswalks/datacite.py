@@ -13,7 +13,8 @@ from pipeline.metadata.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.model import Dissemination, JsonObject
+    from pipeline.dissemination import Dissemination
+    from pipeline.model import JsonObject
 
 SCHEMA_VERSION = "http://datacite.org/schema/kernel-4"
 _LONGEST_VERSION = 191

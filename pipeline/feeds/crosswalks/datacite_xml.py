@@ -10,7 +10,8 @@ from pipeline.feeds.crosswalks.xml import add, root
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-    from pipeline.model import Dissemination, JsonObject
+    from pipeline.dissemination import Dissemination
+    from pipeline.model import JsonObject
 
 SCHEMA = "http://schema.datacite.org/meta/kernel-4.7/metadata.xsd"
 OAI_NAMESPACE = "http://schema.datacite.org/oai/oai-1.1/"

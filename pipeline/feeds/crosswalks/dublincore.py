@@ -16,7 +16,8 @@ from pipeline.metadata.text import clean, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.model import Dissemination, JsonObject
+    from pipeline.dissemination import Dissemination
+    from pipeline.model import JsonObject
 
 NAMESPACE = "http://www.openarchives.org/OAI/2.0/oai_dc/"
 SCHEMA = "http://www.openarchives.org/OAI/2.0/oai_dc.xsd"

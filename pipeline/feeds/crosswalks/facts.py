@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+from pipeline.dissemination import Dissemination, VersionRef
 from pipeline.metadata import dates, identifiers, vocabulary
 from pipeline.metadata.text import plain
-from pipeline.model import Dissemination, FileEntry, FilesAccess, JsonObject, RecordState, VersionRef
+from pipeline.model import FileEntry, FilesAccess, JsonObject, RecordState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pipeline.feeds.crosswalks import facts
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination, DraftView, JsonObject
+    from pipeline.dissemination import Dissemination, DraftView
+    from pipeline.model import JsonObject
 
 
 def record_links(d: Dissemination) -> JsonObject:

@@ -17,7 +17,8 @@ from pipeline.pid.doi import same, version_doi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.model import Dissemination, DraftView, JsonObject, ShownFile
+    from pipeline.dissemination import Dissemination, DraftView, ShownFile
+    from pipeline.model import JsonObject
 
 
 def rdm_json(d: Dissemination, *, files_open: bool) -> JsonObject:

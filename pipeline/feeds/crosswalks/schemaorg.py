@@ -12,7 +12,8 @@ from pipeline.metadata.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.model import Dissemination, FileEntry, JsonObject
+    from pipeline.dissemination import Dissemination
+    from pipeline.model import FileEntry, JsonObject
 
 MOST_FILES = 100
 """Very large blocks are dropped by crawlers: further files are reached by the archive alone."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
+from pipeline.dissemination import ShownFile
 from pipeline.feeds.crosswalks import facts
 from pipeline.feeds.crosswalks.citation import citation
 from pipeline.feeds.crosswalks.links import draft_links, record_links
 from pipeline.metadata import legacy_form, vocabulary
-from pipeline.model import ShownFile
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination, DraftView, FileEntry, JsonObject
+    from pipeline.dissemination import Dissemination, DraftView
+    from pipeline.model import FileEntry, JsonObject
 
 _COUNTS = ("downloads", "unique_downloads", "views", "unique_views")
 

@@ -11,10 +11,10 @@ from html import escape
 
 from lxml import etree
 
+from pipeline.dissemination import Repository
 from pipeline.feeds.oaipmh.formats import MetadataFormat
 from pipeline.feeds.oaipmh.request import ProtocolError
 from pipeline.feeds.oaipmh.source import HarvestItem, OaiSet
-from pipeline.model import Repository
 
 _ROOT = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from lxml.etree import _Element
 
+from pipeline.dissemination import Dissemination
 from pipeline.feeds import crosswalks
-from pipeline.model import Dissemination
 
 
 @dataclass(frozen=True, slots=True)

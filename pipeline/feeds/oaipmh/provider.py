@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pipeline.dissemination import Repository
 from pipeline.feeds.oaipmh import document
 from pipeline.feeds.oaipmh.formats import FORMATS, MetadataFormat
 from pipeline.feeds.oaipmh.request import TOKEN, ErrorCode, ProtocolError, Request, Verb, parse, span
 from pipeline.feeds.oaipmh.resumption import Resumption, Selection, seal, unseal
 from pipeline.feeds.oaipmh.source import HarvestItem, HarvestSource
-from pipeline.model import Repository
 
 PAGE_SIZE = 100
 TOKEN_LIFETIME = timedelta(days=7)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.model import Dissemination
+from pipeline.dissemination import Dissemination
 
 COMMUNITY_SET = "user-"
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.app import create_app
-from pipeline.catalogue import Transaction, drafts
+from pipeline.catalogue import Transaction, draft_files
 from pipeline.errors import Unavailable
-from pipeline.ingest import deposit
+from pipeline.ingest import arrival, deposit
 from pipeline.model import Access, FilesAccess
 from tests.archive import Archive
 from tests.asking import Client
@@ -90,9 +90,9 @@ def test_a_lost_answer_of_the_catalogue_loses_no_file(archive: Archive, ida: Dep
         read = services.catalogue.read
 
     deaf = replace(services, catalogue=Deaf())
-    received = deposit.receive(deaf, draft, "gauge.csv", [CSV], size=len(CSV), admitted=lambda _: None)
+    received = arrival.receive(deaf, draft, "gauge.csv", [CSV], size=len(CSV), admitted=lambda _: None)
     with services.catalogue.read() as tx:
-        [file] = drafts.files(tx, draft.deposit.id, limit=10)
+        [file] = draft_files.page(tx, draft.deposit.id, limit=10)
     assert (file, Deaf.writes > 2) == (received, True)
     assert file.place is not None
     assert b"".join(services.store.read(file.place)) == CSV

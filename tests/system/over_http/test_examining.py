@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import dispatch
-from pipeline.catalogue import drafts, records
+from pipeline.catalogue import draft_files, drafts, records
 from pipeline.model import RecordState, ScanStatus
 from tests.archive import Archive, open_archive
 from tests.contracts.test_clamd import TOO_DEEP
@@ -42,7 +42,7 @@ def test_a_file_is_identified_and_scanned_while_it_is_drafted(scanned: Archive) 
     ida.put(deposition, "pixel.png", PNG)
     dispatch.drain(scanned.services)
     with scanned.services.catalogue.read() as tx:
-        [file] = drafts.files(tx, drafts.get(tx, deposition["id"]).deposit.id, limit=10)
+        [file] = draft_files.page(tx, drafts.get(tx, deposition["id"]).deposit.id, limit=10)
     assert file.scan.status is ScanStatus.CLEAN
     published = ida.publish(deposition)
     assert published["state"] == "done"

@@ -15,7 +15,7 @@ import pytest
 from infra.local.gateway import gateway
 from infra.local.service import launched
 from pipeline import dispatch
-from pipeline.catalogue import drafts
+from pipeline.catalogue import draft_files, drafts
 from pipeline.settings import StoreLocation
 from tests.archive import open_archive
 from tests.faults import Fault, Trap
@@ -88,7 +88,7 @@ def test_what_was_answered_outlives_every_gateway(site: Site) -> None:
         archive.clock.move(days=365)  # the gateways had the real time
         dispatch.drain(archive.services)
         with archive.services.catalogue.read() as tx:
-            [file] = drafts.files(tx, drafts.get(tx, draft).deposit.id, limit=COUNT)
+            [file] = draft_files.page(tx, drafts.get(tx, draft).deposit.id, limit=COUNT)
     assert file.digests["md5"] == MD5
 
 

@@ -22,7 +22,7 @@ from gateway.app import create_app
 from pipeline import dispatch
 from pipeline.catalogue import Catalogue, Transaction, drafts, records
 from pipeline.errors import Unavailable
-from pipeline.ingest import deposit
+from pipeline.ingest import arrival
 from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests.archive import Archive
@@ -267,7 +267,7 @@ def test_a_file_outlives_a_moment_without_the_catalogue(archive: Archive, has_co
     catalogue = LossyCatalogue(archive.services.catalogue._engine)
     catalogue.has_committed = has_committed
     lossy = replace(archive.services, catalogue=catalogue)
-    received = deposit.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV), admitted=lambda _: None)
+    received = arrival.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV), admitted=lambda _: None)
     assert received.size == len(CSV)
     [file] = ida.send("GET", deposition["links"]["files"]).json()
     assert ida.client.get(path_of(file["links"]["download"])).content == CSV

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from lxml import etree
 
+from pipeline.dissemination import Dissemination, Repository
 from pipeline.feeds.oaipmh import HarvestItem, MetadataFormat, OaiSet
-from pipeline.model import Description, Dissemination, Record, RecordState, Repository
+from pipeline.model import Description, Record, RecordState
 
 REPOSITORY = Repository(
     name="Archive & Sons",

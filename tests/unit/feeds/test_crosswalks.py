@@ -17,7 +17,7 @@ from tests.reference import reference
 from tests.strategies import disseminations
 
 if TYPE_CHECKING:
-    from pipeline.model import Dissemination
+    from pipeline.dissemination import Dissemination
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

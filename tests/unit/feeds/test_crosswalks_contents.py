@@ -12,20 +12,19 @@ import pytest
 from jsonschema import Draft201909Validator
 from lxml import etree
 
+from pipeline.dissemination import Dissemination, VersionRef
 from pipeline.feeds import crosswalks
 from pipeline.metadata import from_legacy
 from pipeline.model import (
     Access,
     Community,
     Description,
-    Dissemination,
     FileEntry,
     FilesAccess,
     Identification,
     Record,
     RecordState,
     Tombstone,
-    VersionRef,
 )
 from tests.reference import reference
 from tests.strategies import REPOSITORY, TODAY

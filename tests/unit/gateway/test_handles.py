@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.depositing.handles import Kind, handle, number_of
-from pipeline.model import Repository
+from pipeline.dissemination import Repository
 
 REPOSITORY = Repository("Pier", "pier.example", "https://pier.example", "ida@pier.example", "10.5072", "pier")
 OTHER = Repository("Quay", "quay.example", "https://quay.example", "jo@quay.example", "10.5072", "quay")

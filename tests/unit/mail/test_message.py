@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Misconfigured, Rejected
 from pipeline.mail import message
-from pipeline.model import Mail
+from pipeline.mail.message import Mail
 from tests.strategies import REPOSITORY
 
 MAIL = Mail(1, "ida@pier.example", "Gauges", "ready", datetime(2026, 3, 9, tzinfo=UTC))

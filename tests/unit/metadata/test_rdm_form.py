@@ -13,19 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.dissemination import Dissemination, DraftView
 from pipeline.errors import InvalidFields, Rejected
 from pipeline.feeds.crosswalks import rdm_draft, rdm_json, zenodo_draft
 from pipeline.metadata.deposit_form import DepositMetadata, Unsaid, faults_at_publish
 from pipeline.metadata.rdm_form import errors, misunderstood_access, read
-from pipeline.model import (
-    Access,
-    Dissemination,
-    DraftView,
-    FilesAccess,
-    FilesView,
-    Record,
-    RecordState,
-)
+from pipeline.model import Access, FilesAccess, FilesView, Record, RecordState
 from tests.strategies import REPOSITORY, TODAY, disseminations
 from tests.unit.metadata.test_reading_properties import documents, many
 

@@ -8,10 +8,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.dissemination import Dissemination
 from pipeline.feeds.crosswalks import datacite_json
 from pipeline.feeds.crosswalks.facts import distinct
 from pipeline.metadata import from_datacite, from_legacy, read, to_legacy, validate
-from pipeline.model import Description, Dissemination
+from pipeline.model import Description
 from tests.strategies import TODAY, descriptions, disseminations
 
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.app import create_app
 from pipeline.catalogue import mails
-from pipeline.model import Mail
+from pipeline.mail.message import Mail
 from tests.archive import BASE_URL, Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import Depositor, depositor
