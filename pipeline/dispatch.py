@@ -24,8 +24,9 @@ from pipeline.stewardship.preservation import preserve
 _LOG = logging.getLogger(__name__)
 
 _BATCH = 250
-# Reading files takes as long as they are large, and a mail server may take its time: others, and whoever waits for an
-# end, are not to wait for many.
+# A mail server may take its time: others, and whoever waits for an end, are not to wait for many mails. Files of many
+# records are looked into together, which is several times as fast where they are small; what is read before it is noted
+# is bounded by files and bytes (`examination._groups`), and the lease is renewed meanwhile.
 _BATCHES = {EffectKind.EXAMINE: 64, EffectKind.MAIL: 4}
 _LEASE = timedelta(minutes=5)
 _RENEWAL = timedelta(minutes=1)
