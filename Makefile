@@ -47,8 +47,9 @@ fuzz: .venv/.test ## send 10,000 requests that schemathesis makes up to a gatewa
 clients: .venv/.runtime ## run the clients that others wrote for Zenodo against an instance, each in an environment of its own
 	@$(BIN)/python -m tests.clients
 
-lint: .venv/.test ## ruff and mypy
+lint: .venv/.test ## ruff, its formatter and mypy
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 bench: .venv/.test .venv/.peers ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else

@@ -95,7 +95,11 @@ class Instance:
         folder = self.home.parent / f"command-{mark[:8]}"
         folder.mkdir()
         (folder / "in").write_text(stdin)
-        with (folder / "in").open() as in_, (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        with (
+            (folder / "in").open() as in_,
+            (folder / "out").open("w") as out,
+            (folder / "err").open("w") as err,
+        ):
             process = subprocess.Popen(
                 processes.python("pipeline", *arguments),
                 stdin=in_,

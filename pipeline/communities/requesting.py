@@ -175,7 +175,6 @@ def act(
     return moved
 
 
-
 def _take(
     tx: Transaction,
     services: Services,

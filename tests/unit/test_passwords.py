@@ -32,7 +32,13 @@ def test_a_password_matches_its_own_hash_alone() -> None:
     assert kept != passwords.hashed("moored at the northern pier")
 
 
-CONTEXT = ("ida.marlow@pier.example", "Pier Archive", "data.pier.example", "https://data.pier.example", "headrace")
+CONTEXT = (
+    "ida.marlow@pier.example",
+    "Pier Archive",
+    "data.pier.example",
+    "https://data.pier.example",
+    "headrace",
+)
 
 
 @pytest.mark.parametrize(
