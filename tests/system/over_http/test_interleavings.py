@@ -4,13 +4,13 @@ the order that would do harm, and does none."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pipeline import dispatch, publication
-from pipeline.catalogue import extra_formats, records
+from pipeline.catalogue import events, extra_formats
 from pipeline.errors import Conflict
 from pipeline.model import EventType, RecordState
 from tests.archive import Archive, open_archive
@@ -68,8 +68,8 @@ def test_no_extra_format_outlives_its_draft(archive: Archive, postgres_database:
             put = pool.submit(ida.client.ask, "PUT", path, content=CSV, content_type="application/custom+xml")
             until_waiting(1)
             discard = pool.submit(ida.send, "DELETE", draft["links"]["self"])
-            # It would not be held up by the document that is not there yet.
-            wait([discard], timeout=2)
+            # Not for the document, which is not there yet: for whoever attaches it.
+            until_waiting(2)
         assert (put.result(30).status_code, discard.result(30).status_code) == (200, 204)
     with archive.services.catalogue.read() as tx:
         assert extra_formats.of_record(tx, draft["id"]) == []
@@ -98,8 +98,8 @@ def test_of_two_withdrawals_at_once_there_is_one(archive: Archive, postgres_data
     assert tombstone is not None
     assert tombstone.removed_by == "first@pier.example"
     with archive.services.catalogue.read() as tx:
-        events = [one for one in records.events(tx, record.id) if one.type is EventType.DEACCESSION]
-    assert [one.agent for one in events] == ["first@pier.example"]
+        found = [one for one in events.of_records(tx, record.id) if one.type is EventType.DEACCESSION]
+    assert [one.agent for one in found] == ["first@pier.example"]
 
 
 def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_for_the_work(
