@@ -1,5 +1,5 @@
 """Who may do what with a work, which files may be served at all, and what a token allows: the one place that decides,
-for every door (docs/architecture.md, Who may see and do what).
+for every door (docs/access.md).
 
 Descriptions are public as long as their record is (Zenodo's REST API, records); of a withdrawn record only the
 tombstone is, so nobody reads its files.
