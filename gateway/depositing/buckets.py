@@ -24,7 +24,7 @@ from pipeline.catalogue.draft_files import DraftFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Missing
 from pipeline.feeds.crosswalks import facts
-from pipeline.ingest import arrival, quota
+from pipeline.ingest import arrival, bounds
 from pipeline.model import JsonObject, Right
 from pipeline.services import Services
 
@@ -103,7 +103,7 @@ def list_files(request: Request, bucket: str, services: ServicesHere, viewer: Wr
 
 
 def _bucket(services: Services, bucket: str, draft: Draft) -> JsonObject:
-    url, most = deposition_json.bucket_url(services.repository, bucket), quota.bounds(services, draft)
+    url, most = deposition_json.bucket_url(services.repository, bucket), bounds.of_draft(services, draft)
     return {
         "id": bucket,
         "created": facts.timestamp(draft.created),

@@ -26,7 +26,7 @@ from pipeline.catalogue.draft_files import DraftFile, NewFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Conflict, HeadraceError, Rejected, Unavailable
-from pipeline.ingest import quota, transferring
+from pipeline.ingest import bounds, transferring
 from pipeline.ingest.digests import new_hashes
 from pipeline.ingest.room import require_room
 from pipeline.model import Digests, EffectKind
@@ -115,7 +115,7 @@ def require_takeable(services: Services, draft: Draft, key: str, size: int | Non
     require_own_files(draft)
     if size == 0:
         raise refusals.empty_file()
-    quota.require_fits(services, draft, key, size)
+    bounds.require_fits(services, draft, key, size)
     require_room(services, reserved=size or 0)
 
 

@@ -42,7 +42,7 @@ from pipeline.errors import (
     Rejected,
     Stale,
 )
-from pipeline.ingest import abandonment, arrival, quota
+from pipeline.ingest import abandonment, arrival, bounds
 from pipeline.ingest.reservation import has_reserved
 from pipeline.lifecycle import DepositEvent
 from pipeline.metadata.deposit_form import DepositMetadata, Unsaid, faults_at_publish
@@ -315,7 +315,7 @@ def require_publishable(tx: Transaction, services: Services, draft: Draft) -> De
     one = current.deposit
     found = [*faults_of(services, current), *misunderstood_access(current.dropped)]
     if one.home:
-        found += [*_file_faults(tx, one, services.now()), *quota.faults(tx, services, current)]
+        found += [*_file_faults(tx, one, services.now()), *bounds.faults(tx, services, current)]
     if current.files_until is not None and services.now() >= current.files_until:
         found.append(FieldFault("files", (_TOO_LATE,)))
     if found:

@@ -16,7 +16,7 @@ from pipeline.catalogue.draft_files import DraftFile, NewFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import AnnouncedFile, PendingFile
 from pipeline.errors import Conflict, Denied, Missing, Rejected
-from pipeline.ingest import abandonment, arrival, multipart, quota
+from pipeline.ingest import abandonment, arrival, bounds, multipart
 from pipeline.model import EffectKind
 from pipeline.services import Services
 
@@ -36,7 +36,7 @@ def announce(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -
         with services.catalogue.write() as tx:
             still = drafts.locked(tx, draft.deposit.id)
             _require_new(tx, still, keys)
-            quota.require_open_uploads(tx, services, still, len(begun))
+            bounds.require_open_uploads(tx, services, still, len(begun))
             return pending_files.add(tx, still, files, begun, now=services.now())
     except (Rejected, Missing, Denied):
         multipart.give_up(services, draft, begun)

@@ -18,7 +18,7 @@ from pipeline.catalogue.draft_files import MULTIPART, DraftFile, NewFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import AnnouncedFile, Multipart, PendingFile
 from pipeline.errors import Conflict, Gone, HeadraceError, Missing, Rejected
-from pipeline.ingest import arrival, deposit, quota, transferring
+from pipeline.ingest import arrival, bounds, deposit, transferring
 from pipeline.ingest.room import require_room
 from pipeline.model import EffectKind
 from pipeline.ports import LONGEST_SIGNED, OpenUpload, PartsUpload
@@ -40,7 +40,7 @@ def begin(services: Services, draft: Draft, files: Sequence[AnnouncedFile]) -> d
         require_room(services, reserved=sum(one.plan.size for one in files))
         with services.catalogue.write() as tx:
             one = drafts.locked(tx, draft.deposit.id)
-            quota.require_open_uploads(tx, services, one, len(files))
+            bounds.require_open_uploads(tx, services, one, len(files))
             for each in files:
                 numbers.append(transferring.begin(services, tx, one.id, each.key))
                 transfers.end(tx, numbers[-1], now=services.now())

@@ -29,7 +29,7 @@ from pipeline.errors import (
     Unavailable,
     WrongChecksum,
 )
-from pipeline.ingest import abandonment, arrival, quota, tails, transferring
+from pipeline.ingest import abandonment, arrival, bounds, tails, transferring
 from pipeline.ingest.checkpoints import Checkpoints
 from pipeline.ingest.committed import find_committed
 from pipeline.ingest.digests import (
@@ -66,7 +66,7 @@ def create(services: Services, draft: Draft, key: str, size: int) -> Resumable:
         raise Unavailable("states of digests cannot be saved here, so no upload can be gone on with")
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
-        quota.require_open_uploads(tx, services, one, 1)
+        bounds.require_open_uploads(tx, services, one, 1)
         number = transferring.begin(services, tx, draft.deposit.id, key)
         transfers.end(tx, number, now=services.now())
         expires = services.now() + LIFE

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from gateway.app import create_app
-from pipeline.allowance import GIGABYTE
+from pipeline.ingest.quotas import GIGABYTE
 from tests.archive import Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import Depositor

@@ -18,7 +18,7 @@ _TOO_LARGE = "Maximum file size exceeded."
 _TOO_MANY = "Uploading selected files will result in exceeding the max amount per record."
 
 
-def bounds(services: Services, draft: Draft) -> Quota | None:
+def of_draft(services: Services, draft: Draft) -> Quota | None:
     """How much the draft may hold: what was said of its work, else of its owner's works, else of all; None where there
     is no bound."""
     most = services.settings.record_bytes
@@ -27,7 +27,7 @@ def bounds(services: Services, draft: Draft) -> Quota | None:
 
 def require_fits(services: Services, draft: Draft, key: str, size: int | None) -> None:
     """Raises `Rejected` where a file of that key and size, in the place of the one that the draft has, is too much."""
-    one, come, most = draft.deposit, size or 0, bounds(services, draft)
+    one, come, most = draft.deposit, size or 0, of_draft(services, draft)
     if most is not None and come > min(most.file_size, most.size):
         raise Rejected(_TOO_LARGE, remedy=_told(most))
     files, most_files = one.files_total + one.files_open, services.settings.record_files
@@ -62,7 +62,7 @@ def require_open_uploads(tx: Transaction, services: Services, one: Deposit, more
 
 def faults(tx: Transaction, services: Services, draft: Draft) -> Iterator[FieldFault]:
     """What a draft that holds too much is not published for."""
-    one, most, most_files = draft.deposit, bounds(services, draft), services.settings.record_files
+    one, most, most_files = draft.deposit, of_draft(services, draft), services.settings.record_files
     if most is not None and one.bytes_total > most.size:
         yield FieldFault("files", (_TOO_MUCH,), _told(most))
     elif most is not None and draft_files.largest(tx, one.id) > most.file_size:

@@ -1,4 +1,4 @@
-"""Use case: a work may hold more than every work may (Zenodo's REST API, life-cycle requests and limits).
+"""Use case: how much a work may hold (Zenodo's REST API, life-cycle requests and limits).
 
 An owner raises it by themselves, out of an allowance that all their works share; that is carried out at once, and
 stands in the books as a request that was accepted. Administrators say what a work, or each work of an account, may
