@@ -1,8 +1,4 @@
-"""Counting requests against rates, in bounded memory; no clock of its own.
-
-A period is counted in slices, each of which is forgotten once all of it has left the period. So there are never more
-requests in any period than its rate allows, and a client that waits for room waits a slice too long at most.
-"""
+"""Counting requests against rates, in slices (`pipeline.slices`) and bounded memory; no clock of its own."""
 
 import math
 from collections import OrderedDict, deque
@@ -10,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.settings import Rate
+from pipeline.slices import SLICES, end_of, slice_of
 
-SLICES = 12
 MOST_COUNTS = 20_000
 """Counts that are kept; those that were used longest ago are forgotten first, which takes 20,000 clients at once."""
 
@@ -70,12 +66,12 @@ class _Count:
         self.total = 0
 
     def forget(self, rate: Rate, now: float) -> None:
-        current = _slice(rate, now)
+        current = slice_of(rate.seconds, now)
         while self.slices and self.slices[0][0] < current - SLICES:
             self.total -= self.slices.popleft()[1]
 
     def add(self, rate: Rate, now: float) -> None:
-        current = _slice(rate, now)
+        current = slice_of(rate.seconds, now)
         # A clock that was set back goes on with the slice that there is.
         if self.slices and self.slices[-1][0] >= current:
             last, number = self.slices.pop()
@@ -85,13 +81,8 @@ class _Count:
         self.total += 1
 
 
-def _slice(rate: Rate, now: float) -> int:
-    return math.floor(now * SLICES / rate.seconds)
-
-
 def _standing(rate: Rate, count: _Count, *, refused: bool) -> Standing:
-    # All of the oldest slice has left the period one slice after its beginning has.
-    reset = math.ceil((count.slices[0][0] + SLICES + 1) * rate.seconds / SLICES)
+    reset = math.ceil(end_of(rate.seconds, count.slices[0][0]))
     return Standing(rate, rate.requests - count.total, reset, refused)
 
 

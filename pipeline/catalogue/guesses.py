@@ -1,12 +1,10 @@
 """How often somebody's secret was guessed at, counted by all processes of an instance together.
 
-A period is counted in slices, as requests are (`gateway.http.limits`): there are never more guesses in any period than
-its rate allows.
+They are counted in slices (`pipeline.slices`): there are never more guesses in any period than its rate allows.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,12 +14,11 @@ import sqlalchemy as sa
 from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.secrets import hash_of
 from pipeline.catalogue.tables import guess
+from pipeline.slices import end_of, slice_of
 
 if TYPE_CHECKING:
     from pipeline.catalogue import Transaction
     from pipeline.settings import Rate
-
-SLICES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +34,13 @@ class Tally:
 def admit(tx: Transaction, subject: str, rate: Rate, *, now: datetime) -> Tally:
     """Count a guess at `subject`, but not where the rate has no room for it: whoever goes on trying does not prolong
     the wait."""
-    length = rate.seconds / SLICES
-    current = math.floor(now.timestamp() / length)
+    current = slice_of(rate.seconds, now.timestamp())
     key = hash_of(f"{rate.requests}/{rate.seconds} {subject}")
     counted = insert(tx, guess).values(
         subject_hash=key,
         slice=current,
         number=1,
-        expires=_time((current + SLICES + 1) * length),
+        expires=_time(end_of(rate.seconds, current)),
     )
     # Others who count in this slice wait for the row.
     tx.execute(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.limits import SLICES, Limiter, headers
+from gateway.http.limits import Limiter, headers
 from gateway.http.rate_limits import network
 from pipeline.settings import Rate
+from pipeline.slices import SLICES
 
 MINUTE, HOUR = Rate(3, 60), Rate(5, 3600)
 
