@@ -10,6 +10,7 @@
     ├── Conflict       somebody else holds it, or it has moved on since
     │   └── Stale           it is at another revision than the caller has seen
     ├── Missing        there is no such thing
+    ├── TooManyTries   a secret was guessed at too often; once some time has passed the same call may succeed
     ├── Unavailable    a service or a resource is away; trying again later may succeed
     │   ├── OutOfSpace      no room left to take anything in
     │   ├── WorkersKilled   every worker that ran a unit died
@@ -131,6 +132,23 @@ class Gone(Missing):
     """What was durable of an upload cannot be gone on with; it has to be begun again."""
 
     code = "gone"
+
+
+class TooManyTries(HeadraceError):
+    """Somebody's secret was guessed at as often as is allowed; there is more room in `wait` seconds."""
+
+    code = "too-many-tries"
+
+    def __init__(self, message: str, *, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _tried_too_often, (self.message, self.wait)
+
+
+def _tried_too_often(message: str, wait: int) -> TooManyTries:
+    return TooManyTries(message, wait=wait)
 
 
 class TooLong(HeadraceError):

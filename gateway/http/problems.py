@@ -24,6 +24,7 @@ from gateway.http import limits
 from gateway.http.answers import json_answer
 from gateway.http.limits import Standing
 from gateway.http.sessions import account_in
+from pipeline import security_events
 from pipeline.access import TokenScope
 from pipeline.errors import (
     Conflict,
@@ -37,11 +38,11 @@ from pipeline.errors import (
     Rejected,
     Stale,
     TooLong,
+    TooManyTries,
     Unavailable,
     WrongChecksum,
 )
 from pipeline.model import JsonObject
-from pipeline.security_events import Event, coming_from, note
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = "30"
@@ -189,6 +190,7 @@ _STATUSES: Mapping[type[HeadraceError], int] = {
     TooLong: 413,
     RangeNotSatisfiable: 416,
     TooManyRequests: 429,
+    TooManyTries: 429,
     WrongChecksum: 460,  # tus 1.0.0, checksum
 }
 """Of errors that are told as they are, each for its subclasses as well."""
@@ -234,6 +236,8 @@ def _headers(error: Exception) -> Mapping[str, str]:
             return {"Content-Range": f"bytes */{error.size}"}
         case TooManyRequests():
             return {**limits.headers(error.standing), "Retry-After": str(error.wait)}
+        case TooManyTries():
+            return {"Retry-After": str(error.wait)}
     return {}
 
 
@@ -316,23 +320,21 @@ _TOO_MANY = _Sample()
 def _note_refusal(request: Request, status: int) -> None:
     """Whoever asks too often is refused as often as they like: of those refusals a sample is noted, with how many
     others there were. All else is bounded by the rates."""
-    more: dict[str, int] = {}
+    others: int | None = 0
     if status == _STATUSES[TooManyRequests]:
-        passed = _TOO_MANY.takes(time.monotonic())
-        if passed is None:
+        others = _TOO_MANY.takes(time.monotonic())
+        if others is None:
             return
-        more = {"others": passed} if passed else {}
     account = account_in(request.scope)
     path = _SECRET_PATH.sub(r"\1…", request.url.path).encode("ascii", "backslashreplace").decode("ascii")
     # Rates are asked before it is known where a request comes from.
-    with coming_from(request.client.host if request.client else ""):
-        note(
-            Event.REFUSED,
-            account=account.id if account else None,
+    with security_events.coming_from(request.client.host if request.client else ""):
+        security_events.refused(
+            account.id if account else None,
             status=status,
             method=request.method,
             path=path[:_LONGEST_PATH],
-            **more,
+            others=others,
         )
 
 

@@ -18,11 +18,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline import security_events
 from pipeline.catalogue.accounts import Account, Token
 from pipeline.catalogue.sessions import Session
 from pipeline.errors import Rejected
 from pipeline.people import signing_in
-from pipeline.security_events import Event, coming_from, note
+from pipeline.security_events import coming_from
 from pipeline.services import Services
 
 CSRF_COOKIE, CSRF_HEADER = "csrftoken", "X-CSRFToken"
@@ -162,7 +163,7 @@ def require_own_page(request: Request, token: str) -> None:
         refused = Rejected("CSRF check failed: the request comes from another site.")
     else:
         return
-    note(Event.REFUSED, account=visit.account.id if visit.account else None, why="not from a page of ours")
+    security_events.refused(visit.account.id if visit.account else None, why="not from a page of ours")
     raise refused
 
 

@@ -1,6 +1,6 @@
 """Pages of an account: its tokens, its password. Only who is signed in sees them; a token does nothing here."""
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.html.page_forms import FormHere, form_page
@@ -9,22 +9,18 @@ from gateway.http.auth import ServicesHere
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from gateway.http.sessions import visit_of
-from gateway.site.signing_in import MemberHere, again_path, counted_for_member, is_recent, require_recent
+from gateway.site.signing_in import MemberHere, again_path, is_recent, require_recent
 from pipeline.access import TokenScope
 from pipeline.catalogue import accounts, identities
 from pipeline.catalogue.accounts import Account
 from pipeline.errors import Rejected
-from pipeline.mail.message import one_line
-from pipeline.people import passwords, signing_in
-from pipeline.security_events import Event, note
+from pipeline.people import passwords, signing_in, tokens
 from pipeline.services import Services
 
 router = APIRouter()
 
 _TOKENS = "/account/settings/applications/"
 _SECURITY = "/account/settings/security/"
-_LONGEST_NAME = 100
-_MOST_TOKENS = 100
 _SCOPES = {
     TokenScope.DEPOSIT_WRITE: "create, change and delete drafts and their files",
     TokenScope.DEPOSIT_ACTIONS: "publish, edit, discard, make new versions",
@@ -54,46 +50,33 @@ def list_tokens(request: Request, member: MemberHere, services: ServicesHere) ->
 def create_token(request: Request, member: MemberHere, form: FormHere, services: ServicesHere) -> Response:
     """The token is in this answer, and nowhere else."""
     require_recent(request, services, _TOKENS)
-    name = one_line(form.text("name"))[:_LONGEST_NAME]
     try:
-        scopes = [TokenScope(one) for one in form.chosen("scope")]
-    except ValueError:
-        raise Rejected("There is no such scope.", field="scope") from None
-    with services.catalogue.write() as tx:
-        standing = [one for one in accounts.list_tokens(tx, member) if one.revoked is None]
-        if not name or len(standing) >= _MOST_TOKENS:
-            made, problem = "", "Revoke a token first." if name else "Give the token a name."
-        else:
-            made, problem = accounts.create_token(tx, member, scopes, now=services.now(), name=name), ""
-    if made:
-        note(Event.TOKEN_MADE, account=member.id, name=name, scopes=scopes)
-    return _tokens_page(request, services, member, made=made, problem=problem)
+        made = tokens.create(services, member, form.text("name"), form.chosen("scope"))
+    except Rejected as wrong:
+        return _tokens_page(request, services, member, problem=wrong.message)
+    return _tokens_page(request, services, member, made=made)
 
 
 @router.post(_TOKENS + "tokens/{token_id}/revoke/")
 def revoke_token(token_id: str, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
-    with services.catalogue.write() as tx:
-        revoked = accounts.revoke_token(tx, number_of(token_id), now=services.now(), of=member)
-    note(Event.TOKEN_REVOKED, account=member.id, token=revoked.id)
+    tokens.revoke(services, number_of(token_id), by=member)
     return _redirect(services, _TOKENS)
 
 
 def _tokens_page(
     request: Request, services: Services, member: Account, *, made: str = "", problem: str = ""
 ) -> Response:
-    with services.catalogue.read() as tx:
-        tokens = [one for one in accounts.list_tokens(tx, member) if one.revoked is None]
     return form_page(
         request,
         services,
         "tokens.html",
         400 if problem else 200,
-        tokens=tokens,
+        tokens=tokens.standing(services, member),
         sign_in_again="" if is_recent(request, services) else root_of(services) + again_path(_TOKENS),
         scopes=_SCOPES,
         made=made,
         problem=problem,
-        longest_name=_LONGEST_NAME,
+        longest_name=tokens.LONGEST_NAME,
     )
 
 
@@ -105,7 +88,7 @@ def security(request: Request, member: MemberHere, services: ServicesHere) -> Re
     return _security_page(request, services, member)
 
 
-@router.post(f"{_SECURITY}password/", dependencies=[Depends(counted_for_member)])
+@router.post(f"{_SECURITY}password/")
 def change_password(request: Request, member: MemberHere, form: FormHere, services: ServicesHere) -> Response:
     secret = visit_of(request).secret
     try:

@@ -1,10 +1,8 @@
 """Pages to sign in and out, and to choose a password by a mailed link."""
 
 import logging
-import math
 import re
 from dataclasses import replace
-from datetime import timedelta
 from typing import Annotated
 from urllib.parse import quote
 
@@ -16,29 +14,21 @@ from gateway.html.page_forms import FormHere, form_page
 from gateway.html.templating import page, sign_in_path
 from gateway.http import sessions
 from gateway.http.auth import ServicesHere, in_session
-from gateway.http.limits import Standing
 from gateway.http.methods import READ
-from gateway.http.problems import SignInNeeded, TooManyRequests
+from gateway.http.problems import SignInNeeded
 from gateway.http.sessions import visit_of
 from pipeline.access import STRANGER, Viewer
-from pipeline.catalogue import guesses
 from pipeline.catalogue.accounts import Account
 from pipeline.errors import HeadraceError, Missing, Rejected
 from pipeline.mail.message import address
 from pipeline.people import passwords, signing_in
-from pipeline.security_events import Event, note
 from pipeline.services import Services
-from pipeline.settings import Rate
 
 router = APIRouter()
 
 _LOG = logging.getLogger(__name__)
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
 _LONGEST_ADDRESS = 254
-_RECENT = timedelta(minutes=15)
-"""For which who signed in may do what lets others in, such as making tokens."""
-_PER_ACCOUNT = Rate(100, 3600)
-"""Passwords that are tried for one account, from however many addresses."""
 
 
 def member(request: Request) -> Account:
@@ -79,11 +69,11 @@ def led_to_sign_in(denied: Exception, viewer: Viewer) -> Exception:
 def is_recent(request: Request, services: Services) -> bool:
     """Whether who is signed in proved lately who they are."""
     session = visit_of(request).session
-    return session is not None and services.now() - session.created < _RECENT
+    return session is not None and signing_in.is_recent(services, session)
 
 
 def require_recent(request: Request, services: Services, path: str) -> None:
-    """Before what lets others in: a browser that was left open is not enough. Raises `SignInNeeded`, which leads on to
+    """Before what lets others in (`signing_in.is_recent`). Raises `SignInNeeded`, which leads on to
     `path`."""
     if not is_recent(request, services):
         raise SignInNeeded(path)
@@ -128,27 +118,7 @@ def ask(request: Request, services: ServicesHere) -> Response:
     return _redirect(services, path, 302)
 
 
-def counted(form: FormHere, services: ServicesHere) -> None:
-    """Counts a password that is tried for the account of the address in the form, at whichever gateway. Raises
-    `TooManyRequests`."""
-    _count(services, form.text("email").strip().lower()[:_LONGEST_ADDRESS])
-
-
-def counted_for_member(member: MemberHere, services: ServicesHere) -> None:
-    """As `counted`, for the account of who is signed in."""
-    _count(services, member.email)
-
-
-def _count(services: Services, email: str) -> None:
-    now = services.now()
-    with services.catalogue.write() as tx:
-        tally = guesses.admit(tx, email, _PER_ACCOUNT, now=now)
-    if not tally.admitted:
-        reset = math.ceil(tally.reset.timestamp())
-        raise TooManyRequests(Standing(_PER_ACCOUNT, 0, reset, refused=True), now=now.timestamp())
-
-
-@router.post("/login/", dependencies=[Depends(counted)])
+@router.post("/login/")
 def sign_in(request: Request, form: FormHere, services: ServicesHere) -> Response:
     path = own_path(form.text("next"))
     secret = signing_in.sign_in(services, form.text("email"), form.text("password"))
@@ -191,10 +161,7 @@ def _sign_in_page(
 
 @router.post("/logout/")
 def sign_out(request: Request, _form: FormHere, services: ServicesHere) -> Response:
-    visit = visit_of(request)
-    signing_in.sign_out(services, visit.secret)
-    if visit.account is not None:
-        note(Event.SIGNED_OUT, account=visit.account.id)
+    signing_in.sign_out(services, visit_of(request).secret)
     response = _redirect(services, "/")
     sessions.forget(response, services)
     # What the session showed is not left to whoever uses the browser next.

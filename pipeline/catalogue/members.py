@@ -81,8 +81,10 @@ def remove(tx: Transaction, community_id: str, account_ids: Collection[int]) -> 
     tx.execute(sa.delete(community_member).where(*_these(community_id, account_ids)))
 
 
-def remove_all(tx: Transaction, community_id: str) -> None:
-    tx.execute(sa.delete(community_member).where(community_member.c.community_id == community_id))
+def remove_all(tx: Transaction, community_id: str) -> set[int]:
+    """The accounts of those who were members."""
+    removed = sa.delete(community_member).where(community_member.c.community_id == community_id)
+    return set(tx.execute(removed.returning(community_member.c.account_id)).scalars())
 
 
 def owners(tx: Transaction, community_id: str) -> set[int]:

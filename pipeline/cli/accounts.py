@@ -15,9 +15,9 @@ from pipeline.catalogue.accounts import Account, Token
 from pipeline.cli.console import json_option, out, print_json, say, table
 from pipeline.errors import Missing
 from pipeline.model import JsonObject
-from pipeline.people import signing_in
+from pipeline.people import signing_in, tokens
 from pipeline.running import logs
-from pipeline.security_events import Event, coming_from, note
+from pipeline.security_events import coming_from
 from pipeline.services import Services
 from pipeline.settings import load_settings
 
@@ -44,9 +44,7 @@ def _keep_events(context: click.Context) -> None:
 def create_user(email: str, admin: bool, invite: bool) -> None:  # noqa: FBT001
     """Make an account for EMAIL."""
     with wiring.open_services(load_settings()) as services:
-        with services.catalogue.write() as tx:
-            made = accounts.create_account(tx, email, admin=admin, now=services.now())
-        note(Event.ACCOUNT_MADE, of=made.id, admin=admin)
+        made = signing_in.make_account(services, email, admin=admin)
         if invite:
             signing_in.invite(services, made)
     say(f"account {made.id} for {made.email}" + (", who is mailed a link" if invite else ""))
@@ -176,12 +174,8 @@ def create_token(email: str, scopes: tuple[str, ...]) -> None:
     Example:
       TOKEN=$(headrace token create --user ida@example.org --scope deposit:write)
     """
-    with wiring.open_services(load_settings()) as services, services.catalogue.write() as tx:
-        account = accounts.find_account(tx, email) or accounts.create_account(
-            tx, email, admin=False, now=services.now()
-        )
-        text = accounts.create_token(tx, account, scopes or _USUAL, now=services.now())
-    note(Event.TOKEN_MADE, of=account.id, scopes=list(scopes or _USUAL))
+    with wiring.open_services(load_settings()) as services:
+        text = tokens.issue(services, email, scopes or _USUAL)
     sys.stdout.write(text + "\n")
 
 
@@ -217,9 +211,8 @@ def list_tokens(email: str, as_json: bool) -> None:  # noqa: FBT001
 @json_option
 def revoke_token(token_id: int, as_json: bool) -> None:  # noqa: FBT001
     """Revoke the token that `headrace token list` shows as ID, for good and at once."""
-    with wiring.open_services(load_settings()) as services, services.catalogue.write() as tx:
-        revoked = accounts.revoke_token(tx, token_id, now=services.now())
-    note(Event.TOKEN_REVOKED, of=revoked.account.id, token=token_id)
+    with wiring.open_services(load_settings()) as services:
+        revoked = tokens.revoke(services, token_id, by=None)
     if as_json:
         print_json(_token_json(revoked))
     else:

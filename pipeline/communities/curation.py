@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from pipeline import refusals
+from pipeline import refusals, security_events
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, rights, works
 from pipeline.catalogue.communities import Logo, ManagedCommunity
@@ -42,7 +42,8 @@ def found(services: Services, charter: Charter, account_id: int) -> ManagedCommu
     with services.catalogue.write() as tx:
         made = communities.add(tx, charter, now=now)
         members.add(tx, made.id, account_id, Role.OWNER, visible=True, now=now)
-        return made
+    security_events.role_changed(account_id, community=made.id, of=account_id, role=Role.OWNER)
+    return made
 
 
 def describe(services: Services, community_id: str, viewer: Viewer, charter: Charter) -> ManagedCommunity:
@@ -94,9 +95,11 @@ def delete(services: Services, community_id: str, viewer: Viewer, tombstone: Jso
             )
         while batch := communities.works(tx, one.id, limit=_BATCH):
             leave(tx, one.id, batch, now=now)
-        members.remove_all(tx, one.id)
+        dismissed = members.remove_all(tx, one.id)
         communities.remove_logo(tx, one.id)
         communities.delete(tx, one.id, tombstone, now=now)
+    for account_id in sorted(dismissed):
+        security_events.role_changed(viewer.account_id, community=one.id, of=account_id, role=None)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from pipeline import refusals
+from pipeline import refusals, security_events
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, accounts, communities, members, requests
 from pipeline.catalogue.communities import ManagedCommunity
@@ -13,7 +13,6 @@ from pipeline.communities import notices
 from pipeline.communities.requests import COMMUNITY_INVITATION, Entity, EntityKind, Request
 from pipeline.communities.roles import Role, gives
 from pipeline.errors import Conflict, Rejected
-from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 
@@ -125,7 +124,7 @@ def change_members(
         members.change(tx, one.id, account_ids, role=role, visible=visible, now=now)
         _require_owner(tx, one, owned=owned)
     if role is not None:
-        _note_role(viewer, one.id, account_ids, role.value)
+        _note_role(viewer, one.id, account_ids, role)
 
 
 def dismiss(services: Services, community_id: str, account_ids: Collection[int], viewer: Viewer) -> None:
@@ -141,9 +140,9 @@ def dismiss(services: Services, community_id: str, account_ids: Collection[int],
     _note_role(viewer, one.id, account_ids, None)
 
 
-def _note_role(viewer: Viewer, community_id: str, account_ids: Collection[int], role: str | None) -> None:
+def _note_role(viewer: Viewer, community_id: str, account_ids: Collection[int], role: Role | None) -> None:
     for account_id in account_ids:
-        note(Event.ROLE_CHANGED, account=viewer.account_id, community=community_id, of=account_id, role=role)
+        security_events.role_changed(viewer.account_id, community=community_id, of=account_id, role=role)
 
 
 def _members(

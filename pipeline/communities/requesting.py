@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from pipeline import publication, refusals
+from pipeline import publication, refusals, security_events
 from pipeline.access import STRANGER, Viewer, may_in_community, owns
 from pipeline.catalogue import (
     Transaction,
@@ -52,7 +52,6 @@ from pipeline.errors import Denied, Missing, Rejected
 from pipeline.ingest import deposit
 from pipeline.model import DepositAction, RecordState, Right
 from pipeline.people import access_requests
-from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 Take: TypeAlias = Callable[[Transaction], Request]
@@ -169,11 +168,7 @@ def act(
         current = requests.locked(tx, request_id, now=now)
         return _take(tx, services, current, action, viewer, comment=comment, now=now)
 
-    moved = _STEPS.get((one.type, action), _only)(services, one, take)
-    if action is RequestAction.ACCEPT and (event := _GIVES.get(one.type)) is not None:
-        note(event, account=viewer.account_id, request=one.id, type=one.type, topic=one.topic.id)
-    return moved
-
+    return _STEPS.get((one.type, action), _only)(services, one, take, viewer)
 
 def _take(
     tx: Transaction,
@@ -206,12 +201,12 @@ def _require_takeable(
         _require_unlocked(one)
 
 
-def _only(services: Services, _one: Request, take: Take) -> Request:
+def _only(services: Services, _one: Request, take: Take, _viewer: Viewer) -> Request:
     with services.catalogue.write() as tx:
         return take(tx)
 
 
-def _submit_draft(services: Services, one: Request, take: Take) -> Request:
+def _submit_draft(services: Services, one: Request, take: Take, _viewer: Viewer) -> Request:
     with services.catalogue.write() as tx:
         draft = drafts.get(tx, int(one.topic.id))
         locked = drafts.locked_draft(tx, draft.deposit.id)
@@ -221,7 +216,7 @@ def _submit_draft(services: Services, one: Request, take: Take) -> Request:
         return moved
 
 
-def _publish(services: Services, one: Request, take: Take) -> Request:
+def _publish(services: Services, one: Request, take: Take, _viewer: Viewer) -> Request:
     """The draft becomes a record of the community."""
     draft = deposit.find(services, int(one.topic.id))
     moved: list[Request] = []
@@ -237,7 +232,7 @@ def _publish(services: Services, one: Request, take: Take) -> Request:
     return moved[-1]
 
 
-def _include(services: Services, one: Request, take: Take) -> Request:
+def _include(services: Services, one: Request, take: Take, _viewer: Viewer) -> Request:
     """The work joins the community."""
     with services.catalogue.write() as tx:
         moved = take(tx)
@@ -263,30 +258,30 @@ def _require_asker(tx: Transaction, one: Request, concept_id: int, now: datetime
         ) from None
 
 
-def _make_member(services: Services, one: Request, take: Take) -> Request:
+def _make_member(services: Services, one: Request, take: Take, viewer: Viewer) -> Request:
     """Unless the community was deleted meanwhile: that does not wait for who is invited."""
     with services.catalogue.write() as tx:
         communities.locked(tx, one.topic.id)
         moved = take(tx)
         role = Role(moved.payload["role"])
-        members.add(tx, one.topic.id, int(one.receiver.id), role, now=services.now())
-        return moved
+        account_id = int(one.receiver.id)
+        is_new = members.add(tx, one.topic.id, account_id, role, now=services.now())
+    if is_new:
+        security_events.role_changed(viewer.account_id, community=one.topic.id, of=account_id, role=role)
+    return moved
 
 
-def _admit(services: Services, _one: Request, take: Take) -> Request:
+def _admit(services: Services, _one: Request, take: Take, viewer: Viewer) -> Request:
     """Whoever asked may view the files from now on."""
     with services.catalogue.write() as tx:
         moved = take(tx)
-        access_requests.admit(services, tx, moved)
-        return moved
+        work, to = access_requests.admit(services, tx, moved)
+    if to is not None:
+        security_events.access_given(viewer.account_id, work=work, right=Right.VIEW, to=to)
+    return moved
 
 
-_GIVES: Mapping[str, Event] = {
-    COMMUNITY_INVITATION.name: Event.ROLE_CHANGED,
-    USER_ACCESS.name: Event.ACCESS_GIVEN,
-    GUEST_ACCESS.name: Event.ACCESS_GIVEN,
-}
-_STEPS: Mapping[tuple[str, RequestAction], Callable[[Services, Request, Take], Request]] = {
+_STEPS: Mapping[tuple[str, RequestAction], Callable[[Services, Request, Take, Viewer], Request]] = {
     (COMMUNITY_SUBMISSION.name, RequestAction.SUBMIT): _submit_draft,
     (COMMUNITY_SUBMISSION.name, RequestAction.ACCEPT): _publish,
     (COMMUNITY_INCLUSION.name, RequestAction.ACCEPT): _include,

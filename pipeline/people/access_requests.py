@@ -177,16 +177,16 @@ def _title(record: Record) -> str:
 # ---------------------------------------------------------------- what accepting means
 
 
-def admit(services: Services, tx: Transaction, accepted: Request) -> None:
-    """Let whoever asked view the files."""
+def admit(services: Services, tx: Transaction, accepted: Request) -> tuple[int, int | str | None]:
+    """Let whoever asked view the files: of which work, and by the right of which account, or by which link; None where
+    they have a right already."""
     record = records.get(tx, int(accepted.topic.id))
     # With whom a work is shared is changed by one at a time.
     works.lock(tx, [record.concept_id])
     owner = _asked(tx, record, accepted)
     if accepted.creator.kind is EntityKind.USER:
-        _grant(services, tx, record.concept_id, owner, accepted)
-    else:
-        _send_link(services, tx, record, owner, accepted)
+        return record.concept_id, _grant(services, tx, record.concept_id, owner, accepted)
+    return record.concept_id, _send_link(services, tx, record, owner, accepted)
 
 
 def _asked(tx: Transaction, record: Record, accepted: Request) -> str:
@@ -197,15 +197,16 @@ def _asked(tx: Transaction, record: Record, accepted: Request) -> str:
     return rights.owner(tx, record.concept_id)
 
 
-def _grant(services: Services, tx: Transaction, concept_id: int, owner: str, accepted: Request) -> None:
+def _grant(services: Services, tx: Transaction, concept_id: int, owner: str, accepted: Request) -> int | None:
     account_id = int(accepted.creator.id)
     if account_id in {one.account_id for one in sharing.grants(tx, concept_id)}:
-        return
+        return None
     given = AccessGrant(account_id, Right.VIEW, f"request:{accepted.id}")
     sharing.grant(tx, concept_id, [given], owner=owner, now=services.now())
+    return account_id
 
 
-def _send_link(services: Services, tx: Transaction, record: Record, owner: str, accepted: Request) -> None:
+def _send_link(services: Services, tx: Transaction, record: Record, owner: str, accepted: Request) -> str:
     now, days = services.now(), sharing.settings(tx, record.concept_id).secret_link_expiration
     link_id = sharing.add_link(
         tx,
@@ -226,3 +227,4 @@ def _send_link(services: Services, tx: Transaction, record: Record, owner: str, 
         text=f"You can read the files now, at\n\n{address}\n",
         now=now,
     )
+    return link_id

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from pipeline import security_events
 from pipeline.catalogue import Transaction, accounts, identities
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.identities import Asked
@@ -18,7 +19,7 @@ from pipeline.errors import Denied, Misconfigured, Missing, Rejected, Unavailabl
 from pipeline.mail.message import address
 from pipeline.people import signing_in
 from pipeline.ports import Identity, IdentityProvider
-from pipeline.security_events import Event, note
+from pipeline.security_events import SignInWay
 from pipeline.services import Services
 
 _LIFETIME = timedelta(minutes=10)
@@ -57,19 +58,25 @@ def finish(services: Services, state: str, code: str, *, signed_in: Account | No
         )
     if asked.account_id is not None:
         with services.catalogue.write() as tx:
-            _connect(services, tx, asked, who, signed_in)
-        note(Event.IDENTITY_CONNECTED, account=asked.account_id)
+            is_new = _connect(services, tx, asked, who, signed_in)
+        if is_new:
+            security_events.identity_connected(asked.account_id)
         return None, asked.path
     try:
         with services.catalogue.write() as tx:
-            account = identities.find_account(tx, who) or _by_address(services, tx, who)
+            known = identities.find_account(tx, who)
+            account, is_made = (known, False) if known else _by_address(services, tx, who)
             if account.disabled:
                 raise Denied("This account is disabled.", remedy="Ask those who run this archive.")
             secret = signing_in.begin_session(services, tx, account)
     except Denied:
-        note(Event.SIGN_IN_REFUSED, way="identity provider")
+        security_events.sign_in_refused(None, way=SignInWay.PROVIDER)
         raise
-    note(Event.SIGNED_IN, account=account.id, way="identity provider")
+    if is_made:
+        security_events.account_made(by=None, of=account.id)
+    if known is None:
+        security_events.identity_connected(account.id)
+    security_events.signed_in(account.id, way=SignInWay.PROVIDER)
     return secret, asked.path
 
 
@@ -77,7 +84,7 @@ def disconnect(services: Services, account: Account) -> None:
     """The account is not opened by the provider any more."""
     with services.catalogue.write() as tx:
         identities.disconnect(tx, account, provider(services).issuer)
-    note(Event.IDENTITY_DISCONNECTED, account=account.id)
+    security_events.identity_disconnected(account.id)
 
 
 @contextmanager
@@ -95,33 +102,36 @@ def _return_to(services: Services) -> str:
 
 def _connect(
     services: Services, tx: Transaction, asked: Asked, who: Identity, signed_in: Account | None
-) -> None:
+) -> bool:
+    """Whether they were not connected before. Raises `Rejected`, `Denied`."""
     if signed_in is None or signed_in.id != asked.account_id:
         raise Rejected("Whoever began this is not signed in any more: begin anew.")
     owner = identities.find_account(tx, who)
     if owner is None and not identities.is_connected(tx, signed_in, who.issuer):
         identities.connect(tx, signed_in, who, now=services.now())
-    elif owner is None or owner.id != signed_in.id:
+        return True
+    if owner is None or owner.id != signed_in.id:
         raise Denied("This identity is another account's, or this account has another identity.")
+    return False
 
 
-def _by_address(services: Services, tx: Transaction, who: Identity) -> Account:
-    """The account of somebody who comes for the first time, connected with their identity. Raises `Denied`."""
+def _by_address(services: Services, tx: Transaction, who: Identity) -> tuple[Account, bool]:
+    """The account of somebody who comes for the first time, connected with their identity, and whether it is new.
+    Raises `Denied`."""
     if not who.email:
         raise _unknown("which proves no e-mail address of yours")
     try:
         email = address(who.email)
     except Rejected:
         raise _unknown("whose e-mail address of yours cannot be used") from None
-    account = accounts.find_account(tx, email)
-    if account is None:
-        if not services.settings.registration:
-            raise _unknown("and accounts are made by those who run this archive")
-        account = accounts.create_account(tx, email, admin=False, now=services.now())
-    elif account.admin or identities.is_connected(tx, account, who.issuer):
+    found = accounts.find_account(tx, email)
+    if found is None and not services.settings.registration:
+        raise _unknown("and accounts are made by those who run this archive")
+    if found is not None and (found.admin or identities.is_connected(tx, found, who.issuer)):
         raise _unknown("which does not open the account of your address")
+    account = found or accounts.create_account(tx, email, admin=False, now=services.now())
     identities.connect(tx, account, who, now=services.now())
-    return account
+    return account, found is None
 
 
 def _unknown(why: str) -> Denied:

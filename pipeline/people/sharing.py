@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline import refusals
+from pipeline import refusals, security_events
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, rights, sharing
 from pipeline.communities import notices
 from pipeline.errors import FieldFault, InvalidFields, Rejected
 from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
-from pipeline.security_events import Event, note
 from pipeline.services import Services
 
 MOST_LINKS = 100
@@ -62,12 +61,8 @@ def create_link(
             now=now,
         )
         made = find_link(tx, concept_id, link_id)
-    _note_given(viewer, concept_id, made.right, link=link_id)
+    security_events.access_given(viewer.account_id, work=concept_id, right=made.right, to=made.id)
     return made
-
-
-def _note_given(viewer: Viewer, concept_id: int, right: Right, **to: object) -> None:
-    note(Event.ACCESS_GIVEN, account=viewer.account_id, work=concept_id, right=right.name.lower(), **to)
 
 
 def find_link(tx: Transaction, concept_id: int, link_id: str) -> ShareLink:
@@ -100,7 +95,7 @@ def change_link(
             description=before.description if given.description is None else given.description,
         )
         changed = find_link(tx, concept_id, link_id)
-    _note_given(viewer, concept_id, changed.right, link=link_id)
+    security_events.access_given(viewer.account_id, work=concept_id, right=changed.right, to=link_id)
     return changed
 
 
@@ -108,7 +103,7 @@ def remove_link(services: Services, concept_id: int, viewer: Viewer, link_id: st
     """Raises `Missing`."""
     with _work(services, concept_id, viewer) as tx:
         sharing.remove_link(tx, find_link(tx, concept_id, link_id).id)
-    note(Event.ACCESS_TAKEN, account=viewer.account_id, work=concept_id, link=link_id)
+    security_events.access_taken(viewer.account_id, work=concept_id, of=link_id)
 
 
 def _require_future(expires: datetime | None, now: datetime) -> None:
@@ -146,7 +141,7 @@ def grant(
                 message = messages[one.account_id]
                 notices.tell_granted(tx, services.repository, one, record_id, message, now=now)
     for one in given:
-        _note_given(viewer, concept_id, one.right, to=one.account_id)
+        security_events.access_given(viewer.account_id, work=concept_id, right=one.right, to=one.account_id)
 
 
 def _require_accounts(tx: Transaction, given: Sequence[AccessGrant]) -> None:
@@ -188,8 +183,10 @@ def change_grant(
                 )
         sharing.regrant(tx, concept_id, before.account_id, changed, owner=rights.owner(tx, concept_id))
     if changed.account_id != before.account_id:
-        note(Event.ACCESS_TAKEN, account=viewer.account_id, work=concept_id, to=before.account_id)
-    _note_given(viewer, concept_id, changed.right, to=changed.account_id)
+        security_events.access_taken(viewer.account_id, work=concept_id, of=before.account_id)
+    security_events.access_given(
+        viewer.account_id, work=concept_id, right=changed.right, to=changed.account_id
+    )
     return changed
 
 
@@ -205,7 +202,7 @@ def revoke(
         if gone is None:
             raise refusals.not_found()
         sharing.revoke(tx, concept_id, gone.account_id)
-    note(Event.ACCESS_TAKEN, account=viewer.account_id, work=concept_id, to=gone.account_id)
+    security_events.access_taken(viewer.account_id, work=concept_id, of=gone.account_id)
 
 
 # ---------------------------------------------------------------- settings

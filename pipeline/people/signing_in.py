@@ -1,25 +1,31 @@
 """Use case: people sign in with a password, and choose one by a link that is mailed to them.
 
 Nothing here tells a stranger which addresses have accounts: what is asked with a wrong address is answered as with a
-right one, and takes as long.
+right one, and takes as long. Passwords that are tried for one account are counted here, by whichever door they come.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
+from pipeline import security_events
 from pipeline.catalogue import Transaction, accounts, guesses, mails, sessions
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.sessions import Session
-from pipeline.errors import Missing, Rejected
+from pipeline.errors import Missing, Rejected, TooManyTries
 from pipeline.mail.message import address
 from pipeline.people import passwords
-from pipeline.security_events import Event, note
+from pipeline.security_events import PasswordWay, SignInWay
 from pipeline.services import Services
+from pipeline.settings import Rate
 
 _RESET = timedelta(hours=1)
 _INVITATION = timedelta(days=7)
 _MOST_LINKS = 3  # that strangers have mailed to one address in the time that such a link lasts
+_TRIES = Rate(100, 3600)
+"""Passwords for one account, from however many addresses."""
+_RECENT = timedelta(minutes=15)
 
 
 def idle(services: Services) -> timedelta:
@@ -28,14 +34,32 @@ def idle(services: Services) -> timedelta:
 
 
 def sign_in(services: Services, email: str, password: str) -> str | None:
-    """Begin a session for whom the password is right; answers its secret, None where it is wrong."""
+    """Begin a session for whom the password is right; answers its secret, None where it is wrong. Raises
+    `TooManyTries`, also for an address that has no account."""
+    _count_try(services, email)
     account, kept = _find(services, email)
     secret = None
     if passwords.matches(kept, password) and account is not None and kept is not None:
         secret = _begin_by_password(services, account, kept, password)
-    event = Event.SIGN_IN_REFUSED if secret is None else Event.SIGNED_IN
-    note(event, account=account.id if account else None, way="password")
+    if secret is None or account is None:
+        security_events.sign_in_refused(account.id if account else None, way=SignInWay.PASSWORD)
+        return None
+    security_events.signed_in(account.id, way=SignInWay.PASSWORD)
     return secret
+
+
+def _count_try(services: Services, email: str) -> None:
+    """Raises `TooManyTries`. What is no address has no account that could be guessed at."""
+    try:
+        normal = address(email)
+    except Rejected:
+        return
+    now = services.now()
+    with services.catalogue.write() as tx:
+        tally = guesses.admit(tx, normal, _TRIES, now=now)
+    if not tally.admitted:
+        wait = math.ceil((tally.reset - now).total_seconds())
+        raise TooManyTries(_TRIES.in_words(), wait=max(1, wait))
 
 
 def _begin_by_password(services: Services, account: Account, kept: str, password: str) -> str | None:
@@ -74,17 +98,26 @@ def find_session(services: Services, secret: str) -> Session | None:
         return sessions.find(tx, secret, now=services.now(), idle=idle(services))
 
 
+def is_recent(services: Services, session: Session) -> bool:
+    """Whether whose session it is proved lately who they are: without that they do nothing that lets others in, such as
+    making tokens. A browser that was left open is not enough."""
+    return services.now() - session.created < _RECENT
+
+
 def sign_out(services: Services, secret: str) -> None:
     """End the session of that secret; idempotent."""
     with services.catalogue.write() as tx:
+        ended = sessions.find(tx, secret, now=services.now(), idle=idle(services))
         sessions.end(tx, secret)
+    if ended is not None:
+        security_events.signed_out(ended.account.id)
 
 
 def sign_out_elsewhere(services: Services, account: Account, secret: str) -> None:
     """End all sessions of an account but the one of that secret."""
     with services.catalogue.write() as tx:
         sessions.end_all(tx, account, but=secret)
-    note(Event.SESSIONS_ENDED, account=account.id)
+    security_events.sessions_ended(by=account.id, of=account.id)
 
 
 def list_sessions(services: Services, account: Account) -> list[Session]:
@@ -97,14 +130,22 @@ def sign_out_there(services: Services, account: Account, handle: str) -> None:
     """End the session of an account that is called so; idempotent."""
     with services.catalogue.write() as tx:
         sessions.end_named(tx, account, handle)
-    note(Event.SESSIONS_ENDED, account=account.id)
+    security_events.sessions_ended(by=account.id, of=account.id)
 
 
 def sign_out_everywhere(services: Services, account: Account) -> None:
-    """End all sessions of an account."""
+    """End all sessions of an account, by an operator."""
     with services.catalogue.write() as tx:
         sessions.end_all(tx, account)
-    note(Event.SESSIONS_ENDED, of=account.id)
+    security_events.sessions_ended(by=None, of=account.id)
+
+
+def make_account(services: Services, email: str, *, admin: bool) -> Account:
+    """By an operator. Raises `Conflict` where the address has an account, `Rejected` where it is none."""
+    with services.catalogue.write() as tx:
+        made = accounts.create_account(tx, email, admin=admin, now=services.now())
+    security_events.account_made(by=None, of=made.id, admin=admin)
+    return made
 
 
 def disable(services: Services, account: Account) -> None:
@@ -113,7 +154,7 @@ def disable(services: Services, account: Account) -> None:
     with services.catalogue.write() as tx:
         accounts.disable(tx, account, now=services.now())
         _end_ways_in(tx, account)
-    note(Event.ACCOUNT_DISABLED, of=account.id)
+    security_events.account_disabled(of=account.id)
 
 
 def enable(services: Services, account: Account) -> None:
@@ -121,7 +162,7 @@ def enable(services: Services, account: Account) -> None:
     with services.catalogue.write() as tx:
         _end_ways_in(tx, account)
         accounts.enable(tx, account)
-    note(Event.ACCOUNT_ENABLED, of=account.id)
+    security_events.account_enabled(of=account.id)
 
 
 def _end_ways_in(tx: Transaction, account: Account) -> None:
@@ -134,34 +175,35 @@ def _end_ways_in(tx: Transaction, account: Account) -> None:
 
 def change_password(services: Services, account: Account, old: str, new: str, *, secret: str) -> None:
     """Of somebody who is signed in by the session of `secret`, the only one that goes on. Raises `Rejected` (fields
-    `old`, `password`)."""
+    `old`, `password`), `TooManyTries`."""
+    _count_try(services, account.email)
     with services.catalogue.read() as tx:
         kept = accounts.find_password(tx, account)
     if not passwords.matches(kept, old) or kept is None:
-        note(Event.SIGN_IN_REFUSED, account=account.id, way="password")
-        raise _not_theirs()
+        raise _not_theirs(account)
     password_hash = _good_hash(services, new, account.email)
     with services.catalogue.write() as tx:
         sessions.end_links(tx, account.email)
         if not accounts.hold_password(tx, account, kept):
             # It was changed since, perhaps by its owner because somebody else had it: that one stays.
-            raise _not_theirs()
+            raise _not_theirs(account)
         _set(services, tx, account, password_hash, but=secret)
-    note(Event.PASSWORD_SET, account=account.id, way="page")
+    security_events.password_set(by=account.id, of=account.id, way=PasswordWay.OLD_PASSWORD)
 
 
-def _not_theirs() -> Rejected:
+def _not_theirs(account: Account) -> Rejected:
+    security_events.password_refused(account.id)
     return Rejected("This is not your password.", field="old")
 
 
 def give_password(services: Services, account: Account, password: str) -> None:
-    """From now on this is the account's password, whatever it was. Its sessions and mailed links end; its owner is told
-    by mail. Raises `Rejected` (field `password`)."""
+    """By an operator: from now on this is the account's password, whatever it was. Its sessions and mailed links end;
+    its owner is told by mail. Raises `Rejected` (field `password`)."""
     password_hash = _good_hash(services, password, account.email)
     with services.catalogue.write() as tx:
         sessions.end_links(tx, account.email)
         _set(services, tx, account, password_hash)
-    note(Event.PASSWORD_SET, of=account.id, way="command")
+    security_events.password_set(by=None, of=account.id, way=PasswordWay.OPERATOR)
 
 
 def _good_hash(services: Services, password: str, email: str) -> str:
@@ -198,14 +240,14 @@ def request_link(services: Services, email: str) -> None:
         if sessions.links_since(tx, normal, now - _RESET) >= _MOST_LINKS:
             return
         _mail_link(services, tx, normal, _RESET, now)
-    note(Event.LINK_MAILED, of=account.id if account else None)
+    security_events.link_mailed(of=account.id if account else None)
 
 
 def invite(services: Services, account: Account) -> None:
     """Mail a link to choose a password to the owner of an account, which lasts for days."""
     with services.catalogue.write() as tx:
         _mail_link(services, tx, account.email, _INVITATION, services.now())
-    note(Event.LINK_MAILED, of=account.id)
+    security_events.link_mailed(of=account.id)
 
 
 def _mail_link(services: Services, tx: Transaction, email: str, lifetime: timedelta, now: datetime) -> None:
@@ -246,8 +288,8 @@ def use_link(services: Services, secret: str, password: str) -> None:
         account = found or accounts.create_account(tx, email, admin=False, now=now)
         _set(services, tx, account, password_hash)
     if found is None:
-        note(Event.ACCOUNT_MADE, of=account.id)
-    note(Event.PASSWORD_SET, account=account.id, way="mailed link")
+        security_events.account_made(by=None, of=account.id)
+    security_events.password_set(by=account.id, of=account.id, way=PasswordWay.MAILED_LINK)
 
 
 def _over() -> Missing:

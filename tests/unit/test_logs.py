@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline import security_events
 from pipeline.running import logs
-from pipeline.security_events import Event, coming_from, note
+from pipeline.security_events import coming_from
 
 
 def _record(text: str) -> logging.LogRecord:
@@ -45,9 +45,10 @@ def kept(tmp_path: Path) -> Path:
 def test_v16_a_security_event_is_a_line_of_json(kept: Path) -> None:
     """With time, place, account and what happened; also after the log was moved away."""
     with coming_from("203.0.113.7"):
-        note(Event.TOKEN_MADE, account=7, name='x\n{"event": "signed-in"}\u2028', scopes=["deposit:write"])
+        name = 'x\n{"event": "signed-in"}\u2028'
+        security_events.token_made(by=7, of=7, scopes=["deposit:write"], name=name)
     kept.rename(kept.with_suffix(".1"))
-    note(Event.SIGNED_OUT, account=7)
+    security_events.signed_out(7)
     [line] = kept.with_suffix(".1").read_bytes().splitlines()
     entry = json.loads(line)
     assert datetime.fromisoformat(entry.pop("time")).utcoffset() == datetime.now(UTC).utcoffset()
@@ -55,7 +56,8 @@ def test_v16_a_security_event_is_a_line_of_json(kept: Path) -> None:
         "event": "token-made",
         "account": 7,
         "from": "203.0.113.7",
-        "name": 'x\n{"event": "signed-in"}\u2028',
+        "of": 7,
+        "name": name,
         "scopes": ["deposit:write"],
     }
     assert json.loads(kept.read_bytes())["event"] == "signed-out"

@@ -23,7 +23,7 @@ from gateway.app import create_app
 from pipeline import dispatch
 from pipeline.catalogue import accounts, guesses, tables
 from pipeline.catalogue.accounts import Account
-from pipeline.errors import Missing, Rejected
+from pipeline.errors import Missing, Rejected, TooManyTries
 from pipeline.model import Access, EffectKind, FilesAccess
 from pipeline.people import passwords, signing_in
 from pipeline.settings import Rate
@@ -587,7 +587,13 @@ def test_v6_an_account_is_not_guessed_at_from_everywhere(small: Archive, app: Fa
     tried = {"csrf_token": browser.cookies["csrftoken"], "old": OTHER, "password": OTHER}
     for number in range(99):
         assert browser.post(change, {**tried, "email": f"{number}@pier.example"}).status_code == 400
-    assert browser.post(change, {**tried, "old": PASSWORD}).status_code == 429
+    refused = browser.post(change, {**tried, "old": PASSWORD})
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= 3900
+    with pytest.raises(TooManyTries):
+        signing_in.sign_in(small.services, f" {IDA}", PASSWORD)
+    with pytest.raises(TooManyTries):
+        signing_in.change_password(small.services, account_of(small), PASSWORD, OTHER, secret="")
 
 
 def test_v6_all_gateways_count_guesses_together(archive: Archive) -> None:
