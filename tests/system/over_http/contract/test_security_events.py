@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import argon2
 import pytest
@@ -15,7 +16,7 @@ from pipeline.catalogue import accounts, inquiries
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.inquiries import Inquiry
 from pipeline.errors import Rejected
-from pipeline.people import access_requests, passwords, signing_in, tokens
+from pipeline.people import access_requests, passwords, recognition, signing_in, tokens
 from pipeline.people.access_requests import Asking
 from tests.archive import Archive, open_archive
 from tests.browsing import Browser
@@ -93,7 +94,7 @@ def test_v16_however_an_account_is_made(archive: Archive, noted: Noted) -> None:
 
 
 def test_v16_however_somebody_signs_in_with_a_provider(tmp_path: Path, noted: Noted) -> None:
-    """For the first time, with and without an account, and again; or connects their identity on their page."""
+    """For the first time, with and without an account, and again; or connects their identity, once."""
     with identity_provider() as provider:
         oidc = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
         with open_archive(tmp_path / "home", registration=True, **oidc) as archive:
@@ -104,7 +105,7 @@ def _sign_in_with(provider: IdentityProvider, archive: Archive, noted: Noted) ->
     provider.now = archive.clock
     app = create_app(archive.services)
     given(archive)
-    given(archive, JO)
+    jo = given(archive, JO)
     noted()
 
     def recognised(**claims: object) -> list[Event]:
@@ -123,15 +124,12 @@ def _sign_in_with(provider: IdentityProvider, archive: Archive, noted: Noted) ->
         event("signed-in", 3, **signed_in),
     ]
     assert recognised(sub="3") == [event("sign-in-refused", None, **signed_in)]
-    browser = Browser(app)
-    browser.submit("/login/", email=JO, password=PASSWORD)
-    noted()
-    for expected in ([event("identity-connected", 2)], []):
-        page = browser.submit(SECURITY, "/login/oidc/connect/")
-        [url] = [one for one in page.text.split('"') if one.startswith(provider.issuer)]
-        browser.get(provider.authorise(url.replace("&amp;", "&")))
+    begun = [recognition.begin(archive.services, path=SECURITY, account=jo) for _ in range(2)]
+    for (url, state), expected in zip(begun, ([event("identity-connected", 2)], []), strict=True):
+        [code] = parse_qs(urlsplit(provider.authorise(url)).query)["code"]
+        recognition.finish(archive.services, state, code, signed_in=jo)
         assert noted() == expected
-    browser.submit(SECURITY, "/login/oidc/disconnect/")
+    recognition.disconnect(archive.services, jo)
     assert noted() == [event("identity-disconnected", 2)]
 
 
