@@ -73,8 +73,7 @@ def is_recent(request: Request, services: Services) -> bool:
 
 
 def require_recent(request: Request, services: Services, path: str) -> None:
-    """Before what lets others in (`signing_in.is_recent`). Raises `SignInNeeded`, which leads on to
-    `path`."""
+    """Before what lets others in (`signing_in.is_recent`). Raises `SignInNeeded`, which leads on to `path`."""
     if not is_recent(request, services):
         raise SignInNeeded(path)
 

@@ -7,6 +7,7 @@ right one, and takes as long. Passwords that are tried for one account are count
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pipeline import security_events
@@ -36,9 +37,12 @@ def idle(services: Services) -> timedelta:
 def sign_in(services: Services, email: str, password: str) -> str | None:
     """Begin a session for whom the password is right; answers its secret, None where it is wrong. Raises
     `TooManyTries`, also for an address that has no account."""
-    _count_try(services, email)
-    account, kept = _find(services, email)
-    secret = None
+    account, kept, secret = None, None, None
+    # What is no address has no account that could be guessed at.
+    with suppress(Rejected):
+        normal = address(email)
+        _count_try(services, normal)
+        account, kept = _find(services, normal)
     if passwords.matches(kept, password) and account is not None and kept is not None:
         secret = _begin_by_password(services, account, kept, password)
     if secret is None or account is None:
@@ -49,14 +53,11 @@ def sign_in(services: Services, email: str, password: str) -> str | None:
 
 
 def _count_try(services: Services, email: str) -> None:
-    """Raises `TooManyTries`. What is no address has no account that could be guessed at."""
-    try:
-        normal = address(email)
-    except Rejected:
-        return
+    """Count a password that is tried for the account of that address, whether or not there is one. Raises
+    `TooManyTries`."""
     now = services.now()
     with services.catalogue.write() as tx:
-        tally = guesses.admit(tx, normal, _TRIES, now=now)
+        tally = guesses.admit(tx, email, _TRIES, now=now)
     if not tally.admitted:
         wait = math.ceil((tally.reset - now).total_seconds())
         raise TooManyTries(_TRIES.in_words(), wait=max(1, wait))
@@ -83,12 +84,8 @@ def begin_session(services: Services, tx: Transaction, account: Account) -> str:
 
 def _find(services: Services, email: str) -> tuple[Account | None, str | None]:
     """The account of that address and the hash of its password, as far as there are any."""
-    try:
-        normal = address(email)
-    except Rejected:
-        return None, None
     with services.catalogue.read() as tx:
-        account = accounts.find_account(tx, normal)
+        account = accounts.find_account(tx, email)
         return account, accounts.find_password(tx, account) if account else None
 
 
@@ -192,6 +189,7 @@ def change_password(services: Services, account: Account, old: str, new: str, *,
 
 
 def _not_theirs(account: Account) -> Rejected:
+    """What to raise for a password that is not the account's; it is noted."""
     security_events.password_refused(account.id)
     return Rejected("This is not your password.", field="old")
 
