@@ -68,7 +68,7 @@ def test_v16_who_is_noted_is_answered_though_the_log_is_not_to_be_had(
 ) -> None:
     """Nothing fails; what is not in the log of security events is in the process's own."""
     kept.mkdir()
-    note(Event.SIGNED_IN, account=7)
+    security_events.signed_in(7, way=security_events.SignInWay.PASSWORD)
     [said] = [one.getMessage() for one in caplog.records if one.name == logs.__name__]
     assert "not in the log of security events" in said
     assert '"event": "signed-in", "account": 7' in said
