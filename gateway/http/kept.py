@@ -15,6 +15,7 @@ from pipeline.services import Services
 
 MOST_BYTES = 24 << 20
 _MOST_ANSWERS = 8 << 20
+_LONGEST_ACCEPT = 256
 LARGEST = 64 << 10
 """Bytes of a document that is kept: one of a record with thousands of files would drive out hundreds of others."""
 
@@ -123,8 +124,8 @@ class KeptAnswers:
             if message["type"] == "http.response.start":
                 headers = tuple(message["headers"]) if message["status"] == 200 else ()
             elif headers and _FOR_ALL in scope and not message.get("more_body") and state == self._state:
-                body = message["body"]
-                self._answers.keep(address, _Answer(headers, body, scope.get("route")), len(body))
+                answer = _Answer(headers, message["body"], scope.get("route"))
+                self._answers.keep(address, answer, _size(address, answer))
             await send(message)
 
         await self._app(scope, receive, noting)
@@ -139,8 +140,15 @@ class KeptAnswers:
         return now
 
 
+def _size(address: _Address, answer: _Answer) -> int:
+    """Bytes of all that is kept with an answer."""
+    told = sum(len(name) + len(value) for name, value in answer.headers)
+    return sum(map(len, address)) + told + len(answer.body)
+
+
 def _address(scope: Scope) -> _Address | None:
-    """(path, Accept) of a request whose answer may be kept. Addresses with a query are as many as anybody likes."""
+    """(path, Accept) of a request whose answer may be kept. Addresses with a query are as many as anybody likes, and so
+    are longer headers than browsers and libraries send."""
     if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
         return None
     accept = b""
@@ -149,4 +157,4 @@ def _address(scope: Scope) -> _Address | None:
             return None
         if name == b"accept":
             accept += value + b","
-    return (scope["raw_path"], accept)
+    return (scope["raw_path"], accept) if len(accept) <= _LONGEST_ACCEPT else None

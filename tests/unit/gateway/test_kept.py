@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from collections.abc import Iterator
 
-from gateway.http.kept import LARGEST, Kept, get
+import pytest
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.http.kept import LARGEST, Kept, KeptAnswers, get, keep_for_strangers
+from pipeline.access import Viewer
+from tests.archive import Archive, open_archive
 
 
 def test_a_document_is_made_once() -> None:
@@ -65,3 +72,61 @@ def test_what_was_forgotten_leaves_its_room() -> None:
         assert [kept.find(name) for name in "abc"] == [f"{name} {round_}" for name in "abc"]
         kept.clear()
         assert kept.find("a") is None
+
+
+# ---------------------------------------------------------------- answers
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    with open_archive(tmp_path_factory.mktemp("kept")) as opened:
+        yield opened
+
+
+class _Asked:
+    """Answers of few bytes to strangers, with a header of some, that are kept; `made` for which paths."""
+
+    def __init__(self, archive: Archive, header: bytes = b"") -> None:
+        self.made: list[bytes] = []
+        self._header = header
+        self._kept = KeptAnswers(self._answer, services=archive.services)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.made.append(scope["raw_path"])
+        keep_for_strangers(Request(scope), Viewer(None))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"link", self._header)]})
+        await send({"type": "http.response.body", "body": b"few"})
+
+    def ask(self, path: bytes, accept: bytes = b"*/*") -> None:
+        async def receive() -> Message:
+            raise AssertionError("there is nothing to be received")
+
+        async def send(_message: Message) -> None:
+            pass
+
+        scope = {
+            "type": "http", "method": "GET", "query_string": b"",
+            "path": path.decode(), "raw_path": path, "headers": [(b"accept", accept)],
+        }  # fmt: skip
+        asyncio.run(self._kept(scope, receive, send))
+
+
+@pytest.mark.parametrize(("path", "header"), [(b"x" * 60_000, b""), (b"x", b"y" * 60_000)])
+def test_all_that_is_kept_of_an_answer_takes_its_room(archive: Archive, path: bytes, header: bytes) -> None:
+    """Not its body alone: of 200 with 60 kB beside that the first are forgotten, the last is kept."""
+    asked = _Asked(archive, header)
+    for number in range(200):
+        asked.ask(b"/%d/" % number + path)
+    asked.ask(b"/199/" + path)
+    assert len(asked.made) == 200
+    asked.ask(b"/0/" + path)
+    assert len(asked.made) == 201
+
+
+def test_what_is_asked_for_in_very_many_words_is_not_kept(archive: Archive) -> None:
+    """There is no end of such; what browsers send is."""
+    asked = _Asked(archive)
+    for accept in (b"text/html," * 10, b"text/html," * 30):
+        for _ in range(2):
+            asked.ask(b"/", accept)
+    assert len(asked.made) == 3
