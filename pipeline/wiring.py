@@ -6,6 +6,7 @@ seconds on loading database and index.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -23,7 +24,7 @@ from pipeline.ingest.sources.trees.archive import ArchiveTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.mixed import MixedTree
 from pipeline.running import leaseholders
-from pipeline.running.loopback import is_loopback, known_port
+from pipeline.running.loopback import is_loopback, is_loopback_host, known_port
 from pipeline.services import Services
 from pipeline.store.local import LocalStore
 from pipeline.store.root import open_root
@@ -115,21 +116,45 @@ def _require_privacy(settings: Settings) -> None:
 
 def _require_private_database(settings: Settings) -> None:
     """The catalogue has everything but files: beyond this machine it is spoken to in TLS alone, with a server that
-    proves its name, unless nobody else is in the network."""
+    proves its name, or that it is of a CA of the operator's, unless nobody else is in the network."""
     from pipeline.settings import redacted
 
-    asked = parse_qs(urlsplit(settings.database).query)
-    # PostgreSQL takes a host from there as well, and a folder for that of a socket.
-    hosts = [host for host in asked.get("host", [urlsplit(settings.database).hostname or ""]) if host]
-    is_elsewhere = any(not host.startswith("/") and not is_loopback(f"//{host}") for host in hosts)
-    is_verified = asked.get("sslmode", [""])[-1] in ("verify-ca", "verify-full")
-    if is_elsewhere and not is_verified and not settings.trusted_network:
+    if settings.trusted_network or not settings.database.startswith("postgresql"):
+        return
+    if _is_database_elsewhere(settings.database) and not _is_database_verified(settings.database):
         raise Misconfigured(
             f"nothing makes sure that {redacted(settings.database)} is spoken to in TLS, and is who it says",
             field="HEADRACE_DATABASE",
             remedy="add ?sslmode=verify-full (and sslrootcert=, where its certificate is of a CA of yours), or, where "
             "nobody else is in the network, set HEADRACE_TRUSTED_NETWORK=yes",
         )
+
+
+def _is_database_elsewhere(url: str) -> bool:
+    """Whether PostgreSQL's client may go beyond this machine for it: it takes hosts from the query, and, for all that
+    the URL leaves out, from a service's file and the environment (libpq, parameter key words)."""
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query)
+    if "service" in asked or os.environ.get("PGSERVICE"):
+        return True
+    named = asked.get("host") or [parts.hostname or os.environ.get("PGHOST", "")]
+    numbered = asked.get("hostaddr") or [os.environ.get("PGHOSTADDR", "")]
+    hosts = [host for each in (*named, *numbered) for host in each.split(",") if host]
+    return not all(host.startswith("/") or is_loopback_host(_without_port(host)) for host in hosts)
+
+
+def _without_port(host: str) -> str:
+    return host if host.count(":") > 1 else host.partition(":")[0]
+
+
+def _is_database_verified(url: str) -> bool:
+    """Whether the server is told from any other. That its certificate is of some CA says so where nobody else gets one
+    from that."""
+    asked = parse_qs(urlsplit(url).query)
+    mode, authority = asked.get("sslmode", [""])[-1], asked.get("sslrootcert", [""])[-1]
+    return mode == "verify-full" or (
+        mode == "verify-ca" and authority != "system" and Path(authority).is_file()
+    )
 
 
 def _bury_the_dead(home: Path, catalogue: Catalogue) -> None:

@@ -20,7 +20,11 @@ def http_url(port: int) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether the host of `url` is this machine alone, whatever a resolver says; False where it has none."""
-    host = urlsplit(url).hostname or ""
+    return is_loopback_host(urlsplit(url).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """As `is_loopback`, of a name or an address."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"

@@ -87,10 +87,17 @@ def test_files_are_not_sent_over_strange_networks_to_be_scanned(host: str, tmp_p
         "postgresql+psycopg://a:secret@10.1.2.3:5432/x?sslmode=require",
         "postgresql+psycopg://a:secret@10.1.2.3/x?sslmode=prefer",
         "postgresql+psycopg://a:secret@/x?host=db.pier.example",
+        "postgresql+psycopg://a:secret@/x?host=/run/postgresql,db.pier.example",
+        "postgresql+psycopg://a:secret@localhost/x?hostaddr=203.0.113.5",
+        "postgresql+psycopg://a:secret@/x?service=pier",
+        "postgresql+psycopg://a:secret@10.1.2.3/x?sslmode=verify-ca",
+        "postgresql+psycopg://a:secret@10.1.2.3/x?sslmode=verify-ca&sslrootcert=system",
+        "postgresql+psycopg://a:secret@10.1.2.3/x?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem",
     ],
 )
 def test_a_database_elsewhere_is_spoken_to_in_tls_alone(url: str, tmp_path: Path) -> None:
-    """With a server that proves its name; or the operator trusts the network."""
+    """With a server that proves its name, or that it is of a CA of the operator's; or the operator trusts the network.
+    Wherever in the URL PostgreSQL's client takes its host from."""
     with (
         pytest.raises(Misconfigured, match="in TLS") as refused,
         wiring.open_services(load_settings(home=tmp_path, database=url)),
@@ -101,12 +108,39 @@ def test_a_database_elsewhere_is_spoken_to_in_tls_alone(url: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("host", "name", "value"),
+    [
+        ("", "PGHOST", "db.pier.example"),
+        ("", "PGHOSTADDR", "203.0.113.5"),
+        ("localhost", "PGHOSTADDR", "203.0.113.5"),
+        ("localhost", "PGSERVICE", "pier"),
+    ],
+)
+def test_a_database_that_the_environment_leads_elsewhere_needs_tls(
+    host: str, name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the URL does not say, PostgreSQL's client takes from there."""
+    monkeypatch.setenv(name, value)
+    with (
+        pytest.raises(Misconfigured, match="in TLS"),
+        wiring.open_services(load_settings(home=tmp_path, database=f"postgresql+psycopg://a@{host}/x")),
+    ):
+        pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize(
     ("url", "trusted"),
     [
         ("postgresql+psycopg://a@127.0.0.1:1/x?connect_timeout=1", False),
         ("postgresql+psycopg://a@localhost:1/x?connect_timeout=1", False),
+        ("postgresql+psycopg://a@[::1]:1/x?hostaddr=::1&connect_timeout=1", False),
+        ("postgresql+psycopg://a@localhost:1/x?hostaddr=127.0.0.1&connect_timeout=1", False),
         ("postgresql+psycopg://a@/x?host=/nowhere&connect_timeout=1", False),
         ("postgresql+psycopg://a@db.invalid/x?sslmode=verify-full&connect_timeout=1", False),
+        (
+            f"postgresql+psycopg://a@db.invalid/x?sslmode=verify-ca&sslrootcert={__file__}&connect_timeout=1",
+            False,
+        ),
         ("postgresql+psycopg://a@db.invalid/x?connect_timeout=1", True),
     ],
 )
