@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeAlias
 
 from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
@@ -33,6 +34,9 @@ _RENEWAL = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=2)
 _LONGEST_WAIT = timedelta(hours=1)
 _ATTEMPTS = 60  # with waits doubling up to an hour: about two days
+
+Undone: TypeAlias = Mapping[int, HeadraceError | None]
+"""What did not come about, by record id: why it failed; None where there was no time for it in its batch."""
 
 
 @dataclass(slots=True)
@@ -108,22 +112,23 @@ def _carry_out(
         with services.catalogue.write() as tx:
             outbox.renew(tx, claims, owner=owner, until=services.now() + _LEASE)
 
-    failed = _handle(services, kind, [one.record_id for one in claims], renew)
-    done = [one for one in claims if one.record_id not in failed]
+    undone = _handle(services, kind, [one.record_id for one in claims], renew)
+    done = [one for one in claims if one.record_id not in undone]
+    left = [one for one in claims if one.record_id in undone and undone[one.record_id] is None]
     with services.catalogue.write() as tx:
         outbox.settle(tx, done, owner=owner)
+        outbox.give_back(tx, left, owner=owner)
         for one in claims:
-            if one.record_id in failed:
-                _put_off(tx, services, owner, one, failed[one.record_id], drained)
+            if (error := undone.get(one.record_id)) is not None:
+                _put_off(tx, services, owner, one, error, drained)
     drained.done[kind] += len(done)
     return len(done)
 
 
 def _handle(
     services: Services, kind: EffectKind, record_ids: Sequence[int], renew: Callable[[], None]
-) -> Mapping[int, HeadraceError]:
-    """What failed, by record id. A batch that one record breaks is carried out again record by record, so that the
-    others do not wait for it."""
+) -> Undone:
+    """A batch that one record breaks is carried out again record by record, so that the others do not wait for it."""
     try:
         return _bring_about(services, kind, record_ids, renew)
     except (Unavailable, Misconfigured) as away:
@@ -131,16 +136,16 @@ def _handle(
     except Exception as error:
         if len(record_ids) == 1:
             return {record_ids[0]: _failure(kind, record_ids[0], error)}
-    failed: dict[int, HeadraceError] = {}
+    undone: dict[int, HeadraceError | None] = {}
     for one in record_ids:
-        failed |= _handle(services, kind, [one], renew)
+        undone |= _handle(services, kind, [one], renew)
         renew()
-    return failed
+    return undone
 
 
 def _bring_about(
     services: Services, kind: EffectKind, record_ids: Sequence[int], renew: Callable[[], None]
-) -> Mapping[int, HeadraceError]:
+) -> Undone:
     match kind:
         case EffectKind.EXAMINE:
             # Here, for it loads an engine that a process which never examines should not carry.

@@ -133,6 +133,11 @@ def settle(tx: Transaction, claims: Sequence[Claim], *, owner: str) -> None:
         ),
         [{"b_id": one.id, "b_generation": one.generation} for one in claims],
     )
+    give_back(tx, claims, owner=owner)
+
+
+def give_back(tx: Transaction, claims: Collection[Claim], *, owner: str) -> None:
+    """The effects are free to be claimed again, at once, as if they had not been."""
     tx.execute(_held(claims, owner).values(lease_owner=None, lease_until=None))
 
 
@@ -145,7 +150,7 @@ def put_off(tx: Transaction, claim_: Claim, *, owner: str, due: datetime, error:
             due=due, attempts=outbox.c.attempts + 1, error=error, parked=parked
         )
     )
-    tx.execute(held.values(lease_owner=None, lease_until=None))
+    give_back(tx, [claim_], owner=owner)
 
 
 def _held(claims: Collection[Claim], owner: str) -> sa.Update:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from datetime import timedelta
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -29,17 +30,25 @@ _FILES, _BYTES = 100, 32 << 20
 """Of so many files and bytes at once what was found is noted: a record may have very many small files, and what was
 found in large ones is not to be lost with what comes after them."""
 
+_TIME = timedelta(seconds=10)
+"""After so long no further records are begun with: other effects wait meanwhile, and whoever wants an end."""
+
 _SENT = re.compile("[0-9a-f]{32}-([0-9]+)")
 """Of a file in parts whose md5s were told when they came."""
 
 
-def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
-    """Look into every file of records, drafted or published, that nobody has looked into; what failed, by id."""
-    failed: dict[int, HeadraceError] = {}
+def examine(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError | None]:
+    """Look into every file of records, drafted or published, that nobody has looked into; what failed, by id. None of
+    those that there was no time for; the first of `record_ids` is never among these."""
+    undone: dict[int, HeadraceError | None] = {}
+    ends = services.now() + _TIME
     # Those with little first: they are soon done.
     for group in sorted(_groups(services, record_ids), key=len, reverse=True):
-        failed |= _examine_group(services, group)
-    return failed
+        if services.now() < ends or record_ids[0] in group:
+            undone |= _examine_group(services, group)
+        else:
+            undone |= dict.fromkeys(group)
+    return undone
 
 
 def _groups(services: Services, record_ids: Sequence[int]) -> Iterator[Sequence[int]]:

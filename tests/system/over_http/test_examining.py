@@ -1,14 +1,17 @@
 """What came over HTTP is looked into by the *examine* effect, with a real clamd: format and viruses."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline import dispatch
-from pipeline.catalogue import draft_files, drafts, records
-from pipeline.model import RecordState, ScanStatus
-from tests.archive import Archive, open_archive
+from pipeline.catalogue import draft_files, drafts, outbox, records
+from pipeline.ingest.eicar import EicarScanner, EicarSession
+from pipeline.model import EffectKind, RecordState, ScanStatus
+from pipeline.ports import ScanResumption
+from tests.archive import Archive, Clock, open_archive
 from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR
 from tests.system.over_http.contract.curators import founded
@@ -172,6 +175,40 @@ def test_what_curators_accepted_is_not_another_draft(scanned: Archive) -> None:
         assert shown["hits"]["total"] == 0
     shown = bo.client.get(f"/api/records/{clean['id']}/communities").json()
     assert [one["slug"] for one in shown["hits"]["hits"]] == ["reviewed"]
+
+
+class _SlowScanner(EicarScanner):
+    """Takes a minute for each file."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def begin(self, size: int, resume: ScanResumption | None = None) -> EicarSession:
+        self._clock.move(minutes=1)
+        return super().begin(size, resume)
+
+
+def test_what_takes_long_keeps_other_effects_waiting_for_one_record_at_most(tmp_path: Path) -> None:
+    """A batch ends soon: those with little were looked into, and who waited longest; the others are free to be claimed
+    again at once, without an attempt being counted."""
+    with open_archive(tmp_path / "home") as archive:
+        ida = depositor(archive, "ida@pier.example")
+        drafted = [ida.create() for _ in range(4)]
+        for deposition, size in zip(drafted, (17 << 20, 17 << 20, 17 << 20, 10), strict=True):
+            assert ida.put(deposition, "gauge.csv", bytes(size)).status_code == 201
+        slow = replace(archive.services, scanner=_SlowScanner(archive.clock))
+        for number in (3, 1):
+            batches: list[int] = []
+            drained = dispatch.drain(
+                slow,
+                [EffectKind.EXAMINE],
+                on_batch=lambda _kind, number, batches=batches: batches.append(number),
+                should_stop=lambda batches=batches: bool(batches),
+            )
+            assert batches == [number]
+            assert not drained.put_off
+        with archive.services.catalogue.read() as tx:
+            assert not [one for one in outbox.waiting(tx) if one.kind is EffectKind.EXAMINE]
 
 
 def test_files_that_come_with_an_edit_are_looked_into(scanned: Archive) -> None:
