@@ -90,30 +90,22 @@ class _Watching:
     """A connection to SQLite that only looks whether others have committed anything (PRAGMA data_version)."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._connection: sqlite3.Connection | None = None
+        # Before anybody asks: who does is not to wait until a connection comes free.
+        pooled = engine.raw_connection()
+        self._connection = cast("sqlite3.Connection", pooled.dbapi_connection)
+        # It is nobody else's, and takes no place among those of threads.
+        pooled.detach()
+        self._connection.execute("PRAGMA busy_timeout=0")
 
     def state(self) -> int | None:
         try:
-            if self._connection is None:
-                self._connection = self._opened()
             [state] = self._connection.execute("PRAGMA data_version").fetchone()
-        except (sqlite3.OperationalError, sa.exc.OperationalError):
+        except sqlite3.Error:
             return None
         return int(state)
 
-    def _opened(self) -> sqlite3.Connection:
-        pooled = self._engine.raw_connection()
-        connection = cast("sqlite3.Connection", pooled.dbapi_connection)
-        # It is nobody else's, and takes no place among those of threads.
-        pooled.detach()
-        connection.execute("PRAGMA busy_timeout=0")
-        return connection
-
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
 
 
 _AWAY = (

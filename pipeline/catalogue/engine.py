@@ -42,6 +42,7 @@ def open_catalogue(url: str) -> Catalogue:
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     try:
         _migrate(engine)
+        return Catalogue(engine)
     except Misconfigured:
         engine.dispose()
         raise
@@ -51,7 +52,6 @@ def open_catalogue(url: str) -> Catalogue:
             f"the database {redacted(url)} does not answer: {str(away.orig).strip()}",
             remedy="start the database server, or correct HEADRACE_DATABASE",
         ) from away
-    return Catalogue(engine)
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

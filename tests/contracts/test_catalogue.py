@@ -266,16 +266,14 @@ def test_every_thread_of_the_gateway_gets_a_connection(catalogue: Catalogue) -> 
 
 
 def test_a_database_without_a_free_connection_is_unavailable(tmp_path: Path) -> None:
-    """That is no bug: the gateway answers 503, and a run waits."""
+    """That is no bug: the gateway answers 503, and a run waits. Its state is told all the same."""
     engine = sa.create_engine(
         f"sqlite:///{tmp_path}/catalogue.sqlite", pool_size=1, max_overflow=0, pool_timeout=0.01
     )
-    with (
-        closing(Catalogue(engine)) as catalogue,
-        catalogue.read(),
-        pytest.raises(Unavailable, match="came free") as full,
-    ):
-        catalogue.ping()
+    with closing(Catalogue(engine)) as catalogue, catalogue.read():
+        assert catalogue.state() is not None
+        with pytest.raises(Unavailable, match="came free") as full:
+            catalogue.ping()
     assert full.value.remedy
 
 
