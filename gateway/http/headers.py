@@ -43,8 +43,8 @@ _EXPOSED = (
 )  # fmt: skip
 
 
-_TLS_ALONE = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
-"""For a year browsers come by TLS alone, to hosts below ours as well (RFC 6797)."""
+_TLS_ALONE = {"Strict-Transport-Security": "max-age=31536000"}
+"""For a year browsers come by TLS alone (RFC 6797); to our host, for those below it may be others'."""
 
 
 class SecurityHeaders:
