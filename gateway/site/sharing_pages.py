@@ -19,7 +19,7 @@ from gateway.http.serving import files_are_readable
 from gateway.site.signing_in import PersonHere, VisitorHere
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, drafts, records
+from pipeline.catalogue import Transaction, drafts, records, rights
 from pipeline.catalogue import sharing as catalogue
 from pipeline.dissemination import Dissemination
 from pipeline.errors import InvalidFields, Missing, Rejected
@@ -44,7 +44,7 @@ _GRANT_RIGHTS = {**_LINK_RIGHTS, Right.MANAGE: "share it, too"}
 
 @router.api_route(_SHARING, methods=READ)
 def show(request: Request, record_id: str, viewer: PersonHere, services: ServicesHere) -> Response:
-    return _sharing_page(request, services, record_id, managed_work(services, record_id, viewer))
+    return _sharing_page(request, services, record_id, managed_work(services, record_id, viewer), viewer)
 
 
 @router.post(f"{_SHARING}/links")
@@ -148,7 +148,7 @@ def _done(
     try:
         change(concept_id)
     except Rejected as wrong:
-        return _sharing_page(request, services, record_id, concept_id, problems=_problems(wrong))
+        return _sharing_page(request, services, record_id, concept_id, viewer, problems=_problems(wrong))
     return RedirectResponse(f"{services.repository.base_url}/records/{number_of(record_id)}/sharing", 303)
 
 
@@ -182,13 +182,14 @@ def _sharing_page(
     services: Services,
     record_id: str,
     concept_id: int,
+    viewer: Viewer,
     *,
     problems: list[str] | None = None,
 ) -> Response:
     number = number_of(record_id)
     with services.catalogue.read() as tx:
         shares, settings = catalogue.of_work(tx, concept_id), catalogue.settings(tx, concept_id)
-        title, is_draft = _title(tx, number)
+        title, is_draft = _title(services, tx, number, viewer)
     base = services.repository.base_url
     return form_page(
         request,
@@ -207,12 +208,15 @@ def _sharing_page(
     )
 
 
-def _title(tx: Transaction, number: int) -> tuple[str, bool]:
-    """What the record is called, and whether it is a draft that was never published."""
+def _title(services: Services, tx: Transaction, number: int, viewer: Viewer) -> tuple[str, bool]:
+    """What the record is called, and whether it is a draft that was never published. One of another owner than the
+    work's its managers may not see."""
     try:
         return str(records.get(tx, number).description.metadata.get("title") or "Untitled"), False
     except Missing:
-        return str(drafts.get(tx, number).description.metadata.get("title") or "Untitled"), True
+        draft = drafts.get(tx, number)
+    is_seen = rights.to(tx, draft, viewer, now=services.now()) >= Right.PREVIEW
+    return str((is_seen and draft.description.metadata.get("title")) or "Untitled"), True
 
 
 def _link_row(base: str, number: int, one: ShareLink, *, is_draft: bool) -> JsonObject:

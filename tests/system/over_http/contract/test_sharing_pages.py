@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import lxml.html
 import pytest
@@ -17,7 +18,7 @@ from pipeline.catalogue import accounts
 from pipeline.model import EffectKind
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.browsing import Browser, visitor
-from tests.system.over_http.contract.depositor import depositor
+from tests.system.over_http.contract.depositor import METADATA, depositor
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,23 @@ def test_a_draft_is_shared_by_a_preview_link(small: Archive, app: FastAPI) -> No
     [link] = re.findall(rf'value="{BASE_URL}(/uploads/{number}\?token=[^"]+)"', owner.get(path).text)
     stranger = Browser(app)
     assert "Not yet" in stranger.get(stranger.goes_on_to(stranger.get(link))).text
+
+
+def test_whoever_manages_a_work_is_not_told_what_a_draft_of_others_is_called(tmp_path: Path) -> None:
+    """One that was begun while the work was another's."""
+    with open_archive(tmp_path) as archive:
+        app = create_app(archive.services)
+        jo, ida = depositor(archive, "jo@titles.example"), "ida@titles.example"
+        first = archive.publish(owner=jo.email, files={"a.csv": b"1"})
+        begun = jo.send("POST", f"/api/deposit/depositions/{first.id}/actions/newversion").json()
+        number = begun["links"]["latest_draft"].rpartition("/")[2]
+        hidden = {"metadata": {**METADATA, "title": "Not for others"}}
+        assert jo.send("PUT", f"/api/deposit/depositions/{number}", hidden).status_code == 200
+        path = f"/records/{number}/sharing"
+        assert "Not for others" in visitor(archive, app, jo.email).get(path).text
+        archive.publish(owner=ida, version_of=first, files={"a.csv": b"2"})
+        shown = visitor(archive, app, ida).get(path)
+        assert (shown.status_code, "Not for others" in shown.text) == (200, False)
 
 
 def test_closed_files_are_asked_for_on_a_page(small: Archive, app: FastAPI) -> None:
