@@ -69,8 +69,10 @@ def set_account(tx: Transaction, account_id: int, quota: Quota, *, notes: str, n
 
 
 def lock_account(tx: Transaction, account_id: int) -> None:
-    """Nobody else takes anything out of the account's allowance until the transaction ends."""
-    tx.execute(sa.select(user.c.id).where(user.c.id == account_id).with_for_update()).one()
+    """Nobody else takes anything out of the account's allowance until the transaction ends; what else refers to the
+    account goes on."""
+    held = sa.select(user.c.id).where(user.c.id == account_id)
+    tx.execute(held.with_for_update(key_share=True)).one()
 
 
 def taken(tx: Transaction, account_id: int, *, beyond: int, besides: int) -> int:

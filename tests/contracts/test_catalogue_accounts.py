@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalogue import Catalogue, accounts, identities, tables
-from pipeline.errors import Conflict, Missing
+from pipeline.catalogue import Catalogue, accounts, identities, quotas, tables
+from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.ports import Identity
 from tests.contracts.rows import NOW
 
@@ -27,6 +27,30 @@ def test_a_token_speaks_for_its_account(catalogue: Catalogue) -> None:
         assert (account.email, account.admin, bearer.scopes) == ("ida@pier.example", True, ("deposit:write",))
     with catalogue.write() as tx, pytest.raises(ValueError, match="deposit:read"):
         accounts.create_token(tx, account, ["deposit:read"], now=NOW)
+
+
+def test_who_holds_an_allowance_holds_up_nothing_else_of_its_account(
+    catalogue: Catalogue, database_url: str
+) -> None:
+    """But whoever takes something out of it. SQLite has one writer anyway."""
+    with catalogue.write() as tx:
+        account = accounts.create_account(tx, "ida@pier.example", admin=False, now=NOW)
+    if database_url.startswith("sqlite"):
+        return
+    soon = sa.text("SET LOCAL lock_timeout = '200ms'")
+
+    def take() -> None:
+        with catalogue.write() as another:
+            another.execute(soon)
+            quotas.lock_account(another, account.id)
+
+    with catalogue.write() as tx:
+        quotas.lock_account(tx, account.id)
+        with catalogue.write() as another:
+            another.execute(soon)
+            accounts.create_token(another, account, [], now=NOW)
+        with pytest.raises(Unavailable, match="lock timeout"):
+            take()
 
 
 def test_only_a_hash_of_a_token_is_kept(catalogue: Catalogue) -> None:
