@@ -76,10 +76,16 @@ def _begin_by_password(services: Services, account: Account, kept: str, password
 
 def begin_session(services: Services, tx: Transaction, account: Account) -> str:
     """A new session of somebody who proved to be the account's owner; answers its secret."""
+    forget_ended(services, tx)
+    lifetime = timedelta(hours=services.settings.session_hours)
+    return sessions.begin(tx, account, now=services.now(), lifetime=lifetime)
+
+
+def forget_ended(services: Services, tx: Transaction) -> None:
+    """Forget sessions and mailed links that are over, and guesses that count no more."""
     now = services.now()
     sessions.forget_ended(tx, now=now, idle=idle(services))
     guesses.forget_old(tx, now=now)
-    return sessions.begin(tx, account, now=now, lifetime=timedelta(hours=services.settings.session_hours))
 
 
 def _find(services: Services, email: str) -> tuple[Account | None, str | None]:

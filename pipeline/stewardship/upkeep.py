@@ -10,6 +10,7 @@ from itertools import chain
 
 from pipeline.catalogue import references
 from pipeline.ingest import abandonment, accession, multipart
+from pipeline.people import signing_in
 from pipeline.ports import OpenUpload
 from pipeline.running.scratch import abandoned_runs
 from pipeline.services import Services
@@ -28,7 +29,8 @@ class Leftover:
 
 def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -> Iterator[Leftover]:
     """End uploads, and delete staged bytes, that nothing refers to and that are older; and the folders of runs that
-    died. Nothing in the storage root is touched but what was begun there and given up. Tells what goes as it goes."""
+    died; and forget sessions that are over. Nothing in the storage root is touched but what was begun there and given
+    up. Tells what goes as it goes, but for sessions."""
     before = services.now() - older_than
     told = set()
     for gone in chain(_expired_uploads(services, dry_run=dry_run), _expired_files(services, dry_run=dry_run)):
@@ -48,6 +50,9 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
     if not dry_run:
         # Those that the ledger has and the store has no more.
         accession.end_leftovers(services, before=before)
+        # Also where nobody signs in.
+        with services.catalogue.write() as tx:
+            signing_in.forget_ended(services, tx)
     for folder in abandoned_runs(services.settings.home):
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)

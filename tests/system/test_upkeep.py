@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.catalogue import accounts, guesses, sessions
 from pipeline.ingest import accession
 from pipeline.model import JsonObject
 from pipeline.ports import StoredObject
 from pipeline.running.scratch import scratch_folder
-from pipeline.settings import StoreLocation
+from pipeline.settings import Rate, StoreLocation
 from pipeline.stewardship import preservation
 from pipeline.stewardship.stocktaking import FindingKind, compare
 from pipeline.stewardship.upkeep import Leftover, sweep
@@ -425,6 +426,30 @@ def test_leftovers_of_a_cancelled_accession_are_swept(instance: Instance, source
     age(instance, ".partial/parts", 8)
     assert swept(instance, days=7) == [("upload", place), ("object", f"{place}.log")]
     assert found(instance) == []
+
+
+def test_what_is_over_of_signing_in_is_forgotten(instance: Instance) -> None:
+    """Sessions, mailed links and counted guesses, also where nobody signs in; never those that are not."""
+    rate, hours = Rate(5, 60), timedelta(hours=100)
+
+    def left() -> list[int]:
+        with instance.services.catalogue.read() as tx:
+            tables = ("session", "mailed_link", "guess")
+            return [tx.exec_driver_sql(f"SELECT count(*) FROM {one}").scalar_one() for one in tables]
+
+    with instance.services.catalogue.write() as tx:
+        now = instance.clock()
+        account = accounts.create_account(tx, "ida@pier.example", admin=False, now=now)
+        sessions.begin(tx, account, now=now, lifetime=hours)
+        sessions.make_link(tx, "ida@pier.example", now=now, lifetime=hours)
+        guesses.admit(tx, "nobody@pier.example", rate, now=now)
+    list(sweep(instance.services, WEEK))
+    assert left() == [1, 1, 1]
+    instance.clock.move(hours=101)
+    list(sweep(instance.services, WEEK, dry_run=True))
+    assert left() == [1, 1, 1]
+    list(sweep(instance.services, WEEK))
+    assert left() == [0, 0, 0]
 
 
 def test_folders_of_dead_runs_are_swept(instance: Instance) -> None:
