@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -264,10 +264,12 @@ def test_a_file_outlives_a_moment_without_the_catalogue(archive: Archive, has_co
     deposition = ida.create()
     with archive.services.catalogue.read() as tx:
         draft = drafts.get(tx, deposition["id"])
-    catalogue = LossyCatalogue(archive.services.catalogue._engine)
-    catalogue.has_committed = has_committed
-    lossy = replace(archive.services, catalogue=catalogue)
-    received = arrival.receive(lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV), admitted=lambda _: None)
+    with closing(LossyCatalogue(archive.services.catalogue._engine)) as catalogue:
+        catalogue.has_committed = has_committed
+        lossy = replace(archive.services, catalogue=catalogue)
+        received = arrival.receive(
+            lossy, draft, "gauge.csv", iter([CSV]), size=len(CSV), admitted=lambda _: None
+        )
     assert received.size == len(CSV)
     [file] = ida.send("GET", deposition["links"]["files"]).json()
     assert ida.client.get(path_of(file["links"]["download"])).content == CSV
