@@ -369,11 +369,13 @@ class IdentityRequest:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who somebody is for an identity provider: `subject` is never given to another. `email` is an address that the
-    provider proved to be theirs, else `""`."""
+    provider proved to be theirs, else `""`. `proved` is when they last showed the provider who they are, None where it
+    does not say."""
 
     issuer: str
     subject: str
     email: str = ""
+    proved: datetime | None = None
 
 
 class IdentityProvider(Protocol):
@@ -385,9 +387,18 @@ class IdentityProvider(Protocol):
         """With `again` it is to ask who somebody is though it knows. Raises `Misconfigured` where the provider is
         another than the settings say."""
 
-    def finish(self, code: str, redirect_uri: str, *, nonce: str, verifier: str, now: datetime) -> Identity:
-        """Who came back with that code. Raises `Rejected` where the provider does not take it, or says what it cannot
-        be trusted for."""
+    def finish(
+        self,
+        code: str,
+        redirect_uri: str,
+        *,
+        nonce: str,
+        verifier: str,
+        now: datetime,
+        since: datetime | None = None,
+    ) -> Identity:
+        """Who came back with that code, and showed the provider who they are `since` then, where that is asked for.
+        Raises `Rejected` where the provider does not take it, or says what it cannot be trusted for."""
 
     def describe(self) -> str:
         """For people; holds no secret."""

@@ -91,7 +91,7 @@ def visitor(archive: Archive, app: FastAPI, email: str) -> Browser:
         account = accounts.find_account(tx, email) or accounts.create_account(
             tx, email, admin=False, now=archive.clock()
         )
-        secret = signing_in.begin_session(archive.services, tx, account)
+        secret = signing_in.begin_session(archive.services, tx, account, proved=archive.clock())
     browser = Browser(app)
     browser.cookies = {
         sessions.cookie_name(archive.services): secret,

@@ -69,6 +69,8 @@ class IdentityProvider:
             "iat": issued,
             "exp": issued + 300,
             "nonce": query["nonce"],
+            # Whoever is to be no longer ago than now is asked who they are.
+            **({"auth_time": issued} if query.get("max_age") == "0" else {}),
             **self.claims,
         }
         id_token = (self.sign or self._signed)(self.lie(claims))

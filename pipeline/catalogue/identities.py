@@ -18,12 +18,14 @@ from pipeline.ports import Identity, IdentityRequest
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked of a provider, by whom (`account_id` is None for strangers), and the page that they go on to."""
+    """What was asked of a provider, by whom (`account_id` is None for strangers), and the page that they go on to. They
+    are to show the provider who they are after `since`; None where it may know them from before."""
 
     nonce: str
     verifier: str
     path: str
     account_id: int | None
+    since: datetime | None
 
 
 def find_account(tx: Transaction, who: Identity) -> Account | None:
@@ -66,6 +68,7 @@ def note_request(
     *,
     path: str,
     account: Account | None,
+    again: bool,
     now: datetime,
     lifetime: timedelta,
 ) -> None:
@@ -78,6 +81,7 @@ def note_request(
             verifier=asked.verifier,
             path=path,
             account_id=account.id if account else None,
+            since=now if again else None,
             expires=now + lifetime,
         )
     )
@@ -90,7 +94,11 @@ def take_request(tx: Transaction, state: str, *, now: datetime) -> Asked | None:
     )
     row = tx.execute(
         taken.returning(
-            oidc_request.c.nonce, oidc_request.c.verifier, oidc_request.c.path, oidc_request.c.account_id
+            oidc_request.c.nonce,
+            oidc_request.c.verifier,
+            oidc_request.c.path,
+            oidc_request.c.account_id,
+            oidc_request.c.since,
         )
     ).one_or_none()
-    return None if row is None else Asked(row.nonce, row.verifier, row.path, row.account_id)
+    return None if row is None else Asked(row.nonce, row.verifier, row.path, row.account_id, row.since)

@@ -21,10 +21,12 @@ _HANDLE = 16  # characters of a hash, by which an account tells its sessions apa
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`last_used` lags behind by a minute at most. `handle` names it among those of its account, and lets nobody in."""
+    """`proved` is when somebody showed who they are, None where nobody knows. `last_used` lags behind by a minute at
+    most. `handle` names it among those of its account, and lets nobody in."""
 
     account: Account
     created: datetime
+    proved: datetime | None
     last_used: datetime
     expires: datetime
     handle: str
@@ -33,7 +35,9 @@ class Session:
 # ---------------------------------------------------------------- sessions
 
 
-def begin(tx: Transaction, account: Account, *, now: datetime, lifetime: timedelta) -> str:
+def begin(
+    tx: Transaction, account: Account, *, proved: datetime | None, now: datetime, lifetime: timedelta
+) -> str:
     """A session of its own; answers its secret."""
     secret = secrets.token_urlsafe(_BYTES)
     tx.execute(
@@ -41,6 +45,7 @@ def begin(tx: Transaction, account: Account, *, now: datetime, lifetime: timedel
             secret_hash=hash_of(secret),
             account_id=account.id,
             created=now,
+            proved=proved,
             last_used=now,
             expires=now + lifetime,
         )
@@ -72,7 +77,7 @@ def _live(now: datetime, idle: timedelta) -> sa.Select[Any]:
 def _session(row: sa.Row[Any]) -> Session:
     account = Account(row.account_id, row.email, row.admin)
     handle = row.secret_hash[:_HANDLE]
-    return Session(account, row.created, row.last_used, row.expires, handle)
+    return Session(account, row.created, row.proved, row.last_used, row.expires, handle)
 
 
 def note_use(tx: Transaction, secret: str, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,12 +62,21 @@ class OidcProvider:
                 state=state,
                 nonce=nonce,
                 code_verifier=verifier,
-                # Core 1.0, section 3.1.2.1.
-                **({"prompt": "login"} if again else {}),
+                # Core 1.0, section 3.1.2.1: with `max_age` it has to say when it asked.
+                **({"prompt": "login", "max_age": "0"} if again else {}),
             )
         return IdentityRequest(url, state, nonce, verifier)
 
-    def finish(self, code: str, redirect_uri: str, *, nonce: str, verifier: str, now: datetime) -> Identity:
+    def finish(
+        self,
+        code: str,
+        redirect_uri: str,
+        *,
+        nonce: str,
+        verifier: str,
+        now: datetime,
+        since: datetime | None = None,
+    ) -> Identity:
         known = self._look_up(now)
         with self._client(known.metadata, redirect_uri) as client:
             token = client.fetch_token(
@@ -77,12 +86,13 @@ class OidcProvider:
                 grant_type="authorization_code",
             )
             claims = self._verified(token.get("id_token"), nonce, known, now)
+            proved = self._proved(claims.get("auth_time"), now, since)
             if "email" not in claims and known.metadata.get("userinfo_endpoint"):
                 told = _json(client.get(known.metadata["userinfo_endpoint"]))
                 # Core 1.0, section 5.3.2: else it may be of somebody else.
                 claims = {**told, **claims} if told.get("sub") == claims["sub"] else claims
         email = claims.get("email") if claims.get("email_verified") is True else None
-        return Identity(self.issuer, claims["sub"], email if isinstance(email, str) else "")
+        return Identity(self.issuer, claims["sub"], email if isinstance(email, str) else "", proved)
 
     def describe(self) -> str:
         return f"{self.name}: {self.issuer}"
@@ -106,6 +116,19 @@ class OidcProvider:
         if claims.get("azp", self._client_id) != self._client_id or not _is_subject(claims["sub"]):
             raise self._refused("it is not for us")
         return claims
+
+    def _proved(self, auth_time: object, now: datetime, since: datetime | None) -> datetime | None:
+        """When somebody showed the provider who they are (Core 1.0, section 3.1.3.7, step 11). That we asked for it
+        proves nothing, since the question went through their browser. Raises `Rejected`."""
+        if auth_time is None and since is None:
+            return None
+        earliest = since.timestamp() - _LEEWAY if since else 0
+        if type(auth_time) is not int or not earliest <= auth_time <= now.timestamp() + _LEEWAY:
+            raise Rejected(
+                f"{self.name} does not say that you showed it just now who you are.",
+                remedy="Begin anew, or sign in with your password; a link to choose one can be mailed to you.",
+            )
+        return min(datetime.fromtimestamp(auth_time, UTC), now)
 
     def _decoded(self, id_token: str, known: _Known, now: datetime) -> dict[str, Any]:
         try:

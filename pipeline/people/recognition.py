@@ -40,7 +40,9 @@ def begin(
     with _usable():
         asked = provider(services).begin(_return_to(services), now=services.now(), again=again)
     with services.catalogue.write() as tx:
-        identities.note_request(tx, asked, path=path, account=account, now=services.now(), lifetime=_LIFETIME)
+        identities.note_request(
+            tx, asked, path=path, account=account, again=again, now=services.now(), lifetime=_LIFETIME
+        )
     return asked.url, asked.state
 
 
@@ -54,7 +56,12 @@ def finish(services: Services, state: str, code: str, *, signed_in: Account | No
         raise Rejected("This was begun in another browser, or is over: begin anew.")
     with _usable():
         who = provider(services).finish(
-            code, _return_to(services), nonce=asked.nonce, verifier=asked.verifier, now=services.now()
+            code,
+            _return_to(services),
+            nonce=asked.nonce,
+            verifier=asked.verifier,
+            now=services.now(),
+            since=asked.since,
         )
     if asked.account_id is not None:
         with services.catalogue.write() as tx:
@@ -68,7 +75,7 @@ def finish(services: Services, state: str, code: str, *, signed_in: Account | No
             account, is_made = (known, False) if known else _by_address(services, tx, who)
             if account.disabled:
                 raise Denied("This account is disabled.", remedy="Ask those who run this archive.")
-            secret = signing_in.begin_session(services, tx, account)
+            secret = signing_in.begin_session(services, tx, account, proved=who.proved)
     except Denied:
         security_events.sign_in_refused(None, way=SignInWay.PROVIDER)
         raise

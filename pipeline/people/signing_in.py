@@ -71,14 +71,15 @@ def _begin_by_password(services: Services, account: Account, kept: str, password
             return None
         if renewed is not None:
             accounts.set_password(tx, account, renewed)
-        return begin_session(services, tx, account)
+        return begin_session(services, tx, account, proved=services.now())
 
 
-def begin_session(services: Services, tx: Transaction, account: Account) -> str:
-    """A new session of somebody who proved to be the account's owner; answers its secret."""
+def begin_session(services: Services, tx: Transaction, account: Account, *, proved: datetime | None) -> str:
+    """A new session of somebody who showed then that they are the account's owner, None where nobody knows when;
+    answers its secret."""
     forget_ended(services, tx)
     lifetime = timedelta(hours=services.settings.session_hours)
-    return sessions.begin(tx, account, now=services.now(), lifetime=lifetime)
+    return sessions.begin(tx, account, proved=proved, now=services.now(), lifetime=lifetime)
 
 
 def forget_ended(services: Services, tx: Transaction) -> None:
@@ -104,7 +105,7 @@ def find_session(services: Services, secret: str) -> Session | None:
 def is_recent(services: Services, session: Session) -> bool:
     """Whether whose session it is proved lately who they are: without that they do nothing that lets others in, such as
     making tokens. A browser that was left open is not enough."""
-    return services.now() - session.created < _RECENT
+    return session.proved is not None and services.now() - session.proved < _RECENT
 
 
 def sign_out(services: Services, secret: str) -> None:

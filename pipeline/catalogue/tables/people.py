@@ -26,6 +26,8 @@ session = sa.Table(
     sa.Column("created", Utc, nullable=False),
     sa.Column("last_used", Utc, nullable=False, index=True),
     sa.Column("expires", Utc, nullable=False, index=True),
+    # When somebody showed who they are, as far as that is known.
+    sa.Column("proved", Utc),
 )
 
 mailed_link = sa.Table(
@@ -57,6 +59,8 @@ oidc_request = sa.Table(
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("account_id", sa.ForeignKey("account.id")),
     sa.Column("expires", Utc, nullable=False, index=True),
+    # From when on they have to show the provider who they are, where it is not to know them from before.
+    sa.Column("since", Utc),
 )
 
 identity = sa.Table(

@@ -189,7 +189,8 @@ def _signed_in(archive: Archive, visitor: Visitor) -> Visitor:
     with archive.services.catalogue.write() as tx:
         token = accounts.verify_token(tx, visitor.token)
         assert token is not None
-        return replace(visitor, session=begin_session(archive.services, tx, token.account))
+        session = begin_session(archive.services, tx, token.account, proved=archive.clock())
+        return replace(visitor, session=session)
 
 
 def _review(ida: Depositor, record_id: str, community_id: str) -> dict[str, str]:

@@ -227,6 +227,40 @@ def test_v7_who_signed_in_lately_connects_identities(
     assert browser.goes_on_to(browser.submit(SECURITY, "/login/oidc/disconnect/")) == SECURITY
 
 
+def test_v7_who_a_provider_knows_from_before_proves_nothing_anew(
+    app: FastAPI, archive: Archive, provider: IdentityProvider
+) -> None:
+    """A browser that was left open is let in without a question, but lets no others in: neither where no proof anew was
+    asked for, nor where that was struck out of the question, which passes through the browser. What counts is when the
+    provider says that it asked."""
+    make(archive, IDA)
+    browser = Browser(app)
+
+    def lets_others_in() -> bool:
+        own: dict[str, str | list[str]] = {"csrf_token": browser.cookies["csrftoken"]}
+        return "again=1" not in browser.goes_on_to(browser.post("/login/oidc/disconnect/", own))
+
+    def come_back(begun: str, struck: str = "") -> int:
+        url = browser.get(begun).headers["location"]
+        assert struck in url
+        return browser.get(provider.authorise(url.replace(struck, ""))).status_code
+
+    now = int(archive.clock().timestamp())
+    for proved, lately in (({}, False), ({"auth_time": now - 1000}, False), ({"auth_time": now - 600}, True)):
+        provider.lie = _with(**proved)
+        assert (come_back("/login/oidc/"), who(browser), lets_others_in()) == (303, IDA, lately)
+    again = f"/login/oidc/?again=1&next={SECURITY}"
+    for told in (now - 600, now + 600, 0, True, str(now), None):
+        provider.lie = _with(auth_time=told)
+        assert come_back(again) == 400, told
+    provider.lie = lambda honest: honest
+    assert come_back(again, struck="&prompt=login&max_age=0") == 400
+    archive.clock.move(minutes=20)
+    assert not lets_others_in()
+    assert come_back(again) == 303
+    assert lets_others_in()
+
+
 def test_v7_a_disabled_account_is_opened_by_no_identity(
     app: FastAPI, archive: Archive, provider: IdentityProvider
 ) -> None:
