@@ -7,7 +7,7 @@ lower-case hex; sizes are bytes; keys are the logical paths of files inside a re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Self, TypeAlias
@@ -293,6 +293,10 @@ class Quota:
 
     size: int
     file_size: int
+
+    def raised(self, size: int) -> Quota:
+        """With `size` in all where that is more; one file is no larger for it."""
+        return replace(self, size=max(self.size, size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pipeline.catalogue.tables import (
     account_quota,
     deposit,
     draft,
+    raised_quota,
     record,
     user,
     work_quota,
@@ -334,10 +335,12 @@ _OPEN = (
         user.c.email,
         sa.func.coalesce(work_quota.c.quota_size, account_quota.c.quota_size).label("quota_size"),
         sa.func.coalesce(work_quota.c.max_file_size, account_quota.c.max_file_size).label("max_file_size"),
+        raised_quota.c.quota_size.label("raised_size"),
     )
     .join(draft, draft.c.deposit_id == deposit.c.id)
     .join(user, user.c.id == draft.c.account_id)
     .outerjoin(work_quota, work_quota.c.concept_id == deposit.c.concept_id)
+    .outerjoin(raised_quota, raised_quota.c.concept_id == deposit.c.concept_id)
     .outerjoin(account_quota, account_quota.c.account_id == draft.c.account_id)
     .where(is_open())
 )
@@ -368,6 +371,13 @@ def _draft(row: sa.Row[Any]) -> Draft:
         revision=row.revision,
         has_metadata=row.has_metadata,
         dropped=tuple(row.dropped),
-        quota=None if row.quota_size is None else Quota(row.quota_size, row.max_file_size),
+        quota=_quota(row),
         files_until=row.files_until,
     )
+
+
+def _quota(row: sa.Row[Any]) -> Quota | None:
+    raised = row.raised_size
+    if row.quota_size is None:
+        return None if raised is None else Quota(raised, raised)
+    return Quota(row.quota_size, row.max_file_size).raised(raised or 0)

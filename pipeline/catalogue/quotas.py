@@ -1,8 +1,7 @@
-"""How much works may hold: those that somebody has said it of, and all of some account."""
+"""How much works may hold: what administrators said of some, and of all of some account; what owners raised them to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,22 +9,14 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.drafts import is_open
-from pipeline.catalogue.tables import account_quota, deposit, record, user, work_quota
+from pipeline.catalogue.tables import account_quota, deposit, raised_quota, record, user, work_quota
 from pipeline.model import Quota
 
 
-@dataclass(frozen=True, slots=True)
-class WorkQuota:
-    """What a work may hold. `account_id` is out of whose allowance it comes, None where administrators set it."""
-
-    quota: Quota
-    account_id: int | None
-
-
-def of_work(tx: Transaction, concept_id: int) -> WorkQuota | None:
-    """None where nobody has said."""
+def of_work(tx: Transaction, concept_id: int) -> Quota | None:
+    """What administrators have said of it; None where they have not."""
     row = tx.execute(sa.select(work_quota).where(work_quota.c.concept_id == concept_id)).one_or_none()
-    return None if row is None else WorkQuota(Quota(row.quota_size, row.max_file_size), row.account_id)
+    return None if row is None else Quota(row.quota_size, row.max_file_size)
 
 
 def of_account(tx: Transaction, account_id: int) -> Quota | None:
@@ -35,30 +26,24 @@ def of_account(tx: Transaction, account_id: int) -> Quota | None:
     return None if row is None else Quota(row.quota_size, row.max_file_size)
 
 
-def set_work(
-    tx: Transaction,
-    concept_id: int,
-    quota: Quota,
-    *,
-    account_id: int | None = None,
-    notes: str = "",
-    now: datetime,
-) -> None:
-    """In the place of what was said before."""
-    values = {
-        "account_id": account_id,
-        "quota_size": quota.size,
-        "max_file_size": quota.file_size,
-        "notes": notes,
-        "changed": now,
-    }
+def set_work(tx: Transaction, concept_id: int, quota: Quota, *, notes: str = "", now: datetime) -> None:
+    """By administrators, in the place of what they said before, and of what its owner raised it to."""
+    give_back(tx, concept_id)
+    values = {"quota_size": quota.size, "max_file_size": quota.file_size, "notes": notes, "changed": now}
     added = insert(tx, work_quota).values(concept_id=concept_id, **values)
     tx.execute(added.on_conflict_do_update(index_elements=["concept_id"], set_=values))
 
 
-def forget_work(tx: Transaction, concept_id: int) -> None:
-    """It may hold what every work may."""
-    tx.execute(sa.delete(work_quota).where(work_quota.c.concept_id == concept_id))
+def raise_work(tx: Transaction, concept_id: int, size: int, *, account_id: int, now: datetime) -> None:
+    """To so many bytes in all, out of an account's allowance; in the place of what it was raised to before."""
+    values = {"account_id": account_id, "quota_size": size, "changed": now}
+    added = insert(tx, raised_quota).values(concept_id=concept_id, **values)
+    tx.execute(added.on_conflict_do_update(index_elements=["concept_id"], set_=values))
+
+
+def give_back(tx: Transaction, concept_id: int) -> None:
+    """It may hold what it may without its owner; idempotent."""
+    tx.execute(sa.delete(raised_quota).where(raised_quota.c.concept_id == concept_id))
 
 
 def set_account(tx: Transaction, account_id: int, quota: Quota, *, notes: str, now: datetime) -> None:
@@ -76,14 +61,18 @@ def lock_account(tx: Transaction, account_id: int) -> None:
 
 
 def taken(tx: Transaction, account_id: int, *, beyond: int, besides: int) -> int:
-    """Bytes that works have out of an account's allowance: what each may hold `beyond` what it might anyway. The work
-    `besides` does not count."""
-    extra = sa.func.sum(work_quota.c.quota_size - beyond)
+    """Bytes that works have out of an account's allowance: what each may hold beyond what administrators said of it, or
+    else `beyond`, which is what each of them might anyway. The work `besides` does not count."""
+    anyway = sa.func.coalesce(work_quota.c.quota_size, beyond)
+    extra = sa.func.sum(raised_quota.c.quota_size - anyway)
     found = tx.execute(
-        sa.select(sa.func.coalesce(extra, 0)).where(
-            work_quota.c.account_id == account_id,
-            work_quota.c.quota_size > beyond,
-            work_quota.c.concept_id != besides,
+        sa.select(sa.func.coalesce(extra, 0))
+        .select_from(raised_quota)
+        .outerjoin(work_quota, work_quota.c.concept_id == raised_quota.c.concept_id)
+        .where(
+            raised_quota.c.account_id == account_id,
+            raised_quota.c.quota_size > anyway,
+            raised_quota.c.concept_id != besides,
         )
     )
     return int(found.scalar_one())

@@ -170,6 +170,7 @@ def act(
 
     return _STEPS.get((one.type, action), _only)(services, one, take, viewer)
 
+
 def _take(
     tx: Transaction,
     services: Services,

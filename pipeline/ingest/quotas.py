@@ -2,7 +2,7 @@
 
 An owner raises it by themselves, out of an allowance that all their works share; that is carried out at once, and
 stands in the books as a request that was accepted. Administrators say what a work, or each work of an account, may
-hold.
+hold: owners add to that where it is no less than usual, and never undo it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ GIGABYTE = 10**9
 def raise_own(services: Services, draft: Draft, viewer: Viewer, gigabytes: int) -> Request:
     """Have the work of a draft hold that much in all, for whoever `access.may_enlarge` lets: an owner as far as their
     allowance goes, administrators any size. Where works have no bound nothing changes, and where they may hold that
-    much anyway what was taken of the allowance is given back. Raises `Missing` where the draft is open no more,
-    `Denied` for more than the allowance has left, and for less than the work holds by now."""
+    much anyway what was taken of the allowance is given back. What administrators said of one file holds on. Raises
+    `Missing` where the draft is open no more, `Denied` for more than the allowance has left, for less than the work
+    holds by now, and for more than administrators let it hold where that is less than usual."""
     now = services.now()
     with services.catalogue.write() as tx:
         one = drafts.locked(tx, draft.deposit.id)
@@ -33,7 +34,8 @@ def raise_own(services: Services, draft: Draft, viewer: Viewer, gigabytes: int) 
             raise refusals.not_permitted()
         asked = gigabytes * GIGABYTE
         if viewer.admin:
-            quotas.set_work(tx, one.concept_id, Quota(asked, asked), now=now)
+            said = quotas.of_work(tx, one.concept_id) or quotas.of_account(tx, current.account_id)
+            quotas.set_work(tx, one.concept_id, Quota(asked, said.file_size if said else asked), now=now)
         else:
             _take(tx, services, current, asked)
         title = current.description.metadata.get("title")
@@ -51,11 +53,14 @@ def raise_own(services: Services, draft: Draft, viewer: Viewer, gigabytes: int) 
 def _take(tx: Transaction, services: Services, draft: Draft, asked: int) -> None:
     concept_id, account_id = draft.deposit.concept_id, draft.account_id
     quotas.lock_account(tx, account_id)
-    account, before = quotas.of_account(tx, account_id), quotas.of_work(tx, concept_id)
-    anyway = account.size if account else services.settings.record_bytes
-    if anyway == 0 or (before is not None and before.account_id is None and asked <= before.quota.size):
+    all_works, of_account = services.settings.record_bytes, quotas.of_account(tx, account_id)
+    said = quotas.of_work(tx, concept_id) or of_account
+    if said is None and all_works == 0:
         return
-    taken = quotas.taken(tx, account_id, beyond=anyway, besides=concept_id)
+    anyway, usual = said.size if said else all_works, of_account.size if of_account else all_works
+    if said and asked > anyway and is_less(anyway, all_works, usual):
+        raise Denied("Permission denied.", remedy="Administrators say what this record may hold: ask them.")
+    taken = quotas.taken(tx, account_id, beyond=usual, besides=concept_id)
     least, most = extra_between(
         anyway=anyway, held=quotas.held(tx, concept_id), allowance=services.settings.extra_bytes - taken
     )
@@ -63,9 +68,14 @@ def _take(tx: Transaction, services: Services, draft: Draft, asked: int) -> None
     if not least <= extra <= most:
         raise Denied("Permission denied.", remedy=_told(anyway + least, anyway + most))
     if extra:
-        quotas.set_work(tx, concept_id, Quota(asked, asked), account_id=account_id, now=services.now())
+        quotas.raise_work(tx, concept_id, asked, account_id=account_id, now=services.now())
     else:
-        quotas.forget_work(tx, concept_id)
+        quotas.give_back(tx, concept_id)
+
+
+def is_less(size: int, *bounds: int) -> bool:
+    """Whether that is less than one of the bounds lets a work hold, of which 0 is none (pure)."""
+    return any(bound == 0 or size < bound for bound in bounds)
 
 
 def extra_between(*, anyway: int, held: int, allowance: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ from pipeline.catalogue.tables.drafts import (
     transfer,
 )
 from pipeline.catalogue.tables.people import guess, identity, mailed_link, oidc_request, session, token, user
-from pipeline.catalogue.tables.quotas import account_quota, work_quota
+from pipeline.catalogue.tables.quotas import account_quota, raised_quota, work_quota
 from pipeline.catalogue.tables.requests import request, request_event
 from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
 from pipeline.catalogue.tables.sharing import access_grant, inquiry, share_link
@@ -74,6 +74,7 @@ __all__ = [
     "problem",
     "purge",
     "quarantine",
+    "raised_quota",
     "record",
     "record_file",
     "request",

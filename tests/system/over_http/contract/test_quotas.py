@@ -125,6 +125,60 @@ def test_0_7_administrators_say_what_works_may_hold(bounded: Archive) -> None:
     assert refused.json()["errors"][0]["messages"] == ["Maximum file size exceeded."]
 
 
+def test_0_7_what_administrators_said_is_not_the_owners_to_undo(bounded: Archive) -> None:
+    """Who gives back what they took is left with what administrators gave, and the bound of one file stands whoever
+    raises the whole; what is less than usual is raised by nobody else. What they say anew takes the place of all."""
+    ida, admin = somebody(bounded, "isa"), somebody(bounded, "warden", admin=True)
+    made, other = ida.create(), ida.create()
+
+    def says(path: str, size: int, file_size: int) -> None:
+        done = admin.send("POST", f"/api/{path}/quota", {"quota_size": size, "max_file_size": file_size})
+        assert done.status_code == 200, done.text
+
+    def bounds() -> tuple[int, int]:
+        bucket = ida.send("GET", made["links"]["bucket"]).json()
+        return bucket["quota_size"], bucket["max_file_size"]
+
+    work = f"records/{made['id']}"
+    says(work, GIGABYTE - 1, GIGABYTE - 1)
+    refused = raised(ida, made["id"], "1")
+    assert (refused.status_code, refused.json()["remedy"][:14]) == (403, "Administrators")
+    assert (raised(ida, made["id"], "3").status_code, bounds()) == (403, (GIGABYTE - 1, GIGABYTE - 1))
+    says(work, 3 * GIGABYTE, 5)
+    assert (raised(ida, made["id"], "4").status_code, bounds()) == (200, (4 * GIGABYTE, 5))
+    assert (raised(ida, other["id"], "3").status_code, raised(ida, other["id"], "2").status_code) == (
+        403,
+        200,
+    )
+    assert (raised(ida, made["id"], "5").status_code, bounds()) == (403, (4 * GIGABYTE, 5))
+    assert (raised(ida, made["id"], "1").status_code, bounds()) == (200, (3 * GIGABYTE, 5))
+    assert raised(ida, other["id"], "3").status_code == 200
+    assert raised(ida, other["id"], "1").status_code == 200
+    assert raised(ida, made["id"], "5").status_code == 200
+    assert (raised(admin, made["id"], "6").status_code, bounds()) == (200, (6 * GIGABYTE, 5))
+    assert raised(ida, other["id"], "3").status_code == 200
+    assert raised(ida, other["id"], "1").status_code == 200
+    made, account = other, f"users/{made['owner']}"
+    says(account, 2 * GIGABYTE, 7)
+    assert (raised(ida, made["id"], "3").status_code, bounds()) == (200, (3 * GIGABYTE, 7))
+    assert (raised(ida, made["id"], "1").status_code, bounds()) == (200, (2 * GIGABYTE, 7))
+    says(account, 10, 10)
+    assert (raised(ida, made["id"], "1").status_code, bounds()) == (403, (10, 10))
+    says(f"records/{made['id']}", 20, 20)
+    assert (raised(ida, made["id"], "1").status_code, bounds()) == (403, (20, 20))
+
+
+def test_0_7_what_is_less_than_no_bound_is_not_raised(archive: Archive) -> None:
+    """By whom it was not said; where works have a bound because of their owner alone as well."""
+    ida, admin = somebody(archive, "ina"), somebody(archive, "marshal", admin=True)
+    made = ida.create()
+    body = {"quota_size": GIGABYTE, "max_file_size": GIGABYTE}
+    for path in (f"records/{made['id']}", f"users/{made['owner']}"):
+        assert admin.send("POST", f"/api/{path}/quota", body).status_code == 200
+        assert [raised(ida, made["id"], total).status_code for total in (1, 2)] == [200, 403]
+    assert ida.send("GET", made["links"]["bucket"]).json()["quota_size"] == GIGABYTE
+
+
 def test_4_9_without_a_bound_there_is_nothing_to_raise(archive: Archive) -> None:
     """Whoever asks is told yes."""
     ida = somebody(archive, "iva")
