@@ -27,6 +27,7 @@ from pipeline.catalogue import (
     dois,
     identifiers,
     quarantine,
+    quotas,
     records,
     tables,
 )
@@ -34,7 +35,7 @@ from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.catalogue.engine import alembic_config, open_catalogue
 from pipeline.errors import Conflict, Misconfigured, Missing, Unavailable
-from pipeline.model import AccessionState, Outcome, Problem, QuarantineState
+from pipeline.model import AccessionState, Outcome, Problem, QuarantineState, Quota
 from tests.contracts import rows
 
 NOW = rows.NOW
@@ -146,6 +147,36 @@ def test_files_put_apart_by_an_older_version_are_known(
         (2, 7, QuarantineState.QUARANTINED, None),
         (3, 8, QuarantineState.QUARANTINED, None),
     ]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_owners_raised_in_an_older_version_stays_theirs(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """And what administrators set stays theirs."""
+    is_file = kind == "sqlite"
+    url = f"sqlite:///{tmp_path}/old" if is_file else request.getfixturevalue("postgres_database")
+    engine = sa.create_engine(url)
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0030")
+        connection.exec_driver_sql(
+            "INSERT INTO account (id, email, admin, created) VALUES (3, 'ida@pier.example', false, '2026-03-09')"
+        )
+        for concept_id, account in ((1, "3"), (2, "NULL")):
+            connection.exec_driver_sql(
+                "INSERT INTO concept (id, collection, key, owner, created)"
+                f" VALUES ({concept_id}, 'tides', 'r{concept_id}', '', '2026-03-09')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO work_quota (concept_id, account_id, quota_size, max_file_size, notes, changed)"
+                f" VALUES ({concept_id}, {account}, 60, 50, '', '2026-03-09 00:00:00')"
+            )
+    engine.dispose()
+    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
+        assert [quotas.of_work(tx, one) for one in (1, 2)] == [None, Quota(60, 50)]
+        assert [quotas.taken(tx, 3, beyond=40, besides=besides) for besides in (2, 1)] == [20, 0]
 
 
 OPEN_AND_USE = """
