@@ -286,6 +286,10 @@ class AccessSettings:
     accept_conditions_text: str | None = None
     secret_link_expiration: int = 0
 
+    def takes(self, *, guest: bool) -> bool:
+        """Whether requests of guests are taken, or those of people with an account."""
+        return (self.allow_guest_requests if guest else self.allow_user_requests) is not False
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:

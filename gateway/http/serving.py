@@ -15,7 +15,7 @@ from gateway.http.headers import CONTENT_POLICY
 from gateway.http.lookup import find, withdrawn
 from gateway.http.problems import Purged
 from pipeline import refusals
-from pipeline.access import Viewer, Withheld, are_files_open, may_read_files, withheld
+from pipeline.access import Viewer, Withheld, withheld
 from pipeline.catalogue import Transaction, records, rights
 from pipeline.catalogue.draft_files import DraftFile
 from pipeline.catalogue.drafts import Draft
@@ -36,11 +36,8 @@ def readable(services: Services, tx: Transaction, record_id: str, viewer: Viewer
 
 
 def files_are_readable(services: Services, tx: Transaction, record: Record, viewer: Viewer) -> bool:
-    """Whether the viewer may read the record's files. Of open ones the catalogue is not asked."""
-    now = services.now()
-    if are_files_open(record, today=now.date()):
-        return True
-    return may_read_files(record, rights.to(tx, record, viewer, now=now), today=now.date())
+    """Whether the viewer may read the record's files now."""
+    return rights.lets_read_files(tx, record, viewer, now=services.now())
 
 
 def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> FileEntry:

@@ -21,7 +21,6 @@ from gateway.http.negotiation import choose
 from gateway.http.problems import SignInNeeded, Withdrawn
 from gateway.http.serving import file_of, files_are_readable, readable, served
 from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
-from gateway.site.sharing_pages import may_ask
 from gateway.site.signing_in import led_to_sign_in
 from pipeline.access import Viewer, access_status
 from pipeline.catalogue import Transaction, drafts, events, records, rights
@@ -83,7 +82,9 @@ def _may(services: Services, tx: Transaction, described: Dissemination, viewer: 
     return {
         "may_edit": not is_guest and rights.to(tx, record, viewer, now=now) >= Right.EDIT,
         "may_share": manages,
-        "may_ask": may_ask(described.settings, is_guest=False) or may_ask(described.settings, is_guest=True),
+        # Of a guest whom only an account lets ask, the page behind the button tells that.
+        "may_ask": described.settings.takes(guest=False)
+        or (is_guest and described.settings.takes(guest=True)),
     }
 
 

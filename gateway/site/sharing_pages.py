@@ -10,27 +10,26 @@ from gateway.collaboration import sharing_forms
 from gateway.html import presentation
 from gateway.html.page_forms import FormHere, PostedForm, form_page
 from gateway.html.templating import page
-from gateway.http.admission import account_of, managed_work
+from gateway.http.admission import managed_work
 from gateway.http.auth import ServicesHere
 from gateway.http.headers import whole_number
 from gateway.http.lookup import find_described, number_of
 from gateway.http.methods import READ
-from gateway.http.serving import files_are_readable
 from gateway.site.signing_in import PersonHere, VisitorHere
-from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts, records, rights
 from pipeline.catalogue import sharing as catalogue
 from pipeline.dissemination import Dissemination
 from pipeline.errors import InvalidFields, Missing, Rejected
 from pipeline.metadata import text
-from pipeline.model import AccessGrant, AccessSettings, JsonObject, Right, ShareLink
+from pipeline.model import AccessGrant, JsonObject, Right, ShareLink
 from pipeline.people import access_requests, sharing
 from pipeline.services import Services
 
 router = APIRouter()
 _SHARING = "/records/{record_id}/sharing"
 _ASKING = "/records/{record_id}/access-request"
+_CONFIRMING = "/access-requests"
 _LINK_RIGHTS = {
     Right.VIEW: "read its files",
     Right.PREVIEW: "see its drafts, too",
@@ -258,9 +257,9 @@ def send_request(
             }
         )
         if visitor.account_id is not None:
-            made = access_requests.ask(services, described.record.id, account_of(visitor), asking)
+            made = access_requests.ask(services, described.record.id, visitor, asking)
             return RedirectResponse(f"{services.repository.base_url}/me/requests/{made.id}", 303)
-        access_requests.ask_as_guest(services, described.record.id, asking)
+        access_requests.ask_as_guest(services, described.record.id, visitor, asking)
     except Rejected as wrong:
         return _asking_page(request, services, described, visitor, form=form, problems=_problems(wrong))
     told = "A mail is on its way to you. Your request is sent when you open the link in it, within six hours."
@@ -271,14 +270,8 @@ def _closed(services: Services, record_id: str, viewer: Viewer) -> Dissemination
     """The record whose files somebody may ask for. Raises as `find_described`, `Denied` where they may read them."""
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=0)
-        if files_are_readable(services, tx, described.record, viewer):
-            raise refusals.not_permitted()
+        access_requests.require_closed(services, tx, described.record, viewer)
         return described
-
-
-def may_ask(settings: AccessSettings, *, is_guest: bool) -> bool:
-    """Whether the closed files of a work may be asked for by somebody with an account, or by guests."""
-    return (settings.allow_guest_requests if is_guest else settings.allow_user_requests) is not False
 
 
 def _asking_page(
@@ -291,6 +284,7 @@ def _asking_page(
     problems: list[str] | None = None,
 ) -> Response:
     conditions = described.settings.accept_conditions_text or ""
+    is_guest = viewer.account_id is None
     return form_page(
         request,
         services,
@@ -298,9 +292,23 @@ def _asking_page(
         400 if problems else 200,
         record_id=described.record.id,
         title=presentation.title(described),
-        is_guest=viewer.account_id is None,
-        is_taken=may_ask(described.settings, is_guest=viewer.account_id is None),
+        is_guest=is_guest,
+        is_taken=described.settings.takes(guest=is_guest),
         conditions=Markup(text.sanitise(conditions)),  # noqa: S704 - as it was when it came
         said={name: form.text(name) if form else "" for name in ("email", "full_name", "message")},
         problems=problems or [],
     )
+
+
+@router.api_route(_CONFIRMING, methods=READ)
+def look(request: Request, services: ServicesHere, inquiry: str = "") -> Response:
+    """What the guest is about to ask for: whoever only opens the link, as scanners of mails do, asks for nothing."""
+    found, title = access_requests.find_unconfirmed(services, inquiry)
+    return form_page(request, services, "access_request.html", asked=found, title=title, inquiry=inquiry)
+
+
+@router.post(_CONFIRMING)
+def confirm(services: ServicesHere, form: FormHere) -> Response:
+    access_requests.confirm(services, form.text("inquiry"))
+    told = "Your request was sent to the owner of the record. You will be mailed when it is accepted."
+    return page(services, "notice.html", heading="Request sent", text=told)

@@ -10,7 +10,16 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pipeline import refusals
-from pipeline.access import NO_TIES, Ties, Viewer, may_in_community, owns, right_to
+from pipeline.access import (
+    NO_TIES,
+    Ties,
+    Viewer,
+    are_files_open,
+    may_in_community,
+    may_read_files,
+    owns,
+    right_to,
+)
 from pipeline.catalogue import Transaction, accounts, drafts, members, records, sharing, works
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.tables import (
@@ -38,6 +47,13 @@ def to(tx: Transaction, one: Record | Draft, viewer: Viewer, *, now: datetime) -
     concept_id = one.concept_id if isinstance(one, Record) else one.deposit.concept_id
     known = ties(tx, [concept_id], viewer, now=now)
     return right_to(one.owner, viewer, known.get(concept_id, NO_TIES))
+
+
+def lets_read_files(tx: Transaction, one: Record, viewer: Viewer, *, now: datetime) -> bool:
+    """Whether the viewer may list and read the files of a version. Of open ones the catalogue is not asked."""
+    if are_files_open(one, today=now.date()):
+        return True
+    return may_read_files(one, to(tx, one, viewer, now=now), today=now.date())
 
 
 def to_records(tx: Transaction, ones: Iterable[Record], viewer: Viewer, *, now: datetime) -> dict[int, Right]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline import refusals
-from pipeline.access import are_files_open
+from pipeline.access import STRANGER, Viewer
 from pipeline.catalogue import (
     Transaction,
     accounts,
@@ -24,7 +24,6 @@ from pipeline.catalogue import (
     sharing,
     works,
 )
-from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.inquiries import Inquiry
 from pipeline.communities.requests import GUEST_ACCESS, USER_ACCESS, Entity, EntityKind, Request, RequestType
 from pipeline.errors import Conflict, Denied, Missing, Rejected
@@ -48,24 +47,26 @@ class Asking:
 # ---------------------------------------------------------------- asking
 
 
-def ask(services: Services, record_id: int, account: Account, asking: Asking) -> Request:
-    """The request of somebody with an account, submitted. Raises `Missing`, `Denied` where the files are open to them,
-    or nobody may ask for them; `Rejected` where they have asked already."""
+def require_closed(services: Services, tx: Transaction, record: Record, viewer: Viewer) -> None:
+    """Raises `Denied` where the viewer may read the record's files already, be they open or not."""
+    if rights.lets_read_files(tx, record, viewer, now=services.now()):
+        raise Denied("Permission denied: you have access to the files of this record already.")
+
+
+def ask(services: Services, record_id: int, viewer: Viewer, asking: Asking) -> Request:
+    """The request of a viewer with an account, submitted. Raises `Missing`; `Denied` where they may read the files, or
+    the owner takes no such requests; `Rejected` where they have asked already."""
     with services.catalogue.write() as tx:
-        record = _closed(services, tx, record_id)
-        if sharing.settings(tx, record.concept_id).allow_user_requests is False:
-            raise _not_taken()
-        creator = Entity(EntityKind.USER, str(account.id))
+        record = _asked_for(services, tx, record_id, viewer, guest=False)
+        creator = Entity(EntityKind.USER, str(viewer.known_id))
         return _request(services, tx, USER_ACCESS, record, creator, asking)
 
 
-def ask_as_guest(services: Services, record_id: int, asking: Asking) -> None:
+def ask_as_guest(services: Services, record_id: int, viewer: Viewer, asking: Asking) -> None:
     """Have the address be asked to confirm. Raises as `ask`, but of requests that there are nothing is told."""
     now = services.now()
     with services.catalogue.write() as tx:
-        record = _closed(services, tx, record_id)
-        if sharing.settings(tx, record.concept_id).allow_guest_requests is False:
-            raise _not_taken()
+        record = _asked_for(services, tx, record_id, viewer, guest=True)
         if inquiries.count(tx, asking.email, now=now) >= _MOST_UNCONFIRMED:
             raise Rejected(
                 "Too many requests of this address wait to be confirmed.",
@@ -99,7 +100,8 @@ def confirm(services: Services, token: str) -> Request:
     more, `Denied` as `ask`, `Rejected` where they have asked already."""
     with services.catalogue.write() as tx:
         inquiry = _inquiry(services, tx, token)
-        record = _closed(services, tx, inquiry.record_id)
+        # Of whoever confirms nothing is known but that the address is theirs.
+        record = _asked_for(services, tx, inquiry.record_id, STRANGER, guest=True)
         inquiries.forget(tx, token)
         asking = Asking(inquiry.email, inquiry.full_name, inquiry.message)
         creator = Entity(EntityKind.EMAIL, inquiry.email)
@@ -113,18 +115,17 @@ def _inquiry(services: Services, tx: Transaction, token: str) -> Inquiry:
     return found
 
 
-def _closed(services: Services, tx: Transaction, record_id: int) -> Record:
-    """The published record, whose files are closed. Raises `Missing`, `Denied`."""
+def _asked_for(
+    services: Services, tx: Transaction, record_id: int, viewer: Viewer, *, guest: bool
+) -> Record:
+    """The published record, whose files are closed to the viewer, and may be asked for. Raises as `ask`."""
     record = records.get(tx, record_id)
     if record.state is not RecordState.PUBLISHED:
         raise refusals.unknown_id()
-    if are_files_open(record, today=services.now().date()):
-        raise Denied("Permission denied: you have access to the files of this record already.")
+    require_closed(services, tx, record, viewer)
+    if not sharing.settings(tx, record.concept_id).takes(guest=guest):
+        raise Denied("Permission denied: the owner of the record takes no such requests.")
     return record
-
-
-def _not_taken() -> Denied:
-    return Denied("Permission denied: the owner of the record takes no such requests.")
 
 
 def _request(

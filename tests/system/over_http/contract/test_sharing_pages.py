@@ -14,8 +14,11 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from pipeline import dispatch
+from pipeline.access import STRANGER, Viewer
 from pipeline.catalogue import accounts
+from pipeline.errors import Denied
 from pipeline.model import EffectKind
+from pipeline.people import access_requests
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.browsing import Browser, visitor
 from tests.system.over_http.contract.depositor import METADATA, depositor
@@ -172,6 +175,7 @@ def test_closed_files_are_asked_for_on_a_page(small: Archive, app: FastAPI) -> N
         f"{sharing}/settings", {"csrf_token": owner.cookies["csrftoken"], "allow_user_requests": "true"}
     )
     assert "takes no such requests of guests" in stranger.get(path).text
+    assert path in stranger.get(record).text
     refused = stranger.post(
         path,
         {
@@ -181,3 +185,40 @@ def test_closed_files_are_asked_for_on_a_page(small: Archive, app: FastAPI) -> N
         },
     )
     assert refused.status_code == 403
+
+
+def test_who_would_be_turned_away_is_offered_no_button_to_ask(small: Archive, app: FastAPI) -> None:
+    """People with an account where only guests may ask; guests where nobody may. What a guest had asked to confirm is
+    not taken either once the owner takes none."""
+    ida = depositor(small, "ida@asked.example")
+    number = ida.published(access_right="restricted")["id"]
+    record, path = f"/records/{number}", f"/records/{number}/access-request"
+    jo, stranger = visitor(small, app, "jo@asked.example"), Browser(app)
+    stranger.submit(path, email="guest@asked.example", full_name="A guest", consent="true")
+    [link] = re.findall(rf"{BASE_URL}(/access-requests\S+)", mailed(small, "guest@asked.example"))
+
+    def offered(**settings: bool) -> tuple[bool, bool]:
+        assert ida.send("PUT", f"/api{record}/access", settings).status_code == 200
+        return path in jo.get(record).text, path in stranger.get(record).text
+
+    assert offered() == (True, True)
+    assert offered(allow_user_requests=False) == (False, True)
+    assert "takes no such requests" in jo.get(path).text
+    assert offered(allow_guest_requests=False) == (False, False)
+    assert stranger.submit(link, "/access-requests").status_code == 403
+    assert offered(allow_guest_requests=True) == (False, True)
+    assert "Request sent" in stranger.submit(link, "/access-requests").text
+
+
+def test_nobody_asks_for_what_they_may_read(small: Archive) -> None:
+    """Whichever way they ask: the owner, nor whoever presents a link to it."""
+    ida = depositor(small, "ida@reads.example")
+    number = ida.published(access_right="restricted")["id"]
+    link = ida.send("POST", f"/api/records/{number}/access/links", {"permission": "view"}).json()["token"]
+    owner = Viewer(ida.email, account_id=int(number_of(small, ida.email)))
+    asking = access_requests.Asking("new@reads.example", "New", "")
+    for reader in (owner, Viewer(link=link)):
+        for ask in (access_requests.ask, access_requests.ask_as_guest):
+            with pytest.raises(Denied, match="you have access to the files"):
+                ask(small.services, number, reader, asking)
+    access_requests.ask_as_guest(small.services, number, STRANGER, asking)
