@@ -115,9 +115,7 @@ def _inquiry(services: Services, tx: Transaction, token: str) -> Inquiry:
     return found
 
 
-def _asked_for(
-    services: Services, tx: Transaction, record_id: int, viewer: Viewer, *, guest: bool
-) -> Record:
+def _asked_for(services: Services, tx: Transaction, record_id: int, viewer: Viewer, *, guest: bool) -> Record:
     """The published record, whose files are closed to the viewer, and may be asked for. Raises as `ask`."""
     record = records.get(tx, record_id)
     if record.state is not RecordState.PUBLISHED:
