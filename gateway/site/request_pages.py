@@ -39,9 +39,12 @@ TYPES = {
     "community-inclusion": "Record for a community",
     "community-invitation": "Invitation to a community",
     "record-deletion": "Deletion of a record",
+    "file-modification": "Change of a record's files",
+    "quota-increase": "More room for a draft",
     "user-access-request": "Access to files",
     "guest-access-request": "Access to files",
 }
+"""What people read of each type."""
 _ACTIONS = {
     RequestAction.SUBMIT: "Ask for it",
     RequestAction.ACCEPT: "Accept",
@@ -149,7 +152,7 @@ def requests_page(
 def _row(one: asking.Request) -> RequestRow:
     return RequestRow(
         title=one.title or f"Request {one.number}",
-        kind=TYPES.get(one.type, one.type),
+        kind=TYPES[one.type],
         state="open" if one.is_open else one.state.value,
         path=f"{_REQUESTS}/{one.id}",
         updated=one.updated.strftime("%Y-%m-%d"),
