@@ -40,13 +40,13 @@ from gateway.site.signing_in import MemberHere, PersonHere, led_to_sign_in
 from gateway.site.upload_form import Essentials, Problem
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, communities, draft_files, drafts, requests, rights
+from pipeline.catalogue import Transaction, draft_files, drafts, requests, rights
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.draft_files import MULTIPART, DraftFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.communities.requests import COMMUNITY_SUBMISSION, Entity, EntityKind
 from pipeline.dissemination import Dissemination, DraftView, VersionRef
-from pipeline.errors import Denied, FieldFault, InvalidFields, Missing, Rejected, Stale
+from pipeline.errors import Denied, InvalidFields, Missing, Rejected, Stale
 from pipeline.ingest import arrival, deposit
 from pipeline.metadata import rdm_form
 from pipeline.metadata.deposit_form import DepositMetadata, Unsaid
@@ -206,7 +206,8 @@ def save(
     said = upload_form.posted(form)
     given = _given(services, said, draft.description)
     try:
-        changed = _described(services, draft, given, form, viewer)
+        theirs = _theirs_to_say(services, draft, given, viewer)
+        changed = deposit.replace_description(services, draft, theirs, expected=_shown_revision(form))
     except Stale:
         return _stale(request, services, draft, said, viewer)
     return _saved(request, services, viewer, changed, said, given)
@@ -227,12 +228,8 @@ def publish(
     said = upload_form.posted(form)
     given = _given(services, said, draft.description)
     try:
-        draft = _described(services, draft, given, form, viewer)
-        if unknown := _unknown_communities(services, said):
-            raise InvalidFields((FieldFault("metadata.communities", tuple(unknown)),))
-        if given.dropped:
-            return _saved(request, services, viewer, draft, said, given)
-        deposit.publish(services, draft)
+        theirs = _theirs_to_say(services, draft, given, viewer)
+        deposit.publish_as_filled_in(services, draft, theirs, expected=_shown_revision(form))
     except Stale:
         return _stale(request, services, draft, said, viewer)
     except InvalidFields as wrong:
@@ -290,17 +287,21 @@ def _given(services: Services, said: Essentials, before: Description) -> Deposit
     )
 
 
-def _described(
-    services: Services, draft: Draft, given: DepositMetadata, form: PostedForm, viewer: Viewer
-) -> Draft:
-    """The draft with what was said of it, where it is still as it was shown. Raises `Stale`."""
+def _theirs_to_say(
+    services: Services, draft: Draft, given: DepositMetadata, viewer: Viewer
+) -> DepositMetadata:
+    """Of what was said what the viewer may say of the draft."""
     with services.catalogue.read() as tx:
         is_theirs_to_name = names_communities(services, tx, draft, viewer)
-    if not is_theirs_to_name:
-        given = replace(given, unsaid=given.unsaid | {Unsaid.COMMUNITIES})
+    if is_theirs_to_name:
+        return given
+    return replace(given, unsaid=given.unsaid | {Unsaid.COMMUNITIES})
+
+
+def _shown_revision(form: PostedForm) -> int:
+    """The revision at which the draft was shown; 0, which none has, where that is no number."""
     text = form.text("revision")
-    revision = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    return deposit.replace_description(services, draft, given, expected=revision)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _saved(
@@ -318,13 +319,6 @@ def _saved(
     if lost:
         return _form_page(request, services, draft, said, lost, viewer=viewer)
     return _redirect(services, _path(draft, "", viewer, saved="1"))
-
-
-def _unknown_communities(services: Services, said: Essentials) -> list[str]:
-    slugs = {one.lower() for one in said.slugs}
-    with services.catalogue.read() as tx:
-        known = communities.by_slugs(tx, slugs)
-    return [f"There is no community called {one}." for one in said.slugs if one.lower() not in known]
 
 
 # ---------------------------------------------------------------- files
@@ -509,8 +503,8 @@ def _draft_context(
         may_name = names_communities(services, tx, draft, viewer)
         review = _review(services, tx, draft)
         standing = rights.to_work(tx, draft.deposit.concept_id, viewer, now=services.now())
-    unknown = [{"field": "metadata.communities", "messages": _unknown_communities(services, said)}]
-    left = [*view.errors, *(one for one in unknown if one["messages"])]
+        unknown = deposit.unknown_communities(tx, said.slugs)
+        left = [*view.errors, *({"field": one.field, "messages": one.messages} for one in unknown)]
     told = {(one.field, one.label) for one in problems}
     return {
         "draft": draft,

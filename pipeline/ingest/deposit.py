@@ -6,7 +6,7 @@ is answered is durable, and what was cut off has changed nothing that anybody se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -273,15 +273,47 @@ def discard(services: Services, draft: Draft, *, expected: int | None = None) ->
         services.store.delete(one.home)
 
 
+def publish_as_filled_in(services: Services, draft: Draft, given: DepositMetadata, *, expected: int) -> bool:
+    """Save what somebody filled in, who was shown revision `expected`, and publish that; what is refused stays saved.
+    Who fills in a form sees no other answer than whether it is published, so, unlike with `publish` alone, it is not
+    where something that they said would be dropped, or a community that they named is not there. Raises as
+    `replace_description` and `publish`; `Stale` also where somebody else saved in between."""
+    saved = replace_description(services, draft, given, expected=expected)
+    if given.dropped:
+        raise InvalidFields(tuple(FieldFault(one.field, (one.reason,), one.remedy) for one in given.dropped))
+
+    def look(tx: Transaction, current: Draft) -> None:
+        _require_revision(current, saved.revision)
+        if unknown := tuple(unknown_communities(tx, current.description.communities)):
+            raise InvalidFields(unknown)
+
+    return publish(services, saved, looking=look)
+
+
+def unknown_communities(tx: Transaction, slugs: Collection[str]) -> Iterator[FieldFault]:
+    """Those that there are not, or not any more."""
+    known = communities.by_slugs(tx, {one.lower() for one in slugs})
+    unknown = tuple(f"There is no community called {one}." for one in slugs if one.lower() not in known)
+    if unknown:
+        yield FieldFault("metadata.communities", unknown)
+
+
 def publish(
-    services: Services, draft: Draft, *, accepting: Callable[[Transaction], None] | None = None
+    services: Services,
+    draft: Draft,
+    *,
+    looking: Callable[[Transaction, Draft], None] | None = None,
+    accepting: Callable[[Transaction], None] | None = None,
 ) -> bool:
     """Make the draft a record, or a new revision of one; whether it is that already: under the scan gate `publish` it
-    is so once nothing was found in its files. One that is under review is published by `accepting` that, which is done
-    in the same transaction. Raises `Missing` where it is open no more, `InvalidFields` with all that is wrong with it,
-    `Rejected` for what stands against it elsewhere in the archive, what `accepting` does."""
+    is so once nothing was found in its files. One that is under review is published by `accepting` that. That is done
+    in the same transaction, as is `looking` before it at the draft, which is locked. Raises `Missing` where it is open
+    no more, `InvalidFields` with all that is wrong with it, `Rejected` for what stands against it elsewhere in the
+    archive, what `looking` and `accepting` do."""
 
     def check(tx: Transaction, current: Draft) -> Deposit:
+        if looking is not None:
+            looking(tx, current)
         if accepting is None:
             _end_review(tx, current.deposit, "publish", now=services.now())
         else:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import create_app
 from pipeline import dispatch, publication
 from pipeline.catalogue import events, extra_formats
 from pipeline.errors import Conflict
 from pipeline.model import EventType, RecordState
 from tests.archive import Archive, open_archive
 from tests.asking import Client
+from tests.browsing import visitor
 from tests.eicar import EICAR
 from tests.held_up import held_up
 from tests.system.over_http.contract.curators import (
@@ -26,7 +28,7 @@ from tests.system.over_http.contract.curators import (
     founded,
     joined,
 )
-from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, depositor
+from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, METADATA, depositor
 
 
 @pytest.fixture
@@ -121,6 +123,29 @@ def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_fo
     dispatch.drain(archive.services)
     hits = client.get("/api/records?q=harbour").json()["hits"]["hits"]
     assert [one["id"] for one in hits] == [first.id]
+
+
+def test_a_form_publishes_nothing_that_somebody_else_saved_meanwhile(
+    archive: Archive, postgres_database: str
+) -> None:
+    """Who saves right behind the form has the draft, or comes too late: the form is published, or nothing is."""
+    ida = depositor(archive, "ida@pier.example")
+    owner = visitor(archive, create_app(archive.services), ida.email)
+    for _ in range(3):
+        draft = ida.create()
+        ida.put(draft, "gauge.csv")
+        path = f"/uploads/{draft['id']}"
+        body = {"metadata": {**METADATA, "title": "Somebody else's"}}
+        with ThreadPoolExecutor(2) as pool:
+            with held_up(postgres_database, "SELECT 1 FROM draft FOR UPDATE") as until_waiting:
+                by_form = pool.submit(owner.submit, path, f"{path}/publish", action_of=path, title="Theirs")
+                until_waiting(1)
+                saved = pool.submit(ida.send, "PUT", draft["links"]["self"], body)
+                until_waiting(2)
+            published = by_form.result(30).status_code == 303
+            assert published != (saved.result(30).status_code == 200)
+        if published:
+            assert archive.record(draft["id"]).description.metadata["title"] == "Theirs"
 
 
 # ---------------------------------------------------------------- rights that are taken away meanwhile

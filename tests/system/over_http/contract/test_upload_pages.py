@@ -13,7 +13,7 @@ from gateway.app import create_app
 from tests.archive import Archive
 from tests.browsing import Browser, visitor
 from tests.system.over_http.contract.curators import founded
-from tests.system.over_http.contract.depositor import depositor
+from tests.system.over_http.contract.depositor import METADATA, depositor
 
 UPLOADS = "/me/uploads"
 PEOPLE = {
@@ -221,6 +221,28 @@ def test_3_13_a_published_record_is_edited_and_followed_by_a_version(lasting: Ar
     assert owner.get(f"{version}/preview").status_code == 200
     assert owner.goes_on_to(owner.submit(version, f"{version}/discard")) == UPLOADS
     assert owner.get(owner.goes_on_to(owner.get(version))).status_code == 404
+
+
+def test_3_13_a_form_is_published_as_it_was_filled_in_or_not_at_all(lasting: Archive, app: FastAPI) -> None:
+    """Not at a revision that nobody was shown, nor with something dropped of what it says; what was refused stays in
+    the draft. A program's publication drops what comes of nothing."""
+    ida = depositor(lasting, "ida@filled.example")
+    draft = ida.create(communities=[{"identifier": "nowhere"}])
+    ida.put(draft, "gauge.csv")
+    owner, path = visitor(lasting, app, ida.email), f"/uploads/{draft['id']}"
+    [form] = [one for one in lxml.html.fromstring(owner.get(path).text).forms if one.get("action") == path]
+    refused = owner.submit(path, f"{path}/publish", action_of=path, title="Anew")
+    assert refused.status_code == 400
+    assert problems(refused.text) == ["Communities: There is no community called nowhere."]
+    odd = owner.submit(path, f"{path}/publish", action_of=path, communities="", date="soon")
+    assert odd.status_code == 400
+    assert [one.partition(":")[0] for one in problems(odd.text)] == ["Date of publication"]
+    assert owner.post(f"{path}/publish", dict(form.form_values())).status_code == 412
+    kept = ida.send("GET", draft["links"]["self"]).json()
+    assert (kept["metadata"]["title"], kept["submitted"]) == ("Anew", False)
+    body = {"metadata": {**METADATA, "communities": [{"identifier": "nowhere"}]}}
+    assert ida.send("PUT", draft["links"]["self"], body).status_code == 200
+    assert ida.publish(draft)["submitted"]
 
 
 def test_3_13_forms_are_taken_from_our_own_pages_only(lasting: Archive, app: FastAPI) -> None:
