@@ -5,7 +5,7 @@ escape it), and HTML goes through the sanitiser once more.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote, urlencode, urlsplit
@@ -34,6 +34,15 @@ class Link:
     text: str
     url: str = ""
     note: str = ""
+
+
+def pager(page: int, address: Callable[[int], str], *, has_next: bool) -> list[Link]:
+    """From one page of a list to those before and after it, where there are such; `address` is that of each."""
+    before, after = (
+        Link("Previous page", address(page - 1), "prev"),
+        Link("Next page", address(page + 1), "next"),
+    )
+    return [before] * (page > 1) + [after] * has_next
 
 
 @dataclass(frozen=True, slots=True)

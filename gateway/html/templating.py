@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 import jinja2
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from gateway.html import presentation
 from gateway.http import sessions
@@ -41,6 +41,11 @@ def page(services: Services, template: str, status: int = 200, **context: object
     )
     # What is somebody's own is not kept for whoever uses their browser next.
     return HTMLResponse(body, status, {"Cache-Control": "no-store" if visit.account else "no-cache"})
+
+
+def redirect(services: Services, path: str, status: int = 303) -> RedirectResponse:
+    """To another address of ours; by default to be read, whatever was sent to this one."""
+    return RedirectResponse(f"{services.repository.base_url}{path}", status)
 
 
 def sign_in_path(visit: Visit) -> str:

@@ -1,10 +1,9 @@
 """Pages of an account: its tokens, its password. Only who is signed in sees them; a token does nothing here."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from gateway.html.page_forms import FormHere, form_page
-from gateway.html.templating import page, root_of
+from gateway.html.templating import page, redirect, root_of
 from gateway.http.auth import ServicesHere
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
@@ -31,11 +30,7 @@ _SCOPES = {
 
 @router.api_route("/account/settings/", methods=READ)
 def settings(_member: MemberHere, services: ServicesHere) -> Response:
-    return _redirect(services, _TOKENS)
-
-
-def _redirect(services: Services, path: str) -> Response:
-    return RedirectResponse(f"{services.repository.base_url}{path}", 303)
+    return redirect(services, _TOKENS)
 
 
 # ---------------------------------------------------------------- tokens
@@ -60,7 +55,7 @@ def create_token(request: Request, member: MemberHere, form: FormHere, services:
 @router.post(_TOKENS + "tokens/{token_id}/revoke/")
 def revoke_token(token_id: str, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
     tokens.revoke(services, number_of(token_id), by=member)
-    return _redirect(services, _TOKENS)
+    return redirect(services, _TOKENS)
 
 
 def _tokens_page(
@@ -118,7 +113,7 @@ def sign_out_there(
 ) -> Response:
     require_recent(request, services, _SECURITY)
     signing_in.sign_out_there(services, member, handle)
-    return _redirect(services, _SECURITY)
+    return redirect(services, _SECURITY)
 
 
 def _security_page(

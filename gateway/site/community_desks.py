@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from gateway.collaboration.community_members import Given, read
 from gateway.collaboration.curating import community_in, require
 from gateway.html.page_forms import FormHere, LongFormHere, PostedForm, form_page
-from gateway.html.presentation import Link
-from gateway.html.templating import root_of
+from gateway.html.presentation import Link, pager
+from gateway.html.templating import redirect, root_of
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from gateway.reading import search as searching
@@ -64,10 +63,6 @@ def desks(
         for below, title, power in found
         if power is None or may_in_community(role, power, viewer)
     ]
-
-
-def _redirect(services: Services, path: str) -> Response:
-    return RedirectResponse(f"{services.repository.base_url}{path}", 303)
 
 
 # ---------------------------------------------------------------- what is asked of it
@@ -158,7 +153,7 @@ def _done(
         )
     with services.catalogue.read() as tx:
         is_member = rights.has_power(tx, one.id, viewer, Power.READ)
-    return _redirect(services, f"/communities/{one.slug}" + ("/members" if is_member else ""))
+    return redirect(services, f"/communities/{one.slug}" + ("/members" if is_member else ""))
 
 
 def _members_page(
@@ -174,7 +169,6 @@ def _members_page(
         if rights.has_power(tx, one.id, viewer, Power.MANAGE):
             invited = _invited(services, tx, one)
         above = desks(services, tx, one, viewer, here="Members")
-    before, after = f"?page={asked.page - 1}", f"?page={asked.page + 1}"
     return form_page(
         request,
         services,
@@ -187,8 +181,7 @@ def _members_page(
         given=[role for role in Role if gives(mine, role)],
         invited=invited,
         problem=problem,
-        pages=[Link("Previous page", before, "prev")] * (asked.page > 1)
-        + [Link("Next page", after, "next")] * (asked.page * _PAGE_SIZE < total),
+        pages=pager(asked.page, lambda number: f"?page={number}", has_next=asked.page * _PAGE_SIZE < total),
     )
 
 
@@ -239,7 +232,7 @@ def describe(
         problems = [f"{each.field.rpartition('.')[2]}: {' '.join(each.messages)}" for each in wrong.faults]
         values = {name: form.text(name) for name in (*_TEXTS, *_LONG_TEXTS, *_POLICIES, "type")}
         return _settings_page(request, services, one, viewer, values, problems)
-    return _redirect(services, f"/communities/{one.slug}")
+    return redirect(services, f"/communities/{one.slug}")
 
 
 def _managed(services: Services, slug: str, viewer: Viewer) -> ManagedCommunity:

@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from gateway.collaboration.curating import community_in
 from gateway.html import presentation
-from gateway.html.presentation import Link
-from gateway.html.templating import page
+from gateway.html.presentation import pager
+from gateway.html.templating import page, redirect
 from gateway.http.auth import ServicesHere, ViewerHere
 from gateway.http.methods import READ
 from gateway.http.problems import Answer, Deleted
@@ -32,15 +31,17 @@ def everything(request: Request, services: ServicesHere, viewer: ViewerHere) -> 
             tx, communities.Question(q=asked.q, sort=asked.sort, page=asked.page, size=asked.size)
         )
     listed = Found(question, total, ())
-    before = Link("Previous page", f"?{replace(question, page=question.page - 1).query_string()}", "prev")
-    after = Link("Next page", f"?{replace(question, page=question.page + 1).query_string()}", "next")
+
+    def address(number: int) -> str:
+        return f"?{replace(question, page=number).query_string()}"
+
     return page(
         services,
         "communities.html",
         question=question,
         found=found,
         total=total,
-        pages=[before] * (question.page > 1) + [after] * listed.has_next,
+        pages=pager(question.page, address, has_next=listed.has_next),
     )
 
 
@@ -83,4 +84,4 @@ def records(slug: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
         shown = community_in(tx, slug)
     target = Question(filters={"communities": (shown.slug,)}).query_string()
-    return RedirectResponse(f"{services.repository.base_url}/search?{target}", 302)
+    return redirect(services, f"/search?{target}", 302)

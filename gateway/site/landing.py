@@ -6,12 +6,11 @@ from functools import partial
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
 from gateway.html import presentation
 from gateway.html.presentation import Language, Link
-from gateway.html.templating import page, root_of
+from gateway.html.templating import page, redirect, root_of
 from gateway.http.answers import indentation
 from gateway.http.auth import ServicesHere, ViewerHere
 from gateway.http.kept import keep_for_strangers
@@ -45,7 +44,7 @@ def landing(
     """The landing page, or the record in a format that the request prefers to HTML (DOI content negotiation); with
     `?preview=1` the page of its draft, to whoever may see that."""
     if request.query_params.get("preview") == "1" and (path := _preview(services, record_id, viewer)):
-        return RedirectResponse(services.repository.base_url + path, 302)
+        return redirect(services, path, 302)
     keep_for_strangers(request, viewer)
     with services.catalogue.read() as tx:
         described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
@@ -184,7 +183,7 @@ def _attributes(language: Language) -> Markup:
 def newest_version(record_id: str, services: ServicesHere) -> Response:
     with services.catalogue.read() as tx:
         target = newest_id(tx, record_id)
-    return RedirectResponse(f"{services.repository.base_url}/records/{target}", 302)
+    return redirect(services, f"/records/{target}", 302)
 
 
 @router.api_route("/records/{record_id}/files/{key:path}", methods=READ)
@@ -197,7 +196,7 @@ def read_file(
         try:
             record = readable(services, tx, record_id, viewer)
         except Withdrawn as gone:
-            return RedirectResponse(f"{services.repository.base_url}/records/{gone.record_id}", 302)
+            return redirect(services, f"/records/{gone.record_id}", 302)
         except Denied as denied:
             raise led_to_sign_in(denied, viewer) from None
         entry = file_of(tx, record, key)
@@ -210,7 +209,7 @@ def export(
 ) -> Response:
     if name in OLD_EXPORTS:
         target = f"/records/{quote(record_id)}/export/{OLD_EXPORTS[name]}"
-        return RedirectResponse(f"{services.repository.base_url}{target}", 301)
+        return redirect(services, target, 301)
     form = EXPORTS.get(name)
     if form is None:
         raise Missing("There is no export format of that name.")
@@ -231,4 +230,4 @@ def resolve(name: str, services: ServicesHere) -> Response:
     """A DOI of this archive: of a version, or of a work, which leads to its newest version."""
     with services.catalogue.read() as tx:
         record_id = records.resolve_doi(tx, doi.parse(name) or name)
-    return RedirectResponse(f"{services.repository.base_url}/records/{record_id}", 302)
+    return redirect(services, f"/records/{record_id}", 302)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Request, Response
 
 from gateway.html import presentation
-from gateway.html.presentation import Link
+from gateway.html.presentation import Link, pager
 from gateway.html.templating import page
 from gateway.http.auth import ServicesHere, ViewerHere, services_of
 from gateway.http.methods import READ
@@ -137,9 +137,7 @@ def _in_order(name: str, counts: tuple[tuple[str, int], ...]) -> list[tuple[str,
 
 def _page_links(found: Found) -> list[Link]:
     question = found.question
-    before = Link("Previous page", _address(replace(question, page=question.page - 1)), "prev")
-    after = Link("Next page", _address(replace(question, page=question.page + 1)), "next")
-    return [before] * (question.page > 1) + [after] * found.has_next
+    return pager(question.page, lambda page: _address(replace(question, page=page)), has_next=found.has_next)
 
 
 # ---------------------------------------------------------------- errors

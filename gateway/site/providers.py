@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from gateway.html.page_forms import FormHere
-from gateway.html.templating import page
+from gateway.html.templating import page, redirect
 from gateway.http import sessions
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
@@ -27,7 +27,7 @@ def sign_in(request: Request, services: ServicesHere) -> Response:
     path = own_path(request.query_params.get("next", ""))
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         # A link of another site: nobody is signed in who did not mean to be.
-        return RedirectResponse(f"{services.repository.base_url}/login/?next={quote(path, safe='')}", 302)
+        return redirect(services, f"/login/?next={quote(path, safe='')}", 302)
     url, state = recognition.begin(services, path=path, again="again" in request.query_params)
     response = RedirectResponse(url, 302)
     sessions.remember_state(response, services, state)
@@ -50,7 +50,7 @@ def connect(request: Request, member: MemberHere, _form: FormHere, services: Ser
 def disconnect(request: Request, member: MemberHere, _form: FormHere, services: ServicesHere) -> Response:
     require_recent(request, services, _SECURITY)
     recognition.disconnect(services, member)
-    return RedirectResponse(f"{services.repository.base_url}{_SECURITY}", 303)
+    return redirect(services, _SECURITY)
 
 
 @router.api_route("/login/oidc/callback", methods=READ)
@@ -67,7 +67,7 @@ def come_back(request: Request, services: ServicesHere) -> Response:
         raise Rejected("The identity provider did not let you in, or you did not want it to.")
     secret, path = recognition.finish(services, state, code, signed_in=visit_of(request).account)
     if secret is None:
-        response: Response = RedirectResponse(f"{services.repository.base_url}{path}", 303)
+        response: Response = redirect(services, path)
     else:
         response = begun(request, services, secret, path)
     sessions.forget_state(response, services)

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
 from gateway.collaboration.request_json import comment_in
 from gateway.collaboration.requests import communities_of, entity_of
 from gateway.html.page_forms import FormHere, form_page
-from gateway.html.presentation import Link
-from gateway.html.templating import page, root_of
+from gateway.html.presentation import Link, pager
+from gateway.html.templating import page, redirect, root_of
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from gateway.reading import search as searching
@@ -129,7 +128,6 @@ def requests_page(
         given = {**kept, "q": asked.q, "closed": "1" if is_closed else "", **changed}
         return "?" + urlencode({name: value for name, value in given.items() if value})
 
-    before, after = address(page=str(asked.page - 1)), address(page=str(asked.page + 1))
     return page(
         services,
         "requests.html",
@@ -144,8 +142,9 @@ def requests_page(
             Link("Open", address(closed=""), "" if is_closed else "chosen"),
             Link("Closed", address(closed="1"), "chosen" if is_closed else ""),
         ],
-        pages=[Link("Previous page", before, "prev")] * (asked.page > 1)
-        + [Link("Next page", after, "next")] * (asked.page * _PAGE_SIZE < total),
+        pages=pager(
+            asked.page, lambda number: address(page=str(number)), has_next=asked.page * _PAGE_SIZE < total
+        ),
     )
 
 
@@ -183,7 +182,7 @@ def act(
     except Rejected as wrong:
         problem = f"{wrong.message} {wrong.remedy}".strip()
         return _shown(request, services, request_id, viewer, problem=problem, comment=form.text("comment"))
-    return _redirect(services, request_id)
+    return redirect(services, f"{_REQUESTS}/{request_id}")
 
 
 @router.post(f"{_ONE}/comments")
@@ -194,11 +193,7 @@ def comment(
     if not written:
         return _shown(request, services, request_id, viewer, problem="Write what you have to say.")
     requesting.say(services, request_id, viewer, comment_in({"payload": {"content": written}}))
-    return _redirect(services, request_id)
-
-
-def _redirect(services: Services, request_id: str) -> Response:
-    return RedirectResponse(f"{services.repository.base_url}{_REQUESTS}/{request_id}", 303)
+    return redirect(services, f"{_REQUESTS}/{request_id}")
 
 
 def _shown(

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
 from gateway.collaboration import sharing_forms
 from gateway.html import presentation
 from gateway.html.page_forms import FormHere, PostedForm, form_page
-from gateway.html.templating import page
+from gateway.html.templating import page, redirect
 from gateway.http.admission import managed_work
 from gateway.http.auth import ServicesHere
 from gateway.http.headers import whole_number
@@ -148,7 +147,7 @@ def _done(
         change(concept_id)
     except Rejected as wrong:
         return _sharing_page(request, services, record_id, concept_id, viewer, problems=_problems(wrong))
-    return RedirectResponse(f"{services.repository.base_url}/records/{number_of(record_id)}/sharing", 303)
+    return redirect(services, f"/records/{number_of(record_id)}/sharing")
 
 
 _LABELS = {
@@ -258,7 +257,7 @@ def send_request(
         )
         if visitor.account_id is not None:
             made = access_requests.ask(services, described.record.id, visitor, asking)
-            return RedirectResponse(f"{services.repository.base_url}/me/requests/{made.id}", 303)
+            return redirect(services, f"/me/requests/{made.id}")
         access_requests.ask_as_guest(services, described.record.id, visitor, asking)
     except Rejected as wrong:
         return _asking_page(request, services, described, visitor, form=form, problems=_problems(wrong))

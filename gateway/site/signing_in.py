@@ -7,11 +7,10 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import RedirectResponse
 from starlette.background import BackgroundTask
 
 from gateway.html.page_forms import FormHere, form_page
-from gateway.html.templating import page, sign_in_path
+from gateway.html.templating import page, redirect, sign_in_path
 from gateway.http import sessions
 from gateway.http.auth import ServicesHere, in_session
 from gateway.http.methods import READ
@@ -87,19 +86,15 @@ def redirect_to_sign_in(request: Request, needed: Exception) -> Response:
     """And back to the page, where it can be got by its address."""
     services: Services = request.app.state.services
     if isinstance(needed, SignInNeeded) and needed.again:
-        return _redirect(services, again_path(needed.again))
+        return redirect(services, again_path(needed.again))
     path = sign_in_path(visit_of(request)) if request.method in READ else "/login/"
-    return _redirect(services, path, 302)
+    return redirect(services, path, 302)
 
 
 def own_path(text: str) -> str:
     """The path of a page of ours that the text is, else that of the front page: whoever signs in by a link that others
     made does not land on their site."""
     return text if _OWN_PATH.fullmatch(text) else "/"
-
-
-def _redirect(services: Services, path: str, status: int = 303) -> RedirectResponse:
-    return RedirectResponse(f"{services.repository.base_url}{path}", status)
 
 
 # ---------------------------------------------------------------- in and out
@@ -114,7 +109,7 @@ def ask(request: Request, services: ServicesHere) -> Response:
         return _sign_in_page(request, services, path)
     if "again" in request.query_params:
         return _sign_in_page(request, services, path, email=account.email, again=True)
-    return _redirect(services, path, 302)
+    return redirect(services, path, 302)
 
 
 @router.post("/login/")
@@ -130,7 +125,7 @@ def begun(request: Request, services: Services, secret: str, path: str) -> Respo
     """The browser goes on in a new session; the one that it was in ends."""
     if before := visit_of(request).secret:
         signing_in.sign_out(services, before)
-    response = _redirect(services, path)
+    response = redirect(services, path)
     sessions.remember(response, services, secret)
     return response
 
@@ -161,7 +156,7 @@ def _sign_in_page(
 @router.post("/logout/")
 def sign_out(request: Request, _form: FormHere, services: ServicesHere) -> Response:
     signing_in.sign_out(services, visit_of(request).secret)
-    response = _redirect(services, "/")
+    response = redirect(services, "/")
     sessions.forget(response, services)
     # What the session showed is not left to whoever uses the browser next.
     response.headers["Clear-Site-Data"] = '"cache", "storage"'

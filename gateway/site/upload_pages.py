@@ -7,14 +7,13 @@ from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from gateway.depositing import deposit_files, draft_json, own_depositions
 from gateway.html import presentation
 from gateway.html.page_forms import CSRF_FIELD, FormHere, LongFormHere, PostedForm, form_page
-from gateway.html.presentation import FileRow, Link, Reference
-from gateway.html.templating import page, root_of
+from gateway.html.presentation import FileRow, Link, Reference, pager
+from gateway.html.templating import page, redirect, root_of
 from gateway.http.admission import (
     account_of,
     draft_for,
@@ -91,7 +90,6 @@ def list_uploads(
         given = {"q": asked.q, "state": chosen, "shared_with_me": "1" if is_shared else "", **changed}
         return "?" + urlencode({name: value for name, value in given.items() if value})
 
-    has_next = asked.page * _PAGE_SIZE < found.total
     return page(
         services,
         "uploads.html",
@@ -110,8 +108,11 @@ def list_uploads(
             Link("Mine", address(shared_with_me=""), "" if is_shared else "chosen"),
             Link("Shared with me", address(shared_with_me="1"), "chosen" if is_shared else ""),
         ],
-        pages=[Link("Previous page", address(page=str(asked.page - 1)), "prev")] * (asked.page > 1)
-        + [Link("Next page", address(page=str(asked.page + 1)), "next")] * has_next,
+        pages=pager(
+            asked.page,
+            lambda number: address(page=str(number)),
+            has_next=asked.page * _PAGE_SIZE < found.total,
+        ),
     )
 
 
@@ -190,11 +191,11 @@ def upload(request: Request, record_id: str, services: ServicesHere, viewer: Vie
     try:
         draft = _shown_to(services, record_id, viewer)
     except Missing:
-        return _redirect(services, f"/records/{number_of(record_id)}", 302)
+        return redirect(services, f"/records/{number_of(record_id)}", 302)
     with services.catalogue.read() as tx:
         right = rights.to(tx, draft, viewer, now=services.now())
     if right < Right.EDIT or viewer.account_id is None:
-        return _redirect(services, _path(draft, "/preview", viewer), 302)
+        return redirect(services, _path(draft, "/preview", viewer), 302)
     return _form_page(request, services, draft, upload_form.shown(draft.description), [], viewer=viewer)
 
 
@@ -241,14 +242,14 @@ def publish(
         problem = Problem("", "Not published", f"{wrong.message} {wrong.remedy}".strip())
         return _form_page(request, services, draft, said, [problem], 400, viewer=viewer)
     # One that waits for verdicts on its files is a draft still.
-    return _redirect(services, _path(draft, "", viewer))
+    return redirect(services, _path(draft, "", viewer))
 
 
 @router.post("/uploads/{record_id}/discard")
 def discard(record_id: str, viewer: PersonHere, _form: FormHere, services: ServicesHere) -> Response:
     draft = draft_for(services, record_id, viewer, Right.EDIT)
     deposit.discard(services, draft)
-    return _redirect(services, f"/records/{draft.record_id}" if draft.is_edit else _UPLOADS)
+    return redirect(services, f"/records/{draft.record_id}" if draft.is_edit else _UPLOADS)
 
 
 @router.post("/records/{record_id}/edit")
@@ -257,7 +258,7 @@ def edit(record_id: str, viewer: PersonHere, _form: FormHere, services: Services
     with services.catalogue.read() as tx:
         standing_in(services, tx, number_of(record_id), viewer, Right.EDIT)
     draft = deposit.edit(services, number_of(record_id), account_of(viewer))
-    return _redirect(services, _path(draft, "", viewer))
+    return redirect(services, _path(draft, "", viewer))
 
 
 @router.post("/records/{record_id}/versions")
@@ -267,7 +268,7 @@ def new_version(record_id: str, viewer: PersonHere, _form: FormHere, services: S
         record = published_in(services, tx, number_of(record_id), viewer, Right.EDIT)
         is_open_to_them = may_follow(services, tx, record, viewer)
     draft = deposit.new_version(services, record.id, account_of(viewer), is_open_to_them, with_files=True)
-    return _redirect(services, _path(draft, "", viewer))
+    return redirect(services, _path(draft, "", viewer))
 
 
 # ---------------------------------------------------------------- saving
@@ -318,7 +319,7 @@ def _saved(
     )
     if lost:
         return _form_page(request, services, draft, said, lost, viewer=viewer)
-    return _redirect(services, _path(draft, "", viewer, saved="1"))
+    return redirect(services, _path(draft, "", viewer, saved="1"))
 
 
 # ---------------------------------------------------------------- files
@@ -334,7 +335,7 @@ async def add_file(request: Request, record_id: str, viewer: PersonHere, service
     except (Rejected, Denied) as wrong:
         problem = Problem("files", "Files", f"{wrong.message} {wrong.remedy}".strip())
         return await run_in_threadpool(_file_refused, request, services, record_id, problem, viewer)
-    return _redirect(services, _path(draft, "", viewer) + "#files")
+    return redirect(services, _path(draft, "", viewer) + "#files")
 
 
 def _receive(
@@ -358,7 +359,7 @@ def _file_refused(
 def remove_file(record_id: str, viewer: PersonHere, form: FormHere, services: ServicesHere) -> Response:
     draft = draft_for(services, record_id, viewer, Right.EDIT)
     arrival.remove(services, draft, form.text("key"))
-    return _redirect(services, _path(draft, "", viewer) + "#files")
+    return redirect(services, _path(draft, "", viewer) + "#files")
 
 
 @router.api_route("/uploads/{record_id}/files/{key:path}", methods=READ)
@@ -529,7 +530,3 @@ def _path(draft: Draft, below: str, viewer: Viewer, **query: str) -> str:
 def _private(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _redirect(services: Services, path: str, status: int = 303) -> Response:
-    return RedirectResponse(f"{services.repository.base_url}{path}", status)
