@@ -136,6 +136,9 @@ def test_3_13_uploads_are_listed_by_state_and_words(lasting: Archive, app: FastA
     assert listed("?state=published") == ["Done with it"]
     assert listed("?q=thought") == ["Half a thought"]
     assert browser.get(f"{UPLOADS}?page=x").status_code == 400
+    second = lxml.html.fromstring(browser.get(f"{UPLOADS}?page=2&q=t").text)
+    [before] = second.xpath("//nav[@aria-label='Pages']/a")
+    assert (before.get("rel"), before.get("href")) == ("prev", "?q=t&page=1")
     assert listed(who=jo) == listed("?shared_with_me=1", jo) == []
     user = jo.get("/api/user/records").status_code
     assert user == 200
