@@ -35,7 +35,7 @@ def admit(tx: Transaction, subject: str, rate: Rate, *, now: datetime) -> Tally:
     """Count a guess at `subject`, but not where the rate has no room for it: whoever goes on trying does not prolong
     the wait."""
     current = slice_of(rate.seconds, now.timestamp())
-    key = hash_of(f"{rate.requests}/{rate.seconds} {subject}")
+    key = _key(subject, rate)
     counted = insert(tx, guess).values(
         subject_hash=key,
         slice=current,
@@ -60,9 +60,18 @@ def admit(tx: Transaction, subject: str, rate: Rate, *, now: datetime) -> Tally:
     return Tally(number - 1, reset, admitted=False)
 
 
+def forget(tx: Transaction, subject: str, rate: Rate) -> None:
+    """Those at `subject`, which is not what it was."""
+    tx.execute(sa.delete(guess).where(guess.c.subject_hash == _key(subject, rate)))
+
+
 def forget_old(tx: Transaction, *, now: datetime) -> None:
     """Those that count no more."""
     tx.execute(sa.delete(guess).where(guess.c.expires <= now))
+
+
+def _key(subject: str, rate: Rate) -> str:
+    return hash_of(f"{rate.requests}/{rate.seconds} {subject}")
 
 
 def _time(seconds: float) -> datetime:

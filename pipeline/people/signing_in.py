@@ -180,7 +180,8 @@ def _end_ways_in(tx: Transaction, account: Account) -> None:
 def change_password(services: Services, account: Account, old: str, new: str, *, secret: str) -> None:
     """Of somebody who is signed in by the session of `secret`, the only one that goes on. Raises `Rejected` (fields
     `old`, `password`), `TooManyTries`."""
-    _count_try(services, account.email)
+    # Apart from those of strangers, who could else keep the owner from it.
+    _admit_try(services, f"account {account.id}")
     with services.catalogue.read() as tx:
         kept = accounts.find_password(tx, account)
     if not passwords.matches(kept, old) or kept is None:
@@ -292,6 +293,8 @@ def use_link(services: Services, secret: str, password: str) -> None:
             raise _over()
         account = found or accounts.create_account(tx, email, admin=False, now=now)
         _set(services, tx, account, password_hash)
+        # Whoever tried passwords that are none any more does not keep the owner out.
+        guesses.forget(tx, email, _TRIES)
     if found is None:
         security_events.account_made(by=None, of=account.id)
     security_events.password_set(by=account.id, of=account.id, way=PasswordWay.MAILED_LINK)
