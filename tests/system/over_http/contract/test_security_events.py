@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ import argon2
 import pytest
 
 from gateway.app import create_app
-from pipeline.catalogue import accounts, inquiries
+from pipeline.catalogue import accounts, inquiries, sessions
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.inquiries import Inquiry
 from pipeline.errors import Rejected
@@ -74,7 +75,7 @@ def given(archive: Archive, email: str = IDA) -> Account:
 
 
 def test_v16_however_an_account_is_made(archive: Archive, noted: Noted) -> None:
-    """By an operator, with a token, by a mailed link; a second token makes none."""
+    """By an operator, with a token, by a mailed link; a second token or link makes none."""
     services = archive.services
     given(archive)
     tokens.issue(services, JO, [])
@@ -86,11 +87,15 @@ def test_v16_however_an_account_is_made(archive: Archive, noted: Noted) -> None:
         event("token-made", None, of=2),
         event("token-made", None, of=2),
     ]
-    browser = Browser(create_app(services))
-    browser.submit("/signup/", email="new@pier.example")
-    with services.catalogue.read() as tx:
-        assert accounts.find_account(tx, "new@pier.example") is None
+    signing_in.request_link(services, "new@pier.example")
     assert noted() == [event("link-mailed", None, of=None)]
+    for made in ([event("account-made", None, of=3, admin=False)], []):
+        with services.catalogue.write() as tx:
+            link = sessions.make_link(
+                tx, "new@pier.example", now=archive.clock(), lifetime=timedelta(hours=1)
+            )
+        signing_in.use_link(services, link, PASSWORD)
+        assert noted() == [*made, event("password-set", 3, of=3, way="mailed link")]
 
 
 def test_v16_however_somebody_signs_in_with_a_provider(tmp_path: Path, noted: Noted) -> None:
