@@ -284,10 +284,12 @@ def _internal(error: Exception) -> Answer:
 def install(app: FastAPI, page: PageRenderer) -> None:
     """Answer every error of `app`: to programs in JSON, to people with what `page` makes of it."""
 
+    too_many = _Sample()
+
     def handle(request: Request, error: Exception) -> Response:
         answer = answer_to(error)
         if answer.status in _REFUSALS:
-            _note_refusal(request, answer.status)
+            _note_refusal(request, answer.status, too_many)
         if answer.status == 405:
             answer = replace(answer, headers={"Allow": _allowed(request)})
         if request.url.path.startswith(_MACHINES):
@@ -314,15 +316,12 @@ class _Sample:
         return passed
 
 
-_TOO_MANY = _Sample()
-
-
-def _note_refusal(request: Request, status: int) -> None:
+def _note_refusal(request: Request, status: int, too_many: _Sample) -> None:
     """Whoever asks too often is refused as often as they like: of those refusals a sample is noted, with how many
     others there were. All else is bounded by the rates."""
     others: int | None = 0
     if status == _STATUSES[TooManyRequests]:
-        others = _TOO_MANY.takes(time.monotonic())
+        others = too_many.takes(time.monotonic())
         if others is None:
             return
     account = account_in(request.scope)

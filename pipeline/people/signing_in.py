@@ -52,12 +52,12 @@ def sign_in(services: Services, email: str, password: str) -> str | None:
     return secret
 
 
-def _count_try(services: Services, email: str) -> None:
-    """Count a password that is tried for the account of that address, whether or not there is one. Raises
-    `TooManyTries`."""
+def _count_try(services: Services, subject: str) -> None:
+    """Count a password that is tried for an account, by its address, whether or not there is one, or by its number.
+    Raises `TooManyTries`."""
     now = services.now()
     with services.catalogue.write() as tx:
-        tally = guesses.admit(tx, email, _TRIES, now=now)
+        tally = guesses.admit(tx, subject, _TRIES, now=now)
     if not tally.admitted:
         wait = math.ceil((tally.reset - now).total_seconds())
         raise TooManyTries(_TRIES.in_words(), wait=max(1, wait))
@@ -181,7 +181,7 @@ def change_password(services: Services, account: Account, old: str, new: str, *,
     """Of somebody who is signed in by the session of `secret`, the only one that goes on. Raises `Rejected` (fields
     `old`, `password`), `TooManyTries`."""
     # Apart from those of strangers, who could else keep the owner from it.
-    _admit_try(services, f"account {account.id}")
+    _count_try(services, f"account {account.id}")
     with services.catalogue.read() as tx:
         kept = accounts.find_password(tx, account)
     if not passwords.matches(kept, old) or kept is None:
