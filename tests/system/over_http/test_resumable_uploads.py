@@ -298,7 +298,7 @@ def test_another_gateway_goes_on_where_one_was_killed(tmp_path: Path, location: 
             assert ida.checksum() == WHOLE
 
 
-NOTED, ATTACHED = "pipeline.catalogue.resumables:keep", "pipeline.ingest.deposit:attach"
+NOTED, ATTACHED = "pipeline.catalogue.resumables:keep", "pipeline.ingest.arrival:attach"
 
 
 @pytest.mark.parametrize(
