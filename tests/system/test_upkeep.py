@@ -440,7 +440,7 @@ def test_what_is_over_of_signing_in_is_forgotten(instance: Instance) -> None:
     with instance.services.catalogue.write() as tx:
         now = instance.clock()
         account = accounts.create_account(tx, "ida@pier.example", admin=False, now=now)
-        sessions.begin(tx, account, now=now, lifetime=hours)
+        sessions.begin(tx, account, proved=now, now=now, lifetime=hours)
         sessions.make_link(tx, "ida@pier.example", now=now, lifetime=hours)
         guesses.admit(tx, "nobody@pier.example", rate, now=now)
     list(sweep(instance.services, WEEK))
