@@ -38,7 +38,9 @@ class Asked:
 
     def __str__(self) -> str:
         failed = f", {self.failures} failed" if self.failures else ""
-        return f"{self.per_second:.1f}/s, p50 {self.within(0.5):.0f} ms, p95 {self.within(0.95):.0f} ms{failed}"
+        return (
+            f"{self.per_second:.1f}/s, p50 {self.within(0.5):.0f} ms, p95 {self.within(0.95):.0f} ms{failed}"
+        )
 
 
 def run(
