@@ -34,14 +34,6 @@ Event = dict[str, object]
 Noted = Callable[[], list[Event]]
 
 
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(passwords, "_HASHER", argon2.PasswordHasher(1, 8, 1))
-    passwords._nobodys.cache_clear()
-    yield
-    passwords._nobodys.cache_clear()
-
-
 @pytest.fixture
 def noted(caplog: pytest.LogCaptureFixture) -> Noted:
     """What was noted since it was asked for last; requests that were refused are left out."""
