@@ -163,9 +163,14 @@ def may_name_communities(right: Right) -> bool:
     return right >= Right.MANAGE
 
 
+def role_of(viewer: Viewer, role: Role | None) -> Role | None:
+    """As what the viewer, who is this in a community, acts there: administrators as its owners."""
+    return Role.OWNER if viewer.admin else role
+
+
 def may_in_community(role: Role | None, power: Power, viewer: Viewer) -> bool:
-    """Whether the viewer, who is this in a community, has a power there: administrators have all."""
-    return viewer.admin or allows(role, power)
+    """Whether the viewer, who is this in a community, has a power there."""
+    return allows(role_of(viewer, role), power)
 
 
 def lifted(description: Description, *, today: date) -> Description:

@@ -19,13 +19,13 @@ from gateway.reading import search as searching
 from gateway.reading.search import Question
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import members, requests
+from pipeline.catalogue import members, requests, rights
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.catalogue.members import Member
 from pipeline.communities import membership
 from pipeline.communities.requests import COMMUNITY_INVITATION, Entity, EntityKind
 from pipeline.communities.requests import Request as Asked
-from pipeline.communities.roles import Audience, Power, Role, gives
+from pipeline.communities.roles import Audience, Power, Role, over
 from pipeline.errors import Denied, Rejected
 from pipeline.feeds.crosswalks.facts import timestamp
 from pipeline.metadata import text
@@ -108,7 +108,7 @@ def _page(
 ) -> Response:
     asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))
     with services.catalogue.read() as tx:
-        mine = Role.OWNER if viewer.admin else members.role(tx, one.id, viewer.account_id)
+        mine = rights.role_in(tx, one.id, viewer)
         found, total = members.page(tx, one.id, visible_only=visible_only, page=asked.page, size=asked.size)
     hits = [_member_json(each, viewer, mine) for each in found]
     return _listed(request, services, asked, hits, total)
@@ -124,7 +124,7 @@ def _listed(
 
 def _member_json(one: Member, viewer: Viewer, mine: Role | None) -> JsonObject:
     is_self = one.account_id == viewer.account_id
-    manages = gives(mine, one.role)
+    may = over(mine, one.role, is_self=is_self)
     return {
         "id": str(uuid5(UUID(one.community_id), str(one.account_id))),
         "created": timestamp(one.created),
@@ -135,10 +135,10 @@ def _member_json(one: Member, viewer: Viewer, mine: Role | None) -> JsonObject:
         "is_current_user": is_self,
         "member": {"type": "user", "id": str(one.account_id)},
         "permissions": {
-            "can_leave": is_self,
-            "can_delete": manages and not is_self,
-            "can_update_role": manages and not is_self,
-            "can_update_visible": is_self or (manages and one.visible),
+            "can_leave": may.leave,
+            "can_delete": may.dismiss,
+            "can_update_role": may.change_role,
+            "can_update_visible": may.hide if one.visible else may.show,
         },
     }
 

@@ -19,7 +19,7 @@ from pipeline.catalogue import Transaction, members, requests, rights
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.communities import curation, membership
 from pipeline.communities.requests import COMMUNITY_INVITATION, Entity, EntityKind
-from pipeline.communities.roles import Audience, Policy, Power, ReviewPolicy, Role, gives
+from pipeline.communities.roles import Audience, Policy, Power, ReviewPolicy, Role, gives, over
 from pipeline.errors import InvalidFields, Rejected
 from pipeline.metadata import community_form, vocabulary
 from pipeline.model import JsonObject
@@ -163,7 +163,7 @@ def _members_page(
     with services.catalogue.read() as tx:
         one = community_in(tx, slug)
         require(tx, one, viewer, Power.READ)
-        mine = Role.OWNER if viewer.admin else members.role(tx, one.id, viewer.account_id)
+        mine = rights.role_in(tx, one.id, viewer)
         found, total = members.page(tx, one.id, visible_only=False, page=asked.page, size=_PAGE_SIZE)
         invited: list[JsonObject] = []
         if rights.has_power(tx, one.id, viewer, Power.MANAGE):
@@ -194,7 +194,7 @@ def _row(one: members.Member, viewer: Viewer, mine: Role | None) -> JsonObject:
         "visible": one.visible,
         "since": one.created.strftime("%Y-%m-%d"),
         "is_self": is_self,
-        "may_change": gives(mine, one.role) and not is_self,
+        "may_change": over(mine, one.role, is_self=is_self).change_role,
     }
 
 

@@ -15,10 +15,10 @@ from pipeline.access import (
     Ties,
     Viewer,
     are_files_open,
-    may_in_community,
     may_read_files,
     owns,
     right_to,
+    role_of,
 )
 from pipeline.catalogue import Transaction, accounts, drafts, members, records, sharing, works
 from pipeline.catalogue.drafts import Draft
@@ -107,9 +107,14 @@ def to_ids(
     }
 
 
+def role_in(tx: Transaction, community_id: str, viewer: Viewer) -> Role | None:
+    """As what the viewer acts in a community; None for those who are nothing there."""
+    return role_of(viewer, members.role(tx, community_id, viewer.account_id))
+
+
 def has_power(tx: Transaction, community_id: str, viewer: Viewer, power: Power) -> bool:
     """Whether the viewer has a power in a community."""
-    return may_in_community(members.role(tx, community_id, viewer.account_id), power, viewer)
+    return allows(role_in(tx, community_id, viewer), power)
 
 
 def owner(tx: Transaction, concept_id: int) -> str:

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from pipeline import refusals, security_events
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, accounts, communities, members, requests
+from pipeline.catalogue import Transaction, accounts, communities, members, requests, rights
 from pipeline.catalogue.communities import ManagedCommunity
 from pipeline.communities import notices
 from pipeline.communities.requests import COMMUNITY_INVITATION, Entity, EntityKind, Request
-from pipeline.communities.roles import Role, gives
+from pipeline.communities.roles import Role, gives, over
 from pipeline.errors import Conflict, Rejected
 from pipeline.services import Services
 
@@ -30,7 +30,7 @@ def invite(
     now = services.now()
     with services.catalogue.write() as tx:
         one = communities.locked(tx, community_id)
-        if not _gives(tx, one, viewer, role):
+        if not gives(rights.role_in(tx, one.id, viewer), role):
             raise refusals.not_permitted()
         if len(accounts.by_ids(tx, account_ids)) < len(set(account_ids)):
             raise Rejected("Invalid member specified.")
@@ -82,6 +82,7 @@ def reinvite(
     now = services.now()
     with services.catalogue.write() as tx:
         one = communities.locked(tx, community_id)
+        mine = rights.role_in(tx, one.id, viewer)
         for account_id in account_ids:
             invitation = requests.open_between(
                 tx,
@@ -92,7 +93,7 @@ def reinvite(
             )
             if invitation is None:
                 raise Rejected("Invalid member specified.")
-            if not all(_gives(tx, one, viewer, each) for each in (role, Role(invitation.payload["role"]))):
+            if not all(gives(mine, each) for each in (role, Role(invitation.payload["role"]))):
                 raise refusals.not_permitted()
             requests.set_payload(tx, invitation, {**invitation.payload, "role": role.value}, now=now)
 
@@ -112,14 +113,15 @@ def change_members(
     with services.catalogue.write() as tx:
         one = communities.locked(tx, community_id)
         owned = bool(members.owners(tx, one.id))
+        mine = rights.role_in(tx, one.id, viewer)
         for member in _members(tx, one, account_ids).values():
             is_self = member.account_id == viewer.account_id
-            manages = _gives(tx, one, viewer, member.role)
+            may = over(mine, member.role, is_self=is_self)
             if role is not None and is_self:
                 raise Rejected("You cannot change your own role.")
-            if role is not None and not (manages and _gives(tx, one, viewer, role)):
+            if role is not None and not (may.change_role and gives(mine, role)):
                 raise refusals.not_permitted()
-            if visible is not None and not is_self and (visible or not manages):
+            if visible is not None and not (may.show if visible else may.hide):
                 raise refusals.not_permitted()
         members.change(tx, one.id, account_ids, role=role, visible=visible, now=now)
         _require_owner(tx, one, owned=owned)
@@ -132,8 +134,10 @@ def dismiss(services: Services, community_id: str, account_ids: Collection[int],
     with services.catalogue.write() as tx:
         one = communities.locked(tx, community_id)
         owned = bool(members.owners(tx, one.id))
+        mine = rights.role_in(tx, one.id, viewer)
         for member in _members(tx, one, account_ids).values():
-            if member.account_id != viewer.account_id and not _gives(tx, one, viewer, member.role):
+            may = over(mine, member.role, is_self=member.account_id == viewer.account_id)
+            if not (may.leave or may.dismiss):
                 raise refusals.not_permitted()
         members.remove(tx, one.id, account_ids)
         _require_owner(tx, one, owned=owned)
@@ -152,10 +156,6 @@ def _members(
     if len(found) < len(set(account_ids)):
         raise Rejected("Invalid member specified.")
     return found
-
-
-def _gives(tx: Transaction, one: ManagedCommunity, viewer: Viewer, role: Role) -> bool:
-    return viewer.admin or gives(members.role(tx, one.id, viewer.account_id), role)
 
 
 def _require_owner(tx: Transaction, one: ManagedCommunity, *, owned: bool) -> None:

@@ -1,6 +1,7 @@
 """What the members of a community may do there, and what its policies let others do (pure; Zenodo's REST API,
 communities)."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -58,8 +59,28 @@ def allows(role: Role | None, power: Power) -> bool:
 
 
 def gives(role: Role | None, given: Role) -> bool:
-    """Whether a member with this role may make others what is `given`, and may change or dismiss those who are."""
+    """Whether a member with this role may make others what is `given`."""
     return allows(role, Power.MANAGE) and _is_at_least(role, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Sway:
+    """What a member may do to another, or to themselves: `show` and `hide` say to others that they are one."""
+
+    leave: bool
+    dismiss: bool
+    change_role: bool
+    show: bool
+    hide: bool
+
+
+def over(role: Role | None, other: Role, *, is_self: bool) -> Sway:
+    """What a member with this role may do to one who is `other`, or to themselves: nobody changes their own role, and
+    only oneself lets oneself be seen (Zenodo's REST API, members)."""
+    manages = gives(role, other) and not is_self
+    return Sway(
+        leave=is_self, dismiss=manages, change_role=manages, show=is_self, hide=is_self or manages
+    )
 
 
 def includes_directly(role: Role | None, policy: ReviewPolicy) -> bool:

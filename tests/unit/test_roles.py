@@ -10,9 +10,11 @@ from pipeline.communities.roles import (
     Power,
     ReviewPolicy,
     Role,
+    Sway,
     allows,
     gives,
     includes_directly,
+    over,
     submits,
 )
 
@@ -40,6 +42,18 @@ def test_nobody_gives_more_than_they_have(role: Role | None, given_role: Role) -
         assert role in (Role.MANAGER, Role.OWNER)
         assert MAY[given_role] <= MAY[role]
     assert gives(Role.OWNER, given_role)
+
+
+@given(st.none() | st.sampled_from(Role), st.sampled_from(Role))
+def test_whom_one_may_make_what_they_are_one_may_change_hide_and_dismiss(role: Role | None, other: Role) -> None:
+    """But let nobody else be seen; of oneself one decides that, and leaves, and stays what one is."""
+    may = over(role, other, is_self=False)
+    assert may.change_role == may.dismiss == may.hide == gives(role, other)
+    assert not may.show
+    assert not may.leave
+    assert over(role, other, is_self=True) == Sway(
+        leave=True, dismiss=False, change_role=False, show=True, hide=True
+    )
 
 
 def test_2_11_policies_decide_who_is_reviewed() -> None:
