@@ -194,7 +194,7 @@ def _row(one: members.Member, viewer: Viewer, mine: Role | None) -> JsonObject:
         "visible": one.visible,
         "since": one.created.strftime("%Y-%m-%d"),
         "is_self": is_self,
-        "may_change": over(mine, one.role, is_self=is_self).change_role,
+        "may": over(mine, one.role, is_self=is_self),
     }
 
 
