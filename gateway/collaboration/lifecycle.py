@@ -11,9 +11,11 @@ from gateway.http.auth import ActorHere, ServicesHere
 from gateway.http.bodies import JsonBody, OptionalJsonBody
 from gateway.http.lookup import find_described, number_of
 from gateway.reading.formats import negotiated
-from pipeline import deletion, modification, publication
+from pipeline import publication
 from pipeline.errors import Rejected
+from pipeline.ingest import modification
 from pipeline.metadata.text import clean
+from pipeline.stewardship import deletion
 
 router = APIRouter(prefix="/api")
 _RECORD = "/records/{record_id}"

@@ -25,7 +25,7 @@ from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, records, rights
 from pipeline.catalogue.communities import ManagedCommunity
-from pipeline.communities import curation, requesting
+from pipeline.communities import curation, participation
 from pipeline.communities.requests import actions
 from pipeline.communities.roles import Power
 from pipeline.errors import HeadraceError, Missing, Rejected
@@ -85,7 +85,7 @@ def _propose(
         raise Rejected("Not a valid boolean.", field="require_review")
     asked = curation.ask_to_include(services, record_id, name, viewer, reviewed=reviewed, comment=said)
     with services.catalogue.read() as tx:
-        [mine] = requesting.parties(tx, [asked], viewer, now=services.now())
+        [mine] = participation.parties(tx, [asked], viewer, now=services.now())
     shown = request_json(services.repository, asked, actions(asked, mine, admin=viewer.admin))
     return {"community_id": asked.receiver.id, "request_id": asked.id, "request": shown}
 

@@ -19,7 +19,7 @@ from gateway.reading.search import Question
 from pipeline.access import Viewer, may_in_community
 from pipeline.catalogue import Transaction, members, requests
 from pipeline.catalogue.requests import TimelineEntry
-from pipeline.communities import requesting
+from pipeline.communities import discussion, participation, requesting
 from pipeline.communities import requests as asking
 from pipeline.communities.requests import Entity, EntityKind, RequestAction
 from pipeline.communities.roles import Power
@@ -78,7 +78,7 @@ def of_record(request: Request, record_id: str, services: ServicesHere, viewer: 
     """What is asked about a record or a draft, for its owner."""
     topic = Entity(EntityKind.RECORD, str(number_of(record_id)))
     with services.catalogue.read() as tx:
-        requesting.require_owner(tx, topic, viewer, now=services.now())
+        participation.require_owner(tx, topic, viewer, now=services.now())
     return _page(request, services, viewer, requests.Question(topics=[topic]))
 
 
@@ -127,7 +127,7 @@ def _shown_in(
     tx: Transaction, services: Services, ones: Sequence[asking.Request], viewer: Viewer
 ) -> list[JsonObject]:
     """Requests, each with what its asker may do with it."""
-    every = requesting.parties(tx, ones, viewer, now=services.now())
+    every = participation.parties(tx, ones, viewer, now=services.now())
     return [
         request_json(services.repository, one, asking.actions(one, mine, admin=viewer.admin))
         for one, mine in zip(ones, every, strict=True)
@@ -140,7 +140,7 @@ def _shown_in(
 @router.api_route(_ONE, methods=READ)
 def read(request: Request, request_id: str, services: ServicesHere, viewer: KnownHere) -> Response:
     with services.catalogue.read() as tx:
-        one = requesting.visible(tx, request_id, viewer, now=services.now())
+        one = participation.visible(tx, request_id, viewer, now=services.now())
     return shown(request, services, one, viewer)
 
 
@@ -187,12 +187,12 @@ def act(
 
 @router.post(f"{_ONE}/lock")
 def lock(request: Request, request_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    return shown(request, services, requesting.lock(services, request_id, viewer, locked=True), viewer)
+    return shown(request, services, discussion.lock(services, request_id, viewer, locked=True), viewer)
 
 
 @router.post(f"{_ONE}/unlock")
 def unlock(request: Request, request_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    return shown(request, services, requesting.lock(services, request_id, viewer, locked=False), viewer)
+    return shown(request, services, discussion.lock(services, request_id, viewer, locked=False), viewer)
 
 
 def shown(
@@ -212,7 +212,7 @@ def timeline(request: Request, request_id: str, services: ServicesHere, viewer: 
     asked = searching.parse(request.query_params, largest=searching.largest_page(viewer))
     question = Question(sort="oldest", page=asked.page, size=asked.size)
     with services.catalogue.read() as tx:
-        one = requesting.visible(tx, request_id, viewer, now=services.now())
+        one = participation.visible(tx, request_id, viewer, now=services.now())
         found, total = requests.timeline(tx, one, page=asked.page, size=asked.size)
     hits = [entry_json(services.repository, each) for each in found]
     address = services.repository.base_url + request.url.path
@@ -223,7 +223,7 @@ def timeline(request: Request, request_id: str, services: ServicesHere, viewer: 
 def comment(
     request: Request, request_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
-    return _said(request, services, requesting.say(services, request_id, viewer, comment_in(body)), 201)
+    return _said(request, services, discussion.say(services, request_id, viewer, comment_in(body)), 201)
 
 
 @router.api_route(f"{_ONE}/comments/{{comment_id}}", methods=READ)
@@ -231,7 +231,7 @@ def read_comment(
     request: Request, request_id: str, comment_id: str, services: ServicesHere, viewer: KnownHere
 ) -> Response:
     with services.catalogue.read() as tx:
-        one = requesting.visible(tx, request_id, viewer, now=services.now())
+        one = participation.visible(tx, request_id, viewer, now=services.now())
         return _said(request, services, requests.entry(tx, one, comment_id))
 
 
@@ -244,13 +244,13 @@ def edit_comment(
     viewer: WriterHere,
     body: JsonBody,
 ) -> Response:
-    edited = requesting.edit(services, request_id, comment_id, viewer, comment_in(body))
+    edited = discussion.edit(services, request_id, comment_id, viewer, comment_in(body))
     return _said(request, services, edited)
 
 
 @router.delete(f"{_ONE}/comments/{{comment_id}}")
 def delete_comment(request_id: str, comment_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    requesting.erase(services, request_id, comment_id, viewer)
+    discussion.erase(services, request_id, comment_id, viewer)
     return Response(status_code=204)
 
 
@@ -263,7 +263,7 @@ def reply(
     viewer: WriterHere,
     body: JsonBody,
 ) -> Response:
-    said = requesting.say(services, request_id, viewer, comment_in(body), parent_id=comment_id)
+    said = discussion.say(services, request_id, viewer, comment_in(body), parent_id=comment_id)
     return _said(request, services, said, 201)
 
 

@@ -12,7 +12,7 @@ from gateway.http.bodies import JsonBody, OptionalJsonBody
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from pipeline.catalogue import requests
-from pipeline.communities import requesting
+from pipeline.communities import reviews
 from pipeline.communities.requests import COMMUNITY_SUBMISSION
 from pipeline.errors import Missing, Rejected
 from pipeline.metadata.community_form import is_uuid
@@ -49,13 +49,13 @@ def choose(
         raise Missing("There is no such community.")
     with services.catalogue.read() as tx:
         one = community_in(tx, name)
-    chosen = requesting.set_review(services, draft, one.id, viewer)
+    chosen = reviews.choose(services, draft, one.id, viewer)
     return shown(request, services, chosen, viewer)
 
 
 @router.delete("/review")
 def drop(record_id: str, services: ServicesHere, viewer: WriterHere) -> Response:
-    requesting.drop_review(services, draft_for(services, record_id, viewer, Right.MANAGE), viewer)
+    reviews.drop(services, draft_for(services, record_id, viewer, Right.MANAGE), viewer)
     return Response(status_code=204)
 
 
@@ -68,5 +68,5 @@ def submit(
     if not isinstance(reviewed, bool):
         raise Rejected("Not a valid boolean.", field="require_review")
     comment = comment_in(body, required=False)
-    asked = requesting.submit_review(services, draft, viewer, comment=comment, reviewed=reviewed)
+    asked = reviews.submit(services, draft, viewer, comment=comment, reviewed=reviewed)
     return shown(request, services, asked, viewer, 202)

@@ -19,7 +19,7 @@ from gateway.site.signing_in import PersonHere
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, records, requests
 from pipeline.catalogue.requests import TimelineEntry
-from pipeline.communities import requesting
+from pipeline.communities import discussion, participation, requesting
 from pipeline.communities import requests as asking
 from pipeline.communities.requests import OPEN, Entity, EntityKind, RequestAction, RequestState
 from pipeline.errors import InvalidFields, Missing, Rejected
@@ -192,7 +192,7 @@ def comment(
     written = form.markup("comment")
     if not written:
         return _shown(request, services, request_id, viewer, problem="Write what you have to say.")
-    requesting.say(services, request_id, viewer, comment_in({"payload": {"content": written}}))
+    discussion.say(services, request_id, viewer, comment_in({"payload": {"content": written}}))
     return redirect(services, f"{_REQUESTS}/{request_id}")
 
 
@@ -207,8 +207,8 @@ def _shown(
 ) -> Response:
     now = services.now()
     with services.catalogue.read() as tx:
-        one = requesting.visible(tx, request_id, viewer, now=now)
-        [mine] = requesting.parties(tx, [one], viewer, now=now)
+        one = participation.visible(tx, request_id, viewer, now=now)
+        [mine] = participation.parties(tx, [one], viewer, now=now)
         said, total = requests.timeline(tx, one, page=1, size=_SAID_SHOWN)
         context = _who(services, tx, one, viewer)
     may = asking.actions(one, mine, admin=viewer.admin)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from pipeline.communities.roles import Power
-from pipeline.errors import Rejected
+from pipeline.errors import Denied, Rejected
 from pipeline.model import JsonObject
 
 
@@ -194,6 +194,12 @@ def step(state: RequestState, action: RequestAction) -> RequestState:
         return _STEPS[state, action]
     except KeyError:
         raise Rejected(f"Cannot {action} a request that is {state}.") from None
+
+
+def require_unlocked(one: Request) -> None:
+    """Raises `Denied` for a request about which nothing may be said any more."""
+    if one.locked:
+        raise Denied("The request is locked: nobody can comment on it.")
 
 
 def as_of(one: Request, now: datetime) -> Request:

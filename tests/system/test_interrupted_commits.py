@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline import modification
 from pipeline.access import Viewer
 from pipeline.catalogue import accounts, tables
 from pipeline.errors import Unavailable
-from pipeline.ingest import arrival, deposit
+from pipeline.ingest import arrival, deposit, modification
 from pipeline.model import JsonObject, Record
 from pipeline.ports import StoreTraits
 from pipeline.settings import StoreLocation
