@@ -24,6 +24,7 @@ from pipeline.catalogue import (
     examinations,
     fixity,
     outbox,
+    record_files,
     records,
     works,
 )
@@ -402,7 +403,7 @@ def _change_files(tx: Transaction, one: Deposit) -> None:
     """The record has the files of its edit. Bytes that it has no more stay in earlier versions of its object; those
     that the edit brought wait to be preserved."""
     works.lock(tx, [one.concept_id])
-    records.remember_places(tx, one.record_id)
+    record_files.remember_places(tx, one.record_id)
     if adoption.replace_files(tx, one):
         records.stage_again(tx, one.record_id, one.home)
     adoption.adopt_files(tx, [one.id])
@@ -474,7 +475,7 @@ def _duplicates(tx: Transaction, published: Sequence[Deposit]) -> list[Fault]:
                 reason=f"the same bytes as {again.first}: both are kept, their bytes are stored once",
             ),
         )
-        for again in records.duplicates(tx, list(line_of))
+        for again in record_files.duplicates(tx, list(line_of))
     ]
 
 

@@ -16,6 +16,7 @@ from pipeline.catalogue import (
     deposit_files,
     deposits,
     identifiers,
+    record_files,
     records,
     scans,
 )
@@ -112,7 +113,7 @@ class Archive:
     def give(self, record: Record, key: str, verdict: ScanVerdict) -> None:
         """A scanner says this of a published file's bytes."""
         with self.services.catalogue.write() as tx:
-            digest = records.holding(tx, record.id, key).entry.digests[self.services.root_digest]
+            digest = record_files.holding(tx, record.id, key).entry.digests[self.services.root_digest]
             scans.give(tx, [(digest, verdict)], now=self.clock())
 
     def record(self, record_id: int) -> Record:

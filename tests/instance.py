@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from pipeline import dispatch, publication, wiring, worker
-from pipeline.catalogue import records, tables
+from pipeline.catalogue import record_files, records, tables
 from pipeline.feeds.harvest_source import CatalogueSource
 from pipeline.feeds.oaipmh import HarvestItem
 from pipeline.ingest import accession, assessment, plan, planfile, report, survey, units
@@ -192,7 +192,7 @@ class Instance:
     def files(self, record_id: int) -> dict[str, bytes]:
         """Key → bytes of every file of a record."""
         with self.services.catalogue.read() as tx:
-            keys = [entry.key for entry in records.files(tx, record_id)]
+            keys = [entry.key for entry in record_files.files(tx, record_id)]
         return {key: self.read(record_id, key) for key in keys}
 
     def found(self) -> set[int]:

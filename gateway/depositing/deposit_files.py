@@ -19,7 +19,7 @@ from gateway.http.receiving import Receivers
 from gateway.http.serving import file_of, readable, streamed
 from pipeline import refusals
 from pipeline.access import Viewer
-from pipeline.catalogue import draft_files, drafts, records, rights
+from pipeline.catalogue import draft_files, drafts, record_files, records, rights
 from pipeline.catalogue.draft_files import DraftFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.dissemination import Dissemination
@@ -135,7 +135,7 @@ def _file_of(services: Services, draft: Draft, file_id: str) -> DraftFile:
 def _entry_of(services: Services, record: Record, file_id: str) -> FileEntry:
     """The id of a published file does not tell its key, so the keys are gone through, and nothing else of the files."""
     with services.catalogue.read() as tx:
-        for key in records.keys(tx, record.id):
+        for key in record_files.keys(tx, record.id):
             if str(crosswalks.file_id(services.repository.id, record.id, key)) == file_id:
                 return file_of(tx, record, key)
     raise refusals.not_found()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from gateway.http.answers import with_array
-from pipeline.catalogue import Transaction, draft_files, pending_files, records
+from pipeline.catalogue import Transaction, draft_files, pending_files, record_files
 from pipeline.catalogue.draft_files import DraftFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import PendingFile
@@ -29,7 +29,7 @@ def listing_head(view: FilesView, links: JsonObject) -> JsonObject:
 
 
 def all_files(services: Services, record: Record) -> Iterator[FileEntry]:
-    return _paged(services, lambda tx, after: records.files(tx, record.id, after=after, limit=_PAGE))
+    return _paged(services, lambda tx, after: record_files.files(tx, record.id, after=after, limit=_PAGE))
 
 
 def all_files_of_draft(services: Services, draft: Draft) -> Iterator[DraftFile]:

@@ -16,7 +16,7 @@ from gateway.http.lookup import find, withdrawn
 from gateway.http.problems import Purged
 from pipeline import refusals
 from pipeline.access import Viewer, Withheld, withheld
-from pipeline.catalogue import Transaction, records, rights
+from pipeline.catalogue import Transaction, record_files, records, rights
 from pipeline.catalogue.draft_files import DraftFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Conflict, Corrupt, Denied, Missing
@@ -43,7 +43,7 @@ def files_are_readable(services: Services, tx: Transaction, record: Record, view
 def file_of(tx: Transaction, record: Record, key: str, *, missing: str = "") -> FileEntry:
     """Raises `Missing`, naming the file as it was asked for."""
     try:
-        return records.holding(tx, record.id, key).entry
+        return record_files.holding(tx, record.id, key).entry
     except Missing:
         raise refusals.no_file(record.id, missing or key) from None
 

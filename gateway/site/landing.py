@@ -22,7 +22,7 @@ from gateway.http.serving import file_of, files_are_readable, readable, served
 from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
 from gateway.site.signing_in import led_to_sign_in
 from pipeline.access import Viewer, access_status
-from pipeline.catalogue import Transaction, drafts, events, records, rights
+from pipeline.catalogue import Transaction, drafts, events, record_files, records, rights
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Denied, Missing
 from pipeline.feeds import crosswalks
@@ -50,7 +50,9 @@ def landing(
         described = find_described(services, tx, record_id, file_limit=FILES_PER_PAGE)
         # One more than is shown tells whether any are left; the first ones were read already.
         behind = (
-            records.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1) if after else []
+            record_files.files(tx, described.record.id, after=after, limit=FILES_PER_PAGE + 1)
+            if after
+            else []
         )
         happened = events.of_records(tx, described.record.id)
         files_open = files_are_readable(services, tx, described.record, viewer)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from pipeline.catalogue import Transaction, ledger, records
+from pipeline.catalogue import Transaction, ledger, record_files
 from pipeline.catalogue.accessions import UNFINISHED
 from pipeline.catalogue.deposits import PENDING
 from pipeline.catalogue.tables import (
@@ -84,12 +84,12 @@ def works(tx: Transaction, *, after: int, limit: int) -> list[Work]:
 def published_bytes(tx: Transaction) -> Iterator[PublishedBytes]:
     """What each record brought itself and was not purged; the same content may come more than once."""
     is_own = sa.and_(record.c.id == record_file.c.record_id, record.c.id == record_file.c.holder_id)
-    columns = (*records.place_in(record), record_file.c.content, record_file.c.size)
+    columns = (*record_files.place_in(record), record_file.c.content, record_file.c.size)
     statement = (
         sa.select(record.c.id, record.c.concept_id, *columns)
         .select_from(record_file)
         .join(record, is_own)
-        .outerjoin(earlier_content, records.is_earlier())
+        .outerjoin(earlier_content, record_files.is_earlier())
         .where(record_file.c.purge_id.is_(None))
     )
     return (PublishedBytes._make(row) for row in _stream(tx, statement))

@@ -11,7 +11,14 @@ from pipeline import refusals
 from pipeline.access import Viewer, may_in_community, owns
 from pipeline.catalogue import Transaction, members, requests, rights
 from pipeline.catalogue.rights import Standing
-from pipeline.communities.requests import COMMUNITY_SUBMISSION, Entity, EntityKind, Party, Request, RequestState
+from pipeline.communities.requests import (
+    COMMUNITY_SUBMISSION,
+    Entity,
+    EntityKind,
+    Party,
+    Request,
+    RequestState,
+)
 from pipeline.communities.roles import Power, Role
 from pipeline.model import Right
 

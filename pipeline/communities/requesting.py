@@ -1,8 +1,8 @@
 """Use case: requests, from being made to what accepting them means.
 
 A community that something is asked of is not deleted (`pipeline.communities.curation`), so that it is there when that
-is accepted; what has it asked, and what makes members, holds it. What accepting a request of some type means is done in the
-transaction that accepts it.
+is accepted; what has it asked, and what makes members, holds it. What accepting a request of some type means is done in
+the transaction that accepts it.
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ def submit(
     services: Services, draft: Draft, viewer: Viewer, *, comment: str = "", reviewed: bool = False
 ) -> Request:
     """Ask the chosen community for its review; again where it declined. Where the depositor needs none, and none is
-    wanted (`reviewed`), the draft is published at once. Raises as `requesting.act`, and `Missing` where no community was chosen.
-    All of it is done, or nothing."""
+    wanted (`reviewed`), the draft is published at once. Raises as `requesting.act`, and `Missing` where no community
+    was chosen. All of it is done, or nothing."""
     now = services.now()
     with services.catalogue.write() as tx:
         locked = drafts.locked_draft(tx, draft.deposit.id)

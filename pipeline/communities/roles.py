@@ -78,9 +78,7 @@ def over(role: Role | None, other: Role, *, is_self: bool) -> Sway:
     """What a member with this role may do to one who is `other`, or to themselves: nobody changes their own role, and
     only oneself lets oneself be seen (Zenodo's REST API, members)."""
     manages = gives(role, other) and not is_self
-    return Sway(
-        leave=is_self, dismiss=manages, change_role=manages, show=is_self, hide=is_self or manages
-    )
+    return Sway(leave=is_self, dismiss=manages, change_role=manages, show=is_self, hide=is_self or manages)
 
 
 def includes_directly(role: Role | None, policy: ReviewPolicy) -> bool:

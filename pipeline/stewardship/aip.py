@@ -10,7 +10,7 @@ from io import BytesIO
 from itertools import chain
 
 from pipeline import codec
-from pipeline.catalogue.records import Holding
+from pipeline.catalogue.record_files import Holding
 from pipeline.dissemination import Dissemination
 from pipeline.feeds import crosswalks
 from pipeline.model import (

@@ -19,7 +19,7 @@ from functools import partial
 from math import ceil
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, events, fixity, records
+from pipeline.catalogue import Transaction, events, fixity, record_files
 from pipeline.catalogue.fixity import FIRST, StoredFile
 from pipeline.display import shown
 from pipeline.errors import Corrupt, HeadraceError, Missing
@@ -362,7 +362,7 @@ class _Audit:
                     self.audited.delayed.append(delayed)
 
     def _place(self, tx: Transaction, one: StoredFile) -> str:
-        return retrieval.place(self._services, records.holding(tx, one.record_id, one.key))
+        return retrieval.place(self._services, record_files.holding(tx, one.record_id, one.key))
 
     def _judge(self, look: _Look, seen: _Seen) -> None:
         self._patience.moved()

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from pipeline.catalogue import events, records, works
-from pipeline.catalogue.records import Holding
+from pipeline.catalogue import events, record_files, records, works
+from pipeline.catalogue.record_files import Holding
 from pipeline.catalogue.works import Size
 from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import JsonObject, Record, RecordState
@@ -109,7 +109,7 @@ def _round(waiting: Sequence[Size]) -> list[Size]:
 def _collect(services: Services, record_ids: Sequence[int]) -> list[Package]:
     with services.catalogue.read() as tx:
         shown = records.disseminate(tx, services.repository, record_ids, file_limit=0)
-        holdings = records.holdings(tx, shown)
+        holdings = record_files.holdings(tx, shown)
         concepts = records.concepts(tx, {one.record.concept_id for one in shown.values()})
         happened = events.of_records(tx, *shown)
     packages = [

@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline import codec
-from pipeline.catalogue import Transaction, events, extra_formats, outbox, purges, records, works
+from pipeline.catalogue import (
+    Transaction,
+    events,
+    extra_formats,
+    outbox,
+    purges,
+    record_files,
+    records,
+    works,
+)
 from pipeline.catalogue.purges import Copy, Purge
 from pipeline.errors import Conflict, Missing, Unavailable
 from pipeline.lifecycle import RecordEvent, step_record
@@ -50,7 +59,7 @@ def purge(services: Services, record_id: int, *, key: str = "", reason: str, by:
     with services.catalogue.read() as tx:
         record = records.get(tx, record_id)
         if key:
-            records.holding(tx, record_id, key)
+            record_files.holding(tx, record_id, key)
     if not key and record.state is RecordState.PUBLISHED:
         withdraw(services, record_id, reason=_WITHDRAWN_FOR, note=reason, by=by)
     _preserve_all(services, record.concept_id)

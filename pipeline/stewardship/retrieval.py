@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from pipeline.catalogue import records
-from pipeline.catalogue.records import Holding
+from pipeline.catalogue import record_files
+from pipeline.catalogue.record_files import Holding
 from pipeline.errors import Missing
 from pipeline.services import Services
 from pipeline.store import layout, ocfl
@@ -24,7 +24,7 @@ def read_file(
     """Blocks of a published file, `fresh` as `ObjectStore.read` has it. Who may read it was decided before. Raises
     `Missing`, at the call."""
     with services.catalogue.read() as tx:
-        holding = records.holding(tx, record_id, key)
+        holding = record_files.holding(tx, record_id, key)
     if holding.entry.purged is not None:
         raise Missing(f"{key} of record {record_id} was purged")
     for place in _places(services, holding):

@@ -18,6 +18,7 @@ from pipeline.catalogue import (
     deposit_files,
     deposits,
     holdings,
+    record_files,
     records,
     scans,
 )
@@ -356,7 +357,7 @@ def test_a_deposit_takes_the_files_of_the_one_it_supersedes(catalogue: Catalogue
 def held(catalogue: Catalogue, record_id: int) -> dict[str, tuple[int, str]]:
     """Key → (record version that brought the bytes, their content path)."""
     with catalogue.read() as tx:
-        return {one.key: (one.holder, one.content) for one in records.files(tx, record_id)}
+        return {one.key: (one.holder, one.content) for one in record_files.files(tx, record_id)}
 
 
 def test_bytes_that_a_record_has_twice_are_held_once(catalogue: Catalogue) -> None:

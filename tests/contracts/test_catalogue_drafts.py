@@ -25,6 +25,7 @@ from pipeline.catalogue import (
     drafts,
     examinations,
     leases,
+    record_files,
     records,
     transfers,
 )
@@ -323,7 +324,7 @@ def test_a_new_version_begins_with_the_files_of_the_last(catalogue: Catalogue, i
         assert before == imported[0]
         draft_files.remove(tx, one, imported[1], now=NOW)
         assert extent(tx, 3) == (1, 7, 4)
-        assert {file.key for file in records.files(tx, RECORD)} == {"a.csv", "b.csv"}
+        assert {file.key for file in record_files.files(tx, RECORD)} == {"a.csv", "b.csv"}
 
 
 def test_what_people_draft_is_no_accessions(catalogue: Catalogue, ida: Account) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.catalogue import Catalogue, Transaction, records, scans
+from pipeline.catalogue import Catalogue, Transaction, record_files, scans
 from pipeline.catalogue.scans import InfectedFile, ScannedFile
 from pipeline.model import ScanStatus, ScanVerdict
 from tests.contracts import rows
@@ -45,7 +45,7 @@ def test_a_verdict_is_on_bytes_wherever_they_stand(tx: Transaction) -> None:
     assert [one.key for one in due(tx, ScanStatus.UNSCANNED)] == ["b"]
     assert [(one.key, one.verdict) for one in due(tx, ScanStatus.CLEAN)] == [("a", CLEAN), ("c", CLEAN)]
     assert [one.key for one in scans.due(tx, [ScanStatus.CLEAN], before=NOW, limit=9)] == []
-    assert records.holding(tx, 3, "c").entry.scan == CLEAN
+    assert record_files.holding(tx, 3, "c").entry.scan == CLEAN
     assert scans.extent(tx, [ScanStatus.CLEAN], before=LATER) == (2, 2)
 
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline import publication
-from pipeline.catalogue import communities, deposits, records, tables
+from pipeline.catalogue import communities, deposits, record_files, tables
 from pipeline.errors import Interrupted, Misconfigured
 from pipeline.ingest import accession, report
 from tests.eicar import EICAR
@@ -290,7 +290,7 @@ def test_an_owner_is_one_person_however_written() -> None:
 
 def taken_at(instance: Instance, record_id: int) -> dict[str, datetime | None]:
     with instance.services.catalogue.read() as tx:
-        return {one.key: one.taken_at for one in records.files(tx, record_id)}
+        return {one.key: one.taken_at for one in record_files.files(tx, record_id)}
 
 
 def test_a_file_remembers_when_it_was_read(instance: Instance, source: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.access import withheld
-from pipeline.catalogue import accessions, events, records
+from pipeline.catalogue import accessions, events, record_files
 from pipeline.catalogue import quarantine as catalogue
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.errors import Conflict, Corrupt, Missing
@@ -104,7 +104,7 @@ def test_a_release_stands_in_the_record_s_history(embedded: Instance, source: Pa
     release(embedded, the_one(embedded).id)
     [published] = embedded.ingest(source)["records"]
     with embedded.services.catalogue.read() as tx:
-        [file] = [one for one in records.files(tx, published["id"]) if one.key == "deep/virus.com"]
+        [file] = [one for one in record_files.files(tx, published["id"]) if one.key == "deep/virus.com"]
         happened = {one.type: one for one in events.of_records(tx, published["id"])}
     assert (file.scan.status, file.scan.signature) == (ScanStatus.RELEASED, "EICAR-Test-File")
     assert [withheld(file.scan, gate) for gate in ("none", "serve", "publish")] == [None, None, None]

@@ -16,7 +16,7 @@ from pipeline import codec
 from pipeline.access import Withheld, withheld
 from pipeline.catalogue import (
     events,
-    records,
+    record_files,
     scans,
     tables,
 )
@@ -74,7 +74,7 @@ def rescanned(archive: Archive, scanner: Scanner, policy: RescanPolicy = NOW) ->
 
 def verdict(archive: Archive, record: Record, key: str = "a.csv") -> ScanVerdict:
     with archive.services.catalogue.read() as tx:
-        return records.holding(tx, record.id, key).entry.scan
+        return record_files.holding(tx, record.id, key).entry.scan
 
 
 def checks(archive: Archive, record: Record) -> list[Event]:
@@ -181,7 +181,7 @@ def test_files_that_cannot_be_read_leave_room_for_others(archive: Archive) -> No
     archive.publish(files={f"{index}.csv": GivenFile(b"%d" % index, scan=UNSCANNED) for index in range(3)})
     archive.clock.move(minutes=1)
     with archive.services.catalogue.read() as tx:
-        place = retrieval.place(archive.services, records.holding(tx, gone.id, "gone.csv"))
+        place = retrieval.place(archive.services, record_files.holding(tx, gone.id, "gone.csv"))
     archive.services.store.delete(place)
     bounded = replace(MONTH, max_bytes=1)
     reports = [rescanned(archive, Named("7"), bounded) for _ in range(4)]  # type: ignore[arg-type]
@@ -222,7 +222,9 @@ def test_what_is_found_while_a_run_has_the_same_bytes_holds_its_record(tmp_path:
         attempt.take_in()
         with instance.services.catalogue.write() as tx:
             tx.execute(sa.update(tables.deposit_file).values(scan=codec.verdict_to_json(clean)))
-            digests = [records.holding(tx, ids[one], "a.csv").entry.digests for one in ("carried", "again")]
+            digests = [
+                record_files.holding(tx, ids[one], "a.csv").entry.digests for one in ("carried", "again")
+            ]
             root = instance.services.root_digest
             scans.give(tx, [(one[root], found) for one in digests], now=instance.clock())
         gated = instance.services.settings.model_copy(update={"scan_gate": gate})

@@ -13,7 +13,7 @@ import pytest
 from infra.local.clamd import clamd
 from infra.local.service import launched
 from pipeline.access import Withheld, withheld
-from pipeline.catalogue import records
+from pipeline.catalogue import record_files
 from pipeline.errors import Unavailable
 from pipeline.ingest.intake import RING_BYTES
 from pipeline.model import FileState, Outcome, ScanStatus
@@ -147,7 +147,7 @@ def test_a_collection_is_scanned_while_it_is_taken_in(tmp_path: Path, clamd_urls
         assert document["reason"] == "1 records wait for a virus verdict"
         [published] = document["records"]
         with instance.services.catalogue.read() as tx:
-            found = {one.key: one.scan for one in records.files(tx, published["id"])}
+            found = {one.key: one.scan for one in record_files.files(tx, published["id"])}
         assert {one.status for one in found.values()} == {ScanStatus.CLEAN}
         assert {key: one.method for key, one in found.items()} == {"a.csv": "stream", "large.dat": "windows"}
         assert all(one.at is not None and one.engine.startswith("ClamAV ") for one in found.values())
@@ -156,6 +156,6 @@ def test_a_collection_is_scanned_while_it_is_taken_in(tmp_path: Path, clamd_urls
         served = Instance(replace(instance.services, settings=settings), instance.clock).ingest(source)
         [nested] = [one for one in served["records"] if one["id"] != published["id"]]
         with instance.services.catalogue.read() as tx:
-            [waiting] = [one.scan for one in records.files(tx, nested["id"])]
+            [waiting] = [one.scan for one in record_files.files(tx, nested["id"])]
         assert withheld(waiting, "serve") is Withheld.BEING_SCANNED
         assert waiting.status is ScanStatus.UNSCANNED

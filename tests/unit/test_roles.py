@@ -45,7 +45,9 @@ def test_nobody_gives_more_than_they_have(role: Role | None, given_role: Role) -
 
 
 @given(st.none() | st.sampled_from(Role), st.sampled_from(Role))
-def test_whom_one_may_make_what_they_are_one_may_change_hide_and_dismiss(role: Role | None, other: Role) -> None:
+def test_whom_one_may_make_what_they_are_one_may_change_hide_and_dismiss(
+    role: Role | None, other: Role
+) -> None:
     """But let nobody else be seen; of oneself one decides that, and leaves, and stays what one is."""
     may = over(role, other, is_self=False)
     assert may.change_role == may.dismiss == may.hide == gives(role, other)

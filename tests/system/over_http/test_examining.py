@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import dispatch
-from pipeline.catalogue import draft_files, drafts, outbox, records
+from pipeline.catalogue import draft_files, drafts, outbox, record_files
 from pipeline.ingest.eicar import EicarScanner, EicarSession
 from pipeline.model import EffectKind, RecordState, ScanStatus
 from pipeline.ports import ScanResumption
@@ -50,7 +50,7 @@ def test_a_file_is_identified_and_scanned_while_it_is_drafted(scanned: Archive) 
     published = ida.publish(deposition)
     assert published["state"] == "done"
     with scanned.services.catalogue.read() as tx:
-        entry = records.holding(tx, published["id"], "pixel.png").entry
+        entry = record_files.holding(tx, published["id"], "pixel.png").entry
     assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
 
 
@@ -69,7 +69,7 @@ def test_what_was_published_before_it_was_looked_into_is_looked_into_after(scann
     dispatch.drain(scanned.services)
     assert state_of(ida, deposition) == "done"
     with scanned.services.catalogue.read() as tx:
-        entry = records.holding(tx, deposition["id"], "pixel.png").entry
+        entry = record_files.holding(tx, deposition["id"], "pixel.png").entry
     assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
 
 
@@ -104,7 +104,7 @@ def test_what_came_in_parts_is_scanned_in_the_reading_that_digests_it(scanned: A
     dispatch.drain(scanned.services)
     assert (state_of(ida, clean), state_of(ida, infected)) == ("done", "unsubmitted")
     with scanned.services.catalogue.read() as tx:
-        entry = records.holding(tx, clean["id"], "pixel.png").entry
+        entry = record_files.holding(tx, clean["id"], "pixel.png").entry
     assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
     [error] = ida.send("GET", infected["links"]["self"]).json()["errors"]
     assert "infected" in error["message"]
@@ -232,5 +232,5 @@ def test_files_that_come_with_an_edit_are_looked_into(scanned: Archive) -> None:
     dispatch.drain(scanned.services)
     assert (state_of(ida, edit), ida.client.get(path).content) == ("done", PNG)
     with scanned.services.catalogue.read() as tx:
-        entry = records.holding(tx, record_id, "gauge.csv").entry
+        entry = record_files.holding(tx, record_id, "gauge.csv").entry
     assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from loadtests.bench_many_files import fill
 from pipeline import dispatch
-from pipeline.catalogue import records
+from pipeline.catalogue import record_files
 from tests.archive import UNSCANNED, Archive
 from tests.system.over_http.contract.depositor import Depositor, path_of
 from tests.system.over_http.test_deposition_lists import counted_statements
@@ -103,7 +103,7 @@ def test_looking_into_a_file_costs_the_same_however_many_there_are(
     few, many = map(examining, drafts)
     assert many / MANY < 1.2 * few / FEW
     with archive.services.catalogue.read() as tx:
-        listed = records.files(tx, drafts[1]["id"])
+        listed = record_files.files(tx, drafts[1]["id"])
     assert len(listed) == MANY
     assert all(one.scan.engine != UNSCANNED.engine for one in listed)
 
