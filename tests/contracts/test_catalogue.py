@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -26,16 +25,14 @@ from pipeline.catalogue import (
     communities,
     dois,
     identifiers,
-    quarantine,
-    quotas,
     records,
     tables,
 )
 from pipeline.catalogue.accessions import Stage
 from pipeline.catalogue.dois import WantedDoi
-from pipeline.catalogue.engine import alembic_config, open_catalogue
+from pipeline.catalogue.engine import open_catalogue
 from pipeline.errors import Conflict, Misconfigured, Missing, Unavailable
-from pipeline.model import AccessionState, Outcome, Problem, QuarantineState, Quota
+from pipeline.model import AccessionState, Outcome, Problem
 from tests.contracts import rows
 
 NOW = rows.NOW
@@ -97,86 +94,6 @@ def test_the_migrations_make_every_check_of_the_code(catalogue: Catalogue) -> No
         for name, table in tables.metadata.tables.items():
             wanted = {one.name for one in table.constraints if isinstance(one, sa.CheckConstraint)}
             assert {one["name"] for one in inspected.get_check_constraints(name)} == wanted, name
-
-
-def test_ids_of_files_are_not_given_again_where_their_table_is_made_anew(tmp_path: Path) -> None:
-    """SQLite makes a table anew to change a check of it, and would begin behind the rows that there are."""
-    url = f"sqlite:///{tmp_path}/old"
-    engine = sa.create_engine(url)
-    config = alembic_config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0013")
-        connection.exec_driver_sql(
-            "INSERT INTO sqlite_sequence (name, seq) VALUES ('deposit_file', 41), ('transfer', 7)"
-        )
-    engine.dispose()
-    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
-        found = tx.execute(sa.text("SELECT name, seq FROM sqlite_sequence WHERE name LIKE '%file%'")).all()
-    assert [tuple(row) for row in found] == [("deposit_file", 41)]
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_files_put_apart_by_an_older_version_are_known(
-    request: pytest.FixtureRequest, tmp_path: Path, kind: str
-) -> None:
-    """By the number of the planned file in their key; one that was put apart twice in the same place is one."""
-    is_file = kind == "sqlite"
-    url = f"sqlite:///{tmp_path}/old" if is_file else request.getfixturevalue("postgres_database")
-    engine = sa.create_engine(url)
-    config = alembic_config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql(
-            "INSERT INTO accession (id, collection, source, state, started, options, flow_run, reason, unchanged,"
-            " bytes_read) VALUES ('a1', 'tides', 'x', 'completed', '2026-03-09', '{}', '', '', 0, 0)"
-        )
-        for number, file in enumerate((7, 7, 8), 1):
-            connection.execute(
-                sa.text(
-                    "INSERT INTO quarantine (id, accession_id, deposit_id, record, path, key, signature, digests,"
-                    " size, at) VALUES (:id, 'a1', 1, 'r', :path, :key, 'worm', '{}', 5, '2026-03-09')"
-                ),
-                {"id": number, "path": b"r/f", "key": f"quarantine/a1/{file}"},
-            )
-    engine.dispose()
-    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
-        found = list(quarantine.listed(tx, everything=False))
-    assert [(one.id, one.file_id, one.state, one.decision) for one in found] == [
-        (2, 7, QuarantineState.QUARANTINED, None),
-        (3, 8, QuarantineState.QUARANTINED, None),
-    ]
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_owners_raised_in_an_older_version_stays_theirs(
-    request: pytest.FixtureRequest, tmp_path: Path, kind: str
-) -> None:
-    """And what administrators set stays theirs."""
-    is_file = kind == "sqlite"
-    url = f"sqlite:///{tmp_path}/old" if is_file else request.getfixturevalue("postgres_database")
-    engine = sa.create_engine(url)
-    config = alembic_config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0030")
-        connection.exec_driver_sql(
-            "INSERT INTO account (id, email, admin, created) VALUES (3, 'ida@pier.example', false, '2026-03-09')"
-        )
-        for concept_id, account in ((1, "3"), (2, "NULL")):
-            connection.exec_driver_sql(
-                "INSERT INTO concept (id, collection, key, owner, created)"
-                f" VALUES ({concept_id}, 'tides', 'r{concept_id}', '', '2026-03-09')"
-            )
-            connection.exec_driver_sql(
-                "INSERT INTO work_quota (concept_id, account_id, quota_size, max_file_size, notes, changed)"
-                f" VALUES ({concept_id}, {account}, 60, 50, '', '2026-03-09 00:00:00')"
-            )
-    engine.dispose()
-    with closing(open_catalogue(url)) as catalogue, catalogue.read() as tx:
-        assert [quotas.of_work(tx, one) for one in (1, 2)] == [None, Quota(60, 50)]
-        assert [quotas.taken(tx, 3, beyond=40, besides=besides) for besides in (2, 1)] == [20, 0]
 
 
 OPEN_AND_USE = """

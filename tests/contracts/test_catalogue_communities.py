@@ -1,16 +1,11 @@
 """Communities, their members and their works, on each database."""
 
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from alembic import command
 
 from pipeline.catalogue import Catalogue, accounts, communities, members
 from pipeline.catalogue.communities import Question
-from pipeline.catalogue.engine import alembic_config, open_catalogue
 from pipeline.communities.roles import Role
 from pipeline.errors import InvalidFields, Rejected
 from pipeline.metadata.community_form import Charter
@@ -18,38 +13,6 @@ from tests.contracts import rows
 
 NOW = datetime(2026, 3, 9, 14, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_communities_of_an_older_release_keep_their_works(
-    request: pytest.FixtureRequest, tmp_path: Path, kind: str
-) -> None:
-    """They are given ids, and stay what they are called."""
-    is_file = kind == "sqlite"
-    url = f"sqlite:///{tmp_path}/old" if is_file else request.getfixturevalue("postgres_database")
-    engine = sa.create_engine(url)
-    config = alembic_config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0014")
-        for slug in ("tides", "waves"):
-            connection.execute(
-                sa.text(
-                    "INSERT INTO community (slug, title, description, created) VALUES (:slug, :title, 'x', :now)"
-                ),
-                {"slug": slug, "title": slug.title(), "now": "2026-03-09 14:10:00.000000"},
-            )
-        connection.exec_driver_sql(
-            "INSERT INTO concept (id, collection, key, owner, created) VALUES (5, '', '', '', '2026-03-09')"
-        )
-        connection.exec_driver_sql("INSERT INTO concept_community (concept_id, slug) VALUES (5, 'tides')")
-    engine.dispose()
-    with closing(open_catalogue(url)) as catalogue, catalogue.write() as tx:
-        found = communities.get(tx, "tides")
-        assert (found.charter.title, found.created, found.revision) == ("Tides", NOW, 1)
-        assert [one.id for one in communities.of_concepts(tx, [5])[5]] == [found.id]
-        assert communities.ensure(tx, "tides", title="again", now=NOW) is False
-        assert [one.slug for one in communities.page(tx, Question(q="WAVES"))[0]] == ["waves"]
 
 
 def test_communities_are_looked_for(catalogue: Catalogue) -> None:
