@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import random
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
 from pipeline.errors import Unavailable
 from pipeline.ingest.clamd import ClamdScanner
 from pipeline.ingest.eicar import EicarScanner
-from pipeline.model import ScanStatus, ScanVerdict
+from pipeline.model import JsonObject, ScanStatus, ScanVerdict
 from pipeline.ports import Scanner
 from pipeline.settings import LEAST_SCAN_WINDOW, ScannerLocation
+from tests.eicar import EICAR
 
 WINDOW = LEAST_SCAN_WINDOW
 """As small as can be, so that files of a test need not be large to go in several."""
 
+MIB = 1 << 20
+SIZE = 2 * WINDOW + 3 * MIB + 12_345
+NOISE = random.Random(7).randbytes(1 << 16) * (SIZE // (1 << 16) + 1)
+NOISE = NOISE[:SIZE]
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def infected_at(place: int) -> bytes:
+    """A file of several windows with the test string at an offset."""
+    return NOISE[:place] + EICAR + NOISE[place + len(EICAR) :]
+
+
+def cut(content: bytes, borders: Iterable[int]) -> list[bytes]:
+    """Blocks with borders at the given offsets."""
+    places = sorted({min(place, len(content)) for place in borders} | {0, len(content)})
+    return [content[start:end] for start, end in pairwise(places)]
+
+
+def verdict(scanner: Scanner, content: bytes, borders: Iterable[int] = ()) -> ScanVerdict:
+    with closing(scanner.begin(len(content))) as session:
+        for block in cut(content, borders):
+            # As the reader does, which uses its buffer again.
+            buffer = bytearray(block)
+            session.feed(memoryview(buffer))
+            buffer[:] = bytes(len(buffer))
+        return session.finish()
+
+
+def checkpoint_at(scanner: Scanner, content: bytes, border: int) -> JsonObject:
+    """The state of a session that ended there, as the ledger keeps it."""
+    with closing(scanner.begin(len(content))) as session:
+        for block in cut(content[:border], range(0, border, MIB)):
+            session.feed(block)
+        state: JsonObject = json.loads(json.dumps(session.checkpoint()))
+    return state
 
 
 def clamd_at(url: str, *, away: str = "wait", window: int = WINDOW) -> ClamdScanner:

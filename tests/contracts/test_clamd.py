@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import select
 import socket
 import socketserver
 import sys
 import threading
-import zipfile
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,24 +26,22 @@ from pipeline.ingest.clamd import OVERLAP
 from pipeline.model import ScanStatus, ScanVerdict
 from pipeline.ports import Scanner, ScanResumption
 from pipeline.running.loopback import free_port
-from tests.contracts.scanners import NOON, WINDOW, clamd_at
-from tests.contracts.test_scanner import EICAR, MIB, NOISE, SIZE, checkpoint_at, infected_at, verdict
+from tests.contracts.scanners import (
+    MIB,
+    NOISE,
+    NOON,
+    SIZE,
+    WINDOW,
+    checkpoint_at,
+    clamd_at,
+    infected_at,
+    verdict,
+)
+from tests.eicar import EICAR
+from tests.zipped import TOO_DEEP, zipped
 
 FIRST, SECOND, THIRD = (number * (WINDOW - OVERLAP) for number in range(3))
 """Where the windows of a large file begin."""
-
-
-def zipped(content: bytes, depth: int = 1) -> bytes:
-    """An archive in an archive …, the innermost of which has the content, compressed."""
-    for _ in range(depth):
-        outer = io.BytesIO()
-        with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("inner", content)
-        content = outer.getvalue()
-    return content
-
-
-TOO_DEEP = zipped(b"", depth=60)
 
 
 @contextmanager

@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Iterable
 from contextlib import closing
-from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.model import JsonObject, ScanStatus, ScanVerdict
+from pipeline.model import ScanStatus
 from pipeline.ports import Scanner, ScanResumption
-from tests.contracts.scanners import SCANNERS, WINDOW
+from tests.contracts.scanners import (
+    MIB,
+    NOISE,
+    SCANNERS,
+    SIZE,
+    WINDOW,
+    checkpoint_at,
+    cut,
+    infected_at,
+    verdict,
+)
 from tests.eicar import EICAR
-
-MIB = 1 << 20
-SIZE = 2 * WINDOW + 3 * MIB + 12_345
-NOISE = random.Random(7).randbytes(1 << 16) * (SIZE // (1 << 16) + 1)
-NOISE = NOISE[:SIZE]
 
 
 @pytest.fixture(params=SCANNERS)
 def scanner(request: pytest.FixtureRequest) -> Scanner:
     return SCANNERS[request.param](request)
-
-
-def infected_at(place: int) -> bytes:
-    """A file of several windows with the test string at an offset."""
-    return NOISE[:place] + EICAR + NOISE[place + len(EICAR) :]
-
-
-def cut(content: bytes, borders: Iterable[int]) -> list[bytes]:
-    """Blocks with borders at the given offsets."""
-    places = sorted({min(place, len(content)) for place in borders} | {0, len(content)})
-    return [content[start:end] for start, end in pairwise(places)]
-
-
-def verdict(scanner: Scanner, content: bytes, borders: Iterable[int] = ()) -> ScanVerdict:
-    with closing(scanner.begin(len(content))) as session:
-        for block in cut(content, borders):
-            # As the reader does, which uses its buffer again.
-            buffer = bytearray(block)
-            session.feed(memoryview(buffer))
-            buffer[:] = bytes(len(buffer))
-        return session.finish()
 
 
 def nothing_found(scanner: Scanner) -> ScanStatus:
@@ -129,15 +109,6 @@ def test_another_session_goes_on_from_a_checkpoint(scanner: Scanner, place: int 
         session.feed(content[border:])
         found = session.finish()
     assert found.status is (nothing_found(scanner) if place is None else ScanStatus.INFECTED)
-
-
-def checkpoint_at(scanner: Scanner, content: bytes, border: int) -> JsonObject:
-    """The state of a session that ended there, as the ledger keeps it."""
-    with closing(scanner.begin(len(content))) as session:
-        for block in cut(content[:border], range(0, border, MIB)):
-            session.feed(block)
-        state: JsonObject = json.loads(json.dumps(session.checkpoint()))
-    return state
 
 
 @pytest.mark.parametrize(

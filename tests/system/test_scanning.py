@@ -20,11 +20,11 @@ from pipeline.model import FileState, Outcome, ScanStatus
 from pipeline.running.loopback import free_port
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
-from tests.contracts.scanners import WINDOW, clamd_at
-from tests.contracts.test_clamd import TOO_DEEP, zipped
-from tests.contracts.test_scanner import EICAR, MIB, NOISE
+from tests.contracts.scanners import MIB, NOISE, WINDOW, clamd_at
+from tests.eicar import EICAR
 from tests.instance import Instance, codes, open_instance, write_record
 from tests.unit.ingest.desk import Desk
+from tests.zipped import TOO_DEEP, zipped
 
 PART = 2 * MIB
 KILLED_AT = 16 * MIB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,10 @@ def test_no_module_is_longer_than_600_lines() -> None:
     modules = [path for top in ("pipeline", "gateway") for path in (_CHECKOUT / top).rglob("*.py")]
     lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
     assert {name: length for name, length in lengths.items() if length > 600} == {}
+
+
+def test_tests_import_no_test_modules() -> None:
+    """What several share has a module of its own, where it is looked for."""
+    importing = re.compile(r"^\s*(?:from|import) tests\.(?:\w+\.)*test_\w+", re.MULTILINE)
+    tests = (_CHECKOUT / "tests").rglob("*.py")
+    assert [str(path) for path in tests if importing.search(path.read_text(encoding="utf-8"))] == []

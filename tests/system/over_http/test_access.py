@@ -11,20 +11,13 @@ from pipeline.catalogue import records
 from pipeline.model import Access, FilesAccess, ScanStatus, ScanVerdict
 from tests.archive import BASE_URL, Archive, open_archive
 from tests.asking import Client
+from tests.system.over_http.doors import DOORS
 
 CLEAN = ScanVerdict(ScanStatus.CLEAN, engine="clamd", method="stream")
 INFECTED = ScanVerdict(ScanStatus.INFECTED, engine="clamd", method="stream", signature="Eicar")
 
 
 _CLOSED = Access(FilesAccess.RESTRICTED)
-_DOORS = (
-    "/api/records/{id}/files",
-    "/api/records/{id}/files/secret.txt",
-    "/api/records/{id}/files/secret.txt/content",
-    "/records/{id}/files/secret.txt",
-    "/records/{id}/files/secret.txt?download=1",
-    "/api/records/{id}/files-archive",
-)
 
 
 @pytest.mark.parametrize("access", [_CLOSED, Access(FilesAccess.RESTRICTED, date(2026, 4, 1))])
@@ -35,7 +28,7 @@ def test_closed_files_are_closed_at_every_door(archive: Archive, client: Client,
     record = archive.publish(files={"secret.txt": b"the secret"}, access=access, owner="ida@pier.example")
     app = create_app(archive.services)
     other = Client(app, archive.token("bo@pier.example"))
-    for door in _DOORS:
+    for door in DOORS:
         path = door.format(id=record.id)
         for asker in (client, other):
             for answer in (asker.get(path), asker.ask("HEAD", path), asker.get(path, Range="bytes=0-1")):

@@ -11,7 +11,7 @@ from pipeline.model import Access, FilesAccess
 from tests.archive import Archive
 from tests.asking import Client
 from tests.system.over_http.contract.depositor import METADATA, Depositor
-from tests.system.over_http.test_access import _DOORS as DOORS
+from tests.system.over_http.doors import DOORS
 
 _NAMES = (
     "/api/records?q=secret",

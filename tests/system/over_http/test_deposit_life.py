@@ -26,8 +26,7 @@ from pipeline import dispatch
 from pipeline.stewardship.stocktaking import compare
 from tests import ocfl_root
 from tests.archive import Archive
-from tests.system.over_http.contract.depositor import DEPOSITIONS, METADATA, Depositor, depositor
-from tests.system.over_http.contract.test_drafts import LEAST
+from tests.system.over_http.contract.depositor import DEPOSITIONS, LEAST, METADATA, Depositor, depositor
 
 # ---------------------------------------------------------------- the model
 

@@ -1,27 +1,8 @@
 """Lists of depositions: what a page of them costs, and how much of each it shows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import sqlalchemy as sa
-
 from tests.archive import Archive
+from tests.statements import counted_statements
 from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor
-
-
-@contextmanager
-def counted_statements() -> Iterator[list[str]]:
-    """What the catalogue's database is asked meanwhile."""
-    asked: list[str] = []
-
-    def note(*arguments: object) -> None:
-        asked.append(str(arguments[2]))
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 def test_a_page_asks_the_catalogue_as_much_however_many_it_shows(ida: Depositor) -> None:

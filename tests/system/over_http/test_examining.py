@@ -12,11 +12,11 @@ from pipeline.ingest.eicar import EicarScanner, EicarSession
 from pipeline.model import EffectKind, RecordState, ScanStatus
 from pipeline.ports import ScanResumption
 from tests.archive import Archive, Clock, open_archive
-from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR
 from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
 from tests.system.over_http.parts import announced, commit, send
+from tests.zipped import TOO_DEEP
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
     "0000000d494844520000000100000001080600000"

@@ -12,10 +12,10 @@ from pipeline.catalogue import extra_formats
 from pipeline.catalogue import quarantine as apart
 from pipeline.stewardship import purging, quarantine
 from tests.archive import Archive, open_archive
-from tests.contracts.test_clamd import TOO_DEEP
 from tests.eicar import EICAR
 from tests.instance import open_instance, write_record
 from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, Depositor, depositor
+from tests.zipped import TOO_DEEP
 
 IDA = "ida@pier.example"
 

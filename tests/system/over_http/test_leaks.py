@@ -19,10 +19,10 @@ from pipeline.model import Access, FilesAccess
 from pipeline.pid.doi import version_doi
 from tests.archive import Archive, open_archive
 from tests.asking import Client
+from tests.statements import counted_statements
 from tests.system.over_http.contract.curators import account_id, choosing, founded, saying
 from tests.system.over_http.contract.depositor import CSV, METADATA, Depositor, depositor, path_of
 from tests.system.over_http.rights_table import ROWS
-from tests.system.over_http.test_deposition_lists import counted_statements
 
 
 @dataclass(frozen=True)

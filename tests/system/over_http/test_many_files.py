@@ -12,8 +12,8 @@ from loadtests.bench_many_files import fill
 from pipeline import dispatch
 from pipeline.catalogue import record_files
 from tests.archive import UNSCANNED, Archive
+from tests.statements import counted_statements
 from tests.system.over_http.contract.depositor import Depositor, path_of
-from tests.system.over_http.test_deposition_lists import counted_statements
 
 FEW, MANY = 50, 1_000
 _STEPS_AT_ONCE = 10

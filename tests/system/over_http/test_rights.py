@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 import httpx
 import pytest
@@ -19,9 +18,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from gateway.app import create_app
 from gateway.http import sessions
 from pipeline import dispatch
-from pipeline.catalogue import Catalogue, accounts, communities, members
+from pipeline.catalogue import accounts, communities, members
 from pipeline.communities.roles import Power, Role, allows
-from pipeline.errors import Unavailable
 from pipeline.model import Right
 from pipeline.people.signing_in import begin_session
 from pipeline.pid.doi import version_doi
@@ -29,6 +27,7 @@ from tests.archive import Archive, open_archive
 from tests.asking import OTHER_NAME
 from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import Depositor, depositor, path_of
+from tests.system.over_http.only_reading import OnlyRead
 from tests.system.over_http.rights_rules import Answer, Asker, State
 from tests.system.over_http.rights_table import ROWS, Row
 
@@ -38,17 +37,6 @@ PERMISSIONS = ("view", "preview", "edit", "manage")
 KEY = "gauge.csv"
 SESSION = "__Host-session"
 _LOCKED = "Bucket is locked for modifications."
-
-
-class OnlyRead:
-    """A catalogue that takes no writes now."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.read = catalogue.read
-        self.ping = catalogue.ping
-
-    def write(self) -> NoReturn:
-        raise Unavailable("no writes are taken now")
 
 
 @dataclass(frozen=True)

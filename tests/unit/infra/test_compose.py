@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.cli.main import headrace
 from pipeline.settings import Settings
-from tests.unit.infra.test_requirements import pinned
+from tests.unit.infra.pins import pinned
 
 INFRA = Path(__file__).parents[3] / "infra"
 TEXT = (INFRA / "compose.yaml").read_text()

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.unit.infra.pins import entries, pinned
+
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
@@ -20,16 +22,6 @@ WANTED = {
     "peers": GROUPS["peers"],
     "load": PROJECT["project"]["dependencies"] + GROUPS["build"] + GROUPS["load"],
 }
-
-
-def entries(purpose: str) -> list[str]:
-    """One pinned requirement each, with its marker and hashes, on one line."""
-    text = (ROOT / "requirements" / f"{purpose}.txt").read_text()
-    return text.replace("\\\n", " ").splitlines()
-
-
-def pinned(purpose: str) -> dict[str, str]:
-    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", "\n".join(entries(purpose)), re.MULTILINE))
 
 
 @pytest.mark.parametrize("purpose", WANTED)

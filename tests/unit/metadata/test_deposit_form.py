@@ -31,7 +31,7 @@ from tests.strategies import (
     markup,
     texts,
 )
-from tests.unit.metadata.test_reading_properties import LEGACY_FIELDS, documents
+from tests.unit.metadata.any_json import LEGACY_FIELDS, documents
 
 TOMORROW = (TODAY + timedelta(days=1)).isoformat()
 LEAST = {"upload_type": "dataset", "title": "Tides", "creators": [{"name": "Marlow, Ida"}]}

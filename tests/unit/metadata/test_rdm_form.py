@@ -20,7 +20,7 @@ from pipeline.metadata.deposit_form import DepositMetadata, Unsaid, faults_at_pu
 from pipeline.metadata.rdm_form import errors, misunderstood_access, read
 from pipeline.model import Access, FilesAccess, FilesView, Record, RecordState
 from tests.strategies import REPOSITORY, TODAY, disseminations
-from tests.unit.metadata.test_reading_properties import documents, many
+from tests.unit.metadata.any_json import documents, many
 
 RECORD = 7654321
 OWN = f"10.5072/tides.{RECORD}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import Rejected
 from pipeline.metadata import ror, terms
 from pipeline.metadata.terms import Term
-from tests.unit.metadata.test_reading_properties import documents
+from tests.unit.metadata.any_json import documents
 
 ROR_FIELDS = """
     id status names value types locations geonames_details country_code country_name external_ids type all preferred

@@ -17,6 +17,18 @@ METADATA = {
     "description": "<p>Ten-minute means.</p>",
     "creators": [{"name": "Marlow, Ida", "affiliation": "Pier Institute"}],
 }
+LEAST: dict[str, Any] = {
+    "title": "Tide gauge readings, harbour pier, 2025",
+    "resource_type": {"id": "dataset"},
+    "creators": [
+        {
+            "person_or_org": {"type": "personal", "family_name": "Marlow", "given_name": "Ida"},
+            "affiliations": [{"name": "Pier Institute"}],
+        }
+    ],
+    "publication_date": "2026-03-09",
+}
+"""What InvenioRDM's form wants at least."""
 DEPOSITIONS = "/api/deposit/depositions"
 CSV = b"t,h\n1,2"
 

@@ -10,6 +10,7 @@ from tests.archive import Archive
 from tests.system.over_http.contract.depositor import (
     CSV,
     DEPOSITIONS,
+    LEAST,
     METADATA,
     Depositor,
     depositor,
@@ -17,17 +18,6 @@ from tests.system.over_http.contract.depositor import (
 )
 
 RDM = "application/vnd.inveniordm.v1+json"
-LEAST: dict[str, Any] = {
-    "title": "Tide gauge readings, harbour pier, 2025",
-    "resource_type": {"id": "dataset"},
-    "creators": [
-        {
-            "person_or_org": {"type": "personal", "family_name": "Marlow", "given_name": "Ida"},
-            "affiliations": [{"name": "Pier Institute"}],
-        }
-    ],
-    "publication_date": "2026-03-09",
-}
 WHOLE = {"metadata": LEAST}
 
 

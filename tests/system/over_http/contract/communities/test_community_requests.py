@@ -2,6 +2,7 @@
 
 from tests.archive import BASE_URL
 from tests.asking import Client
+from tests.statements import counted_statements
 from tests.system.over_http.contract.curators import (
     COMMUNITIES,
     asked_of,
@@ -10,7 +11,6 @@ from tests.system.over_http.contract.curators import (
     saying,
 )
 from tests.system.over_http.contract.depositor import Depositor
-from tests.system.over_http.test_deposition_lists import counted_statements
 
 
 def test_5_4_requests_are_found_by_who_takes_part(

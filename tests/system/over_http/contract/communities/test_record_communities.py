@@ -21,7 +21,7 @@ from tests.system.over_http.contract.curators import (
     offered,
 )
 from tests.system.over_http.contract.depositor import DEPOSITIONS, Depositor
-from tests.system.over_http.test_rights import OnlyRead
+from tests.system.over_http.only_reading import OnlyRead
 
 
 def test_2_11_named_communities_are_asked_or_joined_at_once(
