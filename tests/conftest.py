@@ -39,8 +39,9 @@ for number in (signal.SIGINT, signal.SIGHUP):
 
 _HERE = Path(__file__).parent
 _GRACE_SECONDS = 2.0
-_LASTING_THREADS = ("Dask-", "TCP-Executor")
-"""How the names begin of threads that `distributed` keeps for the whole process on purpose."""
+_LASTING_THREADS = ("Dask-", "TCP-Executor", "fan-out")
+"""How the names begin of threads that are kept for the whole process on purpose, by `distributed` and by
+`pipeline.running.fan_out`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,7 +27,7 @@ from pipeline.catalogue.drafts import Draft
 from pipeline.catalogue.pending_files import PendingFile
 from pipeline.errors import Conflict, HeadraceError, Rejected, Unavailable
 from pipeline.ingest import bounds, transferring
-from pipeline.ingest.digests import new_hashes
+from pipeline.ingest.digests import fanned_out, new_hashes
 from pipeline.ingest.room import require_room
 from pipeline.model import Digests, EffectKind
 from pipeline.ports import OpenUpload, Upload
@@ -148,6 +148,7 @@ def _store(
 ) -> tuple[int, Digests]:
     """How many bytes came, and their digests. `require` raises where no more are to come."""
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
+    digesting = fanned_out(hashes)
     upload = services.store.begin(place, size, from_network=True)
     try:
         total = 0
@@ -155,8 +156,7 @@ def _store(
             total += len(block)
             if size is not None and total > size:
                 break
-            for one in hashes.values():
-                one.update(block)
+            digesting.feed(block)
             upload.write(block)
             require()
             del block  # not to be held while the next one comes
@@ -164,6 +164,7 @@ def _store(
             raise refusals.empty_file()
         if size not in (None, total):
             raise refusals.transfer_failed()
+        digesting.finish()
         digests = {name: one.hexdigest() for name, one in hashes.items()}
         _compare(declared, digests)
         _commit(services, upload, place)

@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 import xxhash
 
 from pipeline.model import JsonObject
+from pipeline.running.fan_out import FanOut
 from pipeline.store.transfer import md5_of_parts
 
 
@@ -56,6 +57,18 @@ def _new_hash(algorithm: str) -> Hash:
 def is_heavy(algorithm: str) -> bool:
     """Whether hashing a block takes long enough to be worth handing it to another thread."""
     return algorithm in _HEAVY
+
+
+def fanned_out(hashes: Mapping[str, Hash]) -> FanOut:
+    """What feeds them all, the heavy ones beside each other."""
+    heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
+    light = [one.update for name, one in hashes.items() if not is_heavy(name)]
+
+    def feed_light(block: bytes) -> None:
+        for update in light:
+            update(block)
+
+    return FanOut([*heavy, feed_light] if light else heavy)
 
 
 class PartsHash:

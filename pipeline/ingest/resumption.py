@@ -36,6 +36,7 @@ from pipeline.ingest.digests import (
     HAVE_STATES,
     Hash,
     StatefulHash,
+    fanned_out,
     is_of_this_engine,
     new_hashes,
     restored,
@@ -151,6 +152,7 @@ class _Sitting:
         self._content = layout.resumable_path(one.key, one.id, self._begun_by)
         self._place = layout.content(draft.deposit.home, self._content)
         self._hashes = self._restored()
+        self._digesting = fanned_out(self._hashes)
         self._upload = self._resumed()
         self._tail = Tail(services.store, one.id, transfer, one.ledger.offset)
         self._position = one.ledger.offset
@@ -229,6 +231,8 @@ class _Sitting:
             self._require()
             if not check:
                 self._checkpoints.report_in_time()
+            del block  # not to be held while the next one comes
+        self._digesting.finish()
         if self._checksum:
             if self._cut:
                 raise self._cut
@@ -244,15 +248,16 @@ class _Sitting:
 
     def _digest(self, block: bytes) -> None:
         """Digest and write, piece by piece: the states at each border of parts can be gone on from."""
-        view = memoryview(block)
-        while view:
-            piece = view[: self._upload.part_size - self._tail.size]
-            for one in self._hashes.values():
-                one.update(piece)
+        start = 0
+        while start < len(block):
+            # Of bytes, for digests with a state have to copy a view. All of a block is no copy.
+            piece = block[start : start + self._upload.part_size - self._tail.size]
+            self._digesting.feed(piece)
             self._write(piece)
             if not self._tail.size:
+                self._digesting.finish()
                 self._checkpoints.passed(self._position, _saved(self._hashes))
-            view = view[len(piece) :]
+            start += len(piece)
 
     def _write(self, piece: bytes | memoryview) -> None:
         try:

@@ -21,6 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pipeline.errors import Conflict
+from pipeline.running.fan_out import FanOut
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.transfer import MIB, PartPlan, exactly, md5_of_parts, require_parts
 
@@ -71,15 +72,18 @@ class SlottedUpload:
     def _written(self, slots: int, blocks: Iterable[bytes]) -> bytes:
         """The md5 of what is durable at the descriptor's position now."""
         digest = hashlib.md5(usedforsecurity=False)
+        digesting = FanOut([digest.update])
         unflushed = 0
         for block in blocks:
+            digesting.feed(block)
             self._disk.write(slots, block)
-            digest.update(block)
             unflushed += len(block)
             if unflushed >= _UNFLUSHED:
                 self._disk.flush(slots)
                 unflushed = 0
+            del block  # not to be held while the next one comes
         self._disk.flush(slots)
+        digesting.finish()
         return digest.digest()
 
     def _note(self, there: int, place: int, digest: bytes) -> None:
