@@ -29,6 +29,7 @@ from gateway.collaboration import (
 from gateway.depositing import buckets, deposit_files, deposits, draft_files, drafts, extra_formats, tus
 from gateway.http import openapi, problems
 from gateway.http.auth import NotedUse
+from gateway.http.connections import Connection
 from gateway.http.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
 from gateway.http.kept import Kept, KeptAnswers
 from gateway.http.problems import RecordMoved, SignInNeeded
@@ -185,8 +186,8 @@ def serve(settings: Settings, *, host: str, port: int, shares_port: bool = False
             config = uvicorn.Config(
                 app,
                 loop="uvloop",
-                # Of all that there are it alone bounds the headers of a request.
-                http="h11",
+                # Of all parsers that there are h11 alone bounds the headers of a request.
+                http=Connection,
                 access_log=False,
                 log_config=None,
                 log_level="warning",
