@@ -33,8 +33,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-
 from infra.local.gateway import instance
 from infra.local.service import Service, launched, running
 from loadtests import figures, plots, users
@@ -261,16 +259,19 @@ def _collection(load: Load) -> Path:
 
 def upload(load: Load) -> Iterator[Figure]:
     block = os.urandom(_BLOCK)
-    names = ("md5", preferred_algorithm())
-    digests = {name: _middle([_digest(name, block, load.mib) for _ in range(load.rounds)]) for name in names}
+    seconds = {name: list[float]() for name in ("md5", preferred_algorithm())}
+    took = list[float]()
     with client(load.url, load.token) as asking:
         bucket = draft(asking, "A large file")["links"]["bucket"]
-        took = [_put(asking, f"{bucket}/{number}.bin", block, load.mib) for number in range(load.rounds)]
-        load.requests += len(took)
-    slowest = max(digests.values())
+    for number in range(load.rounds):
+        # In turn, for the machine may be faster at one time than at another.
+        for name, each in seconds.items():
+            each.append(_digest(name, block, load.mib))
+        took.append(_put(load, f"{bucket}/{number}.bin", block))
+    digests = {name: _middle(each) for name, each in seconds.items()}
     yield Figure(
         f"upload of {load.mib:,} MiB: wall ÷ its slower digest alone",
-        _middle(took) / slowest,
+        _middle(took) / max(digests.values()),
         "ratio",
         1.3,
         "lower",
@@ -280,8 +281,8 @@ def upload(load: Load) -> Iterator[Figure]:
         cache="warm",
         digests=_digests(),
         beside={
-            **{f"{name} alone": f"{seconds:.2f} s" for name, seconds in digests.items()},
-            **{f"upload {number}": f"{seconds:.2f} s" for number, seconds in enumerate(took, 1)},
+            **{f"{name} alone": f"{each:.2f} s" for name, each in digests.items()},
+            **{f"upload {number}": f"{each:.2f} s" for number, each in enumerate(took, 1)},
         },
     )
 
@@ -293,11 +294,24 @@ def _digest(name: str, block: bytes, mib: int) -> float:
     return time.perf_counter() - begun
 
 
-def _put(asking: httpx.Client, url: str, block: bytes, mib: int) -> float:
-    begun = time.perf_counter()
-    length = {"Content-Length": str(mib * len(block))}
-    asking.put(url, content=(block for _ in range(mib)), headers=length).raise_for_status()
-    return time.perf_counter() - begun
+def _put(load: Load, url: str, block: bytes) -> float:
+    """Seconds that an upload of the load's size takes. The client hands blocks to the system as they are: what it takes
+    of the cores, which the gateway could use as well, is the system's copying and next to nothing besides."""
+    parts = urlsplit(url)
+    headers = {"Authorization": f"Bearer {load.token}", "Content-Length": str(load.mib * len(block))}
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    try:
+        begun = time.perf_counter()
+        connection.request("PUT", parts.path, (block for _ in range(load.mib)), headers)
+        answer = connection.getresponse()
+        said = answer.read()
+        seconds = time.perf_counter() - begun
+    finally:
+        connection.close()
+    if answer.status != 201:
+        raise SystemExit(f"{url} answered {answer.status}: {said[:500]!r}")
+    load.requests += 1
+    return seconds
 
 
 def download(load: Load) -> Iterator[Figure]:
@@ -310,7 +324,7 @@ def download(load: Load) -> Iterator[Figure]:
             writer.write(block)
     with client(load.url, load.token) as asking:
         document = draft(asking, "A large file to be downloaded")
-        _put(asking, f"{document['links']['bucket']}/large.bin", block, load.mib)
+        _put(load, f"{document['links']['bucket']}/large.bin", block)
         asking.post(document["links"]["publish"]).raise_for_status()
     ours = f"{load.url}/api/records/{document['id']}/files/large.bin/content"
     with _file_server(load, file) as (name, theirs):
@@ -335,7 +349,7 @@ def download(load: Load) -> Iterator[Figure]:
 def _get(url: str, mib: int) -> float:
     """MB/s. Raises `SystemExit` where other than so many MiB come."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
     try:
         begun = time.perf_counter()
         connection.request("GET", parts.path)
