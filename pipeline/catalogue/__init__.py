@@ -10,10 +10,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import sqlalchemy as sa
 
+from pipeline.catalogue.flushing import SharedFlush
 from pipeline.errors import OutOfSpace, Unavailable
 
 Transaction: TypeAlias = sa.Connection
@@ -33,13 +35,18 @@ class Catalogue:
         is_sqlite = engine.dialect.name == "sqlite"
         self._turn = threading.Lock() if is_sqlite else None
         self._watching = _Watching(engine) if is_sqlite else None
+        self._log = None if self._watching is None else SharedFlush(self._watching.log())
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that may write. Raises `Unavailable` where the database is away, stays locked, or is so slow
         that no connection to it comes free."""
-        with _translated(), self._taking_turns(), self._engine.begin() as connection:
-            yield connection
+        with _translated():
+            with self._taking_turns(), self._engine.begin() as connection:
+                yield connection
+            if self._log is not None:
+                # Not while others wait for their turn, who write meanwhile and share the next flush.
+                self._log.wait()
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -81,6 +88,8 @@ class Catalogue:
             tx.execute(sa.text("SELECT 1"))
 
     def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
         if self._watching is not None:
             self._watching.close()
         self._engine.dispose()
@@ -103,6 +112,14 @@ class _Watching:
         except sqlite3.Error:
             return None
         return int(state)
+
+    def log(self) -> Path:
+        """The write-ahead log: there from the first look at the database on, for as long as this connection."""
+        self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        for _, name, path in self._connection.execute("PRAGMA database_list"):
+            if name == "main":
+                return Path(f"{path}-wal")
+        raise AssertionError("SQLite always has a main database")
 
     def close(self) -> None:
         self._connection.close()

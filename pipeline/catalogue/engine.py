@@ -70,7 +70,9 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         # made in between. We begin ourselves (see `begin`), and wait for the one writer instead of failing.
         connection.isolation_level = None
         _keep_a_log(connection)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+        # With NORMAL a commit is whole or not there after any crash, and may be lost with the power until the log is
+        # flushed, which `Catalogue.write` waits for: SQLite itself would while nobody else may write.
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
