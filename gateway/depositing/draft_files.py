@@ -117,7 +117,10 @@ async def put_part(
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> None:
-        draft_files.receive_part(services, draft, key, number_of(number), blocks, size=size)
+        admitted = still_may(services, draft, viewer, Right.EDIT)
+        draft_files.receive_part(
+            services, draft, key, number_of(number), blocks, size=size, admitted=admitted
+        )
 
     await receivers.take(request, receive)
     return Response(status_code=200)

@@ -8,7 +8,7 @@ from uuid import uuid5
 from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.depositing.handles import Kind, handle
-from gateway.http.admission import standing_in
+from gateway.http.admission import standing_in, still_may
 from gateway.http.answers import json_answer
 from gateway.http.auth import ReaderHere, ServicesHere, ViewerHere, WriterHere
 from gateway.http.bodies import whole_body
@@ -53,7 +53,8 @@ def put(
     """The body, under its Content-Type, once the virus scanner has seen it. A published record needs no open edit for
     it."""
     media_type = _media_type(request.headers.get("content-type", ""))
-    attach(services, _standing(services, record_id, viewer, Right.EDIT), media_type, content)
+    to = _standing(services, record_id, viewer, Right.EDIT)
+    attach(services, to, media_type, content, admitted=still_may(services, to, viewer, Right.EDIT))
     return json_answer(request, {"message": f'Extra format "{media_type}" updated.'})
 
 

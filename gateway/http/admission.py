@@ -98,14 +98,14 @@ def require(services: Services, tx: Transaction, one: Draft | Record, viewer: Vi
 
 
 def still_may(
-    services: Services, draft: Draft, viewer: Viewer, right: Right
+    services: Services, one: Draft | Record, viewer: Viewer, right: Right
 ) -> Callable[[Transaction], None]:
     """To be asked again within the transaction that ends what took a while, as a file that came: raises `Denied` where
-    the viewer has lost the right to the draft meanwhile. Whose it is has not."""
+    the viewer has lost the right to it meanwhile. Whose it is has not."""
 
     def require_still(tx: Transaction) -> None:
-        if not owns(draft.owner, viewer):
-            require(services, tx, draft, viewer, right)
+        if not owns(one.owner, viewer):
+            require(services, tx, one, viewer, right)
 
     return require_still
 

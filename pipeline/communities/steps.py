@@ -7,6 +7,7 @@ from datetime import datetime
 from pipeline import refusals
 from pipeline.access import STRANGER, Viewer
 from pipeline.catalogue import Transaction, accounts, requests, rights
+from pipeline.catalogue.accounts import Account
 from pipeline.communities import notices
 from pipeline.communities.participation import parties
 from pipeline.communities.requests import Request, RequestAction, allowed, require_unlocked, step
@@ -38,18 +39,26 @@ def take(
 def require_takeable(
     tx: Transaction, one: Request, action: RequestAction, viewer: Viewer, *, comment: str, now: datetime
 ) -> None:
+    """Raises `Denied`, also for a comment on one that is locked; `Rejected` where it cannot be taken, and where whoever
+    asked is let in no more: nothing is done any more that they asked for."""
     step(one.state, action)
     [mine] = parties(tx, [one], viewer, now=now)
     if not allowed(one, action, mine, admin=viewer.admin):
         raise refusals.not_permitted()
     if comment:
         require_unlocked(one)
+    asker = _asker(tx, one)
+    if action in (RequestAction.SUBMIT, RequestAction.ACCEPT) and asker is not None and asker.disabled:
+        raise Rejected(
+            "The account of whoever asked for this was disabled meanwhile.",
+            remedy="Ask for it anew, in place of them.",
+        )
 
 
 def require_asker(tx: Transaction, one: Request, concept_id: int, now: datetime) -> None:
     """Raises `Rejected` where whoever has named the community does not manage the work any more; nobody takes that from
     them until the transaction ends."""
-    asker = next(iter(accounts.by_ids(tx, [one.asked_by or 0]).values()), None)
+    asker = _asker(tx, one)
     viewer = STRANGER if asker is None else Viewer(asker.email, asker.admin, account_id=asker.id)
     try:
         rights.hold(tx, concept_id, viewer, Right.MANAGE, now=now)
@@ -58,3 +67,7 @@ def require_asker(tx: Transaction, one: Request, concept_id: int, now: datetime)
             "Whoever asked for this has lost the right to the record meanwhile.",
             remedy="Ask for it anew, in place of them.",
         ) from None
+
+
+def _asker(tx: Transaction, one: Request) -> Account | None:
+    return next(iter(accounts.by_ids(tx, [one.asked_by or 0]).values()), None)

@@ -101,12 +101,19 @@ def _pending(services: Services, draft: Draft, key: str) -> PendingFile:
 
 
 def receive_part(
-    services: Services, draft: Draft, key: str, number: int, blocks: Iterable[bytes], *, size: int | None
+    services: Services,
+    draft: Draft,
+    key: str,
+    number: int,
+    blocks: Iterable[bytes],
+    *,
+    size: int | None,
+    admitted: arrival.Admitted,
 ) -> PendingFile:
     """Take a part of a pending file that comes in parts. Raises as `multipart.receive_part`; `Missing` where no such
     file was announced, `Rejected` where it is committed or comes in one piece."""
     pending = _pending(services, draft, key)
-    multipart.receive_part(services, draft, pending, number, blocks, size=size)
+    multipart.receive_part(services, draft, pending, number, blocks, size=size, admitted=admitted)
     return pending
 
 

@@ -15,20 +15,24 @@ from pipeline.access import heeded
 from pipeline.catalogue import Transaction, drafts, extra_formats, quarantine, records, works
 from pipeline.catalogue.drafts import Draft
 from pipeline.errors import Rejected
+from pipeline.ingest.arrival import Admitted
 from pipeline.model import LET_THROUGH, Record, RecordState, ScanStatus
 from pipeline.services import Services
 
 _MOST = 20
 
 
-def attach(services: Services, to: Draft | Record, media_type: str, content: bytes) -> None:
+def attach(
+    services: Services, to: Draft | Record, media_type: str, content: bytes, *, admitted: Admitted
+) -> None:
     """Attach a document, in the place of one of the same type, once the virus scanner has seen it. Raises `Rejected`
     for an infected one, with a scan gate also for one that no scanner could go through, and for one too many; `Missing`
-    where the draft is open no more, or the record was withdrawn."""
+    where the draft is open no more, or the record was withdrawn; what `admitted` raises."""
     _require_harmless(services, content)
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     with services.catalogue.write() as tx:
         record_id = _locked(tx, to)
+        admitted(tx)
         extra_formats.put(tx, record_id, media_type, content, md5=md5, most=_MOST, now=services.now())
 
 

@@ -104,10 +104,12 @@ def receive_part(
     blocks: Iterable[bytes],
     *,
     size: int | None,
+    admitted: arrival.Admitted,
 ) -> None:
     """Take a part, of `size` bytes where that is told; durable when this returns, and it can be sent again. Raises
     `Missing` for a number that is no part's, and where the draft is open no more; `Gone` where the file has expired;
-    `Rejected` for any other size than that of the part; what `ports.PartsUpload.write` and `blocks` raise."""
+    `Rejected` for any other size than that of the part; what `ports.PartsUpload.write`, `blocks` and
+    `admitted` raise."""
     upload, plan = _opened(services, draft.deposit.home, pending), pending.announced.plan
     if not 1 <= number <= plan.count:
         raise Missing(f"File '{pending.key}' has {plan.count} parts.")
@@ -115,11 +117,20 @@ def receive_part(
         raise Rejected(f"Part {number} has {plan.length(number):,} bytes, not {size:,}.")
     require_room(services, reserved=plan.length(number))
     try:
-        upload.write(number, blocks)
+        upload.write(number, _asked_at_the_end(services, blocks, admitted))
     except Conflict:
         # It is over as well where the draft was discarded meanwhile.
         deposit.find(services, draft.record_id)
         raise
+
+
+def _asked_at_the_end(
+    services: Services, blocks: Iterable[bytes], admitted: arrival.Admitted
+) -> Iterator[bytes]:
+    """What has come whole takes the place of what was there before: not of who has lost the right meanwhile."""
+    yield from blocks
+    with services.catalogue.read() as tx:
+        admitted(tx)
 
 
 def commit(services: Services, draft: Draft, pending: PendingFile) -> DraftFile:

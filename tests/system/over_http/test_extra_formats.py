@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.app import create_app
 from pipeline.catalogue import extra_formats
 from pipeline.catalogue import quarantine as apart
+from pipeline.ingest.eicar import EicarScanner, EicarSession
+from pipeline.ports import ScanResumption
 from pipeline.stewardship import purging, quarantine
 from tests.archive import Archive, open_archive
+from tests.asking import Client
 from tests.eicar import EICAR
 from tests.instance import open_instance, write_record
 from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, Depositor, depositor
@@ -37,6 +42,26 @@ def test_who_may_not_attach_learns_nothing_of_the_scanner(archive: Archive) -> N
     stranger = depositor(archive, "jo@pier.example")
     assert attach(stranger, published["id"], EICAR).status_code == 403
     assert attached(archive, published["id"]) == []
+
+
+def test_who_loses_the_right_while_a_document_is_scanned_attaches_nothing(archive: Archive) -> None:
+    """As with files that come."""
+    ida, jo = depositor(archive, IDA), depositor(archive, "jo@pier.example")
+    published, number = ida.published(), jo.create()["owner"]
+    access = f"/api/records/{published['id']}/access"
+    grant = {"subject": {"type": "user", "id": str(number)}, "permission": "edit"}
+    assert ida.send("POST", f"{access}/grants", {"grants": [grant]}).status_code == 201
+    assert attach(jo, published["id"], b"before").status_code == 200
+
+    class Slow(EicarScanner):
+        def begin(self, size: int, resume: ScanResumption | None = None) -> EicarSession:
+            assert ida.send("DELETE", f"{access}/users/{number}").status_code == 204
+            return super().begin(size, resume)
+
+    app = create_app(replace(archive.services, scanner=Slow()))
+    late = replace(jo, client=Client(app, archive.token(jo.email)))
+    assert attach(late, published["id"], b"after").status_code == 403
+    assert attached(archive, published["id"]) == [b"before"]
 
 
 def test_an_infected_document_is_refused(archive: Archive) -> None:

@@ -29,6 +29,7 @@ from tests.archive import Archive
 from tests.at_once import at_once, statuses
 from tests.instance import Instance, open_instance, write_record
 from tests.system.over_http.contract.depositor import CSV, METADATA, Depositor, depositor, path_of
+from tests.system.over_http.parts import BODY, COUNT, announced, commit, part
 
 IDA = "ida@pier.example"
 LARGE = random.Random(6).randbytes(12 << 20)
@@ -57,18 +58,24 @@ def staged(archive: Archive, deposition: dict[str, Any]) -> list[str]:
 def upload_under_way(
     who: Depositor, deposition: dict[str, Any], key: str = "slow.csv"
 ) -> Iterator[Callable[[], httpx.Response]]:
+    """As `under_way`, of a file."""
+    with under_way(who, f"{path_of(deposition['links']['bucket'])}/{key}", LARGE) as rest:
+        yield rest
+
+
+@contextmanager
+def under_way(who: Depositor, path: str, content: bytes) -> Iterator[Callable[[], httpx.Response]]:
     """An upload of which the gateway has the first half; whoever calls has it sent on, and its answer."""
     begun, go_on = threading.Event(), threading.Event()
 
     async def halves() -> AsyncIterator[bytes]:
-        yield LARGE[: len(LARGE) // 2]
+        yield content[: len(content) // 2]
         begun.set()
         await asyncio.to_thread(go_on.wait, 30)
-        yield LARGE[len(LARGE) // 2 :]
+        yield content[len(content) // 2 :]
 
     def send() -> httpx.Response:
-        path = f"{path_of(deposition['links']['bucket'])}/{key}"
-        return who.client.ask("PUT", path, content=halves(), content_length=str(len(LARGE)))
+        return who.client.ask("PUT", path, content=halves(), content_length=str(len(content)))
 
     with ThreadPoolExecutor(1) as pool:
         sent: Future[httpx.Response] = pool.submit(send)
@@ -193,15 +200,43 @@ def test_a_file_that_is_sent_by_who_loses_the_right_meanwhile_is_lost(archive: A
     [ida] = gateways(archive, 1)
     jo = depositor(archive, "jo@pier.example")
     draft = ida.create()
-    access = f"/api/records/{draft['id']}/access"
-    number = jo.create()["owner"]
-    grant = {"subject": {"type": "user", "id": str(number)}, "permission": "edit"}
-    assert ida.send("POST", f"{access}/grants", {"grants": [grant]}).status_code == 201
+    revoke = edited_by(ida, draft, jo)
     with upload_under_way(jo, draft) as rest:
-        assert ida.send("DELETE", f"{access}/users/{number}").status_code == 204
+        revoke()
         assert rest().status_code == 403
     assert ida.send("GET", draft["links"]["files"]).json() == []
     assert staged(archive, draft) == []
+
+
+def test_a_part_that_is_sent_by_who_loses_the_right_meanwhile_takes_no_place(archive: Archive) -> None:
+    """The file is what its owner sent, who may send the part again."""
+    [ida] = gateways(archive, 1)
+    jo = depositor(archive, "jo@pier.example")
+    draft = ida.create()
+    revoke, entry = edited_by(ida, draft, jo), announced(ida, draft)
+    path = f"{path_of(entry['links']['self'])}/content"
+    for number in range(1, COUNT + 1):
+        assert ida.client.ask("PUT", f"{path}/{number}", content=part(number)).status_code == 200
+    with under_way(jo, f"{path}/2", bytes(len(part(2)))) as rest:
+        revoke()
+        assert rest().status_code == 403
+    assert ida.client.ask("PUT", f"{path}/2", content=part(2)).status_code == 200
+    assert commit(ida, entry).status_code == 200
+    [file] = ida.send("GET", draft["links"]["files"]).json()
+    assert ida.client.get(path_of(file["links"]["download"])).content == BODY
+
+
+def edited_by(ida: Depositor, draft: dict[str, Any], who: Depositor) -> Callable[[], None]:
+    """They may edit the draft, until that is taken from them."""
+    access = f"/api/records/{draft['id']}/access"
+    number = who.create()["owner"]
+    grant = {"subject": {"type": "user", "id": str(number)}, "permission": "edit"}
+    assert ida.send("POST", f"{access}/grants", {"grants": [grant]}).status_code == 201
+
+    def revoke() -> None:
+        assert ida.send("DELETE", f"{access}/users/{number}").status_code == 204
+
+    return revoke
 
 
 def test_uploads_and_a_discard_at_once(archive: Archive) -> None:

@@ -53,16 +53,21 @@ def account_id(who: Depositor) -> str:
     return str(who.create()["owner"])
 
 
-def joined(who: Depositor, by: Depositor, community: Document, role: str) -> None:
-    """They are invited, and accept."""
+def invited(who: Depositor, by: Depositor, community: Document, role: str) -> Document:
+    """The invitation, as they see it."""
     body = {"members": [{"type": "user", "id": account_id(who)}], "role": role}
     assert by.send("POST", f"{COMMUNITIES}/{community['id']}/invitations", body).status_code == 204
     [invitation] = [
-        one
+        dict(one)
         for one in who.send("GET", "/api/user/requests?is_open=true").json()["hits"]["hits"]
         if one["topic"] == {"community": community["id"]}
     ]
-    done(who, invitation, "accept")
+    return invitation
+
+
+def joined(who: Depositor, by: Depositor, community: Document, role: str) -> None:
+    """They are invited, and accept."""
+    done(who, invited(who, by, community, role), "accept")
 
 
 def choosing(community: Document) -> Document:

@@ -2,6 +2,8 @@
 
 from gateway.app import create_app
 from pipeline import dispatch
+from pipeline.catalogue import accounts
+from pipeline.people import signing_in
 from tests.archive import Archive
 from tests.asking import Client
 from tests.eicar import EICAR
@@ -14,6 +16,7 @@ from tests.system.over_http.contract.curators import (
     communities_of,
     done,
     founded,
+    invited,
     offered,
     saying,
 )
@@ -115,6 +118,32 @@ def test_4_6_no_curator_puts_the_draft_of_another_into_their_community(
     assert ida.send("DELETE", f"{path}/access/users/{number}").status_code == 204
     assert done(cy, included, "accept", 400)["message"] == lost
     assert communities_of(ida, record["id"]) == []
+
+
+def test_4_6_what_a_disabled_account_asked_for_is_not_accepted(
+    lasting: Archive, ida: Depositor, bo: Depositor
+) -> None:
+    """A review, a work, a member: declined it can be, and accepted once the account is enabled again."""
+    eve = depositor(lasting, "evelyn@pier.example")
+    made, hers = founded(ida, "wakeful"), founded(eve, "sleeping")
+    draft = eve.create()
+    assert eve.put(draft, "gauge.csv").status_code == 201
+    path = f"/api/records/{draft['id']}/draft"
+    review = eve.send("PUT", f"{path}/review", choosing(made)).json()
+    assert eve.send("POST", f"{path}/actions/submit-review").status_code == 202
+    record = f"/api/records/{eve.published()['id']}/communities"
+    wanted = {"communities": [{"id": "wakeful", "require_review": True}]}
+    [inclusion] = [one["request"] for one in eve.send("POST", record, wanted).json()["processed"]]
+    invitation = invited(bo, eve, hers, "reader")
+    with lasting.services.catalogue.read() as tx:
+        account = accounts.by_ids(tx, [int(account_id(eve))])[int(account_id(eve))]
+    signing_in.disable(lasting.services, account)
+    for who, request in ((ida, review), (ida, inclusion), (bo, invitation)):
+        assert "disabled" in done(who, request, "accept", 400)["message"]
+    done(bo, invitation, "decline")
+    signing_in.enable(lasting.services, account)
+    for request in (review, inclusion):
+        done(ida, request, "accept")
 
 
 def test_4_6_the_submission_policy_is_asked_whenever_a_draft_is_submitted(
