@@ -133,7 +133,7 @@ def create_app(services: Services) -> FastAPI:
         openapi.router,
     ):
         app.include_router(router)
-    app.state.openapi = openapi.document(app, services)
+    app.state.openapi = None
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
     app.add_exception_handler(SignInNeeded, signing_in.redirect_to_sign_in)

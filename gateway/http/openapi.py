@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from gateway.http.answers import json_answer
-from gateway.http.auth import admissible, grant_of, known_viewer
+from gateway.http.auth import ServicesHere, admissible, grant_of, known_viewer
 from gateway.http.bodies import json_body, optional_json_body
 from gateway.http.sessions import CSRF_COOKIE, CSRF_HEADER, SAFE, cookie_name
 from pipeline import __version__
@@ -170,9 +170,12 @@ TERMS: JsonObject = {
 
 
 @router.api_route("/api/openapi.json", methods=["GET", "HEAD"])
-def read_document(request: Request) -> Response:
-    """This document."""
-    return json_answer(request, request.app.state.openapi)
+def read_document(request: Request, services: ServicesHere) -> Response:
+    """This document. It is made when somebody first asks for it: that takes longer than all else at the start."""
+    state = request.app.state
+    if state.openapi is None:
+        state.openapi = document(request.app, services)
+    return json_answer(request, state.openapi)
 
 
 def document(app: FastAPI, services: Services) -> JsonObject:
