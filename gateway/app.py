@@ -31,7 +31,7 @@ from gateway.http import openapi, problems
 from gateway.http.auth import NotedUse
 from gateway.http.connections import Connection
 from gateway.http.headers import ApiCors, BoundedAddress, MergedSlashes, SecurityHeaders
-from gateway.http.kept import Kept, KeptAnswers
+from gateway.http.kept import Documents, KeptAnswers
 from gateway.http.problems import RecordMoved, SignInNeeded
 from gateway.http.rate_limits import RateLimited
 from gateway.http.receiving import SERVING, Receivers
@@ -89,7 +89,7 @@ def create_app(services: Services) -> FastAPI:
         # All gateways of an instance share it: a harvest begun at one goes on at another.
         app.state.token_secret = secrets.obtain(tx, "resumption tokens")
     app.state.receivers = Receivers()
-    app.state.documents = Kept[bytes]()
+    app.state.documents = Documents()
     app.state.organisations = vocabularies.organisations(services.settings.ror)
     app.state.store_probe = operations.StoreProbe(services.store)
     app.state.metrics, counted = operations.registries(services)

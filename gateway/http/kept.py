@@ -1,6 +1,7 @@
 """Documents and whole answers that are kept for whoever asks next, in bounded memory."""
 
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ _MOST_ANSWERS = 8 << 20
 _LONGEST_ACCEPT = 256
 LARGEST = 64 << 10
 """Bytes of a document that is kept: one of a record with thousands of files would drive out hundreds of others."""
+
+_FASTEST, _RAW, _WINDOW = 1, -15, 32 << 10
+"""How documents are packed: the level of zlib, its format without a header, and how far it looks back."""
+_BESIDE = 350
+"""Bytes that a document takes besides its own: its key, and its place among the others."""
 
 T = TypeVar("T")
 
@@ -57,14 +63,38 @@ class Kept(Generic[T]):
             self._room = self._most
 
 
-def get(kept: Kept[bytes], key: Hashable, make: Callable[[], bytes]) -> bytes:
+class Documents:
+    """Kept documents that are much alike: of each there is only what it has other than the first, which is a sixth of a
+    hit of search. For many threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._packed = Kept[bytes](most_bytes)
+        self._first = b""
+        self._lock = threading.Lock()
+
+    def find(self, key: Hashable) -> bytes | None:
+        """The document of that key, where it is kept."""
+        packed = self._packed.find(key)
+        return None if packed is None else zlib.decompressobj(_RAW, self._first).decompress(packed)
+
+    def keep(self, key: Hashable, document: bytes) -> None:
+        """Keep a document, unless one of that key is kept, or it is too large."""
+        with self._lock:
+            # Whatever was packed can be read with this one only: it stays.
+            self._first = self._first or document[-_WINDOW:]
+        packing = zlib.compressobj(_FASTEST, wbits=_RAW, zdict=self._first)
+        packed = packing.compress(document) + packing.flush()
+        self._packed.keep(key, packed, len(packed) + _BESIDE)
+
+
+def get(kept: Documents, key: Hashable, make: Callable[[], bytes]) -> bytes:
     """The document of that key: the one that is kept, else the one that is made now. Two that ask at once may both make
     it. Raises what `make` does."""
     found = kept.find(key)
     if found is not None:
         return found
     document = make()
-    kept.keep(key, document, len(document))
+    kept.keep(key, document)
     return document
 
 

@@ -12,7 +12,7 @@ from gateway.http import kept, openapi
 from gateway.http.admission import with_shares
 from gateway.http.answers import embedded, indentation, json_answer, to_json
 from gateway.http.auth import ServicesHere, ViewerHere
-from gateway.http.kept import Kept, keep_for_strangers
+from gateway.http.kept import Documents, keep_for_strangers
 from gateway.http.lookup import FILES_IN_RECORD, described, find, find_described, newest_id
 from gateway.http.methods import READ
 from gateway.http.serving import files_are_readable
@@ -73,7 +73,7 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
             )
         # What this form shows of a record is another whenever its `change` is; whether files are shown, and which
         # embargoes are over, depends on who asks, and when.
-        documents: Kept[bytes] = request.app.state.documents
+        documents: Documents = request.app.state.documents
         key = (record.id, record.change, files_open, today, indent)
         document = partial(kept.get, documents, key, make) if form is ZENODO else make
         return rendered(request, services, record, form, document, files_open=files_open)
@@ -134,7 +134,7 @@ def _documents(
 ) -> list[bytes]:
     """The hits that are published, in a format. For strangers those in Zenodo's are kept: what all may see of a record
     is another whenever its `change` is, or the day."""
-    documents: Kept[bytes] = request.app.state.documents
+    documents: Documents = request.app.state.documents
     today = services.now().date()
     with services.catalogue.read() as tx:
         keys = {id_: ("hit", id_, change, today) for id_, change in records.changes(tx, found.ids).items()}
@@ -147,7 +147,7 @@ def _documents(
         text = _hit(form, one, files_open=id_ in readable)
         known[id_] = text
         if may_be_kept:
-            documents.keep(keys[id_], text, len(text))
+            documents.keep(keys[id_], text)
     return [document for id_ in found.ids if (document := known.get(id_)) is not None]
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.http.kept import LARGEST, Kept, KeptAnswers, get, keep_for_strangers
+from gateway.http.kept import LARGEST, Documents, Kept, KeptAnswers, get, keep_for_strangers
 from pipeline.access import Viewer
 from tests.archive import Archive, open_archive
 
 
 def test_a_document_is_made_once() -> None:
     """And again for another key."""
-    kept, made = Kept[bytes](), list[int]()
+    kept, made = Documents(), list[int]()
 
     def make(number: int) -> bytes:
         made.append(number)
@@ -33,10 +37,12 @@ def test_a_document_is_made_once() -> None:
 
 def test_what_nobody_has_asked_for_longest_goes_first() -> None:
     """There are never more bytes than there is room for."""
-    kept, made = Kept[bytes](most_bytes=30), list[str]()
+    kept, made = Kept[str](most_bytes=30), list[str]()
 
     def ask(name: str) -> None:
-        get(kept, name, lambda: made.append(name) or name.encode() * 10)
+        if kept.find(name) is None:
+            made.append(name)
+            kept.keep(name, name, 10)
 
     for name in "abcadab":
         ask(name)
@@ -45,9 +51,9 @@ def test_what_nobody_has_asked_for_longest_goes_first() -> None:
 
 def test_a_large_document_is_not_kept() -> None:
     """It would drive out many others."""
-    kept, made = Kept[bytes](), list[int]()
+    kept, made = Documents(), list[int]()
     for _ in range(2):
-        get(kept, "large", lambda: made.append(1) or bytes(LARGEST + 1))
+        get(kept, "large", lambda: made.append(1) or random.randbytes(LARGEST + 1))
     assert made == [1, 1]
 
 
@@ -57,10 +63,29 @@ def test_what_cannot_be_made_is_asked_for_again() -> None:
     def fail() -> bytes:
         raise LookupError
 
-    kept = Kept[bytes]()
+    kept = Documents()
     with pytest.raises(LookupError):
         get(kept, "one", fail)
     assert get(kept, "one", lambda: b"made") == b"made"
+
+
+@given(st.lists(st.binary() | st.binary(min_size=1, max_size=50).map(lambda text: text * 2000)))
+def test_documents_are_what_they_were(documents: list[bytes]) -> None:
+    """Whichever came first."""
+    kept = Documents()
+    for number, document in enumerate(documents):
+        kept.keep(number, document)
+    assert [kept.find(number) for number in range(len(documents))] == documents
+
+
+def test_many_documents_that_are_alike_find_room() -> None:
+    """Threads may bring the first ones at once."""
+    shared = random.Random(1).randbytes(3000)
+    documents = {number: shared + b"of record %d" % number for number in range(500)}
+    kept = Documents(most_bytes=500 * 450)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(kept.keep, documents, documents.values()))
+    assert {number: kept.find(number) for number in documents} == documents
 
 
 def test_what_was_forgotten_leaves_its_room() -> None:
