@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.access import Viewer
+from pipeline.model import Record
 from pipeline.services import Services
 
 MOST_BYTES = 24 << 20
@@ -34,7 +35,7 @@ class Kept(Generic[T]):
     """Documents by all that they are made of; those that nobody has asked for longest go first. For many threads."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most = self._room = most_bytes
+        self._room = most_bytes
         self._documents: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -57,10 +58,11 @@ class Kept(Generic[T]):
                 _, (_, freed) = self._documents.popitem(last=False)
                 self._room += freed
 
-    def clear(self) -> None:
+    def forget(self, key: Hashable) -> None:
+        """Another document of that key may be kept from now on."""
         with self._lock:
-            self._documents.clear()
-            self._room = self._most
+            _, freed = self._documents.pop(key, (None, 0))
+            self._room += freed
 
 
 class Documents:
@@ -107,67 +109,84 @@ _TELLING = frozenset(
 """Headers that make a request somebody's own, or one for less than the whole."""
 
 _Address: TypeAlias = tuple[bytes, bytes]
+_State: TypeAlias = tuple[int, date]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Answer:
+    """`state` is what it was last known to be right in, `change` the record that alone goes into it, and its `change`."""
+
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     route: object
+    change: tuple[int, int] | None
+    state: _State
 
 
-def keep_for_strangers(request: Request, viewer: Viewer) -> None:
+def keep_for_strangers(request: Request, viewer: Viewer, *, shows: Record | None = None) -> None:
     """The answer, where it is a whole one to a stranger, is what all strangers are answered, for as long as neither the
-    catalogue nor the day changes: nothing else goes into it but the address and the format that is asked for."""
+    catalogue nor the day changes: nothing else goes into it but the address and the format that is asked for. Where it
+    is made of nothing that the catalogue has but what the `change` of a published record is the mark of, as long as
+    neither that nor the day changes."""
     if viewer.is_stranger:
-        request.scope[_FOR_ALL] = True
+        request.scope[_FOR_ALL] = None if shows is None else (shows.id, shows.change)
 
 
 class KeptAnswers:
     """Gives strangers the answer that the last of them was given (`keep_for_strangers`). Whatever one may see, and
-    whatever is seen, is in the catalogue, so all answers are forgotten with anything that anybody commits to it; where
-    it cannot tell that without being asked for it, none is kept. To be used by one thread."""
+    whatever is seen, is in the catalogue. When anybody has committed anything to it, answers are as good as forgotten,
+    those that show a single record only if that is another by then; where the catalogue cannot tell that without being
+    asked for it, none is kept. To be used by one thread."""
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
         self._app = app
         self._services = services
-        self._state: tuple[int, date] | None = None
         self._answers = Kept[_Answer](_MOST_ANSWERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = _address(scope)
         # Before the answer is begun: what is committed meanwhile may be in it or not.
-        state = self._renewed() if address else None
+        state = self._state() if address else None
         if address is None or state is None:
             await self._app(scope, receive, send)
             return
         found = self._answers.find(address)
-        if found is not None:
+        if found is not None and self._holds(found, state):
             scope["route"] = found.route
             await send({"type": "http.response.start", "status": 200, "headers": list(found.headers)})
             await send({"type": "http.response.body", "body": found.body})
             return
+        self._answers.forget(address)
         headers: tuple[tuple[bytes, bytes], ...] = ()
 
         async def noting(message: Message) -> None:
             nonlocal headers
             if message["type"] == "http.response.start":
                 headers = tuple(message["headers"]) if message["status"] == 200 else ()
-            elif headers and _FOR_ALL in scope and not message.get("more_body") and state == self._state:
-                answer = _Answer(headers, message["body"], scope.get("route"))
+            elif headers and _FOR_ALL in scope and not message.get("more_body"):
+                answer = _Answer(headers, message["body"], scope.get("route"), scope[_FOR_ALL], state)
                 self._answers.keep(address, answer, _size(address, answer))
             await send(message)
 
         await self._app(scope, receive, noting)
 
-    def _renewed(self) -> tuple[int, date] | None:
-        """What all answers are made of that are kept from now on."""
+    def _state(self) -> _State | None:
+        """What answers are made of that are begun now."""
         state = self._services.catalogue.state()
-        now = None if state is None else (state, self._services.now().date())
-        if now != self._state:
-            self._answers.clear()
-            self._state = now
-        return now
+        return None if state is None else (state, self._services.now().date())
+
+    def _holds(self, answer: _Answer, state: _State) -> bool:
+        """Whether the answer is right in a state that was asked for just now."""
+        if answer.state == state:
+            return True
+        if answer.change is None or answer.state[1] != state[1]:
+            return False
+        record_id, change = answer.change
+        if self._services.catalogue.change_of(record_id) != change:
+            return False
+        # Whatever was committed since the state was asked for makes for another one.
+        answer.state = state
+        return True
 
 
 def _size(address: _Address, answer: _Answer) -> int:

@@ -56,10 +56,10 @@ def read(request: Request, record_id: str, services: ServicesHere, viewer: Viewe
     # Of what was withdrawn administrators see more than the tombstone.
     withdrawn_too = searching.flag(request.query_params, "include_deleted") and viewer.admin
     today, indent = services.now().date(), indentation(request)
-    keep_for_strangers(request, viewer)
     with services.catalogue.read() as tx:
         record = find(services, tx, record_id, withdrawn_too=withdrawn_too)
         files_open = files_are_readable(services, tx, record, viewer)
+        keep_for_strangers(request, viewer, shows=record if form is ZENODO else None)
 
         def make() -> bytes:
             return form.render(show(), files_open=files_open, indent=indent)

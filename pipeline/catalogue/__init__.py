@@ -63,6 +63,11 @@ class Catalogue:
         thread."""
         return None if self._watching is None else self._watching.state()
 
+    def change_of(self, record_id: int) -> int | None:
+        """The `change` of a record (`records.changes`), by the same short way, for the same thread; None for one that is
+        not published, and where the database cannot tell."""
+        return None if self._watching is None else self._watching.change_of(record_id)
+
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
         """SQLite has one writer, and whoever waits for it looks again and again, ever more seldom, while others get
@@ -95,8 +100,12 @@ class Catalogue:
         self._engine.dispose()
 
 
+_CHANGE = "SELECT change FROM record WHERE id = ? AND state = 'published'"
+
+
 class _Watching:
-    """A connection to SQLite that only looks whether others have committed anything (PRAGMA data_version)."""
+    """A connection to SQLite that only looks whether others have committed anything (PRAGMA data_version), and what of
+    it concerns a record."""
 
     def __init__(self, engine: sa.Engine) -> None:
         # Before anybody asks: who does is not to wait until a connection comes free.
@@ -112,6 +121,13 @@ class _Watching:
         except sqlite3.Error:
             return None
         return int(state)
+
+    def change_of(self, record_id: int) -> int | None:
+        try:
+            rows = self._connection.execute(_CHANGE, (record_id,)).fetchall()
+        except sqlite3.Error:
+            return None
+        return int(rows[0][0]) if rows else None
 
     def log(self) -> Path:
         """The write-ahead log: there from the first look at the database on, for as long as this connection."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.http.kept import LARGEST, Documents, Kept, KeptAnswers, get, keep_for_strangers
 from pipeline.access import Viewer
+from pipeline.catalogue import records
+from pipeline.model import Record
 from tests.archive import Archive, open_archive
 
 
@@ -95,30 +98,33 @@ def test_what_was_forgotten_leaves_its_room() -> None:
         for name in "abc":
             kept.keep(name, f"{name} {round_}", 10)
         assert [kept.find(name) for name in "abc"] == [f"{name} {round_}" for name in "abc"]
-        kept.clear()
+        for name in "abcd":
+            kept.forget(name)
         assert kept.find("a") is None
 
 
 # ---------------------------------------------------------------- answers
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    with open_archive(tmp_path_factory.mktemp("kept")) as opened:
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with open_archive(tmp_path) as opened:
         yield opened
 
 
 class _Asked:
-    """Answers of few bytes to strangers, with a header of some, that are kept; `made` for which paths."""
+    """Answers of few bytes to strangers, with a header of some, that are kept; `made` for which paths. Each `shows` a
+    record, or whatever there is."""
 
-    def __init__(self, archive: Archive, header: bytes = b"") -> None:
+    def __init__(self, archive: Archive, header: bytes = b"", shows: Record | None = None) -> None:
         self.made: list[bytes] = []
+        self.shows = shows
         self._header = header
         self._kept = KeptAnswers(self._answer, services=archive.services)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.made.append(scope["raw_path"])
-        keep_for_strangers(Request(scope), Viewer(None))
+        keep_for_strangers(Request(scope), Viewer(None), shows=self.shows)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"link", self._header)]})
         await send({"type": "http.response.body", "body": b"few"})
 
@@ -155,3 +161,43 @@ def test_what_is_asked_for_in_very_many_words_is_not_kept(archive: Archive) -> N
         for _ in range(2):
             asked.ask(b"/", accept)
     assert len(asked.made) == 3
+
+
+def test_an_answer_is_right_until_anything_is_committed(archive: Archive) -> None:
+    """By whomever: it is made of all that there is."""
+    asked = _Asked(archive)
+    for slug in ("tides", "currents"):
+        for _ in range(2):
+            asked.ask(b"/")
+        archive.add_community(slug, slug)
+    assert len(asked.made) == 2
+
+
+def test_an_answer_that_shows_a_record_is_right_until_that_is_another(archive: Archive) -> None:
+    """What is committed of others changes nothing."""
+    one, other = archive.publish(), archive.publish()
+    asked = _Asked(archive, shows=one)
+    asked.ask(b"/")
+    archive.withdraw(other)
+    for _ in range(2):
+        asked.ask(b"/")
+    assert len(asked.made) == 1
+    with archive.services.catalogue.write() as tx:
+        records.touch(tx, one.id)
+    asked.shows = archive.record(one.id)
+    for _ in range(2):
+        asked.ask(b"/")
+    assert len(asked.made) == 2
+    archive.withdraw(one)
+    asked.ask(b"/")
+    assert len(asked.made) == 3
+
+
+def test_an_answer_is_right_for_a_day(archive: Archive) -> None:
+    """An embargo may be over on the next, though nothing was committed."""
+    asked = _Asked(archive, shows=archive.publish())
+    for _ in range(2):
+        asked.ask(b"/")
+        asked.ask(b"/")
+        archive.clock.move(days=1)
+    assert len(asked.made) == 2
