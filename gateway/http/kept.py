@@ -114,7 +114,7 @@ _State: TypeAlias = tuple[int, date]
 
 @dataclass(slots=True)
 class _Answer:
-    """`state` is what it was last known to be right in, `change` the record that alone goes into it, and its `change`."""
+    """`state` is what it was last known to be right in, `change` the record that alone is shown, and its `change`."""
 
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes

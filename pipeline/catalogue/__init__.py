@@ -64,8 +64,8 @@ class Catalogue:
         return None if self._watching is None else self._watching.state()
 
     def change_of(self, record_id: int) -> int | None:
-        """The `change` of a record (`records.changes`), by the same short way, for the same thread; None for one that is
-        not published, and where the database cannot tell."""
+        """The `change` of a record (`records.changes`), as quickly, for the same thread; None for one that is not
+        published, and where the database cannot tell."""
         return None if self._watching is None else self._watching.change_of(record_id)
 
     @contextmanager
@@ -113,7 +113,8 @@ class _Watching:
         self._connection = cast("sqlite3.Connection", pooled.dbapi_connection)
         # It is nobody else's, and takes no place among those of threads.
         pooled.detach()
-        self._connection.execute("PRAGMA busy_timeout=0")
+        for pragma in ("busy_timeout=0", "cache_size=-2048"):
+            self._connection.execute(f"PRAGMA {pragma}")
 
     def state(self) -> int | None:
         try:
