@@ -58,6 +58,7 @@ from gateway.site import (
     sharing_pages,
     signing_in,
     upload_pages,
+    visitors,
 )
 from pipeline import wiring
 from pipeline.catalogue import secrets
@@ -136,7 +137,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.openapi = None
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)
-    app.add_exception_handler(SignInNeeded, signing_in.redirect_to_sign_in)
+    app.add_exception_handler(SignInNeeded, visitors.redirect_to_sign_in)
     # The last one added is the outermost.
     app.add_middleware(KeptAnswers, services=services)
     app.add_middleware(BoundedAddress)

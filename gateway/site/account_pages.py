@@ -8,7 +8,7 @@ from gateway.http.auth import ServicesHere
 from gateway.http.lookup import number_of
 from gateway.http.methods import READ
 from gateway.http.sessions import visit_of
-from gateway.site.signing_in import MemberHere, again_path, is_recent, require_recent
+from gateway.site.visitors import MemberHere, again_path, is_recent, require_recent
 from pipeline.access import TokenScope
 from pipeline.catalogue import accounts, identities
 from pipeline.catalogue.accounts import Account

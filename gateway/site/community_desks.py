@@ -13,7 +13,7 @@ from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from gateway.reading import search as searching
 from gateway.site.request_pages import requests_page
-from gateway.site.signing_in import PersonHere
+from gateway.site.visitors import PersonHere
 from pipeline.access import Viewer, may_in_community
 from pipeline.catalogue import Transaction, members, requests, rights
 from pipeline.catalogue.communities import ManagedCommunity

@@ -20,7 +20,7 @@ from gateway.http.negotiation import choose
 from gateway.http.problems import SignInNeeded, Withdrawn
 from gateway.http.serving import file_of, files_are_readable, readable, served
 from gateway.reading.formats import BY_MEDIA_TYPE, EXPORTS, OLD_EXPORTS, VARY, rendered
-from gateway.site.signing_in import led_to_sign_in
+from gateway.site.visitors import led_to_sign_in
 from pipeline.access import Viewer, access_status
 from pipeline.catalogue import Transaction, drafts, events, record_files, records, rights
 from pipeline.dissemination import Dissemination

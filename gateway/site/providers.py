@@ -12,7 +12,7 @@ from gateway.http import sessions
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from gateway.http.sessions import visit_of
-from gateway.site.signing_in import MemberHere, begun, own_path, require_recent
+from gateway.site.visitors import MemberHere, begun, own_path, require_recent
 from pipeline.errors import Rejected
 from pipeline.people import recognition
 

@@ -15,7 +15,7 @@ from gateway.html.templating import page, redirect, root_of
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from gateway.reading import search as searching
-from gateway.site.signing_in import PersonHere
+from gateway.site.visitors import PersonHere
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, communities, records, requests
 from pipeline.catalogue.requests import TimelineEntry

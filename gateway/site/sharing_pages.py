@@ -14,7 +14,7 @@ from gateway.http.auth import ServicesHere
 from gateway.http.headers import whole_number
 from gateway.http.lookup import find_described, number_of
 from gateway.http.methods import READ
-from gateway.site.signing_in import PersonHere, VisitorHere
+from gateway.site.visitors import PersonHere, VisitorHere
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts, records, rights
 from pipeline.catalogue import sharing as catalogue

@@ -35,8 +35,8 @@ from gateway.reading import search as searching
 from gateway.reading.search import Question
 from gateway.site import upload_form
 from gateway.site.landing import told_of
-from gateway.site.signing_in import MemberHere, PersonHere, led_to_sign_in
 from gateway.site.upload_form import Essentials, Problem
+from gateway.site.visitors import MemberHere, PersonHere, led_to_sign_in
 from pipeline import refusals
 from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, draft_files, drafts, requests, rights
