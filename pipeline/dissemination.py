@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.model import AccessSettings, Community, FileEntry, JsonObject, Record, RecordState, Shares
+from pipeline.errors import FieldFault
+from pipeline.model import AccessSettings, Community, FileEntry, Record, RecordState, Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class ShownFile:
 class DraftView:
     """All that outputs show of a draft. `foreseen` is the record that it would be, whose description need not be whole,
     without a DOI (`""`) where none is reserved or given; it is `is_edit` of a published one, or `is_version` of a work
-    that has others. Of one that `is_in_review` a community was asked whether to publish it. `errors` are what is wrong
-    with it (`{"field", "messages"}`)."""
+    that has others. Of one that `is_in_review` a community was asked whether to publish it. `faults` are what is wrong
+    with it."""
 
     foreseen: Dissemination
     is_edit: bool = False
@@ -84,4 +85,4 @@ class DraftView:
     is_submitted: bool = False
     is_in_review: bool = False
     files: tuple[ShownFile, ...] = ()
-    errors: tuple[JsonObject, ...] = ()
+    faults: tuple[FieldFault, ...] = ()

@@ -53,11 +53,16 @@ class Rejected(HeadraceError):
 
     code = "rejected"
 
+    @property
+    def faults(self) -> tuple[FieldFault, ...]:
+        """What is wrong, by field."""
+        return (FieldFault(self.field, (self.message,), self.remedy),)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
     """What is wrong with one field of a document, and what to do about it, where that is not plain. `field` is a dotted
-    path with list positions as bare integers."""
+    path with list positions as bare integers, `""` for the whole."""
 
     field: str
     messages: tuple[str, ...]
@@ -71,10 +76,14 @@ class InvalidFields(Rejected):
 
     def __init__(self, faults: tuple[FieldFault, ...]) -> None:
         super().__init__("A validation error occurred.")
-        self.faults = faults
+        self._faults = faults
+
+    @property
+    def faults(self) -> tuple[FieldFault, ...]:
+        return self._faults
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.faults,)
+        return type(self), (self._faults,)
 
 
 class SourceChanged(Rejected):

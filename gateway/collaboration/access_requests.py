@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.collaboration import sharing_forms
+from gateway.collaboration import sharing_bodies
 from gateway.collaboration.requests import shown
 from gateway.http.answers import json_answer
 from gateway.http.auth import ServicesHere, ViewerHere
@@ -24,7 +24,7 @@ def ask(
     with services.catalogue.read() as tx:
         record = find(services, tx, record_id)
         access_requests.require_closed(services, tx, record, viewer)
-    asking = sharing_forms.asking(body)
+    asking = sharing_bodies.asking(body)
     if viewer.email is not None and asking.email.lower() == viewer.email.lower():
         if not permits(viewer, TokenScope.DEPOSIT_WRITE):
             raise InsufficientScope(TokenScope.DEPOSIT_WRITE)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.collaboration import sharing_forms
+from gateway.collaboration import sharing_bodies
 from gateway.http.admission import managed_work
 from gateway.http.answers import json_answer
 from gateway.http.auth import ServicesHere, WriterHere
@@ -39,7 +39,7 @@ def configure(
 ) -> Response:
     """Who may ask for the files, and how; what is not said stays as it is."""
     concept_id = managed_work(services, record_id, viewer)
-    sharing.configure(services, concept_id, viewer, sharing_forms.settings(body))
+    sharing.configure(services, concept_id, viewer, sharing_bodies.settings(body))
     with services.catalogue.read() as tx:
         owner_id = rights.owner_id(tx, concept_id)
         settings, shares = catalogue.settings(tx, concept_id), catalogue.of_work(tx, concept_id)
@@ -63,7 +63,9 @@ def create_link(
     request: Request, record_id: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
     concept_id = managed_work(services, record_id, viewer)
-    link = sharing.create_link(services, concept_id, viewer, sharing_forms.link(body), origin=_origin(viewer))
+    link = sharing.create_link(
+        services, concept_id, viewer, sharing_bodies.link(body), origin=_origin(viewer)
+    )
     return json_answer(request, link_json(link), 201, _SECRET)
 
 
@@ -88,7 +90,7 @@ def change_link(
 ) -> Response:
     """What is not said stays as it is. An expiry can be brought forward, not put off."""
     concept_id = managed_work(services, record_id, viewer)
-    link = sharing.change_link(services, concept_id, viewer, link_id, sharing_forms.link(body))
+    link = sharing.change_link(services, concept_id, viewer, link_id, sharing_bodies.link(body))
     return json_answer(request, link_json(link), headers=_SECRET)
 
 
@@ -115,8 +117,8 @@ def create_grants(
 ) -> Response:
     """The answer lists the new ones. Mails go to those that are to be notified."""
     concept_id = managed_work(services, record_id, viewer)
-    given = sharing_forms.grants(body)
-    messages = sharing_forms.messages(body)
+    given = sharing_bodies.grants(body)
+    messages = sharing_bodies.messages(body)
     sharing.grant(services, concept_id, viewer, given, record_id=number_of(record_id), messages=messages)
     return json_answer(request, _hits(map(grant_json, given)), 201, _SECRET)
 
@@ -140,7 +142,7 @@ def replace_grant(
     request: Request, record_id: str, index: str, services: ServicesHere, viewer: WriterHere, body: JsonBody
 ) -> Response:
     concept_id = managed_work(services, record_id, viewer)
-    given = sharing_forms.grant(body)
+    given = sharing_bodies.grant(body)
     changed = sharing.change_grant(services, concept_id, viewer, _at(index), lambda _: given)
     return json_answer(request, grant_json(changed), headers=_SECRET)
 
@@ -210,7 +212,7 @@ def _changed(
     request: Request, services: Services, record_id: str, viewer: Viewer, choose: _Chosen, body: object
 ) -> Response:
     concept_id = managed_work(services, record_id, viewer)
-    changed = sharing.change_grant(services, concept_id, viewer, choose, sharing_forms.grant_change(body))
+    changed = sharing.change_grant(services, concept_id, viewer, choose, sharing_bodies.grant_change(body))
     return json_answer(request, grant_json(changed), headers=_SECRET)
 
 

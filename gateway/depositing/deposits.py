@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.depositing import deposition_json, own_depositions
+from gateway.depositing import deposit_search, deposition_json
 from gateway.http.admission import (
     account_of,
     draft_for,
@@ -43,7 +43,7 @@ def list_depositions(request: Request, services: ServicesHere, viewer: KnownHere
     their files."""
     asked = search.parse(request.query_params, largest=search.largest_page(viewer))
     with services.catalogue.read() as tx:
-        page = own_depositions.page(services, tx, account_of(viewer), asked).found
+        page = deposit_search.find(services, tx, viewer, asked).found
         named = [one.deposit.base_record_id if isinstance(one, Draft) else one for one in page]
         shown = described(services, tx, [one for one in named if one is not None], files=_FILES_LISTED)
     return json_answer(request, [_listed(services, one, shown) for one in page])

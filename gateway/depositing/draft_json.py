@@ -10,6 +10,7 @@ from pipeline.catalogue import Transaction, draft_files, requests
 from pipeline.catalogue.draft_files import DraftFile
 from pipeline.catalogue.drafts import Draft
 from pipeline.dissemination import Dissemination, DraftView, Repository, ShownFile
+from pipeline.errors import FieldFault
 from pipeline.feeds import crosswalks
 from pipeline.ingest import deposit
 from pipeline.metadata import rdm_form
@@ -79,7 +80,7 @@ def shown(services: Services, tx: Transaction, draft: Draft, base: Dissemination
         is_submitted=view.is_submitted,
         is_in_review=_is_in_review(services, tx, draft),
         files=tuple(files),
-        errors=tuple(_errors(services, tx, draft, files)),
+        faults=tuple(_faults(services, tx, draft, files)),
     )
 
 
@@ -90,15 +91,15 @@ def _is_in_review(services: Services, tx: Transaction, draft: Draft) -> bool:
     return review is not None and review.is_open
 
 
-def _errors(
+def _faults(
     services: Services, tx: Transaction, draft: Draft, files: Sequence[ShownFile]
-) -> list[JsonObject]:
+) -> list[FieldFault]:
     found = rdm_form.errors(draft.dropped, deposit.faults_of(services, draft), has_files=bool(files))
     preview = draft.description.files.default_preview
     if preview and not (
         any(one.key == preview for one in files) or draft_files.find(tx, draft.deposit.id, preview)
     ):
-        found.append({"field": "files.default_preview", "messages": [f"There is no file '{preview}'."]})
+        found.append(FieldFault("files.default_preview", (f"There is no file '{preview}'.",)))
     return found
 
 

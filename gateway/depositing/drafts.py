@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
 
-from gateway.depositing import draft_files, draft_json, own_depositions
+from gateway.depositing import deposit_search, draft_files, draft_json
 from gateway.http import openapi
 from gateway.http.admission import account_of, draft_for, may_follow, published_in, standing_in, with_shares
 from gateway.http.answers import indentation, to_json
@@ -130,11 +130,9 @@ def list_own(request: Request, services: ServicesHere, viewer: KnownHere) -> Res
     asked = searching.parse(params, largest=searching.largest_page(viewer))
     is_published = searching.flag(params, "is_published") if "is_published" in params else None
     with services.catalogue.read() as tx:
-        account = account_of(viewer)
-        page = (
-            own_depositions.shared_page(services, tx, account, viewer, asked, is_published=is_published)
-            if searching.flag(params, "shared_with_me")
-            else own_depositions.page(services, tx, account, asked, is_published=is_published)
+        is_shared = searching.flag(params, "shared_with_me")
+        page = deposit_search.find(
+            services, tx, viewer, asked, is_shared=is_shared, is_published=is_published
         )
         hits = _hits(services, tx, page.found, form)
     kept = {name: (params[name],) for name in ("is_published", "shared_with_me") if name in params}

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from gateway.html.templating import page
 from gateway.http.bodies import whole_body
 from gateway.http.sessions import new_token, remember_token, require_own_page, visit_of
-from pipeline.errors import Rejected
+from pipeline.errors import FieldFault, Rejected
 from pipeline.services import Services
 
 _TYPE = "application/x-www-form-urlencoded"
@@ -83,6 +83,17 @@ async def _posted(request: Request, largest: int, most_fields: int) -> PostedFor
     form = PostedForm(fields)
     require_own_page(request, form.text(CSRF_FIELD))
     return form
+
+
+def refusal(wrong: Rejected, labels: Mapping[str, str] | None = None) -> list[str]:
+    """What is wrong in words, field by field: each goes by its label, or by the last part of its name."""
+    return [_fault_in_words(one, labels or {}) for one in wrong.faults]
+
+
+def _fault_in_words(fault: FieldFault, labels: Mapping[str, str]) -> str:
+    name = fault.field.rpartition(".")[2]
+    label = f"{labels.get(name, name)}: " if name else ""
+    return f"{label}{' '.join((*fault.messages, fault.remedy))}".strip()
 
 
 def form_page(

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.http.lookup import number_of, withdrawn
+from gateway.http.lookup import draft_or_record, number_of, withdrawn
 from gateway.http.problems import Unauthenticated
 from pipeline import refusals
 from pipeline.access import (
@@ -23,7 +23,6 @@ from pipeline.catalogue import Transaction, drafts, records, rights, sharing
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
 from pipeline.dissemination import Dissemination
-from pipeline.errors import Missing
 from pipeline.model import Record, RecordState, Right
 from pipeline.services import Services
 
@@ -44,16 +43,19 @@ def standing_in(
     services: Services, tx: Transaction, record_id: int, viewer: Viewer, right: Right
 ) -> Draft | Record:
     """The open draft, else the published record. Raises as `draft_for`."""
-    try:
-        return draft_in(services, tx, record_id, viewer, right)
-    except Missing:
-        return published_in(services, tx, record_id, viewer, right)
+    one = draft_or_record(tx, record_id)
+    require(services, tx, one, viewer, right)
+    return one if isinstance(one, Draft) else _published(one)
 
 
 def published_in(services: Services, tx: Transaction, record_id: int, viewer: Viewer, right: Right) -> Record:
     """The published record. Raises as `draft_for`."""
     record = records.get(tx, record_id)
     require(services, tx, record, viewer, right)
+    return _published(record)
+
+
+def _published(record: Record) -> Record:
     if record.state is not RecordState.PUBLISHED:
         raise refusals.unknown_id()
     return record
@@ -65,9 +67,7 @@ def managed_record(services: Services, tx: Transaction, record_id: int, viewer: 
     record = records.get(tx, record_id)
     if rights.to_work(tx, record.concept_id, viewer, now=services.now()) < Right.MANAGE:
         raise Unauthenticated if viewer.is_stranger else refusals.not_permitted()
-    if record.state is not RecordState.PUBLISHED:
-        raise refusals.unknown_id()
-    return record
+    return _published(record)
 
 
 def managed_work(services: Services, record_id: str, viewer: Viewer) -> int:
@@ -75,10 +75,7 @@ def managed_work(services: Services, record_id: str, viewer: Viewer) -> int:
     its managers."""
     number = number_of(record_id)
     with services.catalogue.read() as tx:
-        try:
-            one: Draft | Record = drafts.get(tx, number)
-        except Missing:
-            one = records.get(tx, number)
+        one = draft_or_record(tx, number)
         concept_id = one.concept_id if isinstance(one, Record) else one.deposit.concept_id
         if rights.to_work(tx, concept_id, viewer, now=services.now()) < Right.MANAGE:
             raise refusals.not_permitted()

@@ -13,7 +13,7 @@ MOST_COUNTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Allowance:
     """How a client stands with the rate that leaves it the least room. `reset` is the time, in Unix seconds, from which
     on it has more; `refused` says that there was none for the request."""
 
@@ -30,19 +30,19 @@ class Limiter:
         self._most = most
         self._counts: OrderedDict[tuple[str, Rate], _Count] = OrderedDict()
 
-    def admit(self, wanted: Sequence[tuple[str, Rate]], *, now: float) -> Standing | None:
+    def admit(self, wanted: Sequence[tuple[str, Rate]], *, now: float) -> Allowance | None:
         """Count a request at the time `now` (Unix seconds) with each of (client, rate), but with none of them where one
         has no room for it. None where nothing is wanted."""
         counts = [(rate, self._count(client, rate, now)) for client, rate in wanted]
         full = [
-            _standing(rate, count, refused=True) for rate, count in counts if count.total >= rate.requests
+            _allowance(rate, count, refused=True) for rate, count in counts if count.total >= rate.requests
         ]
         if full:
             return max(full, key=lambda one: one.reset)
         for rate, count in counts:
             count.add(rate, now)
-        standings = (_standing(rate, count, refused=False) for rate, count in counts)
-        return min(standings, key=lambda one: one.remaining, default=None)
+        allowances = (_allowance(rate, count, refused=False) for rate, count in counts)
+        return min(allowances, key=lambda one: one.remaining, default=None)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -81,15 +81,15 @@ class _Count:
         self.total += 1
 
 
-def _standing(rate: Rate, count: _Count, *, refused: bool) -> Standing:
+def _allowance(rate: Rate, count: _Count, *, refused: bool) -> Allowance:
     reset = math.ceil(end_of(rate.seconds, count.slices[0][0]))
-    return Standing(rate, rate.requests - count.total, reset, refused)
+    return Allowance(rate, rate.requests - count.total, reset, refused)
 
 
-def headers(standing: Standing) -> dict[str, str]:
+def headers(allowance: Allowance) -> dict[str, str]:
     """Of every answer that is counted (Zenodo's REST API, rate limits)."""
     return {
-        "X-RateLimit-Limit": str(standing.rate.requests),
-        "X-RateLimit-Remaining": str(standing.remaining),
-        "X-RateLimit-Reset": str(standing.reset),
+        "X-RateLimit-Limit": str(allowance.rate.requests),
+        "X-RateLimit-Remaining": str(allowance.remaining),
+        "X-RateLimit-Reset": str(allowance.reset),
     }

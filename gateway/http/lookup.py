@@ -7,6 +7,7 @@ from gateway.http.problems import RecordMoved, Withdrawn
 from pipeline import refusals
 from pipeline.access import as_of
 from pipeline.catalogue import Transaction, drafts, records
+from pipeline.catalogue.drafts import Draft
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Missing
 from pipeline.feeds import crosswalks
@@ -31,6 +32,14 @@ def find(services: Services, tx: Transaction, record_id: str, *, withdrawn_too: 
     if record.state is RecordState.WITHDRAWN and not withdrawn_too:
         raise withdrawn(services, tx, record.id)
     return record
+
+
+def draft_or_record(tx: Transaction, record_id: int) -> Draft | Record:
+    """The open draft, else the record, be it withdrawn. Raises `Missing`."""
+    try:
+        return drafts.get(tx, record_id)
+    except Missing:
+        return records.get(tx, record_id)
 
 
 def find_described(

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http import limits
 from gateway.http.answers import json_answer
-from gateway.http.limits import Standing
+from gateway.http.limits import Allowance
 from gateway.http.sessions import account_in
 from pipeline import security_events
 from pipeline.access import TokenScope
@@ -42,6 +42,7 @@ from pipeline.errors import (
     Unavailable,
     WrongChecksum,
 )
+from pipeline.feeds.crosswalks import facts
 from pipeline.model import JsonObject
 
 _LOG = logging.getLogger(__name__)
@@ -97,10 +98,10 @@ class TooManyRequests(HeadraceError):
 
     code = "too-many-requests"
 
-    def __init__(self, standing: Standing, *, now: float) -> None:
-        super().__init__(standing.rate.in_words())
-        self.standing = standing
-        self.wait = max(1, standing.reset - math.floor(now))
+    def __init__(self, allowance: Allowance, *, now: float) -> None:
+        super().__init__(allowance.rate.in_words())
+        self.allowance = allowance
+        self.wait = max(1, allowance.reset - math.floor(now))
 
 
 class Deleted(HeadraceError):
@@ -235,7 +236,7 @@ def _headers(error: Exception) -> Mapping[str, str]:
         case RangeNotSatisfiable():
             return {"Content-Range": f"bytes */{error.size}"}
         case TooManyRequests():
-            return {**limits.headers(error.standing), "Retry-After": str(error.wait)}
+            return {**limits.headers(error.allowance), "Retry-After": str(error.wait)}
         case TooManyTries():
             return {"Retry-After": str(error.wait)}
     return {}
@@ -243,23 +244,23 @@ def _headers(error: Exception) -> Mapping[str, str]:
 
 def _rejected(error: Rejected) -> Answer:
     if isinstance(error, InvalidFields):
-        return Answer(400, error.message, tuple(map(_entry, error.faults)))
+        return Answer(400, error.message, tuple(map(facts.fault_json, error.faults)))
     if error.field == "q":
-        return Answer(400, "Invalid query string syntax.", (_entry(FieldFault("q", (error.message,))),))
+        return Answer(
+            400, "Invalid query string syntax.", (facts.fault_json(FieldFault("q", (error.message,))),)
+        )
     if error.field == "sort":
-        return Answer(400, _INVALID, (_entry(FieldFault("_schema", (error.message,))),))
+        return Answer(400, _INVALID, (facts.fault_json(FieldFault("_schema", (error.message,))),))
     if error.field:
-        return Answer(400, _INVALID, (_entry(FieldFault(error.field, (error.message,), error.remedy)),))
+        return Answer(400, _INVALID, tuple(map(facts.fault_json, error.faults)))
     return Answer(400, error.message, extra=_remedy(error.remedy))
-
-
-def _entry(fault: FieldFault) -> JsonObject:
-    return {"field": fault.field, "messages": list(fault.messages), **_remedy(fault.remedy)}
 
 
 def _parameter(wrong: Mapping[str, Any]) -> JsonObject:
     """What the framework says of a parameter, whose place begins with where parameters of its kind are."""
-    return _entry(FieldFault(".".join(str(part) for part in wrong["loc"][1:]), (str(wrong["msg"]),)))
+    return facts.fault_json(
+        FieldFault(".".join(str(part) for part in wrong["loc"][1:]), (str(wrong["msg"]),))
+    )
 
 
 _FRAMEWORK_MESSAGES = {

@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.auth import authenticate
-from gateway.http.limits import Limiter, Standing, headers
+from gateway.http.limits import Allowance, Limiter, headers
 from gateway.http.problems import TooManyRequests, Unauthenticated
 from gateway.http.sessions import visit_of
 from pipeline.services import Services
@@ -40,21 +40,21 @@ class RateLimited:
         if scope["type"] != "http" or scope["path"].startswith(_UNCOUNTED):
             await self._app(scope, receive, send)
             return
-        standing = await self._standing(Request(scope))
-        if standing is None:
+        allowance = await self._allowance(Request(scope))
+        if allowance is None:
             await self._app(scope, receive, send)
             return
-        if standing.refused:
-            raise TooManyRequests(standing, now=self._services.now().timestamp())
+        if allowance.refused:
+            raise TooManyRequests(allowance, now=self._services.now().timestamp())
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(headers(standing))
+                MutableHeaders(scope=message).update(headers(allowance))
             await send(message)
 
         await self._app(scope, receive, told)
 
-    async def _standing(self, request: Request) -> Standing | None:
+    async def _allowance(self, request: Request) -> Allowance | None:
         host = request.client.host if request.client else ""
         if self._spares_loopback and _is_loopback(host):
             return None

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from gateway.collaboration.community_members import Given, read
 from gateway.collaboration.curating import community_in, require
-from gateway.html.page_forms import FormHere, LongFormHere, PostedForm, form_page
+from gateway.html.page_forms import FormHere, LongFormHere, PostedForm, form_page, refusal
 from gateway.html.presentation import Link, pager
 from gateway.html.templating import redirect, root_of
 from gateway.http.auth import ServicesHere
@@ -49,6 +49,8 @@ _POLICIES = {
     ),
 }
 
+_LABELS = {"role": "Role", "message": "Message"}
+
 
 def desks(
     services: Services, tx: Transaction, one: ManagedCommunity, viewer: Viewer, *, here: str = ""
@@ -77,7 +79,7 @@ def list_requests(request: Request, slug: str, viewer: PersonHere, services: Ser
         above = desks(services, tx, one, viewer, here="Requests")
     among = requests.Question(receivers=[Entity(EntityKind.COMMUNITY, one.id)])
     heading = f"Requests to {one.charter.title}"
-    return requests_page(request, services, among, kept={}, heading=heading, choices=[], above=above)
+    return requests_page(request, services, among, kept={}, heading=heading, whose=[], above=above)
 
 
 # ---------------------------------------------------------------- its members
@@ -148,9 +150,7 @@ def _done(
     try:
         change(one)
     except Rejected as wrong:
-        return _members_page(
-            request, services, slug, viewer, problem=f"{wrong.message} {wrong.remedy}".strip()
-        )
+        return _members_page(request, services, slug, viewer, problem=" ".join(refusal(wrong, _LABELS)))
     with services.catalogue.read() as tx:
         is_member = rights.has_power(tx, one.id, viewer, Power.READ)
     return redirect(services, f"/communities/{one.slug}" + ("/members" if is_member else ""))
@@ -229,9 +229,8 @@ def describe(
     try:
         curation.describe(services, one.id, viewer, community_form.read(_body(one, form)))
     except InvalidFields as wrong:
-        problems = [f"{each.field.rpartition('.')[2]}: {' '.join(each.messages)}" for each in wrong.faults]
         values = {name: form.text(name) for name in (*_TEXTS, *_LONG_TEXTS, *_POLICIES, "type")}
-        return _settings_page(request, services, one, viewer, values, problems)
+        return _settings_page(request, services, one, viewer, values, refusal(wrong))
     return redirect(services, f"/communities/{one.slug}")
 
 

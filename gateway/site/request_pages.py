@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from gateway.collaboration.request_json import comment_in
 from gateway.collaboration.requests import communities_of, entity_of
-from gateway.html.page_forms import FormHere, form_page
+from gateway.html.page_forms import FormHere, form_page, refusal
 from gateway.html.presentation import Link, pager
 from gateway.html.templating import page, redirect, root_of
 from gateway.http.auth import ServicesHere
@@ -22,7 +22,7 @@ from pipeline.catalogue.requests import TimelineEntry
 from pipeline.communities import discussion, participation, requesting
 from pipeline.communities import requests as asking
 from pipeline.communities.requests import OPEN, Entity, EntityKind, RequestAction, RequestState
-from pipeline.errors import InvalidFields, Missing, Rejected
+from pipeline.errors import Missing, Rejected
 from pipeline.metadata import text
 from pipeline.model import JsonObject
 from pipeline.services import Services
@@ -82,20 +82,20 @@ class Said:
 @router.api_route(_REQUESTS, methods=READ)
 def list_requests(request: Request, viewer: PersonHere, services: ServicesHere) -> Response:
     """Those in which one takes part, oneself or for a community: open or closed, asked or to be answered."""
-    whose = request.query_params.get("whose", "")
+    chosen = request.query_params.get("whose", "")
     with services.catalogue.read() as tx:
         curated, managed = communities_of(tx, viewer)
     me = [entity_of(viewer), *([Entity(EntityKind.ADMINISTRATORS, "")] if viewer.admin else [])]
     among = requests.Question(
-        creators=[] if whose == "received" else [*me, *managed],
-        receivers=[] if whose == "made" else [*me, *curated],
+        creators=[] if chosen == "received" else [*me, *managed],
+        receivers=[] if chosen == "made" else [*me, *curated],
     )
-    kept = {"whose": whose} if whose in _WHOSE else {}
-    choices = [
+    kept = {"whose": chosen} if chosen in _WHOSE else {}
+    whose = [
         Link(title, f"?{urlencode({'whose': name})}", "chosen" if name == kept.get("whose", "") else "")
         for name, title in _WHOSE.items()
     ]
-    return requests_page(request, services, among, kept=kept, heading="Requests", choices=choices, above=[])
+    return requests_page(request, services, among, kept=kept, heading="Requests", whose=whose, above=[])
 
 
 def requests_page(
@@ -105,7 +105,7 @@ def requests_page(
     *,
     kept: Mapping[str, str],
     heading: str,
-    choices: Sequence[Link],
+    whose: Sequence[Link],
     above: Sequence[Link],
 ) -> Response:
     """A list of requests; `kept` stands in the addresses of its other pages, `above` leads to pages around it."""
@@ -137,7 +137,7 @@ def requests_page(
         total=total,
         q=asked.q,
         kept={**kept, **({"closed": "1"} if is_closed else {})},
-        choices=choices,
+        whose=whose,
         states=[
             Link("Open", address(closed=""), "" if is_closed else "chosen"),
             Link("Closed", address(closed="1"), "chosen" if is_closed else ""),
@@ -176,11 +176,8 @@ def act(
     comment = comment_in({"payload": {"content": form.markup("comment")}}, required=False)
     try:
         requesting.act(services, request_id, RequestAction(action), viewer, comment=comment)
-    except InvalidFields as wrong:
-        problem = " ".join(f"{one.field}: {' '.join(one.messages)}" for one in wrong.faults)
-        return _shown(request, services, request_id, viewer, problem=problem, comment=form.text("comment"))
     except Rejected as wrong:
-        problem = f"{wrong.message} {wrong.remedy}".strip()
+        problem = " ".join(refusal(wrong, {"content": "Comment"}))
         return _shown(request, services, request_id, viewer, problem=problem, comment=form.text("comment"))
     return redirect(services, f"{_REQUESTS}/{request_id}")
 

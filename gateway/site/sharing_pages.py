@@ -5,9 +5,9 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 
-from gateway.collaboration import sharing_forms
+from gateway.collaboration import sharing_bodies
 from gateway.html import presentation
-from gateway.html.page_forms import FormHere, PostedForm, form_page
+from gateway.html.page_forms import FormHere, PostedForm, form_page, refusal
 from gateway.html.templating import page, redirect
 from gateway.http.admission import managed_work
 from gateway.http.auth import ServicesHere
@@ -19,7 +19,7 @@ from pipeline.access import Viewer
 from pipeline.catalogue import Transaction, drafts, records, rights
 from pipeline.catalogue import sharing as catalogue
 from pipeline.dissemination import Dissemination
-from pipeline.errors import InvalidFields, Missing, Rejected
+from pipeline.errors import Missing, Rejected
 from pipeline.metadata import text
 from pipeline.model import AccessGrant, JsonObject, Right, ShareLink
 from pipeline.people import access_requests, sharing
@@ -50,7 +50,7 @@ def add_link(
     request: Request, record_id: str, viewer: PersonHere, form: FormHere, services: ServicesHere
 ) -> Response:
     def add(concept_id: int) -> None:
-        given = sharing_forms.link(
+        given = sharing_bodies.link(
             {
                 "permission": form.text("permission") or None,
                 "expires_at": form.text("expires_at").strip() or None,
@@ -91,7 +91,7 @@ def add_grant(
             "message": form.text("message"),
         }
         body = {"grants": [one]}
-        given, messages = sharing_forms.grants(body), sharing_forms.messages(body)
+        given, messages = sharing_bodies.grants(body), sharing_bodies.messages(body)
         sharing.grant(services, concept_id, viewer, given, record_id=number_of(record_id), messages=messages)
 
     return _done(request, services, record_id, viewer, add)
@@ -133,7 +133,7 @@ def configure(
             "accept_conditions_text": form.markup("accept_conditions_text") or None,
             "secret_link_expiration": -1 if days is None else days,
         }
-        sharing.configure(services, concept_id, viewer, sharing_forms.settings(given))
+        sharing.configure(services, concept_id, viewer, sharing_bodies.settings(given))
 
     return _done(request, services, record_id, viewer, change)
 
@@ -146,7 +146,9 @@ def _done(
     try:
         change(concept_id)
     except Rejected as wrong:
-        return _sharing_page(request, services, record_id, concept_id, viewer, problems=_problems(wrong))
+        return _sharing_page(
+            request, services, record_id, concept_id, viewer, problems=refusal(wrong, _LABELS)
+        )
     return redirect(services, f"/records/{number_of(record_id)}/sharing")
 
 
@@ -161,18 +163,6 @@ _LABELS = {
     "message": "Message",
     "consent_to_share_personal_data": "Consent",
 }
-
-
-def _problems(wrong: Rejected) -> list[str]:
-    if isinstance(wrong, InvalidFields):
-        return [f"{_label(one.field)}: {' '.join(one.messages)}" for one in wrong.faults]
-    label = f"{_label(wrong.field)}: " if wrong.field else ""
-    return [f"{label}{wrong.message} {wrong.remedy}".strip()]
-
-
-def _label(field: str) -> str:
-    name = field.rpartition(".")[2]
-    return _LABELS.get(name, name)
 
 
 def _sharing_page(
@@ -247,7 +237,7 @@ def send_request(
     """Who is signed in has asked; a guest is mailed a link first."""
     described = _closed(services, record_id, visitor)
     try:
-        asking = sharing_forms.asking(
+        asking = sharing_bodies.asking(
             {
                 "email": visitor.email or form.text("email"),
                 "full_name": form.text("full_name"),
@@ -260,7 +250,9 @@ def send_request(
             return redirect(services, f"/me/requests/{made.id}")
         access_requests.ask_as_guest(services, described.record.id, visitor, asking)
     except Rejected as wrong:
-        return _asking_page(request, services, described, visitor, form=form, problems=_problems(wrong))
+        return _asking_page(
+            request, services, described, visitor, form=form, problems=refusal(wrong, _LABELS)
+        )
     told = "A mail is on its way to you. Your request is sent when you open the link in it, within six hours."
     return page(services, "notice.html", heading="Look into your mailbox", text=told)
 

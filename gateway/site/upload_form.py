@@ -4,7 +4,7 @@ stays as it is."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.html.page_forms import TAG, PostedForm, as_markup
 from gateway.html.presentation import Link
-from pipeline.errors import Rejected
+from pipeline.errors import FieldFault, Rejected
 from pipeline.metadata import text, vocabulary
 from pipeline.metadata.legacy_form import access_right
 from pipeline.model import Access, Description, JsonObject
@@ -283,20 +283,20 @@ def _merged(row: Creator, before: Sequence[JsonObject]) -> JsonObject:
 # ---------------------------------------------------------------- what is wrong
 
 
-def problems(errors: Iterable[JsonObject]) -> list[Problem]:
-    """Of `{"field", "messages", "remedy"?}`, as drafts and errors tell them, in the order of the form."""
+def problems(faults: Iterable[FieldFault], *, of_all: str = "The draft") -> list[Problem]:
+    """What drafts and errors tell, in the order of the form; `of_all` is what no field is to blame for."""
     order = {name: place for place, name in enumerate(_LABELS)}
-    found = [_problem(one) for one in errors]
+    found = [_problem(one, of_all) for one in faults]
     return sorted(found, key=lambda one: order.get(one.field, len(order)))
 
 
-def _problem(one: Mapping[str, Any]) -> Problem:
-    path = str(one["field"])
+def _problem(fault: FieldFault, of_all: str) -> Problem:
+    path = fault.field
     field = next((name for pattern, name in _FIELDS if re.match(pattern, path)), "")
-    label = _LABELS.get(field) or path.removeprefix("metadata.") or "The draft"
+    label = _LABELS.get(field) or path.removeprefix("metadata.") or of_all
     if person := _CREATOR.match(path):
         label = f"Creator {int(person[1]) + 1}"
-    said = [_PLAIN[path]] if path in _PLAIN else [*one["messages"], one.get("remedy", "")]
+    said = [_PLAIN[path]] if path in _PLAIN else [*fault.messages, fault.remedy]
     if len(said) > 1 and said[-1]:
         # What to do says it, too.
         said = [text for text in said if text != _MISSING]

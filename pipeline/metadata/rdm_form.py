@@ -210,24 +210,18 @@ def _order(form: Form, value: Any) -> Iterable[str]:
 
 def errors(
     dropped: Sequence[JsonObject], faults: Iterable[FieldFault], *, has_files: bool
-) -> list[JsonObject]:
-    """What the answer of a draft says is wrong with it, as `{"field", "messages", "remedy"?}`: what was `dropped` of it
-    (`{"field", "message", "remedy"?}`), then for which `faults` else it would not be published."""
-    told: dict[str, JsonObject] = {}
+) -> list[FieldFault]:
+    """What the answer of a draft says is wrong with it: what was `dropped` of it (`{"field", "message", "remedy"?}`),
+    then for which `faults` else it would not be published."""
+    told: dict[str, FieldFault] = {}
     for each in dropped:
-        entry = told.setdefault(each["field"], {"field": each["field"], "messages": []})
-        entry["messages"].append(each["message"])
-        if remedy := each.get("remedy"):
-            entry["remedy"] = remedy
+        field, before = each["field"], told.get(each["field"], FieldFault(each["field"], ()))
+        messages = (*before.messages, each["message"])
+        told[field] = FieldFault(field, messages, each.get("remedy") or before.remedy)
     found = list(faults)
     if not has_files:
         found.append(FieldFault("files.enabled", (_NO_FILES,)))
-    return [*told.values(), *map(_entry, unreported(found, told.keys()))]
-
-
-def _entry(fault: FieldFault) -> JsonObject:
-    remedy = {"remedy": fault.remedy} if fault.remedy else {}
-    return {"field": fault.field, "messages": list(fault.messages), **remedy}
+    return [*told.values(), *unreported(found, told.keys())]
 
 
 def misunderstood_access(dropped: Sequence[JsonObject]) -> list[FieldFault]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from pipeline.dissemination import Dissemination, VersionRef
+from pipeline.errors import FieldFault
 from pipeline.metadata import dates, identifiers, vocabulary
 from pipeline.metadata.text import plain
 from pipeline.model import FileEntry, FilesAccess, JsonObject, RecordState
@@ -23,6 +24,12 @@ EU_REPO_ACCESS = {
     "restricted": ("Restricted Access", "info:eu-repo/semantics/restrictedAccess"),
 }
 """Access rights that aggregators know (OpenAIRE's guidelines): words and URI."""
+
+
+def fault_json(fault: FieldFault) -> JsonObject:
+    """What is wrong with a field; `remedy`, which Zenodo does not have, where it can be said what to do."""
+    remedy = {"remedy": fault.remedy} if fault.remedy else {}
+    return {"field": fault.field, "messages": list(fault.messages), **remedy}
 
 
 def metadata(d: Dissemination) -> JsonObject:

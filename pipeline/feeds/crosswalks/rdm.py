@@ -77,7 +77,7 @@ def rdm_draft(draft: DraftView) -> JsonObject:
         "media_files": _NO_MEDIA_FILES,
         "deletion_status": {"is_deleted": False, "status": "P"},
         "links": draft_links(draft),
-        **({"errors": list(draft.errors)} if draft.errors else {}),
+        **({"errors": list(map(facts.fault_json, draft.faults))} if draft.faults else {}),
     }
 
 

@@ -73,7 +73,7 @@ def zenodo_draft(draft: DraftView) -> JsonObject:
         "state": "inprogress" if submitted else "unsubmitted",
         "submitted": submitted,
         "links": draft_links(draft),
-        **({"errors": list(draft.errors)} if draft.errors else {}),
+        **({"errors": list(map(facts.fault_json, draft.faults))} if draft.faults else {}),
     }
 
 

@@ -114,7 +114,7 @@ def test_4_1_the_words_of_what_is_not_valid() -> None:
     faults = faults_at_publish(found.description, today=TODAY)
     listed = errors(found.errors, faults, has_files=False)
     # What was left out is not said to be missing as well.
-    assert [(one["field"], one["messages"]) for one in listed] == [
+    assert [(one.field, list(one.messages)) for one in listed] == [
         ("metadata.title", ["Shorter than minimum length 3."]),
         ("metadata.publication_date", ["Please provide a valid date or interval."]),
         ("metadata.creators.0.person_or_org.family_name", ["Family name cannot be blank."]),
@@ -191,7 +191,7 @@ def test_4_2_no_embargo_that_is_not_understood_is_published(embargo: object, fil
     faults = list(faults_at_publish(found.description, today=TODAY))
     listed = errors(found.errors, faults, has_files=True)
     assert listed
-    assert all(one["field"].startswith("access.") for one in listed)
+    assert all(one.field.startswith("access.") for one in listed)
     assert [*faults, *misunderstood_access(found.errors)]
     if files == "restricted":
         assert found.description.access.files is FilesAccess.RESTRICTED

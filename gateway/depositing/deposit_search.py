@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.depositing.draft_json import foreseen
+from gateway.http.admission import account_of
 from gateway.reading.search import Question
 from pipeline.access import NO_TIES, Viewer, as_of, right_to
 from pipeline.catalogue import Transaction, drafts, records, rights, sharing
@@ -30,16 +31,27 @@ class Page:
     total: int
 
 
-def page(
+def find(
     services: Services,
     tx: Transaction,
-    account: Account,
+    viewer: Viewer,
     asked: Question,
     *,
+    is_shared: bool = False,
     is_published: bool | None = None,
 ) -> Page:
-    """The newest first, where no other order is asked for; with `is_published` only those with a published version, or
-    only those without. Raises `Rejected` as `SearchIndex.search` does."""
+    """Somebody's own, or what others share with them; the newest first, where no other order is asked for; with
+    `is_published` only those with a published version, or only those without. Raises `Rejected` as `SearchIndex.search`
+    does, `Denied` for a stranger."""
+    account = account_of(viewer)
+    if is_shared:
+        return _shared(services, tx, account, viewer, asked, is_published=is_published)
+    return _own(services, tx, account, asked, is_published=is_published)
+
+
+def _own(
+    services: Services, tx: Transaction, account: Account, asked: Question, *, is_published: bool | None
+) -> Page:
     named = _named(asked.q)
     mine = drafts.Owned(
         account.id, account.email, all_versions=asked.all_versions, is_published=is_published, **named
@@ -50,17 +62,17 @@ def page(
     return Page(found, drafts.count_owned(tx, mine))
 
 
-def shared_page(
+def _shared(
     services: Services,
     tx: Transaction,
     account: Account,
     viewer: Viewer,
     asked: Question,
     *,
-    is_published: bool | None = None,
+    is_published: bool | None,
 ) -> Page:
-    """The same of what others share with an account, of as many works at most as are searched. A draft that they may
-    not see is not in the place of the record that they may."""
+    """Of as many works at most as are searched. A draft that they may not see is not in the place of the record that
+    they may."""
     works = sharing.works_of(tx, account.id, limit=SEARCHED)
     ties = rights.ties(tx, works, viewer, now=services.now())
 
