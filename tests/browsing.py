@@ -98,3 +98,8 @@ def visitor(archive: Archive, app: FastAPI, email: str) -> Browser:
         sessions.CSRF_COOKIE: sessions.csrf_token(secret),
     }
     return browser
+
+
+def texts(page: str, xpath: str) -> list[str]:
+    """What people read in elements of a page."""
+    return [" ".join(one.text_content().split()) for one in lxml.html.fromstring(page).xpath(xpath)]

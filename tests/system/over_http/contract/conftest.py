@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from gateway.app import create_app
 from pipeline.model import Access, FilesAccess, Record
@@ -66,6 +67,18 @@ def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """An archive that the tests of a module share: each makes what it needs, under names of its own."""
     with _archive(request, tmp_path_factory.mktemp("lasting")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """The same on the embedded parts alone, for pages: what they ask the catalogue, the API asks as well."""
+    with open_archive(tmp_path_factory.mktemp("small")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def app(small: Archive) -> FastAPI:
+    return create_app(small.services)
 
 
 @pytest.fixture(scope="session", params=PARTS)

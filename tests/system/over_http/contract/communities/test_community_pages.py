@@ -3,36 +3,16 @@ session, as by the API."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import lxml.html
-import pytest
 from fastapi import FastAPI
 
-from gateway.app import create_app
 from pipeline.catalogue import accounts
-from tests.archive import Archive, open_archive
-from tests.browsing import Browser, visitor
+from tests.archive import Archive
+from tests.browsing import Browser, texts, visitor
 from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import Depositor, depositor
 
 REQUESTS = "/me/requests"
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """On the embedded parts: what the catalogue is asked, the API asks as well."""
-    with open_archive(tmp_path_factory.mktemp("pages")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def app(small: Archive) -> FastAPI:
-    return create_app(small.services)
-
-
-def texts(page: str, xpath: str) -> list[str]:
-    return [" ".join(one.text_content().split()) for one in lxml.html.fromstring(page).xpath(xpath)]
 
 
 def titles(browser: Browser, path: str) -> list[str]:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from gateway.app import create_app
 from tests.archive import Archive
-from tests.browsing import Browser, visitor
+from tests.browsing import Browser, texts, visitor
 from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import METADATA, depositor
 
@@ -38,10 +38,6 @@ def made(browser: Browser, **fields: str | list[str]) -> str:
     said = {"title": "Gauge <1>", "type": "dataset", "description": "One & two.\n\nThree."} | fields
     went = browser.goes_on_to(browser.submit("/uploads/new", **said))
     return went.partition("?")[0]
-
-
-def texts(page: str, xpath: str) -> list[str]:
-    return [" ".join(one.text_content().split()) for one in lxml.html.fromstring(page).xpath(xpath)]
 
 
 def problems(page: str) -> list[str]:

@@ -25,7 +25,7 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Archive]:
-    """An archive on the embedded parts, for what a database cannot change."""
+    """An archive on the embedded parts for each test, for what a database cannot change."""
     with open_archive(tmp_path / "home") as opened:
         yield opened
 

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
 
-import lxml.html
 import pytest
 from fastapi import FastAPI
 
@@ -20,24 +18,8 @@ from pipeline.errors import Denied
 from pipeline.model import EffectKind
 from pipeline.people import access_requests
 from tests.archive import BASE_URL, Archive, open_archive
-from tests.browsing import Browser, visitor
+from tests.browsing import Browser, texts, visitor
 from tests.system.over_http.contract.depositor import METADATA, depositor
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """On the embedded parts: what the catalogue is asked, the API asks as well."""
-    with open_archive(tmp_path_factory.mktemp("pages")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def app(small: Archive) -> FastAPI:
-    return create_app(small.services)
-
-
-def texts(page: str, xpath: str) -> list[str]:
-    return [" ".join(one.text_content().split()) for one in lxml.html.fromstring(page).xpath(xpath)]
 
 
 def number_of(archive: Archive, email: str) -> str:
