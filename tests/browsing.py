@@ -69,13 +69,15 @@ class Browser:
             before.append(value)
         return self.post(target, {**fields, **values})
 
-    def upload(self, path: str, action: str, filename: str, content: bytes) -> httpx.Response:
-        """Send a file by the form of the page at `path` that is sent to `action`."""
+    def upload(self, path: str, action: str, *files: tuple[str, bytes]) -> httpx.Response:
+        """Send files, each (name, content), by the form of the page at `path` that is sent to `action`."""
         page = lxml.html.fromstring(self.get(path).text)
         [form] = [one for one in page.forms if one.get("action") == action]
         assert form.get("enctype") == "multipart/form-data"
         fields = {name: value for name, value in form.form_values() if name != "file"}
-        sent = httpx.Request("POST", "http://x", data=fields, files={"file": (filename, content)})
+        [chosen] = form.xpath(".//input[@type='file']")
+        assert len(files) == 1 or "multiple" in chosen.attrib
+        sent = httpx.Request("POST", "http://x", data=fields, files=[("file", one) for one in files])
         return self.ask("POST", action, content=sent.read(), content_type=sent.headers["content-type"])
 
     def goes_on_to(self, answer: httpx.Response) -> str:

@@ -1,5 +1,6 @@
-"""Uploads by `multipart/form-data` (RFC 7578): fields, and among them one file, which is read as it comes."""
+"""Uploads by `multipart/form-data` (RFC 7578): fields, and among them files, which are read as they come."""
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,18 +36,27 @@ class _Part:
         return self.headers.get_filename()
 
 
-class UploadForm:
-    """A form that is being received. `fields` are those that came before the file called `file`; `filename` is what the
-    client calls it. Raises `Rejected` for what is no such form."""
+@dataclass(slots=True)
+class _File:
+    """A file that has begun to come, and what of it came and was not taken."""
 
-    def __init__(self, content_type: str, blocks: Iterator[bytes]) -> None:
+    name: str
+    pieces: list[bytes] = field(default_factory=list)
+    is_over: bool = False
+
+
+class UploadForm:
+    """A form that is being received. `fields` are those that came before the file called `file`, of which there may be
+    several, one behind the other. Raises `Rejected` for what is no such form."""
+
+    def __init__(self, content_type: str, blocks: Iterator[bytes], *, most_files: int = 1) -> None:
         self.fields: dict[str, str] = {}
-        self.filename = ""
         self._blocks = blocks
-        self._pieces: list[bytes] = []
         self._part = _Part()
-        self._is_file = False
-        self._is_over = False
+        self._most_files = most_files
+        self._files = 0
+        # The one that is being taken, and those that begin in the same block as its end.
+        self._coming: deque[_File] = deque()
         boundary = _boundary(content_type)
         with _refusing():
             self._parser = MultipartParser(
@@ -63,25 +73,38 @@ class UploadForm:
                 max_header_count=_MOST_HEADERS,
                 max_header_size=_LONGEST_HEADER,
             )
-        while not self._is_file and (block := next(blocks, b"")):
+        while not self._files and (block := next(blocks, b"")):
             self._write(block)
-        if not self._is_file:
+        if not self._files:
             raise Rejected("The form has no part called 'file'.", field="file")
 
+    @property
+    def filename(self) -> str:
+        """What the client calls the file."""
+        return self._coming[0].name
+
     def content(self) -> Generator[bytes, None, None]:
-        """The file's bytes. Fields that come behind it are `fields` by the end."""
+        """The file's bytes. Fields that come between it and the next are `fields` by the end."""
+        file = self._coming[0]
         while True:
-            yield from self._taken()
+            taken, file.pieces = file.pieces, []
+            yield from taken
+            del taken
+            if len(self._coming) > 1:
+                return
             block = next(self._blocks, b"")
             if not block:
                 break
             self._write(block)
-        if not self._is_over:
+        if not file.is_over:
             raise refusals.transfer_failed()
 
-    def _taken(self) -> list[bytes]:
-        taken, self._pieces = self._pieces, []
-        return taken
+    def next_file(self) -> bool:
+        """Go on to the file behind the one whose `content` was taken; whether there is one."""
+        if len(self._coming) == 1:
+            return False
+        self._coming.popleft()
+        return True
 
     def _write(self, block: bytes) -> None:
         with _refusing():
@@ -106,16 +129,17 @@ class UploadForm:
 
     def _headers_finished(self) -> None:
         if self._part.name == "file":
-            if self._is_file:
-                raise Rejected("The form has more than one file.", field="file")
-            self._is_file = True
-            self.filename = self._part.filename or ""
+            self._files += 1
+            if self._files > self._most_files:
+                allowed = "one file" if self._most_files == 1 else f"{self._most_files} files"
+                raise Rejected(f"The form has more than {allowed}.", field="file")
+            self._coming.append(_File(self._part.filename or ""))
         elif len(self.fields) >= _MOST_FIELDS:
             raise Rejected("The form has too many fields.")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part.name == "file":
-            self._pieces.append(data[start:end])
+            self._coming[-1].pieces.append(data[start:end])
             return
         self._part.content += data[start:end]
         if len(self._part.content) > _LONGEST_VALUE:
@@ -123,7 +147,7 @@ class UploadForm:
 
     def _end(self) -> None:
         if self._part.name == "file":
-            self._is_over = True
+            self._coming[-1].is_over = True
         else:
             self.fields[self._part.name] = self._part.content.decode(errors="replace")
 

@@ -28,6 +28,8 @@ from pipeline.ingest import deposit
 from pipeline.model import FileEntry, JsonObject, RecordState, Right
 from pipeline.services import Services
 
+MOST_FILES = 100
+"""Files in one form."""
 _FILES_SHOWN = 1_000
 
 
@@ -77,6 +79,7 @@ def draft_page(
         types=upload_form.types(),
         licences=upload_form.licences(said.licence),
         access_choices=upload_form.ACCESS,
+        most_files=MOST_FILES,
         is_saved=request.query_params.get("saved") == "1",
         **context,
     )

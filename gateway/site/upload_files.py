@@ -17,7 +17,7 @@ from gateway.http.receiving import Receivers
 from gateway.http.serving import file_of, readable, served, served_draft
 from gateway.http.sessions import require_own_page
 from gateway.site import upload_form
-from gateway.site.draft_views import draft_page, path_of, shown_to
+from gateway.site.draft_views import MOST_FILES, draft_page, path_of, shown_to
 from gateway.site.upload_form import Problem
 from gateway.site.visitors import PersonHere
 from pipeline import refusals
@@ -35,7 +35,8 @@ _FILES = "/uploads/{record_id}/files"
 
 @router.post(_FILES)
 async def add_file(request: Request, record_id: str, viewer: PersonHere, services: ServicesHere) -> Response:
-    """A form with the token of the page, then the `file`, which is taken in as it comes."""
+    """A form with the token of the page, then each `file`, which is taken in as it comes. Where one is refused those
+    before it stay."""
     draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
     try:
@@ -49,9 +50,11 @@ async def add_file(request: Request, record_id: str, viewer: PersonHere, service
 def _receive(
     request: Request, services: Services, viewer: Viewer, draft: Draft, blocks: Iterator[bytes]
 ) -> None:
-    form = UploadForm(request.headers.get("content-type", ""), blocks)
+    form = UploadForm(request.headers.get("content-type", ""), blocks, most_files=MOST_FILES)
     require_own_page(request, form.fields.get(CSRF_FIELD, ""))
     deposit_files.received(services, viewer, draft, form)
+    while form.next_file():
+        deposit_files.received(services, viewer, draft, form)
 
 
 def _file_refused(

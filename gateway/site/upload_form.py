@@ -14,7 +14,7 @@ from gateway.html.page_forms import TAG, PostedForm, as_markup
 from gateway.html.presentation import Link
 from pipeline.errors import FieldFault, Rejected
 from pipeline.metadata import text, vocabulary
-from pipeline.metadata.legacy_form import access_right
+from pipeline.metadata.legacy_form import access_right, is_keyword, legacy_keywords
 from pipeline.model import Access, Description, JsonObject
 
 MOST_CREATORS = 300
@@ -34,6 +34,7 @@ _LABELS = {
     "date": "Date of publication",
     "creators": "Creators",
     "description": "Description",
+    "keywords": "Keywords",
     "licence": "Licence",
     "access": "Who may read the files",
     "embargo_date": "Day on which the files open",
@@ -46,6 +47,7 @@ _FIELDS = (
     (r"metadata\.publication_date", "date"),
     (r"metadata\.description", "description"),
     (r"metadata\.creators", "creators"),
+    (r"metadata\.subjects", "keywords"),
     (r"metadata\.rights", "licence"),
     (r"metadata\.communities", "communities"),
     (r"access\.embargo", "embargo_date"),
@@ -84,12 +86,13 @@ class Creator:
 
 @dataclass(frozen=True, slots=True)
 class Essentials:
-    """What the form says. `creators` is None where it shows none of many."""
+    """What the form says. `creators` is None where it shows none of many, `keywords` where it has no field for them."""
 
     title: str = ""
     type: str = ""
     date: str = ""
     description: str = ""
+    keywords: tuple[str, ...] | None = ()
     licence: str = ""
     access: str = "open"
     embargo_date: str = ""
@@ -140,6 +143,7 @@ def shown(description: Description) -> Essentials:
         type=metadata.get("resource_type", {}).get("id", ""),
         date=metadata.get("publication_date", ""),
         description=_as_text(metadata.get("description", "")),
+        keywords=_keywords(metadata),
         licence=_licence(metadata.get("rights", [])),
         access=access_right(access),
         embargo_date=access.embargo_until.isoformat() if access.embargo_until else "",
@@ -169,6 +173,15 @@ def _is_orcid(identifier: JsonObject) -> bool:
 
 def _affiliation(one: JsonObject) -> str:
     return _line("; ".join(str(each.get("name", "")) for each in one.get("affiliations", [])))
+
+
+def _keywords(metadata: JsonObject) -> tuple[str, ...]:
+    return _lines(map(str, legacy_keywords(metadata)))
+
+
+def _lines(written: Iterable[str]) -> tuple[str, ...]:
+    """Each once."""
+    return tuple(dict.fromkeys(filter(None, map(_line, written))))
 
 
 def _line(written: str) -> str:
@@ -207,6 +220,7 @@ def posted(form: PostedForm) -> Essentials:
         date=form.text("date").strip(),
         # Browsers send a line's end as two characters (HTML, constructing the entry list).
         description=form.text("description").replace("\r\n", "\n").strip(),
+        keywords=_lines(form.text("keywords").split("\n")) if "keywords" in form.fields else None,
         licence=form.text("licence"),
         access=access,
         embargo_date=form.text("embargo_date").strip(),
@@ -237,6 +251,8 @@ def body(said: Essentials, before: Description) -> JsonObject:
     metadata["resource_type"] = {"id": said.type} if said.type else None
     if said.description != _as_text(str(before.metadata.get("description", ""))).strip():
         metadata["description"] = as_markup(said.description)
+    if said.keywords is not None and said.keywords != _keywords(before.metadata):
+        metadata["subjects"] = _subjects(said.keywords, before.metadata.get("subjects", []))
     if said.licence != _licence(before.metadata.get("rights", [])):
         metadata["rights"] = [{"id": said.licence}] if said.licence not in ("", _KEPT) else []
     if said.creators is not None:
@@ -246,6 +262,13 @@ def body(said: Essentials, before: Description) -> JsonObject:
         "custom_fields": before.custom_fields,
         "access": _access(said, before.access),
     }
+
+
+def _subjects(keywords: Iterable[str], before: Sequence[JsonObject]) -> list[JsonObject]:
+    """Keywords in their new order, behind them the terms of schemes, which the form does not show."""
+    known = {_line(str(one["subject"])): one for one in before if is_keyword(one)}
+    terms = [one for one in before if not is_keyword(one)]
+    return [*(known.get(one, {"subject": one}) for one in keywords), *terms]
 
 
 def _access(said: Essentials, before: Access) -> JsonObject:

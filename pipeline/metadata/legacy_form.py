@@ -122,10 +122,12 @@ def _person(person: JsonObject) -> JsonObject:
 
 
 def legacy_keywords(metadata: JsonObject) -> list[str]:
-    """Free subjects."""
-    return [
-        each["subject"] for each in metadata.get("subjects", []) if "subject" in each and not _is_term(each)
-    ]
+    return [each["subject"] for each in metadata.get("subjects", []) if is_keyword(each)]
+
+
+def is_keyword(subject: JsonObject) -> bool:
+    """Whether it is free, of no scheme."""
+    return "subject" in subject and not _is_term(subject)
 
 
 def legacy_subjects(metadata: JsonObject) -> list[JsonObject]:

@@ -330,7 +330,7 @@ def test_people_deposit_by_keyboard(site: Site, browser: Browser) -> None:
     page.get_by_label("Description").press_sequentially("By hand.")
     page.get_by_role("button", name="Save", exact=True).press("Enter")
     page.get_by_role("status").get_by_text("Saved").wait_for()
-    page.get_by_label("Add a file").set_input_files(
+    page.get_by_label("Add files").set_input_files(
         {"name": "gauge.csv", "mimeType": "text/csv", "buffer": b"day,metres"}
     )
     page.get_by_role("button", name="Upload", exact=True).press("Enter")

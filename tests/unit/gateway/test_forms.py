@@ -23,6 +23,14 @@ def blocks(body: bytes, size: int) -> Iterator[bytes]:
     return (body[at : at + size] for at in range(0, len(body), size))
 
 
+def taken(form: UploadForm) -> list[bytes]:
+    """All files of the form."""
+    came = [b"".join(form.content())]
+    while form.next_file():
+        came.append(b"".join(form.content()))
+    return came
+
+
 @given(names, names, st.binary(max_size=5000), st.integers(1, 200))
 def test_field_name_and_content_come_out_as_they_were_sent(
     name: str, filename: str, content: bytes, size: int
@@ -40,6 +48,20 @@ def test_a_form_that_is_cut_off_is_refused(content: bytes, data: st.DataObject) 
     cut = data.draw(st.integers(0, body.rindex(b"\r\n--") - 1))
     with pytest.raises(Rejected):
         b"".join(UploadForm(content_type, blocks(body[:cut], 100)).content())
+
+
+@given(st.lists(st.tuples(names, st.binary(max_size=300)), min_size=1, max_size=5), st.integers(1, 700))
+def test_several_files_come_one_behind_the_other(files: list[tuple[str, bytes]], size: int) -> None:
+    """However many of them are in one block."""
+    content_type, body = encoded({"name": "x"}, *files)
+    form = UploadForm(content_type, blocks(body, size), most_files=5)
+    assert taken(form) == [content for _, content in files]
+
+
+def test_files_of_a_form_are_as_many_as_it_may_have() -> None:
+    content_type, body = encoded({}, *[("x", b"1")] * 6)
+    with pytest.raises(Rejected, match="more than 5 files"):
+        taken(UploadForm(content_type, blocks(body, 7), most_files=5))
 
 
 def test_a_second_file_is_refused() -> None:

@@ -28,6 +28,7 @@ def sent(said: Essentials) -> PostedForm:
     for values in (*fields.values(), *columns.values()):
         values[:] = [one.replace("\r", "").replace("\n", "") for one in values]
     fields["description"] = [said.description.replace("\n", "\r\n")]
+    fields["keywords"] = ["\r\n".join(said.keywords or ())]
     return PostedForm(fields | (columns if said.creators is not None else {}))
 
 
@@ -71,6 +72,23 @@ def test_rows_are_added_changed_and_taken_out() -> None:
     assert [one["scheme"] for one in bo["person_or_org"]["identifiers"]] == ["orcid", "gnd"]
     assert (bo["role"], bo["affiliations"]) == ({"id": "editor"}, [{"name": "Pier"}])
     assert friends["person_or_org"] == {"type": "organizational", "name": "The pier's friends"}
+
+
+def test_keywords_are_lines_and_the_terms_of_schemes_stay() -> None:
+    """A form without a field for them, which somebody still has open, changes none."""
+    term = {
+        "subject": "Tides",
+        "scheme": "gemet",
+        "identifier": "http://www.eionet.europa.eu/gemet/concept/8401",
+    }
+    before = Description({"subjects": [{"subject": "gauge"}, term, {"subject": "pier"}]})
+    said = upload_form.shown(before)
+    assert said.keywords == ("gauge", "pier")
+    form = sent(replace(said, keywords=("pier", " sea ", "", "pier")))
+    changed = upload_form.body(upload_form.posted(form), before)["metadata"]
+    assert changed["subjects"] == [{"subject": "pier"}, {"subject": "sea"}, term]
+    older = PostedForm({name: values for name, values in form.fields.items() if name != "keywords"})
+    assert upload_form.body(upload_form.posted(older), before)["metadata"] == before.metadata
 
 
 def test_more_creators_than_a_form_has_rows_for_stay() -> None:

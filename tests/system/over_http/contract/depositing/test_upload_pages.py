@@ -61,13 +61,14 @@ def test_3_13_a_person_deposits_by_forms_alone(lasting: Archive, app: FastAPI) -
     assert refused.status_code == 400
     assert [one.partition(":")[0] for one in problems(refused.text)] == ["Type", "Creators", "Files"]
     assert 'aria-describedby="type-fault"' in refused.text
-    sent = ida.upload(path, f"{path}/files", "../Häfen 1.csv", b"t,h\n1,2")
+    sent = ida.upload(path, f"{path}/files", ("../Häfen 1.csv", b"t,h\n1,2"))
     assert ida.goes_on_to(sent) == path
-    assert ida.upload(path, f"{path}/files", "", b"").status_code == 400
-    again = ida.upload(path, f"{path}/files", "../Häfen 1.csv", b"t,h\n1,3")
+    assert ida.upload(path, f"{path}/files", ("", b"")).status_code == 400
+    again = ida.upload(path, f"{path}/files", ("../Häfen 1.csv", b"t,h\n1,3"))
     assert again.status_code == 400
     assert problems(again.text) == ["Files: File with key Hafen_1.csv already exists. Delete it first."]
     fields = {"type": "dataset", "access": "embargoed", "embargo_date": "2026-05-01", **PEOPLE}
+    fields["keywords"] = "tide gauge\r\n\r\n Harbours, old\r\ntide gauge"
     published = ida.submit(path, f"{path}/publish", action_of=path, **fields)
     assert ida.goes_on_to(published) == path
     record = path.replace("uploads", "records")
@@ -76,6 +77,7 @@ def test_3_13_a_person_deposits_by_forms_alone(lasting: Archive, app: FastAPI) -
     metadata = shown["metadata"]
     assert metadata["title"] == "Gauge <1>"
     assert metadata["description"] == "<p>One &amp; two.</p><p>Three.</p>"
+    assert [one["subject"] for one in metadata["subjects"]] == ["tide gauge", "Harbours, old"]
     assert metadata["rights"][0]["id"] == "cc-by-4.0"
     assert [one["person_or_org"]["name"] for one in metadata["creators"]] == ["Marlow, Ida", "Pier Institute"]
     assert metadata["creators"][0]["person_or_org"]["identifiers"][0]["identifier"] == "0000-0002-1825-0097"
@@ -83,8 +85,24 @@ def test_3_13_a_person_deposits_by_forms_alone(lasting: Archive, app: FastAPI) -
     assert shown["access"]["embargo"]["until"] == "2026-05-01"
 
 
+def test_3_13_several_files_come_by_one_form(lasting: Archive, app: FastAPI) -> None:
+    """Those before one that is refused stay, and what is wrong is said of that."""
+    ida = visitor(lasting, app, "ida@several.example")
+    path = made(ida)
+    large = bytes(range(256)) * 10_000
+    sent = ida.upload(path, f"{path}/files", ("a.csv", b"1"), ("large.bin", large), ("b.csv", b"22"))
+    assert ida.goes_on_to(sent) == path
+    for name, content in (("a.csv", b"1"), ("large.bin", large), ("b.csv", b"22")):
+        assert ida.get(f"{path}/files/{name}").content == content
+    refused = ida.upload(path, f"{path}/files", ("c.csv", b"333"), ("a.csv", b"4"), ("d.csv", b"5"))
+    assert refused.status_code == 400
+    assert problems(refused.text) == ["Files: File with key a.csv already exists. Delete it first."]
+    assert texts(refused.text, "//table//a[@class='name']") == ["a.csv", "b.csv", "c.csv", "large.bin"]
+    assert ida.get(f"{path}/files/a.csv").content == b"1"
+
+
 def test_3_13_what_a_form_does_not_show_stays(lasting: Archive, app: FastAPI) -> None:
-    """A draft that a client made keeps its keywords, its contributors and the other identifiers of its creators, when
+    """A draft that a client made keeps its contributors and the other identifiers of its creators, when
     somebody changes its title by the form; who was shown what is no more, overwrites nothing."""
     ida = depositor(lasting, "ida@stays.example")
     creator = {
