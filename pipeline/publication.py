@@ -353,7 +353,7 @@ def _add_versions(tx: Transaction, fresh: Sequence[Deposit], *, owner: str, now:
     step_record(None, RecordEvent.PUBLISH)
     # A person and an accession may each have drafted a version of one work.
     works.lock(tx, {one.concept_id for one in fresh if one.action is DepositAction.VERSION})
-    before = records.standing(tx, [one.concept_id for one in fresh])
+    before = records.lineages(tx, [one.concept_id for one in fresh])
     records.add_records(
         tx,
         [

@@ -55,7 +55,7 @@ _VERSIONS_OF = (
     .where(record.c.concept_id.in_(_WANTED))
     .order_by(record.c.version)
 )
-_STANDING = (
+_LINEAGES = (
     sa.select(
         concept.c.id,
         sa.func.coalesce(record.c.owner, concept.c.owner).label("owner"),
@@ -96,7 +96,7 @@ def concepts(tx: Transaction, concept_ids: Collection[int]) -> dict[int, Concept
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Lineage:
     """Whom a work belongs to: the owner of its latest version, where there is none yet whoever began it. And how many
     versions it has had."""
 
@@ -104,15 +104,15 @@ class Standing:
     last_version: int
 
 
-def standing(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, Standing]:
-    """How works stand, by id."""
-    rows = tx.execute(_STANDING, {"wanted": list(concept_ids)})
-    return {row.id: Standing(row.owner, row.last_version) for row in rows}
+def lineages(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, Lineage]:
+    """Of works, by id."""
+    rows = tx.execute(_LINEAGES, {"wanted": list(concept_ids)})
+    return {row.id: Lineage(row.owner, row.last_version) for row in rows}
 
 
 def owners(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, str]:
     """Whom works belong to, by id."""
-    return {id_: one.owner for id_, one in standing(tx, concept_ids).items()}
+    return {id_: one.owner for id_, one in lineages(tx, concept_ids).items()}
 
 
 def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
