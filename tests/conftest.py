@@ -105,15 +105,20 @@ def _migrated_database(postgres_url: str) -> Iterator[str]:
         yield str(sa.make_url(url).database)
 
 
+@pytest.fixture
+def postgres_catalogue(postgres_url: str, _migrated_database: str) -> Iterator[str]:
+    """As `postgres_database`, with the catalogue's tables and nothing in them."""
+    with _database(postgres_url, _migrated_database) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """`HEADRACE_DATABASE` of a catalogue with nothing in it: what uses it runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        yield f"sqlite:///{add_catalogue(tmp_path)}"
-        return
-    template = request.getfixturevalue("_migrated_database")
-    with _database(request.getfixturevalue("postgres_url"), template) as url:
-        yield url
+        return f"sqlite:///{add_catalogue(tmp_path)}"
+    url: str = request.getfixturevalue("postgres_catalogue")
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pipeline import codec
 from pipeline.catalogue import Transaction, deposit_files, deposits, drafts, scans
 from pipeline.catalogue.deposits import Deposit
-from pipeline.catalogue.tables import deposit, deposit_file, draft, multipart, pending_file, record_file
+from pipeline.catalogue.tables import deposit, deposit_file, draft, multipart, pending_file, record_file, user
 from pipeline.model import UNIDENTIFIED, Digests, FileState, ScanStatus, ScanVerdict
 from pipeline.store import layout
 
@@ -100,6 +100,36 @@ def holds(tx: Transaction, one: Deposit, content: str) -> bool:
         record_file.c.content == content,
     )
     return bool(tx.execute(sa.select(sa.or_(drafted, pending, in_parts, published))).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class InfectedDraft:
+    """A file in which a virus was found, of the draft of a record; `owner` is who deposits it (an address)."""
+
+    record_id: int
+    owner: str
+    file: DraftFile
+
+
+def infected(tx: Transaction, *, limit: int) -> tuple[list[InfectedDraft], int]:
+    """The first files of open drafts in which a virus was found, by id, and how many there are. They are not put apart:
+    who deposits them is told, and takes them out."""
+    is_infected = sa.and_(
+        drafts.is_open(),
+        deposit_files.is_unclean(),
+        deposit_file.c.scan["status"].as_string() == ScanStatus.INFECTED,
+    )
+    found = (
+        _FILES.add_columns(deposit.c.record_id, user.c.email)
+        .join(draft, draft.c.deposit_id == deposit.c.id)
+        .join(user, user.c.id == draft.c.account_id)
+        .where(is_infected)
+        .order_by(deposit_file.c.id)
+        .limit(limit)
+    )
+    number = sa.select(sa.func.count()).select_from(deposit_file).join(deposit).where(is_infected)
+    rows = [InfectedDraft(row.record_id, row.email, _file(row)) for row in tx.execute(found)]
+    return rows, tx.execute(number).scalar_one()
 
 
 def put(tx: Transaction, one: Deposit, new: NewFile, *, now: datetime) -> tuple[DraftFile, DraftFile | None]:

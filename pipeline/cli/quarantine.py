@@ -9,7 +9,9 @@ import click
 from rich.markup import escape
 
 from pipeline import codec, wiring
+from pipeline.catalogue import draft_files
 from pipeline.catalogue import quarantine as catalogue
+from pipeline.catalogue.draft_files import InfectedDraft
 from pipeline.catalogue.quarantine import QuarantinedFile
 from pipeline.cli.console import json_option, operator, out, print_json, require_reason, say, table
 from pipeline.display import shown
@@ -40,7 +42,7 @@ def quarantine() -> None:
 @click.option("--all", "everything", is_flag=True, help="What was released or destroyed, too.")
 @json_option
 def list_(everything: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Show what lies in quarantine.
+    """Show what lies in quarantine, and the infected files of drafts, which their depositors take out.
 
     \b
     Examples:
@@ -51,12 +53,23 @@ def list_(everything: bool, as_json: bool) -> None:  # noqa: FBT001
         found = catalogue.listed(tx, everything=everything)
         items = list(islice(found, _LISTED))
         total = len(items) + sum(1 for _ in found)
+        drafted, drafted_total = draft_files.infected(tx, limit=_LISTED)
     if as_json:
-        print_json({"items": [_json(one) for one in items], "items_total": total})
-    elif items:
+        print_json(
+            {
+                "items": [_json(one) for one in items],
+                "items_total": total,
+                "drafts": [_drafted_json(one) for one in drafted],
+                "drafts_total": drafted_total,
+            }
+        )
+        return
+    if items:
         _show(items, total, everything=everything)
     else:
         say("nothing ever was in quarantine" if everything else "nothing is in quarantine")
+    if drafted:
+        _show_drafted(drafted, drafted_total)
 
 
 def _show(items: list[QuarantinedFile], total: int, *, everything: bool) -> None:
@@ -83,6 +96,23 @@ def _show(items: list[QuarantinedFile], total: int, *, everything: bool) -> None
         say("[yellow]what was cut off is completed by the same command[/]")
     say("a false alarm: headrace quarantine release ID --reason TEXT")
     say("to be rid of one: headrace quarantine destroy ID --reason TEXT")
+
+
+def _show_drafted(drafted: list[InfectedDraft], total: int) -> None:
+    rows = table("draft", "file", "found", "bytes", "since", "depositor")
+    for one in drafted[:_SHOWN]:
+        rows.add_row(
+            str(one.record_id),
+            f"[bold]{escape(shown(one.file.key))}[/]",
+            f"[red]{escape(one.file.scan.signature)}[/]",
+            f"{one.file.size:,}",
+            f"{one.file.taken_at:%Y-%m-%d %H:%M}",
+            escape(one.owner),
+        )
+    out.print(rows)
+    if total > _SHOWN:
+        say(f"… and {total - _SHOWN:,} more; --json lists {_LISTED:,}")
+    say("drafts are not published with them: their depositors are told, and take them out")
 
 
 @quarantine.command()
@@ -135,6 +165,18 @@ def _tell(one: QuarantinedFile, *, as_json: bool) -> None:
     elif one.decision:
         who = f"{escape(one.decision.by)}, {one.decision.at:%Y-%m-%d %H:%M}"
         say(f"[bold]{escape(shown(one.path))}[/] is {one.state} ({who}): {escape(one.decision.reason)}")
+
+
+def _drafted_json(one: InfectedDraft) -> JsonObject:
+    return {
+        "record": one.record_id,
+        "key": shown(one.file.key),
+        "signature": one.file.scan.signature,
+        "size": one.file.size,
+        "digests": dict(sorted(one.file.digests.items())),
+        "at": codec.time_to_json(one.file.taken_at),
+        "owner": one.owner,
+    }
 
 
 def _json(one: QuarantinedFile) -> JsonObject:

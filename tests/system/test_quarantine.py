@@ -412,5 +412,10 @@ def test_operators_decide_on_the_command_line(embedded: Instance, source: Path) 
     id_ = str(item["id"])
     code, done = headrace(embedded, "quarantine", "destroy", id_, "--reason", "a virus indeed")
     assert (code, done["state"], done["decided"]["reason"]) == (0, "destroyed", "a virus indeed")
-    assert headrace(embedded, "quarantine", "list", "--all")[1] == {"items": [done], "items_total": 1}
+    assert headrace(embedded, "quarantine", "list", "--all")[1] == {
+        "items": [done],
+        "items_total": 1,
+        "drafts": [],
+        "drafts_total": 0,
+    }
     assert apart(embedded) == []

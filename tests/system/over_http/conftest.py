@@ -26,7 +26,7 @@ def each_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arc
     if request.param == "sqlite-local":
         parts = open_archive(tmp_path / "home")
     else:
-        database = request.getfixturevalue("postgres_database")
+        database = request.getfixturevalue("postgres_catalogue")
         parts = open_archive(
             tmp_path / "home", request.getfixturevalue("seaweedfs_location"), database=database
         )

@@ -12,6 +12,7 @@ from pipeline.ingest.eicar import EicarScanner, EicarSession
 from pipeline.model import EffectKind, RecordState, ScanStatus
 from pipeline.ports import ScanResumption
 from tests.archive import Archive, Clock, open_archive
+from tests.command import Instance
 from tests.eicar import EICAR
 from tests.system.over_http.contract.curators import founded
 from tests.system.over_http.contract.depositor import CSV, Depositor, depositor, path_of
@@ -52,6 +53,27 @@ def test_a_file_is_identified_and_scanned_while_it_is_drafted(scanned: Archive) 
     with scanned.services.catalogue.read() as tx:
         entry = record_files.holding(tx, published["id"], "pixel.png").entry
     assert (entry.identification.mime, entry.scan.status) == ("image/png", ScanStatus.CLEAN)
+
+
+def test_operators_see_infected_files_of_drafts(tmp_path: Path) -> None:
+    """Beside what lies in quarantine, for as long as they are there."""
+    with open_archive(tmp_path / "home", scanner="eicar:") as archive:
+        ida = depositor(archive, "ida@pier.example")
+        draft = ida.create()
+        for key, content in (("bad.com", EICAR), ("good.csv", CSV)):
+            assert ida.put(draft, key, content).status_code == 201
+        dispatch.drain(archive.services)
+        listed = Instance(tmp_path / "home").run("quarantine", "list", "--json").report
+        [one] = listed["drafts"]
+        assert (one["record"], one["key"], one["owner"]) == (draft["id"], "bad.com", "ida@pier.example")
+        assert (one["signature"], one["size"]) == ("EICAR-Test-File", len(EICAR))
+        assert (listed["drafts_total"], listed["items"]) == (1, [])
+        [bad] = [
+            each for each in ida.send("GET", draft["links"]["files"]).json() if each["filename"] == "bad.com"
+        ]
+        assert ida.send("DELETE", bad["links"]["self"]).status_code == 204
+        with archive.services.catalogue.read() as tx:
+            assert draft_files.infected(tx, limit=10) == ([], 0)
 
 
 def test_what_was_published_before_it_was_looked_into_is_looked_into_after(scanned: Archive) -> None:

@@ -32,13 +32,13 @@ from tests.system.over_http.contract.depositor import CSV, DEPOSITIONS, METADATA
 
 
 @pytest.fixture
-def archive(tmp_path: Path, postgres_database: str) -> Iterator[Archive]:
-    with open_archive(tmp_path / "home", database=postgres_database) as opened:
+def archive(tmp_path: Path, postgres_catalogue: str) -> Iterator[Archive]:
+    with open_archive(tmp_path / "home", database=postgres_catalogue) as opened:
         yield opened
 
 
 def test_a_verdict_that_is_given_while_its_draft_is_published_is_not_lost(
-    archive: Archive, postgres_database: str
+    archive: Archive, postgres_catalogue: str
 ) -> None:
     """The draft's files were copied into the record already, and the draft still had them to note a verdict in: the
     infected record is out of service all the same."""
@@ -47,7 +47,7 @@ def test_a_verdict_that_is_given_while_its_draft_is_published_is_not_lost(
     ida.put(deposition, "bad.com", EICAR)
     with ThreadPoolExecutor(1) as pool:
         # DOIs are written between the copy and the end of the draft.
-        with held_up(postgres_database, "LOCK TABLE doi IN SHARE ROW EXCLUSIVE MODE") as until_waiting:
+        with held_up(postgres_catalogue, "LOCK TABLE doi IN SHARE ROW EXCLUSIVE MODE") as until_waiting:
             published = pool.submit(ida.publish, deposition)
             until_waiting(1)
             dispatch.drain(archive.services)
@@ -56,7 +56,7 @@ def test_a_verdict_that_is_given_while_its_draft_is_published_is_not_lost(
     assert archive.record(deposition["id"]).state is RecordState.WITHDRAWN
 
 
-def test_no_extra_format_outlives_its_draft(archive: Archive, postgres_database: str) -> None:
+def test_no_extra_format_outlives_its_draft(archive: Archive, postgres_catalogue: str) -> None:
     """Which was discarded when the document was about to be attached: whoever comes first, nothing is left."""
     ida = depositor(archive, "ida@pier.example")
     draft = ida.create()
@@ -65,7 +65,7 @@ def test_no_extra_format_outlives_its_draft(archive: Archive, postgres_database:
     same = f"{draft['id']}, 'application/custom+xml', '', 0, '', now(), now()"
     with ThreadPoolExecutor(2) as pool:
         with held_up(
-            postgres_database, f"INSERT INTO extra_format ({columns}) VALUES ({same})"
+            postgres_catalogue, f"INSERT INTO extra_format ({columns}) VALUES ({same})"
         ) as until_waiting:
             put = pool.submit(ida.client.ask, "PUT", path, content=CSV, content_type="application/custom+xml")
             until_waiting(1)
@@ -86,11 +86,11 @@ def withdraw(archive: Archive, record_id: int, *, by: str) -> bool:
     return True
 
 
-def test_of_two_withdrawals_at_once_there_is_one(archive: Archive, postgres_database: str) -> None:
+def test_of_two_withdrawals_at_once_there_is_one(archive: Archive, postgres_catalogue: str) -> None:
     """The second finds the record withdrawn: tombstone and event are those of the first."""
     record = archive.publish()
     with ThreadPoolExecutor(2) as pool:
-        with held_up(postgres_database, "LOCK TABLE doi IN SHARE ROW EXCLUSIVE MODE") as until_waiting:
+        with held_up(postgres_catalogue, "LOCK TABLE doi IN SHARE ROW EXCLUSIVE MODE") as until_waiting:
             first = pool.submit(withdraw, archive, record.id, by="first@pier.example")
             until_waiting(1)
             second = pool.submit(withdraw, archive, record.id, by="second@pier.example")
@@ -105,7 +105,7 @@ def test_of_two_withdrawals_at_once_there_is_one(archive: Archive, postgres_data
 
 
 def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_for_the_work(
-    archive: Archive, postgres_database: str, client: Client
+    archive: Archive, postgres_catalogue: str, client: Client
 ) -> None:
     """Whichever comes first, search finds the version that is left."""
     first = archive.publish(title="Harbour gauge")
@@ -113,7 +113,7 @@ def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_fo
     third = archive.publish(title="Harbour gauge", version_of=second)
     lock = f"SELECT 1 FROM doi WHERE record_id = {second.id} FOR UPDATE"
     with ThreadPoolExecutor(2) as pool:
-        with held_up(postgres_database, lock) as until_waiting:
+        with held_up(postgres_catalogue, lock) as until_waiting:
             before = pool.submit(withdraw, archive, second.id, by="ida@pier.example")
             until_waiting(1)
             newest = pool.submit(withdraw, archive, third.id, by="ida@pier.example")
@@ -126,7 +126,7 @@ def test_when_the_newest_versions_are_withdrawn_at_once_the_one_before_stands_fo
 
 
 def test_a_form_publishes_nothing_that_somebody_else_saved_meanwhile(
-    archive: Archive, postgres_database: str
+    archive: Archive, postgres_catalogue: str
 ) -> None:
     """Who saves right behind the form has the draft, or comes too late: the form is published, or nothing is."""
     ida = depositor(archive, "ida@pier.example")
@@ -137,7 +137,7 @@ def test_a_form_publishes_nothing_that_somebody_else_saved_meanwhile(
         path = f"/uploads/{draft['id']}"
         body = {"metadata": {**METADATA, "title": "Somebody else's"}}
         with ThreadPoolExecutor(2) as pool:
-            with held_up(postgres_database, "SELECT 1 FROM draft FOR UPDATE") as until_waiting:
+            with held_up(postgres_catalogue, "SELECT 1 FROM draft FOR UPDATE") as until_waiting:
                 by_form = pool.submit(owner.submit, path, f"{path}/publish", action_of=path, title="Theirs")
                 until_waiting(1)
                 saved = pool.submit(ida.send, "PUT", draft["links"]["self"], body)
@@ -152,7 +152,7 @@ def test_a_form_publishes_nothing_that_somebody_else_saved_meanwhile(
 
 
 def test_a_right_that_was_taken_away_first_lets_nothing_be_accepted(
-    archive: Archive, postgres_database: str
+    archive: Archive, postgres_catalogue: str
 ) -> None:
     """Neither the work nor the draft of a new one comes into the community of who managed it, though they asked before
     and accept while the grant is being revoked."""
@@ -173,7 +173,7 @@ def test_a_right_that_was_taken_away_first_lets_nothing_be_accepted(
         # As here, a concept has the number before its first version's.
         lock = f"SELECT 1 FROM concept WHERE id = {record_id - 1} FOR UPDATE"
         with ThreadPoolExecutor(2) as pool:
-            with held_up(postgres_database, lock) as until_waiting:
+            with held_up(postgres_catalogue, lock) as until_waiting:
                 path = f"/api/records/{record_id}/access/users/{account_id(jo)}"
                 revoked = pool.submit(ida.send, "DELETE", path)
                 until_waiting(1)
@@ -185,7 +185,7 @@ def test_a_right_that_was_taken_away_first_lets_nothing_be_accepted(
 
 
 def test_who_was_dismissed_first_changes_the_community_no_more(
-    archive: Archive, postgres_database: str
+    archive: Archive, postgres_catalogue: str
 ) -> None:
     """Nor its logo, nor what is in it."""
     ida, jo = (depositor(archive, f"{name}@pier.example") for name in ("ida", "jo"))
@@ -205,7 +205,7 @@ def test_who_was_dismissed_first_changes_the_community_no_more(
         joined(jo, ida, community, "manager")
         method = "PUT" if not below else "DELETE"
         with ThreadPoolExecutor(2) as pool:
-            with held_up(postgres_database, lock) as until_waiting:
+            with held_up(postgres_catalogue, lock) as until_waiting:
                 gone = {"members": [{"type": "user", "id": number}]}
                 dismissed = pool.submit(ida.send, "DELETE", f"{path}/members", gone)
                 until_waiting(1)

@@ -123,15 +123,15 @@ def test_who_was_sent_to_when_an_upload_ended_brings_nothing_in(archive: Archive
 
 
 def test_an_upload_that_ends_as_a_request_begins_ends_that_as_well(
-    tmp_path: Path, postgres_database: str, seaweedfs_location: StoreLocation
+    tmp_path: Path, postgres_catalogue: str, seaweedfs_location: StoreLocation
 ) -> None:
     """Where a DELETE comes while a PATCH is about to have the upload, it takes nothing away from under it: the PATCH
     is refused, and its file is not in the draft."""
-    parts = open_archive(tmp_path / "home", seaweedfs_location, database=postgres_database)
+    parts = open_archive(tmp_path / "home", seaweedfs_location, database=postgres_catalogue)
     with parts as archive, ThreadPoolExecutor() as pool:
         upload, is_over = begun(depositor(archive, IDA), 10), threading.Event()
         again = upload.by(depositor(archive, IDA))
-        with held_up(postgres_database, "SELECT 1 FROM resumable FOR UPDATE") as until_waiting:
+        with held_up(postgres_catalogue, "SELECT 1 FROM resumable FOR UPDATE") as until_waiting:
             sent = pool.submit(upload.send, 0, interrupted_by(lambda: is_over.wait(30), b"12345", b"67890"))
             until_waiting(1)
             ended = pool.submit(again.ask, "DELETE")
