@@ -20,6 +20,8 @@ DEEPEST = 50
 MOST_VALUES = 100_000
 """Values in a body, arrays and objects among them; names of members not."""
 
+_SMALL = 16 << 10
+"""Bytes of a body that nobody else waits for noticeably."""
 _WHOLE = "_schema"
 """The field of what is wrong with the body as a whole."""
 
@@ -28,7 +30,7 @@ async def json_body(request: Request, services: ServicesHere) -> object:
     """What the request's body says, whatever media type it is called: no client means anything else here. Raises
     `Rejected` as `parse` does, and for more bytes than HEADRACE_JSON_BYTES, of which no more are read."""
     body = await whole_body(request, services.settings.json_bytes, "The body", field=_WHOLE)
-    return await run_in_threadpool(parse, body)
+    return await _parsed(body)
 
 
 JsonBody = Annotated[object, Depends(json_body)]
@@ -37,10 +39,15 @@ JsonBody = Annotated[object, Depends(json_body)]
 async def optional_json_body(request: Request, services: ServicesHere) -> object:
     """As `json_body`, an empty object where nothing was sent."""
     body = await whole_body(request, services.settings.json_bytes, "The body", field=_WHOLE)
-    return await run_in_threadpool(parse, body) if body else {}
+    return await _parsed(body) if body else {}
 
 
 OptionalJsonBody = Annotated[object, Depends(optional_json_body)]
+
+
+async def _parsed(body: bytes) -> object:
+    # To wake a thread costs more than to read a small one.
+    return parse(body) if len(body) <= _SMALL else await run_in_threadpool(parse, body)
 
 
 def text_in(given: JsonObject, name: str, longest: int) -> str | None:

@@ -63,15 +63,17 @@ class Receivers:
 class _Body:
     def __init__(self, request: Request) -> None:
         self._stream = request.stream()
+        self._is_over = False
 
     def blocks(self) -> Iterator[bytes]:
-        while block := anyio.from_thread.run(self._next):
+        # Most bodies are one block, behind which nothing needs to be asked for.
+        while not self._is_over and (block := anyio.from_thread.run(self._next)):
             yield block
             # Of many uploads at once, each would hold a block that is done with while it waits for the next.
             del block
 
     async def _next(self) -> bytes:
-        """The next block; empty behind the last."""
+        """The next block; empty where nothing comes any more."""
         pieces: list[bytes] = []
         size = 0
         try:
@@ -79,6 +81,7 @@ class _Body:
                 with anyio.fail_after(_SILENCE):
                     piece = await anext(self._stream, None)
                 if piece is None:
+                    self._is_over = True
                     break
                 pieces.append(piece)
                 size += len(piece)

@@ -25,6 +25,9 @@ _BUSY_SECONDS = 60
 # all processes, 100 unless it is told otherwise: threads wait for one another, for as long as a transaction takes.
 _SQLITE_KEPT, _POSTGRESQL_KEPT = 5, 10
 _POSTGRESQL_MOST = 40
+# Whoever writes when the log has grown to so many pages (16 MiB) brings them into the database, while others wait: the
+# longer the log, the more often a page was changed that is then written once.
+_GROWTH = "wal_autocheckpoint=4096"
 _MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
 
 
@@ -72,7 +75,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         _keep_a_log(connection)
         # With NORMAL a commit is whole or not there after any crash, and may be lost with the power until the log is
         # flushed, which `Catalogue.write` waits for: SQLite itself would while nobody else may write.
-        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536", _GROWTH):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

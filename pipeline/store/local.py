@@ -31,6 +31,7 @@ Item = TypeVar("Item")
 
 _BLOCK = 1 << 20
 _FLUSHES_AT_ONCE = 16
+_CHAIN = 8  # folders of one object, one in the other
 _GROUP = 64  # flushes from which on flushing everything at once waits less
 
 
@@ -228,7 +229,13 @@ class LocalStore:
             while folder not in due and folder.is_relative_to(self._folder):
                 due.add(folder)
                 folder = folder.parent
-        if len(due) < _GROUP or not self._disk.flush_all(self._folder):
+        if len(due) <= _CHAIN:
+            # The outermost first, which others change as well: what waits for its flush is written with it, and those
+            # inside it, which nobody else changes, have nothing left to wait for.
+            with translated():
+                for folder in sorted(due, key=_depth):
+                    self._disk.flush_folder(folder)
+        elif len(due) < _GROUP or not self._disk.flush_all(self._folder):
             self._each(self._disk.flush_folder, sorted(due, key=_depth, reverse=True))
 
     def _each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
