@@ -33,7 +33,9 @@ from pipeline.settings import load_settings
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
 _SOON_POLL = 0.5
-_SETTLE = 0.5  # one run goes on while there is work: it looks once more before it ends
+_SETTLE = (
+    0.5  # one run goes on while there is work: it rests between rounds, and looks once more before it ends
+)
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
 _FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
 _AWAY = 5.0  # seconds until a database that did not answer is asked again
@@ -109,7 +111,9 @@ def _soon_forever(services: Services, kind: EffectKind, is_over: threading.Event
     while not is_over.wait(_SOON_POLL):
         try:
             if _is_due(services, kind):
-                dispatch.drain(services, [kind], should_stop=is_over.is_set)
+                dispatch.drain(
+                    services, [kind], should_stop=is_over.is_set, rest=partial(is_over.wait, _SOON_POLL)
+                )
         except Unavailable as away:
             _LOG.warning("%s; trying again", away.message)
             is_over.wait(_AWAY)
@@ -133,7 +137,12 @@ def _drain_all(
 ) -> Drained:
     total = Drained()
     while not should_stop():
-        drained = dispatch.drain(services, on_batch=lambda _kind, _number: heed(), should_stop=should_stop)
+        drained = dispatch.drain(
+            services,
+            on_batch=lambda _kind, _number: heed(),
+            should_stop=should_stop,
+            rest=partial(time.sleep, _SETTLE),
+        )
         total.add(drained)
         if not drained.done:
             break

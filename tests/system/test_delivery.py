@@ -95,6 +95,26 @@ def test_what_the_operator_has_to_mend_parks_nothing(tmp_path: Path) -> None:
         assert instance.drain(attempt.accession_id).done[EffectKind.PRESERVE] == 3
 
 
+def test_what_becomes_due_between_two_rounds_is_brought_about_together(archive: Archive) -> None:
+    """However many effects that are; once nothing is due any more there is no further rest."""
+    hasty = Unpreserved(archive.services, archive.clock)
+    hasty.publish(files={"a": b"1"})
+    batches, coming = list[int](), [3, 0]
+
+    def rest() -> None:
+        for _ in range(coming.pop(0)):
+            hasty.publish(files={"a": b"1"})
+
+    dispatch.drain(
+        archive.services,
+        [EffectKind.PRESERVE],
+        on_batch=lambda _kind, number: batches.append(number),
+        rest=rest,
+    )
+    assert batches == [1, 3]
+    assert not coming
+
+
 def test_an_object_that_cannot_be_written_keeps_no_other_one_waiting(archive: Archive) -> None:
     """Where something else lies in the place of one work's object, its effect alone is put off."""
     hasty = Unpreserved(archive.services, archive.clock)
