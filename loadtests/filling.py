@@ -55,6 +55,7 @@ _SHARED_OUT = (
 )
 """Which effects each of the processes carries out; preserving takes as long as all others."""
 _PAUSE = 0.1
+_ACCESSION = 500  # records of one
 
 
 def fill(services: Services, number: int, *, on_batch: Callable[[int], None] = lambda _number: None) -> None:
@@ -68,8 +69,10 @@ def fill(services: Services, number: int, *, on_batch: Callable[[int], None] = l
     source, done = entries(), 0
     with _carried_out(services.settings):
         while done < number:
-            batch = list(islice(source, min(publication.BATCH, number - done)))
-            publication.publish_sealed(services, _deposit(services, batch), owner=_OWNER)
+            batch = list(islice(source, min(_ACCESSION, number - done)))
+            accession_id = _deposit(services, batch)
+            while publication.publish_sealed(services, accession_id, owner=_OWNER):
+                pass
             done += len(batch)
             on_batch(done)
 

@@ -75,7 +75,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         _keep_a_log(connection)
         # With NORMAL a commit is whole or not there after any crash, and may be lost with the power until the log is
         # flushed, which `Catalogue.write` waits for: SQLite itself would while nobody else may write.
-        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536", _GROWTH):
+        for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384", _GROWTH):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

@@ -4,29 +4,58 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from pipeline import __version__
-from pipeline.cli import (
-    accounts,
-    check,
-    indexing,
-    ingest,
-    inspect,
-    purge,
-    quarantine,
-    rereading,
-    serve,
-    upkeep,
-    watch,
-)
 from pipeline.cli.console import Exit, fail, fail_unexpected
 from pipeline.errors import HeadraceError
 
+# Which module of pipeline.cli has a command, as what, where it is not called the same.
+_MODULES = {
+    "ingest": "ingest",
+    "plan": "ingest",
+    "apply": "ingest:apply_plan",
+    "retry": "ingest",
+    "cancel": "ingest",
+    "watch": "watch",
+    "up": "serve",
+    "serve": "serve",
+    "dispatch": "serve",
+    "runner": "serve",
+    "worker": "serve",
+    "scheduler": "serve",
+    "status": "inspect",
+    "search": "inspect",
+    "index": "indexing",
+    "quarantine": "quarantine",
+    "purge": "purge",
+    "check": "check",
+    "sweep": "upkeep",
+    "audit": "rereading",
+    "rescan": "rereading",
+    "token": "accounts",
+    "user": "accounts",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Group(click.Group):
+    """Imports a command when it is asked for: each part of an instance is one, and runs for long, without what only
+    others need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _MODULES and cmd_name not in self.commands:
+            module, _, name = _MODULES[cmd_name].partition(":")
+            self.add_command(getattr(import_module(f"pipeline.cli.{module}"), name or cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="headrace")
 def headrace() -> None:
     """Ingest, preserve and publish research data.
@@ -45,34 +74,6 @@ def headrace() -> None:
     Exit codes: 0 done or nothing new · 1 a bug · 2 wrong usage or settings · 3 finished, but something was rejected
     · 4 stopped early, run it again to go on · 130 Ctrl-C, likewise.
     """
-
-
-for command in (
-    ingest.ingest,
-    ingest.plan,
-    ingest.apply_plan,
-    ingest.retry,
-    ingest.cancel,
-    watch.watch,
-    serve.up,
-    serve.serve,
-    serve.dispatch,
-    serve.runner,
-    serve.worker,
-    serve.scheduler,
-    inspect.status,
-    inspect.search,
-    indexing.index,
-    quarantine.quarantine,
-    purge.purge,
-    check.check,
-    upkeep.sweep,
-    rereading.audit,
-    rereading.rescan,
-    accounts.token,
-    accounts.user,
-):
-    headrace.add_command(command)
 
 
 def main() -> None:

@@ -129,6 +129,8 @@ class _Member:
                 self.command, log=self.log, env={**tuning.environment(), **self.core}
             )
             self.watch.watch(self.process.pid)
+            # The catalogue is not theirs to write, so nobody waits for what they hold.
+            processes.put_behind(self.process)
 
 
 def main(arguments: Sequence[str]) -> None:

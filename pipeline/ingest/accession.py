@@ -54,6 +54,8 @@ from pipeline.store import layout
 
 LEASE = accessions.LEASE
 _BATCH = 500
+# Of those that are judged one by one: on SQLite everybody else who writes waits meanwhile.
+_JUDGED = 100
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -220,10 +222,10 @@ def give_up_lease(services: Services, run: Run, accession_id: str) -> None:
 
 
 def seal(services: Services, run: Run, accession_id: str) -> int:
-    """Judge up to `_BATCH` deposits whose files have all been read: seal, hold, or find unchanged. How many."""
+    """Judge up to `_JUDGED` deposits whose files have all been read: seal, hold, or find unchanged. How many."""
     with services.catalogue.write() as tx:
         hold_on(tx, services, run, accession_id)
-        chosen = deposits.complete(tx, accession_id, _BATCH)
+        chosen = deposits.complete(tx, accession_id, _JUDGED)
         needless = [one for one in chosen if not _judge(tx, run, accession_id, one)]
     sweep(services, needless)
     return len(chosen)

@@ -20,9 +20,9 @@ from pipeline.model import DepositAction, DepositState, Problem
 
 Item = TypeVar("Item")
 
-BATCH = 500
-"""Records that are decided on in one transaction."""
-FILE_BATCH = 5000
+BATCH, FILE_BATCH = 250, 1000
+"""Records that are decided on, and files that are noted, in one transaction, for which everybody else who writes waits
+on SQLite."""
 LISTED = 10_000
 """Lines of a report that are shown one by one."""
 

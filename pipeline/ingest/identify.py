@@ -22,9 +22,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 # The engine's Go runtime reads these when it is loaded. It is called by one thread at a time, so a second processor
-# of its own, and collecting garbage after every few files, only cost.
+# of its own, and collecting garbage after every few files, only cost. Signatures take 70 MiB: garbage may double that
+# nearly, and is collected more often before it takes more.
 os.environ.setdefault("GOMAXPROCS", "1")
 os.environ.setdefault("GOGC", "400")
+os.environ.setdefault("GOMEMLIMIT", "112MiB")
 
 import pygfried
 

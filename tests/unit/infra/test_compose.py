@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -23,7 +24,8 @@ OURS = {name: one for name, one in COMPOSE["services"].items() if one["image"] =
 def test_a_part_is_a_command_of_ours_with_known_options(service: str) -> None:
     """Every container of ours runs a command that there is, whose options it has."""
     name, *arguments = OURS[service]["command"]
-    command = headrace.commands[name]
+    command = headrace.get_command(click.Context(headrace), name)
+    assert command, name
     known = {
         option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
     }
