@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic import command
@@ -20,6 +20,7 @@ from pipeline.errors import Misconfigured, Unavailable
 from pipeline.settings import redacted
 
 _BUSY_SECONDS = 60
+_LOOK_EVERY = 0.002
 # Connections that are kept; further ones are closed when they are given back. SQLite has one for each thread: who
 # waits for the one writer keeps its own for as long, and no reader is to wait for that. A PostgreSQL server has few for
 # all processes, 100 unless it is told otherwise: threads wait for one another, for as long as a transaction takes.
@@ -72,7 +73,9 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         # The driver's own transactions begin too late: a read that turns into a write would lose updates
         # made in between. We begin ourselves (see `begin`), and wait for the one writer instead of failing.
         connection.isolation_level = None
-        _keep_a_log(connection)
+        # Where several open a new database at once SQLite refuses all but one of them at once: it cannot tell whether
+        # the lock that it would wait for waits for its own.
+        _insist(connection, "PRAGMA journal_mode=WAL")
         # With NORMAL a commit is whole or not there after any crash, and may be lost with the power until the log is
         # flushed, which `Catalogue.write` waits for: SQLite itself would while nobody else may write.
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384", _GROWTH):
@@ -80,24 +83,40 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        reading = connection.get_execution_options().get("headrace_reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("headrace_reading", False):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_to_write(connection)
 
     return engine
 
 
-def _keep_a_log(connection: Any) -> None:
-    """Where several open a new database at once SQLite refuses all but one of them at once, without the patience that
-    it has else: it cannot tell whether the lock that it would wait for waits for its own."""
+def _begin_to_write(connection: sa.Connection) -> None:
+    """SQLite has no queue of writers. Who waits looks again after ever longer pauses, 100 ms at last, and misses the
+    moments between the transactions of a bulk ingest. Looking often nobody waits for much more than the one that is
+    under way (decision 0016)."""
+    raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        _insist(raw, "BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as refused:
+        raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, refused) from refused
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={1000 * _BUSY_SECONDS}")
+
+
+def _insist(connection: sqlite3.Connection, statement: str) -> None:
+    """Carry out what SQLite refuses at once while others keep it from that. Raises `sqlite3.OperationalError`."""
     until = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(statement)
             return
         except sqlite3.OperationalError as refused:
-            if refused.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            is_busy = refused.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # and why, in the other bits
+            if not is_busy or time.monotonic() > until:
                 raise
-        time.sleep(0.05)
+        time.sleep(_LOOK_EVERY)
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:

@@ -19,6 +19,7 @@ of one that nobody else wants."""
 # The C library gives threads arenas of their own, up to eight a core, and each keeps what was freed in it. Our threads
 # take turns, and do not wait for one another's arenas.
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+_LAST = 19
 _TRIES, _NOT_YET = 5, 0.1
 
 
@@ -61,8 +62,9 @@ def start(
 def put_behind(process: Process) -> None:
     """Have a process that was just started, and all that it starts, give way to others. It must not take locks that
     those wait for: it would keep them for as long as it is kept waiting itself."""
-    with suppress(OSError):  # it is over, or stands farther behind already
-        os.setpriority(os.PRIO_PROCESS, process.pid, BEHIND_OTHERS)
+    with suppress(OSError):  # it is over already
+        own = os.getpriority(os.PRIO_PROCESS, process.pid)
+        os.setpriority(os.PRIO_PROCESS, process.pid, min(_LAST, own + BEHIND_OTHERS))
     # Where Linux shares cores out among sessions first (sched(7), autogroup), a process that has one of its own gives
     # way to nobody by being nice. Who is no administrator is let do this every 0.1 s.
     for _ in range(_TRIES):

@@ -213,6 +213,30 @@ def test_every_thread_of_the_gateway_gets_a_connection(catalogue: Catalogue) -> 
             done.result()
 
 
+def test_who_writes_a_little_gets_in_between_those_who_write_on_and_on(tmp_path: Path) -> None:
+    """SQLite, which has no queue of writers, lets in who looks at the right moment. Here that is some milliseconds
+    between transactions of ten times that, as of a bulk ingest in a process of its own."""
+    url = f"sqlite:///{tmp_path}/catalogue.sqlite"
+    done, met = 0, set[int]()
+    with closing(open_catalogue(url)) as bulk, closing(open_catalogue(url)) as people:
+
+        def write_on_and_on() -> None:
+            nonlocal done
+            for _ in range(40):
+                with bulk.write():
+                    time.sleep(0.05)
+                done += 1
+                time.sleep(0.005)
+
+        with ThreadPoolExecutor(1) as thread:
+            writing = thread.submit(write_on_and_on)
+            while not writing.done():
+                with people.write():
+                    met.add(done)
+            writing.result()
+    assert len(met) > 25, "it got in after too few of 40 transactions"
+
+
 def test_a_database_without_a_free_connection_is_unavailable(tmp_path: Path) -> None:
     """That is no bug: the gateway answers 503, and a run waits. Its state is told all the same."""
     url = f"sqlite:///{tmp_path}/catalogue.sqlite"

@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -259,6 +260,23 @@ def test_a_cancelled_run_publishes_nothing_that_was_sealed(instance: Instance, s
     with pytest.raises(Interrupted, match="cancelled"):
         publication.publish_sealed(instance.services, attempt.accession_id, run_id=attempt.run.id)
     assert instance.row_counts()["record"] == 0
+
+
+def test_few_are_published_at_a_time(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few records, and few files, for everybody else waits meanwhile; of a record all of its files, however many."""
+    for record, files in {"a": 1, "b": 2, "c": 7, "d": 3, "e": 1, "f": 1, "g": 1}.items():
+        write_record(tmp_path / "source" / record, {f"{number}.txt": b"x" for number in range(files)})
+    attempt = instance.attempt(tmp_path / "source")
+    attempt.take_in()
+    while accession.seal(instance.services, attempt.run, attempt.accession_id):
+        pass
+    monkeypatch.setattr(publication, "BATCH", 3)
+    monkeypatch.setattr(publication, "FILE_BATCH", 5)
+    published = iter(partial(publication.publish_sealed, instance.services, attempt.accession_id), 0)
+    assert list(published) == [2, 1, 3, 1]
+    assert instance.row_counts()["record_file"] == 16
 
 
 # ---------------------------------------------------------------- options
