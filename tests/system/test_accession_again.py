@@ -267,7 +267,9 @@ def test_few_are_published_at_a_time(
 ) -> None:
     """Few records, and few files, for everybody else waits meanwhile; of a record all of its files, however many."""
     for record, files in {"a": 1, "b": 2, "c": 7, "d": 3, "e": 1, "f": 1, "g": 1}.items():
-        write_record(tmp_path / "source" / record, {f"{number}.txt": b"x" for number in range(files)})
+        write_record(
+            tmp_path / "source" / f"site-{record}", {f"{number}.txt": b"x" for number in range(files)}
+        )
     attempt = instance.attempt(tmp_path / "source")
     attempt.take_in()
     while accession.seal(instance.services, attempt.run, attempt.accession_id):
