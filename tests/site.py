@@ -85,27 +85,17 @@ class Site:
             "s3_path_style": "true",
         }
 
+    def instance_alone(self, name: str, environment: Mapping[str, str]) -> Instance:
+        """A new instance without processes of its own: its commands do all of the work."""
+        settings = {**self._made(name), "HEADRACE_COMPUTE": "inline:", **environment}
+        return Instance(self._folder / name / "home", settings)
+
     @contextmanager
     def instance(self, name: str, environment: Mapping[str, str]) -> Iterator[Instance]:
         """A new instance, its scheduler, workers and dispatcher running with `environment` while the block lasts."""
-        with psycopg.connect(
-            self._kept[Victim.POSTGRES].service.url.replace("+psycopg", ""), autocommit=True
-        ) as server:
-            server.execute(f"CREATE DATABASE {name}")
-        folder = self._folder / name
-        folder.mkdir()
         scheduler = dask_scheduler()
-        common = {
-            **KEYS,
-            "HEADRACE_HOME": str(folder / "home"),
-            "HEADRACE_BASE_URL": BASE_URL,
-            "HEADRACE_COMPUTE": scheduler.url,
-            **{f"HEADRACE_{key.upper()}": value for key, value in self.settings(name).items()},
-            "PREFECT_API_URL": self._kept[Victim.PREFECT].service.url,
-            "PREFECT_HOME": str(folder / "prefect"),
-            "NO_PROXY": "*",
-            **environment,
-        }
+        common = {**self._made(name), "HEADRACE_COMPUTE": scheduler.url, **environment}
+        folder = self._folder / name
         workers = ("worker", "--scheduler", scheduler.url, "--workers", str(WORKERS))
         own = {
             Victim.SCHEDULER: scheduler,
@@ -118,6 +108,24 @@ class Site:
             self._init = stack.enter_context(ThreadPoolExecutor(len(Victim)))
             stack.callback(self.await_all)
             yield Instance(folder / "home", common)
+
+    def _made(self, name: str) -> dict[str, str]:
+        """The environment of a new instance, whose database and folder are made."""
+        with psycopg.connect(
+            self._kept[Victim.POSTGRES].service.url.replace("+psycopg", ""), autocommit=True
+        ) as server:
+            server.execute(f"CREATE DATABASE {name}")
+        folder = self._folder / name
+        folder.mkdir()
+        return {
+            **KEYS,
+            "HEADRACE_HOME": str(folder / "home"),
+            "HEADRACE_BASE_URL": BASE_URL,
+            **{f"HEADRACE_{key.upper()}": value for key, value in self.settings(name).items()},
+            "PREFECT_API_URL": self._kept[Victim.PREFECT].service.url,
+            "PREFECT_HOME": str(folder / "prefect"),
+            "NO_PROXY": "*",
+        }
 
     def strike(self, victim: Victim, flow: Running, preferred: int) -> None:
         """Kill the victim, or stop it for a while. All but the flow come again by themselves, meanwhile: the others
