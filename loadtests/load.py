@@ -1,7 +1,7 @@
 """What the gateway of an instance bears: each figure is the median of three short runs. All of it takes a quarter of an
 hour on two cores.
 
-    python -m loadtests.load [--only NAME ...] [--records 100000] [--seconds 12] [--home DIR] [--folder DIR] [--keep]
+    python -m loadtests.load [--only NAME ...] [--records 100000] [--seconds 12] [--gateways N] [--home DIR] [--keep]
 
 A new instance, or that of `--home`, is filled with generated records (`loadtests.filling`) and run by `headrace up`;
 the users of `loadtests/locustfile.py` are let loose on it, on the same machine: what they cost is in every figure.
@@ -68,6 +68,7 @@ class Load:
     seconds: float
     rounds: int
     mib: int
+    gateways: int
     failures: int = 0
     requests: int = 0
     times: dict[str, Mapping[int, int]] = field(default_factory=dict)
@@ -125,8 +126,8 @@ class Load:
     def how(self, what: str) -> str:
         """What was measured, with what all figures have in common."""
         return (
-            f"{what}; against `headrace up` with {self.records:,} records, SQLite and store on disk, users on the same"
-            f" cores; median of {self.rounds} runs of {self.seconds:g} s"
+            f"{what}; against `headrace up` with {self.records:,} records, SQLite and store on disk, HEADRACE_GATEWAYS="
+            f"{self.gateways}, users on the same cores; median of {self.rounds} runs of {self.seconds:g} s"
         )
 
 
@@ -513,9 +514,20 @@ def measure(names: Sequence[str], options: argparse.Namespace, folder: Path) -> 
     settings = Settings(home=home)
     token = depositor_token(settings, f"{mark}@pier.example")
     records = _filled(settings, options.records)
-    up = instance(home, {_MARK: mark})
+    up = instance(home, {_MARK: mark, "HEADRACE_GATEWAYS": str(options.gateways)})
     watch = Watch(_MARK, mark)
-    load = Load(folder, home, up.url, token, watch, records, options.seconds, options.rounds, options.mib)
+    load = Load(
+        folder,
+        home,
+        up.url,
+        token,
+        watch,
+        records,
+        options.seconds,
+        options.rounds,
+        options.mib,
+        options.gateways,
+    )
     with ExitStack() as stack:
         stack.enter_context(launched(up, home / "up.log", start_seconds=180, stop_seconds=120))
         stack.enter_context(watch.watching())
@@ -570,6 +582,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12, help="of one run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mib", type=int, default=1024, help="size of large files")
+    parser.add_argument(
+        "--gateways",
+        type=int,
+        default=os.cpu_count(),
+        help="processes of the gateway; default: as many as cores",
+    )
     parser.add_argument(
         "--home", type=Path, help="of an instance that is to be used, and kept; default: a new one"
     )

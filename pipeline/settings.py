@@ -167,7 +167,10 @@ class Settings(BaseSettings):
         0, ge=0, le=65535, description="port of the gateway; 0: 8000, or a free one, remembered"
     )
     gateways: int = Field(
-        1, ge=1, le=256, description="processes of the gateway that one machine runs, at one port"
+        1,
+        ge=1,
+        le=256,
+        description="processes of the gateway that one machine runs, at one port; as many as cores answer most",
     )
     doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
     doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")

@@ -184,7 +184,7 @@ class PartedUpload:
 
     def _flush(self, part: Part) -> None:
         with self._still_mine():
-            self._disk.flush(self._descriptor)
+            self._disk.flush_part(self._descriptor, (part.number - 1) * self.part_size, part.size)
             if not self._is_named:
                 self._flush_name()
             self._partial.stat()
