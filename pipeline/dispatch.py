@@ -47,11 +47,6 @@ class Drained:
     put_off: Counter[EffectKind] = field(default_factory=Counter)
     parked: Counter[EffectKind] = field(default_factory=Counter)
 
-    def add(self, other: Drained) -> None:
-        self.done += other.done
-        self.put_off += other.put_off
-        self.parked += other.parked
-
 
 def drain(
     services: Services,
@@ -62,23 +57,24 @@ def drain(
     should_stop: Callable[[], bool] = lambda: False,
     rest: Callable[[], object] = lambda: None,
 ) -> Drained:
-    """Bring about every effect of `kinds` that is due now (of one accession), a batch of each kind in turn: none waits
-    until all of another are done. `on_batch` is told how many came about; what it raises ends the draining between two
-    batches, and so does `should_stop`. `rest` is called after each round of them in which no batch was full: what
-    becomes due meanwhile is brought about together, which costs a fraction of what it would one by one."""
-    drained, due = Drained(), list(kinds)
-    while due:
-        is_behind = False
-        for kind in tuple(due):
+    """Bring about every effect of `kinds` that is due (of one accession), a batch of each kind in turn, until nothing
+    of any is: none waits until another has no more to do. `on_batch` is told how many came about; what it raises ends
+    the draining between two batches, and so does `should_stop`. `rest` is called after each round of them in which no
+    batch was full: what becomes due meanwhile is brought about together, which costs a fraction of what it would one
+    by one."""
+    drained, in_turn = Drained(), tuple(kinds)
+    is_over = False
+    while not is_over:
+        is_over, is_behind = True, False
+        for kind in in_turn:
             if should_stop():
                 return drained
             if claims := _claim(services, kind, accession_id):
+                is_over = False
                 is_behind |= len(claims[1]) == _limit(kind)
                 number = _carry_out(services, kind, claims, drained)
                 on_batch(kind, number)
-            else:
-                due.remove(kind)
-        if due and not is_behind:
+        if not is_over and not is_behind:
             rest()
     return drained
 
@@ -99,6 +95,10 @@ def lift_embargoes(services: Services) -> int:
 
 
 def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tuple[str, list[Claim]] | None:
+    with services.catalogue.read() as tx:
+        # Often nothing is, and who asks that in a transaction that writes keeps others from writing.
+        if not outbox.is_due(tx, now=services.now(), kind=kind, accession_id=accession_id):
+            return None
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
         claims = outbox.claim(

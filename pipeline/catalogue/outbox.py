@@ -188,9 +188,13 @@ def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
     ]
 
 
-def is_due(tx: Transaction, *, now: datetime, kind: EffectKind | None = None) -> bool:
+def is_due(
+    tx: Transaction, *, now: datetime, kind: EffectKind | None = None, accession_id: str | None = None
+) -> bool:
     """Whether there is anything that `claim` would hand out, of whatever kind or of one."""
-    due = _due(now, None) if kind is None else _due(now, None).where(outbox.c.kind == kind)
+    due = _due(now, accession_id)
+    if kind is not None:
+        due = due.where(outbox.c.kind == kind)
     return tx.execute(due.limit(1)).first() is not None
 
 

@@ -1,11 +1,11 @@
 """The dispatcher: drains every effect that no ingest run brings about itself, in a flow `deliver` for each burst of
 them; without Prefect while Prefect is away. Search is written beside that, and mails are sent, for both are to be done
-within seconds, however long it takes to preserve or look into a record."""
+within seconds, however long it takes to preserve or look into a record. So is the look for embargoes that ended: a run
+goes on for as long as there is work."""
 
 from __future__ import annotations
 
 import logging
-import math
 import signal
 import threading
 import time
@@ -33,9 +33,7 @@ from pipeline.settings import load_settings
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
 _SOON_POLL = 0.5
-_SETTLE = (
-    0.5  # one run goes on while there is work: it rests between rounds, and looks once more before it ends
-)
+_SETTLE = 0.5  # one run goes on while there is work: it rests between rounds
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
 _FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
 _AWAY = 5.0  # seconds until a database that did not answer is asked again
@@ -78,20 +76,23 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
     is away is waited for."""
     _standing.set(services)
     with (
-        beside("index", partial(_soon_forever, services, EffectKind.INDEX)),
-        beside("mail", partial(_soon_forever, services, EffectKind.MAIL)),
+        beside(
+            "index", partial(_again_and_again, _SOON_POLL, partial(_drain_soon, services, EffectKind.INDEX))
+        ),
+        beside(
+            "mail", partial(_again_and_again, _SOON_POLL, partial(_drain_soon, services, EffectKind.MAIL))
+        ),
+        beside(
+            "embargoes", partial(_again_and_again, _EMBARGOES, lambda _: dispatch.lift_embargoes(services))
+        ),
     ):
         _deliver_forever(services, should_stop)
 
 
 def _deliver_forever(services: Services, should_stop: Callable[[], bool]) -> None:
     watching = _Dispatcher(should_stop)
-    looked = -math.inf
     while not should_stop():
         try:
-            if time.monotonic() - looked >= _EMBARGOES:
-                dispatch.lift_embargoes(services)
-                looked = time.monotonic()
             if not _is_due(services):
                 time.sleep(_POLL)
             elif api.answers():
@@ -107,16 +108,22 @@ def _deliver_forever(services: Services, should_stop: Callable[[], bool]) -> Non
             time.sleep(_AWAY)
 
 
-def _soon_forever(services: Services, kind: EffectKind, is_over: threading.Event) -> None:
-    while not is_over.wait(_SOON_POLL):
+def _again_and_again(
+    seconds: float, action: Callable[[threading.Event], object], is_over: threading.Event
+) -> None:
+    """Do it now, and so long after each time anew. A database that is away is asked again sooner or later."""
+    pause = 0.0
+    while not is_over.wait(pause):
         try:
-            if _is_due(services, kind):
-                dispatch.drain(
-                    services, [kind], should_stop=is_over.is_set, rest=partial(is_over.wait, _SOON_POLL)
-                )
+            action(is_over)
+            pause = seconds
         except Unavailable as away:
             _LOG.warning("%s; trying again", away.message)
-            is_over.wait(_AWAY)
+            pause = _AWAY
+
+
+def _drain_soon(services: Services, kind: EffectKind, is_over: threading.Event) -> None:
+    dispatch.drain(services, [kind], should_stop=is_over.is_set, rest=partial(is_over.wait, _SOON_POLL))
 
 
 class _Dispatcher(Attendant):
@@ -135,24 +142,17 @@ class _Dispatcher(Attendant):
 def _drain_all(
     services: Services, should_stop: Callable[[], bool], heed: Callable[[], None] = lambda: None
 ) -> Drained:
-    total = Drained()
-    while not should_stop():
-        drained = dispatch.drain(
-            services,
-            on_batch=lambda _kind, _number: heed(),
-            should_stop=should_stop,
-            rest=partial(time.sleep, _SETTLE),
-        )
-        total.add(drained)
-        if not drained.done:
-            break
-        time.sleep(_SETTLE)
-    return total
+    return dispatch.drain(
+        services,
+        on_batch=lambda _kind, _number: heed(),
+        should_stop=should_stop,
+        rest=partial(time.sleep, _SETTLE),
+    )
 
 
-def _is_due(services: Services, kind: EffectKind | None = None) -> bool:
+def _is_due(services: Services) -> bool:
     with services.catalogue.read() as tx:
-        return outbox.is_due(tx, now=services.now(), kind=kind)
+        return outbox.is_due(tx, now=services.now())
 
 
 def _told(drained: Drained) -> JsonObject:

@@ -190,6 +190,10 @@ def test_a_run_brings_its_own_effects_about(catalogue: Catalogue) -> None:
     want(catalogue, 1, accession_id="a1")
     want(catalogue, 2)
     assert ids(claim(catalogue, "dispatcher")) == [2]
+    with catalogue.read() as tx:
+        assert not outbox.is_due(tx, now=NOW)
+        assert outbox.is_due(tx, now=NOW, kind=INDEX, accession_id="a1")
+        assert not outbox.is_due(tx, now=NOW, kind=EffectKind.PRESERVE, accession_id="a1")
     assert ids(claim(catalogue, "run", accession_id="a1")) == [1]
     want(catalogue, 3, accession_id="a1")
     assert ids(claim(catalogue, "dispatcher", now=LATER)) == [1, 2, 3]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from pipeline import dispatch
 from pipeline.catalogue import Catalogue, Transaction, outbox, records
 from pipeline.errors import Unavailable
 from pipeline.ingest import report
-from pipeline.model import EffectKind
+from pipeline.model import Access, EffectKind, FilesAccess
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.s3.refusals import refusal
@@ -33,6 +34,11 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 def want(archive: Archive, kind: EffectKind, *record_ids: int) -> None:
     with archive.services.catalogue.write() as tx:
         outbox.want(tx, [(kind, one) for one in record_ids], now=archive.clock())
+
+
+def due(archive: Archive, kind: EffectKind) -> int:
+    with archive.services.catalogue.read() as tx:
+        return sum(one.due for one in outbox.waiting(tx) if one.kind is kind)
 
 
 def parked(archive: Archive) -> list[outbox.Parked]:
@@ -113,6 +119,52 @@ def test_what_becomes_due_between_two_rounds_is_brought_about_together(archive: 
     )
     assert batches == [1, 3]
     assert not coming
+
+
+def test_no_kind_waits_until_another_has_no_more_to_do(archive: Archive) -> None:
+    """What becomes due is brought about in the next round, in the order of the kinds, though there was nothing of its
+    kind before, and something of another kind in every round."""
+    hasty = Unpreserved(archive.services, archive.clock)
+    published = [hasty.publish(files={"a": b"1"}).id]
+    kinds = list[EffectKind]()
+
+    def rest() -> None:
+        if len(published) < 4:
+            published.append(hasty.publish(files={"a": b"1"}).id)
+        if len(published) == 2:
+            want(archive, EffectKind.EXAMINE, published[0])
+
+    preserve, examine = EffectKind.PRESERVE, EffectKind.EXAMINE
+    dispatch.drain(
+        archive.services, [examine, preserve], on_batch=lambda kind, _number: kinds.append(kind), rest=rest
+    )
+    assert kinds == [preserve, examine, preserve, preserve, preserve]
+
+
+class _Busy(Catalogue):
+    """A database that another writes to."""
+
+    def __init__(self, inner: Catalogue) -> None:
+        self._inner = inner
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        with self._inner.read() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        raise Unavailable("the database stays locked")
+        yield
+
+
+def test_looking_for_what_is_due_writes_nothing(archive: Archive) -> None:
+    """So it neither waits for who writes, nor has them wait: it does where there is something to claim."""
+    busy = replace(archive.services, catalogue=_Busy(archive.services.catalogue))
+    assert dispatch.drain(busy) == dispatch.Drained()
+    want(archive, EffectKind.INDEX, archive.publish().id)
+    with pytest.raises(Unavailable):
+        dispatch.drain(busy)
 
 
 def test_an_object_that_cannot_be_written_keeps_no_other_one_waiting(archive: Archive) -> None:
@@ -231,12 +283,32 @@ def test_search_waits_for_nothing_else(archive: Archive, monkeypatch: pytest.Mon
     services = archive.services
     Unpreserved(services, archive.clock).publish(files={"a.txt": b"1"})
 
-    def is_preserved() -> bool:
-        with services.catalogue.read() as tx:
-            return EffectKind.PRESERVE not in {one.kind for one in outbox.waiting(tx)}
-
     slow = _LongAtWork(services.settings.home / "store", lambda: bool(services.index.count()))
     with closing(slow):
-        deliver.dispatch_forever(replace(services, store=slow), is_preserved)
+        deliver.dispatch_forever(replace(services, store=slow), lambda: not due(archive, EffectKind.PRESERVE))
+    assert slow.answers
+    assert all(slow.answers)
+
+
+def test_the_end_of_an_embargo_waits_for_nothing_else(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found out about while the dispatcher is still at work, however long that takes."""
+    from pipeline.flows import deliver
+
+    monkeypatch.setattr(deliver, "_EMBARGOES", 0.05)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    services = archive.services
+    archive.publish(access=Access(FilesAccess.RESTRICTED, archive.clock().date() + timedelta(days=1)))
+    Unpreserved(services, archive.clock).publish(files={"a.txt": b"1"})
+    before, on_its_day = due(archive, EffectKind.ANNOUNCE), archive.clock() + timedelta(days=1)
+
+    def is_lifted() -> bool:
+        archive.clock.now = on_its_day
+        return due(archive, EffectKind.ANNOUNCE) > before
+
+    slow = _LongAtWork(services.settings.home / "store", is_lifted)
+    with closing(slow):
+        deliver.dispatch_forever(replace(services, store=slow), lambda: not due(archive, EffectKind.PRESERVE))
     assert slow.answers
     assert all(slow.answers)
