@@ -15,7 +15,6 @@ While a rebuild goes on, batches go into both generations: the versions decide w
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -23,6 +22,7 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pipeline.durability import flush_folder, is_out_of_room
 from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Rejected, Unavailable
 from pipeline.index import dates, generation
 from pipeline.index.document import Terms, terms
@@ -119,6 +119,8 @@ class EmbeddedIndex:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._path / pointer)
+        # Before what it pointed at is removed.
+        flush_folder(self._path)
 
     def _targets(self) -> list[str]:
         """Where a batch goes. The lock is held."""
@@ -198,6 +200,6 @@ def _translated() -> Iterator[None]:
     except HeadraceError:
         raise
     except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+        if (isinstance(error, OSError) and is_out_of_room(error)) or "No space left" in str(error):
             raise OutOfSpace("No room left for the search index.") from error
         raise Unavailable(f"The search index cannot be used: {error}") from error

@@ -6,6 +6,7 @@ import os
 from email.message import EmailMessage
 from pathlib import Path
 
+from pipeline.durability import flush_folder
 from pipeline.errors import Unavailable
 
 
@@ -25,6 +26,8 @@ class FolderMailer:
                 file.flush()
                 os.fsync(descriptor)
             unfinished.rename(self._folder / name)
+            # Whoever sent it forgets it now.
+            flush_folder(self._folder)
         except OSError as error:
             raise Unavailable(
                 f"a mail cannot be written into {self._folder}: {error.strerror}",

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline import durability
 from pipeline.errors import HeadraceError, OutOfSpace, Rejected, Unavailable
 
 _TRIES = 50
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 # syncfs(2) tells of failed writes since Linux 5.8; Python has no call for it.
 _SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
@@ -53,11 +53,7 @@ class Disk:
         os.rename(source, target)  # noqa: PTH104 - half the time of Path.rename, thousands of times a second
 
     def flush_folder(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        durability.flush_folder(folder)
 
 
 def rename_into_folder(disk: Disk, source: Path, target: Path) -> None:
@@ -83,7 +79,7 @@ def translated() -> Iterator[None]:
     except HeadraceError:
         raise
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if durability.is_out_of_room(error):
             raise OutOfSpace(
                 "no room left in the store", remedy="make room on its disk, then run the same command again"
             ) from error

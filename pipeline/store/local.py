@@ -223,7 +223,8 @@ class LocalStore:
             self._disk.flush_folder(folder)
 
     def _flush_folders(self, folders: Iterable[Path]) -> None:
-        """Flush folders and all that lie between them and the store's own, the deepest first."""
+        """Flush folders and all that lie between them and the store's own. In what order is a matter of time only:
+        nothing counts as durable before all of them are flushed."""
         due: set[Path] = set()
         for folder in folders:
             while folder not in due and folder.is_relative_to(self._folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,6 +124,19 @@ def test_a_file_is_for_nobody_else(tmp_path: Path) -> None:
     FolderMailer(tmp_path / "mail").send(compose(MAIL, REPOSITORY))
     [file] = (tmp_path / "mail").iterdir()
     assert [stat.S_IMODE(one.stat().st_mode) for one in (file, file.parent)] == [0o600, 0o700]
+
+
+def test_the_name_of_a_file_outlives_the_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sent the mail forgets it then."""
+    folder, flushed = tmp_path / "mail", []
+
+    def note(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            flushed.extend(folder.iterdir())
+
+    monkeypatch.setattr(os, "fsync", note)
+    FolderMailer(folder).send(compose(MAIL, REPOSITORY))
+    assert flushed == list(folder.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_to_is_away(tmp_path: Path) -> None:
