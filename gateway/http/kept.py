@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.access import Viewer
+from pipeline.catalogue import records
 from pipeline.model import Record
 from pipeline.services import Services
 
@@ -182,7 +183,7 @@ class KeptAnswers:
         if answer.change is None or answer.state[1] != state[1]:
             return False
         record_id, change = answer.change
-        if self._services.catalogue.change_of(record_id) != change:
+        if records.change_at_a_glance(self._services.catalogue, record_id) != change:
             return False
         # Whatever was committed since the state was asked for makes for another one.
         answer.state = state

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 
@@ -31,16 +31,18 @@ class Catalogue:
     """Hands out transactions on one database. Threads and processes may share the database."""
 
     def __init__(self, engine: sa.Engine) -> None:
+        """Raises `OSError` where SQLite's log cannot be flushed."""
         self._engine = engine
         is_sqlite = engine.dialect.name == "sqlite"
         self._turn = threading.Lock() if is_sqlite else None
         self._watching = _Watching(engine) if is_sqlite else None
-        self._log = None if self._watching is None else SharedFlush(self._watching.log())
+        self._log = None if self._watching is None else _log(self._watching)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that may write. Raises `Unavailable` where the database is away, stays locked, or is so slow
-        that no connection to it comes free."""
+        that no connection to it comes free. Once its disk has refused to flush, nothing is written any more: all
+        would see what the power takes back."""
         with _translated():
             with self._taking_turns(), self._engine.begin() as connection:
                 yield connection
@@ -63,15 +65,15 @@ class Catalogue:
         thread."""
         return None if self._watching is None else self._watching.state()
 
-    def change_of(self, record_id: int) -> int | None:
-        """The `change` of a record (`records.changes`), as quickly, for the same thread; None for one that is not
-        published, and where the database cannot tell."""
-        return None if self._watching is None else self._watching.change_of(record_id)
+    def glance(self, statement: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
+        """The first row that a statement in SQLite's words finds, as quickly, for the same thread; None where there is
+        none, and where the database cannot tell."""
+        return None if self._watching is None else self._watching.glance(statement, values)
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
-        """SQLite has one writer, and whoever waits for it looks again and again, ever more seldom, while others get
-        ahead. Threads of one process wait in line instead."""
+        """SQLite has one writer and no queue: whoever waits looks again and again, and others get ahead. Threads of one
+        process wait in line instead, and of them only the first looks."""
         if self._turn is None:
             yield
             return
@@ -80,6 +82,9 @@ class Catalogue:
                 "the database does not answer: another thread keeps writing to it", remedy=_AWAY
             )
         try:
+            if self._log is not None:
+                # Who stood in line when that was found out writes no more, either.
+                self._log.require_sound()
             yield
         finally:
             self._turn.release()
@@ -100,12 +105,9 @@ class Catalogue:
         self._engine.dispose()
 
 
-_CHANGE = "SELECT change FROM record WHERE id = ? AND state = 'published'"
-
-
 class _Watching:
-    """A connection to SQLite that only looks whether others have committed anything (PRAGMA data_version), and what of
-    it concerns a record."""
+    """A connection to SQLite that only looks: whether others have committed anything (PRAGMA data_version), and what
+    that may have changed."""
 
     def __init__(self, engine: sa.Engine) -> None:
         # Before anybody asks: who does is not to wait until a connection comes free.
@@ -123,12 +125,12 @@ class _Watching:
             return None
         return int(state)
 
-    def change_of(self, record_id: int) -> int | None:
+    def glance(self, statement: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
         try:
-            rows = self._connection.execute(_CHANGE, (record_id,)).fetchall()
+            rows = self._connection.execute(statement, values).fetchall()
         except sqlite3.Error:
             return None
-        return int(rows[0][0]) if rows else None
+        return rows[0] if rows else None
 
     def log(self) -> Path:
         """The write-ahead log: there from the first look at the database on, for as long as this connection."""
@@ -140,6 +142,14 @@ class _Watching:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _log(watching: _Watching) -> SharedFlush:
+    try:
+        return SharedFlush(watching.log())
+    except BaseException:
+        watching.close()
+        raise
 
 
 _AWAY = (

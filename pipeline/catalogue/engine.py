@@ -33,8 +33,9 @@ _MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
 
 
 def open_catalogue(url: str) -> Catalogue:
-    """The catalogue at a database URL, migrated. Raises `Misconfigured` for a URL that cannot be used, or a
-    database of a later release; `Unavailable` where the server does not answer."""
+    """The catalogue at a database URL, migrated. Raises `Misconfigured` for a URL that cannot be used, a place where
+    SQLite cannot have its log, or a database of a later release; `Unavailable` where the server does not answer, or
+    the disk refuses."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
@@ -45,6 +46,7 @@ def open_catalogue(url: str) -> Catalogue:
         ) from None
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     try:
+        _make_folder(parsed)
         _migrate(engine)
         return Catalogue(engine)
     except Misconfigured:
@@ -56,14 +58,24 @@ def open_catalogue(url: str) -> Catalogue:
             f"the database {redacted(url)} does not answer: {str(away.orig).strip()}",
             remedy="start the database server, or correct HEADRACE_DATABASE",
         ) from away
+    except OSError as refused:
+        engine.dispose()
+        raise Unavailable(
+            f"the disk of the database {redacted(url)} answers: {refused.strerror}",
+            remedy="see that the disk is mounted, sound and writable, or correct HEADRACE_DATABASE",
+        ) from refused
+
+
+def _make_folder(url: sa.URL) -> None:
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        poolclass=sa.QueuePool,  # in memory, too, which is refused by name then
         pool_size=_SQLITE_KEPT,
         max_overflow=MOST_THREADS - _SQLITE_KEPT,
     )
@@ -73,9 +85,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         # The driver's own transactions begin too late: a read that turns into a write would lose updates
         # made in between. We begin ourselves (see `begin`), and wait for the one writer instead of failing.
         connection.isolation_level = None
-        # Where several open a new database at once SQLite refuses all but one of them at once: it cannot tell whether
-        # the lock that it would wait for waits for its own.
-        _insist(connection, "PRAGMA journal_mode=WAL")
+        _keep_a_log(connection)
         # With NORMAL a commit is whole or not there after any crash, and may be lost with the power until the log is
         # flushed, which `Catalogue.write` waits for: SQLite itself would while nobody else may write.
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384", _GROWTH):
@@ -91,10 +101,28 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Where several open a new database at once SQLite refuses all but one of them at once: it cannot tell whether the
+    lock that it would wait for waits for its own. Raises `Misconfigured` where it says that there is to be no log, as
+    in memory, or on a disk without memory that processes share."""
+    try:
+        [mode] = _insist(connection, "PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise Misconfigured(
+                f"SQLite cannot keep a write-ahead log (WAL) where HEADRACE_DATABASE is, only: {mode}",
+                field="HEADRACE_DATABASE",
+                remedy="name a file on a disk of this machine, not in memory nor on a network, or use PostgreSQL",
+            )
+    except BaseException:
+        connection.close()  # the pool does not know of it yet
+        raise
+
+
 def _begin_to_write(connection: sa.Connection) -> None:
     """SQLite has no queue of writers. Who waits looks again after ever longer pauses, 100 ms at last, and misses the
     moments between the transactions of a bulk ingest. Looking often nobody waits for much more than the one that is
-    under way (decision 0016)."""
+    under way (decision 0016). For whatever else SQLite's own patience stays, though to say so twice takes 5 µs: who
+    reads while another process recovers the log of one that was killed is refused as well."""
     raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
     raw.execute("PRAGMA busy_timeout=0")
     try:
@@ -105,13 +133,12 @@ def _begin_to_write(connection: sa.Connection) -> None:
         raw.execute(f"PRAGMA busy_timeout={1000 * _BUSY_SECONDS}")
 
 
-def _insist(connection: sqlite3.Connection, statement: str) -> None:
+def _insist(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
     """Carry out what SQLite refuses at once while others keep it from that. Raises `sqlite3.OperationalError`."""
     until = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
-            connection.execute(statement)
-            return
+            return connection.execute(statement)
         except sqlite3.OperationalError as refused:
             is_busy = refused.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # and why, in the other bits
             if not is_busy or time.monotonic() > until:
