@@ -53,9 +53,10 @@ from pipeline.services import Services, lease_owner
 from pipeline.store import layout
 
 LEASE = accessions.LEASE
-_BATCH = 500
-# Of those that are judged one by one: on SQLite everybody else who writes waits meanwhile.
-_JUDGED = 100
+_BATCH = 500  # deposits, of those that are given up or moved out of the root
+_JUDGED = (
+    100  # fewer, for each takes statements of its own, and on SQLite all others who write wait meanwhile
+)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
