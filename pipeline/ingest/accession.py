@@ -54,9 +54,8 @@ from pipeline.store import layout
 
 LEASE = accessions.LEASE
 _BATCH = 500  # deposits, of those that are given up or moved out of the root
-_JUDGED = (
-    100  # fewer, for each takes statements of its own, and on SQLite all others who write wait meanwhile
-)
+# Fewer, for each takes statements of its own, and on SQLite all others who write wait meanwhile.
+_JUDGED = 100
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
