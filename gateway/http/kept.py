@@ -81,7 +81,9 @@ class Documents:
         return None if packed is None else zlib.decompressobj(_RAW, self._first).decompress(packed)
 
     def keep(self, key: Hashable, document: bytes) -> None:
-        """Keep a document, unless one of that key is kept, or it is too large."""
+        """Keep a document, unless one of that key is kept, or it has more than `LARGEST` bytes, or takes more."""
+        if len(document) > LARGEST or self._packed.find(key) is not None:
+            return  # before it is packed, which is what costs
         with self._lock:
             # Whatever was packed can be read with this one only: it stays.
             self._first = self._first or document[-_WINDOW:]

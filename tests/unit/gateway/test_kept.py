@@ -52,12 +52,25 @@ def test_what_nobody_has_asked_for_longest_goes_first() -> None:
     assert made == ["a", "b", "c", "d", "b"]
 
 
-def test_a_large_document_is_not_kept() -> None:
-    """It would drive out many others."""
+@pytest.mark.parametrize(("document", "times"), [(b"x" * LARGEST, 1), (b"x" * (LARGEST + 1), 2)])
+def test_a_large_document_is_not_kept(document: bytes, times: int) -> None:
+    """However small it may be packed."""
     kept, made = Documents(), list[int]()
+
+    def make() -> bytes:
+        made.append(1)
+        return document
+
     for _ in range(2):
-        get(kept, "large", lambda: made.append(1) or random.randbytes(LARGEST + 1))
-    assert made == [1, 1]
+        assert get(kept, "large", make) == document
+    assert len(made) == times
+
+
+def test_what_takes_much_room_is_not_kept() -> None:
+    """It would drive out many others."""
+    kept = Documents()
+    kept.keep("large", random.randbytes(LARGEST))
+    assert kept.find("large") is None
 
 
 def test_what_cannot_be_made_is_asked_for_again() -> None:
@@ -72,7 +85,7 @@ def test_what_cannot_be_made_is_asked_for_again() -> None:
     assert get(kept, "one", lambda: b"made") == b"made"
 
 
-@given(st.lists(st.binary() | st.binary(min_size=1, max_size=50).map(lambda text: text * 2000)))
+@given(st.lists(st.binary() | st.binary(min_size=1, max_size=50).map(lambda text: text * 1000)))
 def test_documents_are_what_they_were(documents: list[bytes]) -> None:
     """Whichever came first."""
     kept = Documents()
