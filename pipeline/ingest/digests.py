@@ -54,21 +54,23 @@ def _new_hash(algorithm: str) -> Hash:
     return known() if known else hashlib.new(algorithm, usedforsecurity=False)
 
 
-def is_heavy(algorithm: str) -> bool:
-    """Whether hashing a block takes long enough to be worth handing it to another thread."""
-    return algorithm in _HEAVY
+def by_weight(hashes: Mapping[str, Hash]) -> tuple[dict[str, Hash], list[Hash]]:
+    """(heavy ones, light ones): hashing a block by a heavy one takes long enough to be worth handing it to another
+    thread."""
+    heavy = {name: one for name, one in hashes.items() if name in _HEAVY}
+    return heavy, [one for name, one in hashes.items() if name not in _HEAVY]
 
 
 def fanned_out(hashes: Mapping[str, Hash]) -> FanOut:
     """What feeds them all, the heavy ones beside each other."""
-    heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
-    light = [one.update for name, one in hashes.items() if not is_heavy(name)]
+    heavy, light = by_weight(hashes)
 
     def feed_light(block: bytes) -> None:
-        for update in light:
-            update(block)
+        for one in light:
+            one.update(block)
 
-    return FanOut([*heavy, feed_light] if light else heavy)
+    updates = [one.update for one in heavy.values()]
+    return FanOut([*updates, feed_light] if light else updates)
 
 
 class PartsHash:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from pipeline.ingest.checkpoints import Checkpoints
-from pipeline.ingest.digests import Hash, StatefulHash, is_heavy, saved
+from pipeline.ingest.digests import Hash, StatefulHash, by_weight, saved
 from pipeline.ingest.identify import Sample
 from pipeline.model import Digests, JsonObject, ScanVerdict
 from pipeline.ports import ScanSession, Upload
@@ -60,13 +60,14 @@ def take(source: Readable, size: int, readers: Readers, upload: Upload, checkpoi
     `size`, no more than it takes to know that: it may grow as fast as it is read. The upload is neither committed nor
     aborted here. Raises what the source, the scanner or the store raise."""
     hashes, scan, sample = readers.hashes, readers.scan, readers.sample
-    light = [one.update for name, one in hashes.items() if not is_heavy(name)]
     if size < IN_PARTS_FROM:
-        heavy = [one.update for name, one in hashes.items() if is_heavy(name)]
-        total = _read_here(source, size, [*heavy, *light, scan.feed, sample.feed, upload.write])
+        updates = [one.update for one in hashes.values()]
+        total = _read_here(source, size, [*updates, scan.feed, sample.feed, upload.write])
     else:
-        groups = [_hashing(name, one) for name, one in hashes.items() if is_heavy(name)]
-        groups.append(_Group([*light, scan.feed, sample.feed], lambda: {"scan": scan.checkpoint()}))
+        heavy, light = by_weight(hashes)
+        groups = [_hashing(name, one) for name, one in heavy.items()]
+        updates = [one.update for one in light]
+        groups.append(_Group([*updates, scan.feed, sample.feed], lambda: {"scan": scan.checkpoint()}))
         groups.append(_Group([upload.write]))
         # One hash without a state, and the file cannot be gone on with.
         has_states = all(isinstance(one, StatefulHash) for one in hashes.values())

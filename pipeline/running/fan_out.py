@@ -3,6 +3,10 @@
 Consumers that let go of Python's lock (digests of large blocks) take as long together as the slowest of them alone.
 Only as many streams of a process as there are cores have threads for it at a time: with more the cores have enough to
 do, so the others are worked on by their own threads, and none of their blocks waits.
+
+The ring of `pipeline.ingest.intake` reads one file into buffers of its own as fast as that goes, and its threads save
+states at borders within it. Here blocks are made by others, whose streams may be many and mostly wait for a network: no
+buffer is set aside for one, and no thread.
 """
 
 from __future__ import annotations
@@ -65,14 +69,24 @@ class FanOut:
         return bool(self._lanes) and len(block) >= WORTH and _ROOM.acquire(blocking=False)
 
     def _hand_out(self, block: bytes) -> None:
+        self._under_way += len(self._lanes)
         for lane in self._lanes:
             lane.waiting.append(block)
-            self._under_way += 1
             if len(lane.waiting) == 1:
-                _THREADS.submit(self._work, lane)
+                self._wake_for(lane)
 
-    def _work(self, lane: _Lane) -> None:
-        """Until nothing waits for the consumer any more."""
+    def _wake_for(self, lane: _Lane) -> None:
+        turn = threading.Lock()
+        try:
+            _THREADS.submit(self._work, lane, turn)
+        except RuntimeError:
+            # No thread can be started. One that there is may yet come to it, for it stands in line all the same.
+            self._work(lane, turn)
+
+    def _work(self, lane: _Lane, turn: threading.Lock) -> None:
+        """Until nothing waits for the consumer any more; nothing where somebody else has taken the turn."""
+        if not turn.acquire(blocking=False):
+            return
         block: bytes | None = lane.waiting[0]
         while block is not None:
             try:

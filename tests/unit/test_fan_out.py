@@ -6,11 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.running import fan_out as module
 from pipeline.running.fan_out import AHEAD, STREAMS, WORTH, FanOut
 
 LARGE = bytes(WORTH)
@@ -49,9 +51,17 @@ def test_consumers_work_beside_each_other_and_beside_whoever_feeds() -> None:
     fan_out.finish()
 
 
-def test_who_feeds_is_held_back_to_the_pace_of_the_slowest() -> None:
-    go_on, fed = threading.Semaphore(0), list[int]()
+def test_who_feeds_is_held_back_to_the_pace_of_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, fed, waits = threading.Semaphore(0), list[int](), threading.Event()
+
+    class Telling(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.set()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(threading, "Condition", Telling)
     fan_out = FanOut([lambda _: go_on.acquire(timeout=30), len])
+    monkeypatch.undo()
 
     def feed() -> None:
         for number in range(AHEAD + 2):
@@ -60,8 +70,7 @@ def test_who_feeds_is_held_back_to_the_pace_of_the_slowest() -> None:
 
     feeder = threading.Thread(target=feed)
     feeder.start()
-    _await(lambda: len(fed) == AHEAD)
-    time.sleep(0.05)
+    assert waits.wait(30)
     assert len(fed) == AHEAD
     go_on.release()
     _await(lambda: len(fed) == AHEAD + 1)
@@ -112,6 +121,32 @@ def test_what_a_consumer_raises_is_raised_to_whoever_feeds() -> None:
     other.feed(LARGE)
     other.finish()
     assert idents != [threading.get_ident()]
+
+
+def test_where_no_thread_can_be_started_whoever_feeds_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block once and in order, also when threads are there again; and no place is lost."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with ThreadPoolExecutor(2) as threads, monkeypatch.context() as patched:
+        patched.setattr(module, "_THREADS", threads)
+        for _ in range(STREAMS + 1):
+            with pytest.MonkeyPatch.context() as full:
+                full.setattr(threading.Thread, "start", refuse)
+                taken: list[list[tuple[bytes, int]]] = [[], []]
+                fan_out = FanOut(
+                    [lambda block, own=own: own.append((block, threading.get_ident())) for own in taken]
+                )
+                blocks = [bytes([number]) * WORTH for number in range(6)]
+                for block in blocks[:3]:
+                    fan_out.feed(block)
+            for block in blocks[3:]:
+                fan_out.feed(block)
+            fan_out.finish()
+            for own in taken:
+                assert [block for block, _ in own] == blocks
+                assert own[-1][1] != threading.get_ident()
 
 
 def test_no_block_is_held_once_it_is_done_with() -> None:
