@@ -222,17 +222,18 @@ class _Sitting:
 
     def _feed(self, blocks: Iterable[bytes]) -> None:
         check = new_hashes([self._checksum[0]]) if self._checksum else {}
+        checking = fanned_out(check)
         for block in self._until_cut(blocks):
             if self._position + len(block) > self._one.size:
                 raise TooLong("More came than the upload was said to be long.")
+            checking.feed(block)
             self._digest(block)
-            for one in check.values():
-                one.update(block)
             self._require()
             if not check:
                 self._checkpoints.report_in_time()
             del block  # not to be held while the next one comes
         self._digesting.finish()
+        checking.finish()
         if self._checksum:
             if self._cut:
                 raise self._cut
