@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from pipeline.access import TokenScope
-from pipeline.catalogue import Transaction
+from pipeline.catalogue import Transaction, records
 from pipeline.catalogue import secrets as instance_secrets
 from pipeline.catalogue.dialects import insert
 from pipeline.catalogue.tables import token, user
@@ -76,6 +76,7 @@ def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -
     account_id = tx.execute(added.returning(user.c.id)).scalar_one_or_none()
     if account_id is None:
         raise Conflict(f"{email} has an account already")
+    records.touch_owned(tx, normal)
     return Account(account_id, normal, admin)
 
 

@@ -342,6 +342,11 @@ def touch(tx: Transaction, *record_ids: int) -> None:
 _TOUCH = sa.update(record).where(record.c.id.in_(_WANTED)).values(change=record.c.change + 1)
 
 
+def touch_owned(tx: Transaction, owner: str) -> None:
+    """What outputs show of all records of an address changes: they name its account, once it has one."""
+    tx.execute(sa.update(record).where(record.c.owner == owner).values(change=record.c.change + 1))
+
+
 def touch_works(
     tx: Transaction, concept_ids: Collection[int], *, besides: Collection[int] = ()
 ) -> list[tuple[int, RecordState]]:

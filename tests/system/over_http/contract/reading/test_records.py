@@ -213,6 +213,17 @@ def test_3_6_owners_are_accounts(archive: Archive, client: Client) -> None:
         assert client.get(f"/api/records?q={query}").json()["hits"]["total"] == 0
 
 
+def test_3_6_who_has_an_account_since_is_named(archive: Archive, client: Client) -> None:
+    """Also in answers that are kept, by the gateway or by whoever has their tag."""
+    paths = [f"/api/records/{archive.publish(owner='bo@pier.example').id}", "/api/records?q=*"]
+    before = client.get(paths[0]).headers["etag"]
+    client.get(paths[1])
+    archive.token("bo@pier.example")
+    answers = [client.get(paths[0], If_None_Match=before).json(), client.get(paths[0]).json()]
+    [hit] = client.get(paths[1]).json()["hits"]["hits"]
+    assert [one["owners"] for one in (*answers, hit)] == [[{"id": "1"}]] * 3
+
+
 def test_3_7_rdm_json_as_a_whole(library: Library) -> None:
     """Its fields are those of InvenioRDM; the id is a text, the owner an account."""
     body = library.client.get(f"/api/records/{library.dataset.id}", Accept=RDM).json()
