@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from email.utils import format_datetime
 
 from fastapi import APIRouter, Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from gateway.http.admission import draft_for, still_may
 from gateway.http.auth import ServicesHere, WriterHere
@@ -73,10 +74,10 @@ async def go_on(
         raise Rejected(f"Send bytes as {_CONTENT_TYPE}.", field="Content-Type")
     offset = _number(request, "Upload-Offset")
     checksum = _checksum(request.headers.get("upload-checksum"))
+    draft = await run_in_threadpool(draft_for, services, record_id, viewer, Right.EDIT)
     receivers: Receivers = request.app.state.receivers
 
     def receive(blocks: Iterator[bytes]) -> Resumable:
-        draft = draft_for(services, record_id, viewer, Right.EDIT)
         admitted = still_may(services, draft, viewer, Right.EDIT)
         return resumption.go_on(
             services, draft, number_of(number), offset, blocks, checksum, admitted=admitted

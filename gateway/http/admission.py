@@ -15,11 +15,10 @@ from pipeline.access import (
     may_delete,
     may_enlarge,
     may_name_communities,
-    owns,
     permits,
     right_to,
 )
-from pipeline.catalogue import Transaction, drafts, records, rights, sharing
+from pipeline.catalogue import Transaction, accounts, drafts, records, rights, sharing
 from pipeline.catalogue.accounts import Account
 from pipeline.catalogue.drafts import Draft
 from pipeline.dissemination import Dissemination
@@ -97,14 +96,22 @@ def require(services: Services, tx: Transaction, one: Draft | Record, viewer: Vi
 def still_may(
     services: Services, one: Draft | Record, viewer: Viewer, right: Right
 ) -> Callable[[Transaction], None]:
-    """To be asked again within the transaction that ends what took a while, as a file that came: raises `Denied` where
-    the viewer has lost the right to it meanwhile. Whose it is has not."""
+    """To be asked again when what took a while ends, as a file that came, within the transaction that notes it, if one
+    does: raises `Denied` where the viewer has lost the right to it meanwhile, and where their account was disabled.
+    Whose it is has not changed."""
 
     def require_still(tx: Transaction) -> None:
-        if not owns(one.owner, viewer):
-            require(services, tx, one, viewer, right)
+        require(services, tx, one, _by_now(tx, viewer), right)
 
     return require_still
+
+
+def _by_now(tx: Transaction, viewer: Viewer) -> Viewer:
+    """The viewer, who has an account, as that is now. Raises `Denied` where nobody is let in for it any more."""
+    account = accounts.by_ids(tx, [viewer.known_id]).get(viewer.known_id)
+    if account is None or account.disabled:
+        raise refusals.not_permitted()
+    return replace(viewer, admin=viewer.admin and account.admin)
 
 
 def require_admin(viewer: Viewer) -> None:

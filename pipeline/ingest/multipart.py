@@ -127,7 +127,9 @@ def receive_part(
 def _asked_at_the_end(
     services: Services, blocks: Iterable[bytes], admitted: arrival.Admitted
 ) -> Iterator[bytes]:
-    """What has come whole takes the place of what was there before: not of who has lost the right meanwhile."""
+    """The blocks. Who has lost the right when all have come has sent no part; what was there of it may be gone, for a
+    store on a disk writes over it from the first block on, and is to be sent again. Asked apart from what notes the
+    part, which is the store and not the catalogue."""
     yield from blocks
     with services.catalogue.read() as tx:
         admitted(tx)

@@ -17,15 +17,20 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from gateway.app import create_app
+from gateway.http import receiving
 from pipeline import dispatch
-from pipeline.catalogue import Catalogue, Transaction, drafts, records
+from pipeline.catalogue import Catalogue, Transaction, accounts, drafts, records
+from pipeline.catalogue.tables import user
 from pipeline.errors import Unavailable
 from pipeline.ingest import arrival
+from pipeline.people import signing_in
 from pipeline.stewardship.stocktaking import compare
 from pipeline.store import layout
 from tests.archive import Archive
+from tests.asking import Client
 from tests.at_once import at_once, statuses
 from tests.instance import Instance, open_instance, write_record
 from tests.system.over_http.contract.depositor import CSV, METADATA, Depositor, depositor, path_of
@@ -206,6 +211,60 @@ def test_a_file_that_is_sent_by_who_loses_the_right_meanwhile_is_lost(archive: A
         assert rest().status_code == 403
     assert ida.send("GET", draft["links"]["files"]).json() == []
     assert staged(archive, draft) == []
+
+
+def test_a_file_that_is_sent_by_who_is_disabled_meanwhile_is_lost(archive: Archive) -> None:
+    """Though the draft is theirs."""
+    [ida] = gateways(archive, 1)
+    draft = ida.create()
+    with upload_under_way(ida, draft) as rest:
+        with archive.services.catalogue.read() as tx:
+            account = accounts.find_account(tx, IDA)
+        assert account is not None
+        signing_in.disable(archive.services, account)
+        assert rest().status_code == 403
+    signing_in.enable(archive.services, account)
+    assert ida.send("GET", draft["links"]["files"]).json() == []
+    assert staged(archive, draft) == []
+
+
+def test_a_file_that_is_sent_by_an_administrator_who_is_none_any_more_is_lost(archive: Archive) -> None:
+    """It was not their draft, and nothing ties them to it."""
+    [ida] = gateways(archive, 1)
+    jo = depositor(archive, "jo@pier.example", admin=True)
+    draft = ida.create()
+    with upload_under_way(jo, draft) as rest:
+        with archive.services.catalogue.write() as tx:
+            tx.execute(sa.update(user).where(user.c.email == jo.email).values(admin=False))
+        assert rest().status_code == 403
+    assert ida.send("GET", draft["links"]["files"]).json() == []
+    assert staged(archive, draft) == []
+
+
+@pytest.mark.parametrize("door", ["bucket", "tus"])
+def test_who_may_not_send_a_file_waits_for_no_place(
+    archive: Archive, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused while all places for uploads are taken."""
+    monkeypatch.setattr(receiving, "_AT_ONCE", 1)
+    monkeypatch.setattr(receiving, "_TURN", 0.5)
+    app = create_app(archive.services)
+    [ida, jo] = (
+        replace(one, client=Client(app, archive.token(one.email, scopes=("deposit:write",))))
+        for one in (depositor(archive, IDA), depositor(archive, "jo@pier.example"))
+    )
+    draft = ida.create()
+    with upload_under_way(ida, draft) as rest:
+        if door == "bucket":
+            refused = jo.put(draft, "mine.csv")
+        else:
+            told = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
+            place = f"{path_of(draft['links']['self'])}/uploads/1"
+            refused = jo.client.ask(
+                "PATCH", place, content=CSV, content_type="application/offset+octet-stream", **told
+            )
+        assert refused.status_code == 403
+        assert rest().status_code == 201
 
 
 def test_a_part_that_is_sent_by_who_loses_the_right_meanwhile_takes_no_place(archive: Archive) -> None:
