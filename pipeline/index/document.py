@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected
@@ -33,10 +33,19 @@ from pipeline.model import Access, FileEntry, FilesAccess, JsonObject, Record, R
 from pipeline.ports import IndexDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Terms: TypeAlias = dict[str, list[str] | list[int]]
 """Index field → folded words (TEXT, as one blank-separated string a value), whole values, or numbers."""
+
+
+class Entry(NamedTuple):
+    """A document as an engine stores it; `terms` is None where it is deleted, and its version still counts."""
+
+    id: int
+    version: int
+    terms: Terms | None
+
 
 _ID_BITS: Final = 31
 _MOST: Final = (1 << 63) - 1
@@ -233,8 +242,27 @@ def terms(body: JsonObject) -> Terms:
         stored = [term for term in dict.fromkeys(_term(name, field, value) for value in values) if term != ""]
         found[name] = stored
         if field.everywhere:
-            everywhere += stored if field.kind is Kind.TEXT else [" ".join(words(value)) for value in values]
+            texts = stored if field.kind is Kind.TEXT else [" ".join(words(value)) for value in values]
+            everywhere += filter(None, texts)
     return found | {EVERYWHERE: everywhere, PRESENT: _present(found)}
+
+
+def prepared(documents: Sequence[IndexDocument]) -> tuple[list[Entry], dict[int, str]]:
+    """The newest document of each id as an engine stores it, and the reasons of those that it cannot store, by id."""
+    newest: dict[int, IndexDocument] = {}
+    for one in documents:
+        if one.id not in newest or one.version > newest[one.id].version:
+            newest[one.id] = one
+    ready: list[Entry] = []
+    refused: dict[int, str] = {}
+    for one in newest.values():
+        try:
+            found = terms({**one.body, "id": one.id}) if one.body is not None else None
+        except Rejected as error:
+            refused[one.id] = error.message
+        else:
+            ready.append(Entry(one.id, one.version, found))
+    return ready, refused
 
 
 def _term(name: str, field: Field, value: Any) -> Any:

@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.durability import flush_folder, is_out_of_room
-from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Rejected, Unavailable
+from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Unavailable
 from pipeline.index import dates, generation
-from pipeline.index.document import Terms, terms
+from pipeline.index.document import prepared
 from pipeline.index.generation import SCHEMA_DIGEST, Generation
 from pipeline.index.selection import select
 
@@ -55,7 +55,7 @@ class EmbeddedIndex:
                         self._point("current", self._create())
 
     def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
-        ready, refused = _prepare(documents)
+        ready, refused = prepared(documents)
         if ready:
             with _translated(), self._lock():
                 for name in self._targets():
@@ -165,31 +165,6 @@ def _fitting(name: str) -> str:
             remedy="Run `headrace index rebuild`.",
         )
     return name
-
-
-def _prepare(
-    documents: Sequence[IndexDocument],
-) -> tuple[list[tuple[int, int, Terms | None]], dict[int, str]]:
-    """The newest document of each id, analysed, and the reasons of those that cannot be."""
-    newest: dict[int, IndexDocument] = {}
-    for document in documents:
-        if document.id not in newest or document.version > newest[document.id].version:
-            newest[document.id] = document
-    ready: list[tuple[int, int, Terms | None]] = []
-    refused: dict[int, str] = {}
-    for document in newest.values():
-        try:
-            body = document.body
-            ready.append(
-                (
-                    document.id,
-                    document.version,
-                    terms({**body, "id": document.id}) if body is not None else None,
-                )
-            )
-        except Rejected as error:
-            refused[document.id] = error.message
-    return ready, refused
 
 
 @contextmanager

@@ -10,31 +10,26 @@ from typing import TYPE_CHECKING, Any, Final
 import tantivy
 from tantivy import Occur
 
-from pipeline.errors import Rejected
 from pipeline.index import analysis
-from pipeline.index.disclosure import statuses
-from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, OPENS, PRESENT, Kind
+from pipeline.index.facets import aggregations, tally
+from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, PRESENT, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
-from pipeline.index.selection import tally
+from pipeline.index.phrases import arrangements, is_plain
 from pipeline.ports import SearchPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pipeline.index.document import Terms
+    from pipeline.index.document import Entry
     from pipeline.index.selection import Selection
 
 _VERSION: Final = "_version"
 _WRITER_MEMORY: Final = 32_000_000
-_MOST_VALUES: Final = 100
-"""Values a facet answers with."""
 _EXACT_UP_TO: Final = 65_000
 """Values of a facet that a segment may have before its counts become estimates."""
 _NUMBERS: Final = (Kind.NUMBER, Kind.INSTANT)
 _SPECIAL = re.compile(r"[^\w\s]")
-
-_STATUS: Final = "access_status"
 
 
 def _schema() -> tantivy.Schema:
@@ -70,11 +65,11 @@ def create(path: Path) -> None:
     tantivy.Index(SCHEMA, str(path))
 
 
-def append(path: Path, documents: Sequence[tuple[int, int, Terms | None]]) -> None:
-    """Write (id, version, terms or None for a deletion), the newer ones only. The caller holds the lock."""
+def append(path: Path, documents: Sequence[Entry]) -> None:
+    """Write entries, the newer ones only. The caller holds the lock."""
     index = _open(path)
     stored = _versions(index.searcher(), [number for number, _, _ in documents])
-    fresh = [entry for entry in documents if entry[1] > stored.get(entry[0], -1)]
+    fresh = [entry for entry in documents if entry.version > stored.get(entry.id, -1)]
     if not fresh:
         return
     writer = index.writer(_WRITER_MEMORY, 1)
@@ -194,51 +189,12 @@ def _facets(
     searcher: tantivy.Searcher, selection: Selection, facets: Sequence[str], now: int
 ) -> Iterable[tuple[str, tuple[tuple[str, int], ...]]]:
     """Those without a choice are counted together, in one pass over the hits."""
-    for name in facets:
-        if name not in FACETS:
-            raise Rejected(f"There is no facet {name!r}.", field=name)
     free = [name for name in facets if name not in selection.filters]
     for names in [free, *([name] for name in facets if name in selection.filters)]:
         if names:
             query = translate(selection.counted(names[0]))
-            answer = searcher.aggregate(query, _aggregations(names, now))
-            yield from ((name, tally(name, _counts(name, answer))) for name in names)
-
-
-def _aggregations(facets: Sequence[str], now: int) -> dict[str, Any]:
-    """Facts about files are counted within the status `open`, which is counted anyway."""
-    fields = {name: FIELDS[FACETS[name]] for name in facets}
-    asked = {
-        name: {"terms": {"field": FACETS[name], "size": _MOST_VALUES, "segment_size": _EXACT_UP_TO}}
-        for name in facets
-    }
-    top = {
-        name: asked[name]
-        for name, field in fields.items()
-        if not field.of_files and field.kind is not Kind.STATUS
-    }
-    within = {name: asked[name] for name, field in fields.items() if field.of_files}
-    return top if len(top) == len(facets) else {**top, _STATUS: {**_by_status(now), "aggs": within}}
-
-
-def _by_status(now: int) -> dict[str, Any]:
-    ranges = [
-        {"key": name}
-        | ({} if span.low is None else {"from": span.low})
-        | ({} if span.high is None else {"to": span.high + 1})
-        for name, span in statuses(now).items()
-    ]
-    return {"range": {"field": OPENS, "ranges": ranges}}
-
-
-def _counts(facet: str, answer: Mapping[str, Any]) -> list[tuple[str, int]]:
-    field = FIELDS[FACETS[facet]]
-    if field.of_files:
-        opened = [bucket for bucket in answer[_STATUS]["buckets"] if bucket["key"] == "open"]
-        buckets = [inner for bucket in opened for inner in bucket[facet]["buckets"]]
-    else:
-        buckets = answer[_STATUS if field.kind is Kind.STATUS else facet]["buckets"]
-    return [(bucket["key"], bucket["doc_count"]) for bucket in buckets]
+            answer = searcher.aggregate(query, aggregations(names, now, segment_size=_EXACT_UP_TO))
+            yield from ((name, tally(name, answer)) for name in names)
 
 
 # ---------------------------------------------------------------- queries
@@ -262,7 +218,7 @@ def translate(query: Query) -> tantivy.Query:
             term = make.term_query(SCHEMA, field, value)
             return term if _has_words(field) else _unscored(term)
         case Phrase(field, words, slop):
-            return make.phrase_query(SCHEMA, field, list(words), slop)
+            return _phrase(field, words, slop)
         case Fuzzy(field, word, distance):
             return make.fuzzy_term_query(SCHEMA, field, word, distance)
         case Wildcard(field, pattern):
@@ -271,6 +227,15 @@ def translate(query: Query) -> tantivy.Query:
             return _unscored(make.term_query(SCHEMA, PRESENT, field))
         case Range(field, low, high):
             return _unscored(make.range_query(SCHEMA, field, tantivy.FieldType.Integer, low, high))
+
+
+def _phrase(field: str, words: Sequence[str], slop: int) -> tantivy.Query:
+    if is_plain(words, slop):
+        return tantivy.Query.phrase_query(SCHEMA, field, list(words), slop)
+    ways = (list(way) for way in arrangements(words, slop))
+    return tantivy.Query.boolean_query(
+        [(Occur.Should, tantivy.Query.phrase_query(SCHEMA, field, way)) for way in ways]
+    )
 
 
 def _has_words(field: str) -> bool:

@@ -7,12 +7,22 @@ Each function takes a stored field's name, or `EVERYWHERE` where the user named 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from pipeline.errors import Rejected
 from pipeline.index import dates
 from pipeline.index.analysis import LONGEST_WORD, fold, keyword, label, unspaced, words
 from pipeline.index.fields import ALIASES, EVERYWHERE, FIELDS, Kind
 from pipeline.index.nodes import NOTHING, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard, every
+from pipeline.index.phrases import is_plain, most_arrangements
+
+LONGEST_PATTERN: Final = 400
+"""Bytes of a word with wildcards."""
+MOST_STARS: Final = 16
+MOST_BEHIND_STAR: Final = 4
+"""`?` behind a `*`: each doubles what an engine has to keep in mind, and every engine gives up somewhere."""
+MOST_ARRANGEMENTS: Final = 100
+"""Ways in which the words of a phrase may stand that an engine is asked for one by one."""
 
 _NUMBER = re.compile(r"-?\d{1,18}")
 _RESOLVER = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:)(?=10\.)", re.IGNORECASE)
@@ -67,11 +77,14 @@ def phrase(field: str, text: str, *, slop: int) -> Query:
             return NOTHING
         case [word]:
             return Term(field, word)
+    if not is_plain(found, slop) and most_arrangements(found, slop) > MOST_ARRANGEMENTS:
+        raise _rejection(f"the words of a phrase of {len(found)} cannot be {slop} apart, only fewer")
     return Phrase(field, tuple(found), slop)
 
 
 def wildcard(field: str, pattern: str) -> Query:
     """A word with unescaped `*` or `?`. `*` alone asks whether the field is there."""
+    _require_simple(fold(pattern))
     if pattern.strip("*") == "":
         return MatchAll() if field == EVERYWHERE else Exists(field)
     match kind(field):
@@ -86,6 +99,16 @@ def wildcard(field: str, pattern: str) -> Query:
             return every(*pieces) if pieces else NOTHING
         case _:
             raise _rejection(f"Field {field!r} cannot be searched with wildcards.")
+
+
+def _require_simple(pattern: str) -> None:
+    _, _, behind = pattern.partition("*")
+    if len(pattern.encode(errors="replace")) > LONGEST_PATTERN or pattern.count("*") > MOST_STARS:
+        raise _rejection(
+            f"at most {LONGEST_PATTERN} bytes, {MOST_STARS} of them '*', in a word with wildcards"
+        )
+    if behind.count("?") > MOST_BEHIND_STAR:
+        raise _rejection(f"at most {MOST_BEHIND_STAR} '?' behind a '*'")
 
 
 def _wild_word(field: str, piece: str) -> Query:

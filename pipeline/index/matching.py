@@ -10,6 +10,7 @@ from typing import Any, cast
 from pipeline.index.document import Terms, terms
 from pipeline.index.fields import EVERYWHERE, FIELDS, PRESENT, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
+from pipeline.index.phrases import places, stand_near
 from pipeline.index.query import order
 from pipeline.index.selection import select
 from pipeline.ports import IndexDocument, SearchPage, SearchRequest
@@ -57,7 +58,7 @@ def matches(query: Query, found: Terms) -> bool:
         case Fuzzy(field, word, distance):
             return any(_edits(word, one) <= distance for one in _values(found, field))
         case Phrase(field, words, slop):
-            return any(_in_order(words, text.split(" "), slop) for text in _texts(found, field))
+            return stand_near(words, slop, places(_texts(found, field)))
 
 
 def _values(found: Terms, field: str) -> Sequence[Any]:
@@ -90,20 +91,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 def _literal(char: str) -> str:
     return f"[{char}]" if char in "*?[" else char
-
-
-def _in_order(wanted: Sequence[str], text: Sequence[str], slop: int) -> bool:
-    """Whether the words stand in this order, at most `slop` moves apart (Lucene's sloppy phrase): where each begins the
-    phrase, if it stands right, differs by no more."""
-    begins = sorted(
-        (at - nth, nth) for nth, one in enumerate(wanted) for at, word in enumerate(text) if word == one
-    )
-    latest: dict[int, int] = {}
-    for begin, nth in begins:
-        latest[nth] = begin
-        if len(latest) == len(wanted) and begin - min(latest.values()) <= slop:
-            return True
-    return False
 
 
 def _edits(left: str, right: str) -> int:

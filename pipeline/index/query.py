@@ -36,6 +36,7 @@ from pipeline.index.nodes import (
     every,
     some,
 )
+from pipeline.index.phrases import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,9 +45,12 @@ LONGEST: Final = 10_000
 """Characters of a query."""
 DEEPEST: Final = 20
 """Parentheses within parentheses."""
-MOST_WORDS: Final = 1_024
+MOST_WORDS: Final = 250
+"""Each is looked up as many as four times, and OpenSearch looks up 1,024 at once."""
 MOST_EXPANSIONS: Final = 16
-"""Leaves that an engine compares with its whole dictionary: wildcards and fuzzy words."""
+"""Leaves that an engine compares with its whole dictionary: wildcards and fuzzy words. A phrase whose words may stand
+in many ways counts as `_WAYS`."""
+_WAYS = 8
 
 _BLANK = re.compile(r"\s+")
 _FIELD = re.compile(r"((?:[^\W\d]|_)(?:[\w.-]|\\:)*|\*):")
@@ -79,6 +83,8 @@ def parse(text: str) -> Query:
     query that cannot be meant (`filesize:abc`) or costs too much."""
     if len(text) > LONGEST:
         raise _rejection(f"longer than {LONGEST} characters")
+    # Half of a character (a lone surrogate) stands in no document, and engines take none.
+    text = text.encode(errors="ignore").decode()
     if not text.strip():
         return MatchAll()
     try:
@@ -112,8 +118,8 @@ def _cost(query: Query) -> tuple[int, int]:
             return sum(count for count, _ in costs), sum(expansions for _, expansions in costs)
         case Boost(inner):
             return _cost(inner)
-        case Phrase(words=found):
-            return len(found), 0
+        case Phrase(words=found, slop=slop):
+            return len(found), 0 if is_plain(found, slop) else _WAYS
         case Wildcard() | Fuzzy():
             return 1, 1
         case _:

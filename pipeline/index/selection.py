@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +13,7 @@ from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Q
 from pipeline.index.query import Order, order, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pipeline.ports import SearchRequest
 
@@ -48,9 +47,12 @@ class Selection:
 
 def select(request: SearchRequest, now: int) -> Selection:
     """The request as it is meant at `now` (seconds since 1970). Raises `Rejected` (field `q`, `sort`,
-    `page`, or a filter's name)."""
+    `page`, or a filter's or facet's name)."""
     if request.page < 1 or request.size < 0 or request.page * request.size > WINDOW:
         raise Rejected(f"Only the first {WINDOW} hits can be shown.", field="page")
+    for name in request.facets:
+        if name not in FACETS:
+            raise Rejected(f"There is no facet {name!r}.", field=name)
     asked = parse(request.query)
     # Every record has an id, and only what was deleted has not.
     scope = Exists("id") if request.all_versions else Term(LATEST, "true")
@@ -92,19 +94,6 @@ def _filtered(facet: str, value: str) -> str:
     if facet == "resource_type" and NESTED not in value:
         return "metadata.resource_type.props.type"
     return FACETS[facet]
-
-
-def tally(facet: str, counts: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-    """An engine's counts of stored values as a facet's answer: types with the records of their subtypes,
-    nothing that is not there, the largest first."""
-    total: Counter[str] = Counter()
-    for value, number in counts:
-        total[value] += number
-        kind, nested, _ = value.partition(NESTED)
-        if facet == "resource_type" and nested:
-            total[kind] += number
-    found = [(value, number) for value, number in total.items() if number]
-    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
 def _published(period: str) -> Query:
