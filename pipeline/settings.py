@@ -131,7 +131,14 @@ class Settings(BaseSettings):
         description="whether the URLs of a list may lead to addresses that are not of the public internet",
     )
     database: str = Field("", description="the catalogue: sqlite:///file or postgresql+psycopg://…")
-    index: str = Field("", description="search: file:///folder (opensearch://host/alias later)")
+    index: str = Field(
+        "",
+        description="search: file:///folder, opensearch://user@host:9200/alias, or opensearchs://… in TLS",
+    )
+    index_password: SecretStr = Field(
+        SecretStr(""),
+        description="password of the user in HEADRACE_INDEX; better in the environment than in a file",
+    )
     scanner: str = Field(
         "eicar:", description="virus scanner: eicar:, clamd://host:3310 or clamd:///path/to/its/socket"
     )
@@ -159,8 +166,8 @@ class Settings(BaseSettings):
     )
     trusted_network: bool = Field(
         default=False,
-        description="whether Dask (tcp://), Prefect (http://), clamd and PostgreSQL may be spoken to beyond this "
-        "machine without TLS",
+        description="whether Dask (tcp://), Prefect (http://), clamd, OpenSearch and PostgreSQL may be spoken to "
+        "beyond this machine without TLS",
     )
     base_url: str = Field("", description="what every link begins with; default http://127.0.0.1:<port>")
     port: int = Field(

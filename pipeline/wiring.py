@@ -62,6 +62,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
     _require_verdicts(settings, scanner)
     _require_privacy(settings)
     _require_private_database(settings)
+    _require_private_index(settings)
     require_trust(settings.compute, settings)
     require_reach(settings)
     with ExitStack() as stack:
@@ -69,7 +70,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
         catalogue = stack.enter_context(closing(open_catalogue(settings.database)))
         registry = stack.enter_context(closing(open_registry(settings.dois)))
-        index = stack.enter_context(closing(open_index(settings.index, now)))
+        index = stack.enter_context(closing(open_index(settings, now)))
         leaseholder = stack.enter_context(leaseholders.leaseholder(settings.home))
         _bury_the_dead(settings.home, catalogue)
         stack.callback(_take_leave, catalogue, leaseholder)
@@ -111,6 +112,19 @@ def _require_privacy(settings: Settings) -> None:
             field="HEADRACE_SCANNER",
             remedy="run clamd on this machine, reach it through a tunnel, or, where nobody else is in the network, "
             "set HEADRACE_TRUSTED_NETWORK=yes",
+        )
+
+
+def _require_private_index(settings: Settings) -> None:
+    """Whoever can answer in the place of OpenSearch decides what people find, and hears its password."""
+    from pipeline.settings import redacted
+
+    is_plain = urlsplit(settings.index).scheme == "opensearch" and not is_loopback(settings.index)
+    if is_plain and not settings.trusted_network:
+        raise Misconfigured(
+            f"{redacted(settings.index)} would be spoken to unencrypted, and its answers could be forged",
+            field="HEADRACE_INDEX",
+            remedy="use opensearchs:// or, where nobody else is in the network, set HEADRACE_TRUSTED_NETWORK=yes",
         )
 
 
@@ -253,13 +267,22 @@ def open_tree(location: SourceLocation) -> Tree:
     )
 
 
-def open_index(url: str, now: Clock) -> SearchIndex:
-    match urlsplit(url).scheme:
+def open_index(settings: Settings, now: Clock) -> SearchIndex:
+    """Nothing is asked of a server yet."""
+    match urlsplit(settings.index).scheme:
         case "file":
             from pipeline.index.embedded import EmbeddedIndex
 
-            return EmbeddedIndex(_path(url), now)
-    raise _unknown("HEADRACE_INDEX", url, "file:///folder")
+            return EmbeddedIndex(_path(settings.index), now)
+        case "opensearch" | "opensearchs":
+            from pipeline.index.opensearch import OpenSearchIndex, parse_server
+
+            return OpenSearchIndex(
+                parse_server(settings.index, settings.index_password.get_secret_value()), now
+            )
+    raise _unknown(
+        "HEADRACE_INDEX", settings.index, "file:///folder, opensearch://host:9200/alias or opensearchs://…"
+    )
 
 
 def open_registry(url: str) -> DoiRegistry:

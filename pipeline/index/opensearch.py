@@ -1,0 +1,446 @@
+"""`SearchIndex` on an OpenSearch server, 2.19 or newer.
+
+    <alias>.<digest>.<unique>     one index each: a generation, made by code whose schema has that digest
+    <alias>                       alias of the generation in use, for people
+    <alias>.<digest>              the same, for us: code of another schema finds nothing by its own
+    <alias>.<digest>.building     alias of the generation that a rebuild is filling, if any
+
+Any number of processes read and write. Versions are the server's external ones, so that a stale write changes nothing,
+however late it comes; what is deleted stays as a document without words, since the server forgets versions of the
+deleted after a minute (`index.gc_deletes`). What goes from one alias to another does so in one step, which fails where
+somebody else was faster. Writes go to aliases only (`require_alias`): no index comes to be by a write to one that was
+swapped out.
+
+A writer looks where to write after it has read the catalogue. Where it sees no rebuild, the rebuild reads the catalogue
+later, and finds there what was written; where it sees one, it writes to both.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from random import random
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import orjson
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import (
+    AuthenticationException,
+    AuthorizationException,
+    ConnectionError,
+    NotFoundError,
+    OpenSearchException,
+    RequestError,
+    SSLError,
+    TransportError,
+)
+
+from pipeline.errors import Conflict, HeadraceError, Misconfigured, OutOfSpace, Rejected, Unavailable
+from pipeline.index import dates, query_dsl
+from pipeline.index.document import Entry, prepared
+from pipeline.index.query_dsl import SCHEMA_DIGEST
+from pipeline.index.selection import select
+from pipeline.ports import Clock, IndexDocument, SearchPage, SearchRequest
+
+R = TypeVar("R")
+
+_PORT: Final = 9200
+_ALIAS: Final = re.compile("[a-z0-9][a-z0-9_-]{0,99}")
+_SECONDS: Final = 10.0
+_BULK_SECONDS: Final = 120.0
+_CONNECTIONS: Final = 40
+"""Kept open by a process: as many as a gateway has threads that serve."""
+_BULK_BYTES: Final = 5 << 20
+_REFRESH: Final = {"refresh_interval": "500ms"}
+"""Writes are to be found within a second."""
+_NO_REFRESH: Final = {"refresh_interval": "-1"}
+_TRIES: Final = 5
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+_PATIENCE: Final = 30.0
+"""Seconds for which a write waits where the server has too much to do; then the outbox does."""
+
+_FINE = (200, 201)
+_STALE = 409
+_BUSY = (429, 503)
+
+# Each of its warnings is of an error that it raises as well.
+logging.getLogger("opensearch").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSearchServer:
+    """Where the index is, and as whom it is spoken to; as nobody where `user` is empty."""
+
+    host: str
+    port: int
+    alias: str
+    is_tls: bool
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+def parse_server(url: str, password: str) -> OpenSearchServer:
+    """The server and alias of `opensearch://user@host:9200/alias`, or of `opensearchs://…` in TLS. Raises
+    `Misconfigured`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    alias = parts.path.strip("/")
+    if not host or parts.password is not None or parts.query or parts.fragment or not _ALIAS.fullmatch(alias):
+        raise Misconfigured(
+            "HEADRACE_INDEX is not of the form opensearch://user@host:9200/alias, or opensearchs:// in TLS",
+            field="HEADRACE_INDEX",
+            remedy="put the password into HEADRACE_INDEX_PASSWORD, @ in a user's name as %40, and name an alias of "
+            "small letters, digits, - and _",
+        )
+    return OpenSearchServer(
+        host, port or _PORT, alias, parts.scheme == "opensearchs", unquote(parts.username or ""), password
+    )
+
+
+class _MovedError(Exception):
+    """An alias went to another index, or nowhere, since it was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Generations:
+    """Names of indices: of all, of those in use, of those that rebuilds are filling. More than one is so for a moment
+    at most, while two processes begin at once."""
+
+    every: tuple[str, ...]
+    current: tuple[str, ...]
+    building: tuple[str, ...]
+
+
+class OpenSearchIndex:
+    """`clock` tells which embargoes are over. Nothing is asked of the server before it is needed."""
+
+    def __init__(self, server: OpenSearchServer, clock: Clock, *, rebuilding: str = "") -> None:
+        """`rebuilding` names the generation of a rebuild under way; without it the index in use is meant."""
+        self._server, self._clock, self._rebuilding = server, clock, rebuilding
+        self._client = _connect(server)
+        self._alias = f"{server.alias}.{SCHEMA_DIGEST}"
+        self._building = f"{self._alias}.building"
+
+    def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
+        ready, refused = prepared(documents)
+        if not ready:
+            return refused
+        chunks = list(_chunks(ready))
+        with self._translated():
+            for wait in _waits():
+                with suppress(_MovedError):
+                    for alias in self._targets():
+                        for chunk in chunks:
+                            refused |= self._send(alias, chunk)
+                    return refused
+                time.sleep(wait)
+        raise Unavailable("The search index is being swapped again and again.")
+
+    def search(self, request: SearchRequest) -> SearchPage:
+        now = dates.seconds(self._clock())
+        selection = select(request, now)
+        body = orjson.dumps(query_dsl.search_body(selection, request.facets, now))
+        answer = self._reading(lambda alias: self._ask(alias, body))
+        total = answer["hits"]["total"]["value"]
+        return SearchPage(total, query_dsl.ids(answer), query_dsl.counts(answer, selection, request.facets))
+
+    def count(self) -> int:
+        answer = self._reading(lambda alias: self._client.count(index=alias, body=query_dsl.COUNTED))
+        return int(answer["count"])
+
+    def close(self) -> None:
+        self._client.close()
+
+    # ------------------------------------------------------------ rebuilding
+
+    def begin_rebuild(self) -> OpenSearchIndex:
+        """A rebuild that was under way before is abandoned: its next call raises `Conflict`."""
+        with self._translated():
+            name = self._create(uuid.uuid4().hex[:12], settings=_NO_REFRESH)
+            for wait in _waits():
+                others = [one for one in self._generations().building if one != name]
+                with suppress(NotFoundError):
+                    self._change({"add": {"index": name, "alias": self._building}}, *map(_removal, others))
+                    if self._generations().building == (name,):
+                        return OpenSearchIndex(self._server, self._clock, rebuilding=name)
+                if name not in self._generations().every:
+                    break
+                time.sleep(wait)
+        raise Conflict("Another rebuild of the index has begun.")
+
+    def finish_rebuild(self) -> None:
+        """Raises `Conflict` where another rebuild has begun since."""
+        name = self._rebuilding
+        if not name:
+            raise Conflict("No rebuild has begun on this index.")
+        with self._translated():
+            self._require_under_way(self._generations())
+            self._client.indices.put_settings(index=name, body={"index": _REFRESH})
+            self._client.indices.refresh(index=name)
+            for wait in _waits():
+                found = self._generations()
+                self._require_under_way(found)
+                with suppress(NotFoundError):
+                    self._change(
+                        {"remove": {"index": name, "alias": self._building, "must_exist": True}},
+                        {"add": {"index": name, "alias": self._server.alias}},
+                        {"add": {"index": name, "alias": self._alias}},
+                        *(_removal(one) for one in found.every if one != name),
+                    )
+                    self._rebuilding = ""
+                    return
+                time.sleep(wait)
+        raise Unavailable("The search index is being swapped again and again.")
+
+    def _require_under_way(self, found: _Generations) -> None:
+        if found.building != (self._rebuilding,):
+            raise Conflict("Another rebuild of the index has begun, or this one is finished.")
+
+    # ------------------------------------------------------------ generations
+
+    def _generations(self) -> _Generations:
+        found = self._client.indices.get_alias(index=f"{self._server.alias}.*")
+        return _Generations(
+            every=tuple(found),
+            current=tuple(name for name, known in found.items() if self._server.alias in known["aliases"]),
+            building=tuple(
+                name
+                for name, known in found.items()
+                if any(alias.endswith(".building") for alias in known["aliases"])
+            ),
+        )
+
+    def _targets(self) -> list[str]:
+        """Aliases that a batch goes to."""
+        found = self._generations()
+        if self._rebuilding:
+            self._require_under_way(found)
+            return [self._building]
+        if not found.current:
+            self._create_first()
+        self._require_fitting(found)
+        if any(not self._fits(name) for name in found.building):
+            raise Unavailable("Another version of Headrace is rebuilding the search index.")
+        return [self._alias, *([self._building] if found.building else [])]
+
+    def _require_fitting(self, found: _Generations) -> None:
+        if not all(map(self._fits, found.current)):
+            raise Unavailable(
+                "The search index was written by another version of Headrace.",
+                remedy="Run `headrace index rebuild`.",
+            )
+
+    def _fits(self, name: str) -> bool:
+        return name.startswith(f"{self._alias}.")
+
+    def _create_first(self) -> None:
+        # Processes that begin at once give it one name, so that there is one.
+        with suppress(_AlreadyThereError):
+            self._create("first", settings=_REFRESH, aliases={self._server.alias: {}, self._alias: {}})
+
+    def _create(
+        self, unique: str, *, settings: Mapping[str, str], aliases: Mapping[str, Any] | None = None
+    ) -> str:
+        name = f"{self._alias}.{unique}"
+        body = {
+            "settings": {**query_dsl.SETTINGS, **settings},
+            "mappings": query_dsl.MAPPINGS,
+            "aliases": aliases or {},
+        }
+        try:
+            self._client.indices.create(index=name, body=body)
+        except RequestError as error:
+            if error.error == "resource_already_exists_exception":
+                raise _AlreadyThereError from error
+            raise
+        return name
+
+    def _change(self, *actions: Mapping[str, Any]) -> None:
+        """All of it in one step, or nothing. Raises `NotFoundError` where an index or an alias is not there."""
+        answer = self._client.indices.update_aliases(body={"actions": actions})
+        if not answer["acknowledged"]:
+            raise Unavailable("Not every node of OpenSearch has heard of the index's new generation.")
+
+    # ------------------------------------------------------------ requests
+
+    def _ask(self, alias: str, body: bytes) -> Any:
+        try:
+            return self._client.search(
+                index=alias, body=body, params={"allow_partial_search_results": "false"}
+            )
+        except RequestError as error:
+            raise Rejected(f"OpenSearch cannot look that up: {error}", field="q") from error
+
+    def _reading(self, read: Callable[[str], R]) -> R:
+        """`read` on the generation in use now; again where it was swapped out meanwhile."""
+        failure: TransportError | None = None
+        with self._translated():
+            if self._rebuilding:
+                self._client.indices.refresh(index=self._building)
+                return read(self._building)
+            for wait in _waits():
+                try:
+                    return read(self._alias)
+                except NotFoundError:
+                    self._require_or_create()
+                except TransportError as error:
+                    if not _may_be_swap(error):
+                        raise
+                    failure = error
+                time.sleep(wait)
+            if failure is not None:
+                raise failure
+        raise Unavailable("The search index is being swapped again and again.")
+
+    def _require_or_create(self) -> None:
+        found = self._generations()
+        if not found.current:
+            self._create_first()
+        self._require_fitting(found)
+
+    def _send(self, alias: str, entries: Mapping[int, bytes]) -> dict[int, str]:
+        """Write, item by item where some fail: those that the server has no time for now are sent again. Answers why
+        documents were refused, by id. Raises `_MovedError`."""
+        refused: dict[int, str] = {}
+        deadline = time.monotonic() + _PATIENCE
+        wait = _FIRST_WAIT
+        left = entries
+        while left := self._send_once(alias, left, refused):
+            if time.monotonic() > deadline:
+                raise Unavailable("OpenSearch has too much to do to take documents now.")
+            time.sleep(wait * (1 + random()))
+            wait = min(wait * 2, _LONGEST_WAIT)
+        return refused
+
+    def _send_once(
+        self, alias: str, entries: Mapping[int, bytes], refused: dict[int, str]
+    ) -> Mapping[int, bytes]:
+        """What is to be sent again."""
+        try:
+            answer = self._client.bulk(
+                body=b"".join(entries.values()),
+                index=alias,
+                params={
+                    "require_alias": "true",
+                    "filter_path": "errors,items.index._id,items.index.status,items.index.error",
+                    "request_timeout": _BULK_SECONDS,
+                },
+            )
+        except TransportError as error:
+            if error.status_code == 429:
+                return entries
+            if "no write index" in str(error):
+                raise _MovedError from error
+            raise
+        if not answer["errors"]:
+            return {}
+        again = {}
+        for item in (each["index"] for each in answer["items"]):
+            number, status, error = int(item["_id"]), item["status"], item.get("error", {})
+            if status in _FINE or status == _STALE:
+                continue
+            if status == 404:
+                raise _MovedError
+            if "disk usage exceeded" in error.get("reason", ""):
+                raise OutOfSpace("No room left for the search index on the server of OpenSearch.")
+            if status in _BUSY:
+                again[number] = entries[number]
+            elif status == 400:
+                refused[number] = _reason(error)
+            else:
+                raise Unavailable(f"OpenSearch takes no documents: {_reason(error)}")
+        return again
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        where = f"OpenSearch at {self._server.host}:{self._server.port}"
+        try:
+            yield
+        except HeadraceError:
+            raise
+        except SSLError as error:
+            raise Misconfigured(
+                f"{where} cannot be trusted with the search index: {error.info}",
+                field="HEADRACE_INDEX",
+                remedy="name it as its certificate does; SSL_CERT_FILE names the certificates of an authority of your "
+                "own",
+            ) from error
+        except ConnectionError as error:
+            raise Unavailable(
+                f"{where} does not answer: {error.info}", remedy="start OpenSearch, or correct HEADRACE_INDEX"
+            ) from error
+        except (AuthenticationException, AuthorizationException) as error:
+            raise Misconfigured(
+                f"{where} does not let {self._server.user or 'nobody'} in: {error}",
+                field="HEADRACE_INDEX",
+                remedy="correct the user in HEADRACE_INDEX, HEADRACE_INDEX_PASSWORD, or what that user may do",
+            ) from error
+        except OpenSearchException as error:
+            raise Unavailable(f"{where} cannot serve the search index: {error}") from error
+
+
+class _AlreadyThereError(Exception):
+    """There is an index of that name."""
+
+
+def _connect(server: OpenSearchServer) -> OpenSearch:
+    return OpenSearch(
+        [{"host": server.host, "port": server.port}],
+        use_ssl=server.is_tls,
+        # Its certificate is verified; SSL_CERT_FILE is heeded.
+        ssl_context=ssl.create_default_context() if server.is_tls else None,
+        http_auth=(server.user, server.password) if server.user else None,
+        timeout=_SECONDS,
+        # A connection that was kept open may be gone; all that we send can be sent twice.
+        max_retries=1,
+        pool_maxsize=_CONNECTIONS,
+    )
+
+
+def _removal(name: str) -> Mapping[str, Any]:
+    return {"remove_index": {"index": name}}
+
+
+def _waits() -> Iterator[float]:
+    """Seconds between tries where somebody else was faster."""
+    return (0.02 * 2**nth * (1 + random()) for nth in range(_TRIES))
+
+
+def _may_be_swap(error: TransportError) -> bool:
+    """Whether an answer may come from an index that was deleted while it was searched."""
+    return isinstance(error.status_code, int) and error.status_code >= 500
+
+
+def _chunks(entries: Sequence[Entry]) -> Iterator[dict[int, bytes]]:
+    """Lines of bulk requests of bounded size, by id."""
+    chunk: dict[int, bytes] = {}
+    size = 0
+    for one in entries:
+        lines = _lines(one)
+        if chunk and size + len(lines) > _BULK_BYTES:
+            yield chunk
+            chunk, size = {}, 0
+        chunk[one.id] = lines
+        size += len(lines)
+    yield chunk
+
+
+def _lines(entry: Entry) -> bytes:
+    action = b'{"index":{"_id":"%d","version":%d,"version_type":"external"}}\n' % (entry.id, entry.version)
+    stored = {name: values for name, values in (entry.terms or {}).items() if values}
+    return b"%b%b\n" % (action, orjson.dumps(stored))
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    cause = error.get("caused_by", {}).get("reason", "")
+    return ": ".join(filter(None, (str(error.get("reason", "no reason given")), cause)))
