@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from infra.local.buckets import make_bucket
 from infra.local.clamd import clamd
+from infra.local.opensearch import opensearch
 from infra.local.postgres import postgres
 from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
@@ -205,6 +206,16 @@ def clamd_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
     folder = tmp_path_factory.mktemp("clamd")
     with running(clamd(folder, LocalSocket=f"{folder}/socket"), folder / "log") as url:
         yield url, f"clamd://{folder}/socket"
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`HEADRACE_INDEX` of a running OpenSearch, without an alias."""
+    folder = tmp_path_factory.mktemp("opensearch")
+    # It is thrown away: its orderly end takes seconds.
+    server = replace(opensearch(folder), stop_signal=signal.SIGKILL)
+    with running(server, folder / "log", start_seconds=300) as url:
+        yield url.replace("http://", "opensearch://")
 
 
 @pytest.fixture

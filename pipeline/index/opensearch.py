@@ -34,13 +34,13 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
     AuthenticationException,
     AuthorizationException,
-    ConnectionError,
     NotFoundError,
     OpenSearchException,
     RequestError,
     SSLError,
     TransportError,
 )
+from opensearchpy.exceptions import ConnectionError as NoAnswer
 
 from pipeline.errors import Conflict, HeadraceError, Misconfigured, OutOfSpace, Rejected, Unavailable
 from pipeline.index import dates, query_dsl
@@ -375,7 +375,7 @@ class OpenSearchIndex:
                 remedy="name it as its certificate does; SSL_CERT_FILE names the certificates of an authority of your "
                 "own",
             ) from error
-        except ConnectionError as error:
+        except NoAnswer as error:
             raise Unavailable(
                 f"{where} does not answer: {error.info}", remedy="start OpenSearch, or correct HEADRACE_INDEX"
             ) from error

@@ -35,10 +35,9 @@ def store(opener: Opener) -> Iterator[ObjectStore]:
         yield opened
 
 
-@pytest.fixture(scope="module", params=IMPLEMENTATIONS, ids=lambda implementation: implementation.name)
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
 def implementation(request: pytest.FixtureRequest) -> Implementation:
-    chosen: Implementation = request.param
-    return chosen
+    return IMPLEMENTATIONS[request.param](request)
 
 
 @pytest.fixture
@@ -48,9 +47,10 @@ def clock() -> Clockwork:
 
 @pytest.fixture
 def index(implementation: Implementation, tmp_path: Path, clock: Clockwork) -> Iterator[SearchIndex]:
-    opened = implementation.open(tmp_path, clock)
-    yield opened
-    opened.close()
+    """An empty index of the test's own."""
+    with closing(implementation.open(tmp_path, clock)) as opened:
+        yield opened
+    implementation.discard(tmp_path)
 
 
 @pytest.fixture
@@ -60,8 +60,27 @@ def filled(index: SearchIndex) -> SearchIndex:
 
 
 @pytest.fixture(scope="module")
-def corpus(implementation: Implementation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchIndex]:
+def _corpus_folder(
+    implementation: Implementation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("corpus")
+    with closing(implementation.open(folder, Clockwork())) as opened:
+        filled_with_corpus(opened)
+    yield folder
+    implementation.discard(folder)
+
+
+@pytest.fixture(scope="module")
+def corpus(implementation: Implementation, _corpus_folder: Path) -> Iterator[SearchIndex]:
     """The corpus, to be read only, at the time `NOW`."""
-    opened = implementation.open(tmp_path_factory.mktemp("corpus"), Clockwork())
-    yield filled_with_corpus(opened)
-    opened.close()
+    with closing(implementation.open(_corpus_folder, Clockwork())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def corpus_in_time(
+    implementation: Implementation, _corpus_folder: Path, clock: Clockwork
+) -> Iterator[SearchIndex]:
+    """The corpus, to be read only, at the time of `clock`."""
+    with closing(implementation.open(_corpus_folder, clock)) as opened:
+        yield opened

@@ -3,26 +3,64 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
+
 from pipeline.index.embedded import EmbeddedIndex
+from pipeline.index.opensearch import OpenSearchIndex, parse_server
 from pipeline.ports import Clock, SearchIndex, SearchRequest
 from tests.index_corpus import CORPUS, NOW
 
 
+def _keep(_folder: Path) -> None:
+    """What an index left goes with its folder."""
+
+
 @dataclass(frozen=True)
 class Implementation:
-    """`open` the index that belongs to a folder; opening it again, in any process, is the same index."""
+    """`open` the index that belongs to a folder; opening it again, in any process, is the same index (it can be
+    pickled). `discard` takes away what it left elsewhere. `is_whole`: no reader ever sees a part of a batch."""
 
     name: str
     open: Callable[[Path, Clock], SearchIndex]
+    discard: Callable[[Path], None] = _keep
+    is_whole: bool = False
 
 
-IMPLEMENTATIONS = (Implementation("embedded", EmbeddedIndex),)
+def _embedded(_request: pytest.FixtureRequest) -> Implementation:
+    return Implementation("embedded", EmbeddedIndex, is_whole=True)
+
+
+def _opensearch(request: pytest.FixtureRequest) -> Implementation:
+    url = request.getfixturevalue("opensearch_url")
+    return Implementation("opensearch", partial(_open_opensearch, url), partial(_discard_opensearch, url))
+
+
+def _open_opensearch(url: str, folder: Path, clock: Clock) -> OpenSearchIndex:
+    return OpenSearchIndex(parse_server(f"{url}/{_alias(folder)}", ""), clock)
+
+
+def _discard_opensearch(url: str, folder: Path) -> None:
+    at = url.replace("opensearch://", "http://")
+    httpx.delete(f"{at}/{_alias(folder)}.*", timeout=60, trust_env=False).raise_for_status()
+
+
+def _alias(folder: Path) -> str:
+    return sha256(str(folder).encode()).hexdigest()[:16]
+
+
+IMPLEMENTATIONS: Mapping[str, Callable[[pytest.FixtureRequest], Implementation]] = {
+    "embedded": _embedded,
+    "opensearch": _opensearch,
+}
 
 
 class Clockwork:
@@ -40,8 +78,8 @@ def filled_with_corpus(index: SearchIndex) -> SearchIndex:
 
 
 def settled(index: SearchIndex, documents: int) -> None:
-    """Wait the second that a write may take to be visible."""
-    deadline = time.monotonic() + 1
+    """Wait the second that a write may take to be visible; some more on a machine that runs other tests."""
+    deadline = time.monotonic() + 10
     while index.count() != documents and time.monotonic() < deadline:
         time.sleep(0.02)
     assert index.count() == documents
