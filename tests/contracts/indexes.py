@@ -20,18 +20,20 @@ from pipeline.ports import Clock, SearchIndex, SearchRequest
 from tests.index_corpus import CORPUS, NOW
 
 
-def _keep(_folder: Path) -> None:
-    """What an index left goes with its folder."""
+def _nothing(_folder: Path) -> None:
+    """What is written shows at once, and goes with the folder."""
 
 
 @dataclass(frozen=True)
 class Implementation:
     """`open` the index that belongs to a folder; opening it again, in any process, is the same index (it can be
-    pickled). `discard` takes away what it left elsewhere. `is_whole`: no reader ever sees a part of a batch."""
+    pickled). `settle` has it show at once what was written, `discard` takes away what it left elsewhere. `is_whole`: no
+    reader ever sees a part of a batch."""
 
     name: str
     open: Callable[[Path, Clock], SearchIndex]
-    discard: Callable[[Path], None] = _keep
+    settle: Callable[[Path], None] = _nothing
+    discard: Callable[[Path], None] = _nothing
     is_whole: bool = False
 
 
@@ -41,15 +43,21 @@ def _embedded(_request: pytest.FixtureRequest) -> Implementation:
 
 def _opensearch(request: pytest.FixtureRequest) -> Implementation:
     url = request.getfixturevalue("opensearch_url")
-    return Implementation("opensearch", partial(_open_opensearch, url), partial(_discard_opensearch, url))
+    at = url.replace("opensearch://", "http://")
+    return Implementation(
+        "opensearch", partial(_open_opensearch, url), partial(_refresh, at), partial(_delete, at)
+    )
 
 
 def _open_opensearch(url: str, folder: Path, clock: Clock) -> OpenSearchIndex:
     return OpenSearchIndex(parse_server(f"{url}/{_alias(folder)}", ""), clock)
 
 
-def _discard_opensearch(url: str, folder: Path) -> None:
-    at = url.replace("opensearch://", "http://")
+def _refresh(at: str, folder: Path) -> None:
+    httpx.post(f"{at}/{_alias(folder)}/_refresh", timeout=60, trust_env=False).raise_for_status()
+
+
+def _delete(at: str, folder: Path) -> None:
     httpx.delete(f"{at}/{_alias(folder)}.*", timeout=60, trust_env=False).raise_for_status()
 
 

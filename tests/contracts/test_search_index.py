@@ -300,8 +300,8 @@ def _read_on(implementation: Implementation, folder: Path, log: Path) -> None:
 def test_killed_writers_lose_nothing_and_readers_see_no_error(
     implementation: Implementation, tmp_path: Path
 ) -> None:
-    """While writers in several processes are killed (-9) and replaced, readers in others never see an error, or an answer
-    of two states (where the index says so, half a batch), and every batch whose write returned is there in the end."""
+    """While writers in several processes are killed (-9) and replaced, readers in others never see an error, or an
+    answer of two states (where the index says so, half a batch), and every batch whose write returned is there."""
     folder, spawn = tmp_path / "index", multiprocessing.get_context("spawn")
     index = implementation.open(folder, Clockwork())
     readers = [tmp_path / f"reader{number}" for number in (1, 2)]
