@@ -249,6 +249,15 @@ class IndexDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """What an index has of a document: `checksum` is of all that it stores, as `index.document` gives it."""
+
+    id: int
+    version: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """A parsed question. `query` is the user's text in Zenodo's query language;
     `filters` are facet choices, OR-ed within a facet and AND-ed between facets."""
@@ -283,6 +292,10 @@ class SearchIndex(Protocol):
 
     def count(self) -> int:
         """How many documents it holds."""
+
+    def entries(self, after: int, upto: int) -> Iterator[IndexEntry]:
+        """What it holds of ids behind `after`, up to `upto`, in their order, without documents that were deleted; all
+        that was written before the call is seen."""
 
     def begin_rebuild(self) -> SearchIndex:
         """A new, empty generation to be filled beside the one in use. What others write meanwhile goes into

@@ -180,6 +180,14 @@ def waiting(tx: Transaction, accession_id: str | None = None) -> list[Waiting]:
     ]
 
 
+def awaited(tx: Transaction, kind: EffectKind, record_ids: Collection[int]) -> set[int]:
+    """Those of the records that an effect of that kind is still to be brought about for, or being so now."""
+    statement = sa.select(outbox.c.record_id).where(
+        outbox.c.kind == kind, outbox.c.record_id.in_(record_ids), ~outbox.c.parked
+    )
+    return set(tx.execute(statement).scalars())
+
+
 def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
     """What is parked, the first `limit` of them."""
     rows = tx.execute(sa.select(outbox).where(outbox.c.parked).order_by(outbox.c.id).limit(limit))

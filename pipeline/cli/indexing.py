@@ -7,7 +7,11 @@ import click
 from pipeline import wiring
 from pipeline.cli.console import Exit, json_option, print_json, say
 from pipeline.index.indexer import rebuild as rebuild_index
+from pipeline.index.indexer import verify as verify_index
 from pipeline.settings import load_settings
+
+_FIRST = 100
+"""Ids that are told of each kind."""
 
 
 @click.group()
@@ -38,4 +42,34 @@ def rebuild(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
         for id_, error in refused.items():
             say(f"  {id_}: {error.message}")
     if refused:
+        context.exit(Exit.PROBLEMS)
+
+
+@index.command()
+@json_option
+@click.pass_context
+def verify(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
+    """Compare the index with the catalogue, record by record, while both are in use.
+
+    What is found is mended by `headrace index rebuild`.
+    """
+    with wiring.open_services(load_settings()) as services:
+        found = verify_index(services)
+        documents = services.index.count()
+    differing = {name: getattr(found, name) for name in ("missing", "surplus", "outdated", "altered")}
+    if as_json:
+        print_json(
+            {"records": found.records, "documents": documents, "awaited": found.awaited}
+            | {name: {"number": len(ids), "first": list(ids[:_FIRST])} for name, ids in differing.items()}
+        )
+    else:
+        say(
+            f"{found.records:,} records, {documents:,} documents in the index, "
+            f"{found.awaited:,} waiting to be written"
+        )
+        for name, ids in differing.items():
+            if ids:
+                shown = ", ".join(map(str, ids[:_FIRST]))
+                say(f"  {len(ids):,} {name}: {shown}{' …' if len(ids) > _FIRST else ''}")
+    if found:
         context.exit(Exit.PROBLEMS)

@@ -7,15 +7,19 @@ Facts about files that stay closed are left out. Those under an embargo are in, 
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import orjson
 
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected
 from pipeline.index import dates
 from pipeline.index.analysis import keyword, label, words
 from pipeline.index.fields import (
+    CHECKSUM,
     EVERYWHERE,
     FIELDS,
     LATEST,
@@ -30,7 +34,7 @@ from pipeline.index.fields import (
 )
 from pipeline.metadata import text, vocabulary
 from pipeline.model import Access, FileEntry, FilesAccess, JsonObject, Record, RecordState
-from pipeline.ports import IndexDocument
+from pipeline.ports import IndexDocument, IndexEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -257,12 +261,30 @@ def prepared(documents: Sequence[IndexDocument]) -> tuple[list[Entry], dict[int,
     refused: dict[int, str] = {}
     for one in newest.values():
         try:
-            found = terms({**one.body, "id": one.id}) if one.body is not None else None
+            found = _stored(one)
         except Rejected as error:
             refused[one.id] = error.message
         else:
             ready.append(Entry(one.id, one.version, found))
     return ready, refused
+
+
+def _stored(document: IndexDocument) -> Terms | None:
+    if document.body is None:
+        return None
+    found = terms({**document.body, "id": document.id})
+    return {**found, CHECKSUM: [_checksum(found)]}
+
+
+def entry(document: IndexDocument) -> IndexEntry | None:
+    """What an index that is right has of a document; None where it has none. Raises `Rejected` as `terms` does."""
+    found = _stored(document)
+    return None if found is None else IndexEntry(document.id, document.version, int(found[CHECKSUM][0]))
+
+
+def _checksum(found: Terms) -> int:
+    digest = blake2b(orjson.dumps(found, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1  # engines have signed numbers
 
 
 def _term(name: str, field: Field, value: Any) -> Any:

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pipeline.ports import Clock, IndexDocument, SearchPage, SearchRequest
+    from pipeline.ports import Clock, IndexDocument, IndexEntry, SearchPage, SearchRequest
 
 R = TypeVar("R")
 _SWAPS_IN_A_ROW: Final = 5
+_ENTRIES: Final = 5_000
 
 
 class EmbeddedIndex:
@@ -69,6 +70,14 @@ class EmbeddedIndex:
 
     def count(self) -> int:
         return self._reading(Generation.count)
+
+    def entries(self, after: int, upto: int) -> Iterator[IndexEntry]:
+        while batch := self._batch(after, upto):
+            yield from batch
+            after = batch[-1].id
+
+    def _batch(self, after: int, upto: int) -> list[IndexEntry]:
+        return self._reading(lambda index: index.entries(after, upto, _ENTRIES))
 
     def begin_rebuild(self) -> EmbeddedIndex:
         """A rebuild that was under way before is abandoned: its next call raises `Conflict`."""

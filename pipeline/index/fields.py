@@ -47,6 +47,9 @@ EVERYWHERE: Final = "_all"
 """The words of all `everywhere` fields together: what a word without a field name is looked up in."""
 PRESENT: Final = "_fields"
 """The names of the fields that a record has, so that `_exists_` costs no more than a word."""
+CHECKSUM: Final = "_checksum"
+"""A number that tells what is stored of a document from anything else, so that an index can be compared with the
+catalogue."""
 OPENS: Final = "access.opens"
 """Seconds since 1970 at which the files open: `OPEN`, an embargo's end, `NEVER`, or `NO_FILES`."""
 NO_FILES: Final = -1

@@ -12,10 +12,22 @@ from tantivy import Occur
 
 from pipeline.index import analysis
 from pipeline.index.facets import aggregations, tally
-from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, PRESENT, Kind
-from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
+from pipeline.index.fields import CHECKSUM, EVERYWHERE, FACETS, FIELDS, PRESENT, Kind
+from pipeline.index.nodes import (
+    Bool,
+    Boost,
+    Exists,
+    Fuzzy,
+    MatchAll,
+    Phrase,
+    Query,
+    Range,
+    Term,
+    Wildcard,
+    every,
+)
 from pipeline.index.phrases import arrangements, is_plain
-from pipeline.ports import SearchPage
+from pipeline.ports import IndexEntry, SearchPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +47,7 @@ _SPECIAL = re.compile(r"[^\w\s]")
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field(_VERSION, fast=True)
+    builder.add_integer_field(CHECKSUM, fast=True)
     builder.add_text_field(EVERYWHERE, tokenizer_name="whitespace")
     builder.add_text_field(PRESENT, tokenizer_name="raw", index_option="basic")
     for name, field in FIELDS.items():
@@ -54,6 +67,7 @@ _FORMAT: Final = tantivy.__version__.rpartition(" ")[2]  # type: ignore[attr-def
 _LAYOUT: Final = (
     analysis.VERSION,
     _FORMAT,
+    CHECKSUM,
     sorted((name, str(field.kind)) for name, field in FIELDS.items()),
 )
 SCHEMA_DIGEST: Final = sha256(repr(_LAYOUT).encode()).hexdigest()[:8]
@@ -131,6 +145,15 @@ class Generation:
 
     def count(self) -> int:
         return _count(self._searcher(), translate(Exists("id")))
+
+    def entries(self, after: int, upto: int, limit: int) -> list[IndexEntry]:
+        """The first `limit` of them."""
+        searcher = self._searcher()
+        wanted = translate(every(Exists("id"), Range("id", after + 1, upto)))
+        found = searcher.search(wanted, limit, count=False, order_by_field="id", order=tantivy.Order.Asc)
+        addresses = [address for _, address in found.hits]
+        columns = (map(int, _values(searcher, name, addresses)) for name in ("id", _VERSION, CHECKSUM))
+        return [IndexEntry(*each) for each in zip(*columns, strict=True)]
 
     def search(self, selection: Selection, facets: Sequence[str], now: int) -> SearchPage:
         searcher = self._searcher()

@@ -1,17 +1,21 @@
-"""Handler of the *index* effect, and the rebuild of the whole index from the catalogue."""
+"""Handler of the *index* effect; the rebuild of the whole index from the catalogue, and its comparison with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import dataclass, fields
 
-from pipeline.catalogue import records
+from pipeline.catalogue import outbox, records
+from pipeline.dissemination import Dissemination
 from pipeline.errors import HeadraceError, Rejected
-from pipeline.index.document import document
-from pipeline.ports import SearchIndex
+from pipeline.index.document import document, entry
+from pipeline.model import EffectKind
+from pipeline.ports import IndexEntry, SearchIndex
 from pipeline.services import Services
 
 _BATCH = 500
+_LARGEST_ID = 1 << 62
 
 
 def index(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
@@ -34,6 +38,72 @@ def rebuild(
             on_batch(len(batch))
         fresh.finish_rebuild()
     return refused
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Where an index is not what the catalogue says, as record ids: those that it lacks, has besides, has in another
+    version, and has in the same version with something else in it. `awaited` records wait to be written anyway."""
+
+    records: int
+    missing: tuple[int, ...] = ()
+    surplus: tuple[int, ...] = ()
+    outdated: tuple[int, ...] = ()
+    altered: tuple[int, ...] = ()
+    awaited: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.surplus or self.outdated or self.altered)
+
+
+def verify(services: Services, *, on_batch: Callable[[int], None] = lambda _number: None) -> Differences:
+    """Compare the index with the catalogue, document by document, while both go on. `on_batch` is told how many records
+    each batch had. Raises `Unavailable`."""
+    found, last, is_over = Differences(0), 0, False
+    while not is_over:
+        batch = _following(services, last)
+        is_over = len(batch) < _BATCH
+        upto = _LARGEST_ID if is_over else batch[-1]
+        found = _joined(found, _differences(services, batch, last, upto))
+        last = upto
+        on_batch(len(batch))
+    return found
+
+
+def _differences(services: Services, batch: Sequence[int], after: int, upto: int) -> Differences:
+    with services.catalogue.read() as tx:
+        shown = records.disseminate(tx, services.repository, batch)
+    wanted = {one.id: one for one in map(_wanted, shown.values()) if one is not None}
+    held = {one.id: one for one in services.index.entries(after, upto)}
+    differing = sorted(id_ for id_ in wanted.keys() | held.keys() if wanted.get(id_) != held.get(id_))
+    # What changed since it was read above was maybe written since as well.
+    with services.catalogue.read() as tx:
+        changes = records.changes(tx, differing)
+        awaited = outbox.awaited(tx, EffectKind.INDEX, differing)
+    certain = [
+        id_
+        for id_ in differing
+        if id_ not in awaited and changes.get(id_) == (wanted[id_].version if id_ in wanted else None)
+    ]
+    both = [(wanted[id_], held[id_]) for id_ in certain if id_ in wanted and id_ in held]
+    return Differences(
+        records=len(wanted),
+        missing=tuple(id_ for id_ in certain if id_ not in held),
+        surplus=tuple(id_ for id_ in certain if id_ not in wanted),
+        outdated=tuple(one.id for one, other in both if one.version != other.version),
+        altered=tuple(one.id for one, other in both if one.version == other.version),
+        awaited=len(awaited),
+    )
+
+
+def _wanted(shown: Dissemination) -> IndexEntry | None:
+    with suppress(Rejected):  # then its effect is parked
+        return entry(document(shown, version=shown.record.change))
+    return None
+
+
+def _joined(one: Differences, other: Differences) -> Differences:
+    return Differences(*(getattr(one, each.name) + getattr(other, each.name) for each in fields(Differences)))
 
 
 def _following(services: Services, last: int) -> list[int]:

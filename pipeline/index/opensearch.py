@@ -47,7 +47,7 @@ from pipeline.index import dates, query_dsl
 from pipeline.index.document import Entry, prepared
 from pipeline.index.query_dsl import SCHEMA_DIGEST
 from pipeline.index.selection import select
-from pipeline.ports import Clock, IndexDocument, SearchPage, SearchRequest
+from pipeline.ports import Clock, IndexDocument, IndexEntry, SearchPage, SearchRequest
 
 R = TypeVar("R")
 
@@ -62,6 +62,7 @@ _REFRESH: Final = {"refresh_interval": "500ms"}
 """Writes are to be found within a second."""
 _NO_REFRESH: Final = {"refresh_interval": "-1"}
 _TRIES: Final = 5
+_ENTRIES: Final = 5_000
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 _PATIENCE: Final = 30.0
 """Seconds for which a write waits where the server has too much to do; then the outbox does."""
@@ -157,6 +158,16 @@ class OpenSearchIndex:
     def count(self) -> int:
         answer = self._reading(lambda alias: self._client.count(index=alias, body=query_dsl.COUNTED))
         return int(answer["count"])
+
+    def entries(self, after: int, upto: int) -> Iterator[IndexEntry]:
+        self._reading(lambda alias: self._client.indices.refresh(index=alias))
+        while batch := self._batch(after, upto):
+            yield from batch
+            after = batch[-1].id
+
+    def _batch(self, after: int, upto: int) -> list[IndexEntry]:
+        body = orjson.dumps(query_dsl.entries_body(after, upto, _ENTRIES))
+        return query_dsl.entries(self._reading(lambda alias: self._ask(alias, body)))
 
     def close(self) -> None:
         self._client.close()
@@ -346,19 +357,19 @@ class OpenSearchIndex:
             return {}
         again = {}
         for item in (each["index"] for each in answer["items"]):
-            number, status, error = int(item["_id"]), item["status"], item.get("error", {})
+            number, status, why = int(item["_id"]), item["status"], item.get("error", {})
             if status in _FINE or status == _STALE:
                 continue
             if status == 404:
                 raise _MovedError
-            if "disk usage exceeded" in error.get("reason", ""):
+            if "disk usage exceeded" in why.get("reason", ""):
                 raise OutOfSpace("No room left for the search index on the server of OpenSearch.")
             if status in _BUSY:
                 again[number] = entries[number]
             elif status == 400:
-                refused[number] = _reason(error)
+                refused[number] = _reason(why)
             else:
-                raise Unavailable(f"OpenSearch takes no documents: {_reason(error)}")
+                raise Unavailable(f"OpenSearch takes no documents: {_reason(why)}")
         return again
 
     @contextmanager

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.index import analysis
 from pipeline.index.facets import aggregations, tally
-from pipeline.index.fields import EVERYWHERE, FACETS, FIELDS, PRESENT, Kind
+from pipeline.index.fields import CHECKSUM, EVERYWHERE, FACETS, FIELDS, PRESENT, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
 from pipeline.index.selection import is_scored
+from pipeline.ports import IndexEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,11 @@ def _keyword(name: str) -> JsonObject:
 
 
 def _properties() -> JsonObject:
-    found: JsonObject = {EVERYWHERE: _TEXT, PRESENT: _keyword(PRESENT)}
+    found: JsonObject = {
+        EVERYWHERE: _TEXT,
+        PRESENT: _keyword(PRESENT),
+        CHECKSUM: {"type": "long", "index": False},
+    }
     for name, field in FIELDS.items():
         match field.kind:
             case Kind.TEXT:
@@ -73,6 +78,28 @@ SCHEMA_DIGEST: Final = sha256(
 
 COUNTED: Final[JsonObject] = {"query": {"term": {PRESENT: "id"}}}
 """Finds every document but those that were deleted, which stay without words so that their versions count."""
+
+
+def entries_body(after: int, upto: int, limit: int) -> JsonObject:
+    """The first `limit` documents of ids behind `after`, up to `upto`. Pages go by the last id: nothing is kept on the
+    server between them."""
+    return {
+        "query": {"bool": {"filter": [COUNTED["query"], _filter(Range("id", after + 1, upto))]}},
+        "size": limit,
+        "sort": [{"id": "asc"}],
+        "track_total_hits": False,
+        "version": True,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["id", CHECKSUM],
+    }
+
+
+def entries(answer: Mapping[str, Any]) -> list[IndexEntry]:
+    """Of an answer to `entries_body`."""
+    return [
+        IndexEntry(hit["fields"]["id"][0], hit["_version"], hit["fields"][CHECKSUM][0])
+        for hit in answer["hits"]["hits"]
+    ]
 
 
 # ---------------------------------------------------------------- searching

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.index.document import entry
 from pipeline.index.query import SORTS
 from pipeline.ports import IndexDocument, SearchIndex, SearchRequest
 from tests.contracts.indexes import Clockwork, Implementation, ids, settled
@@ -90,6 +91,24 @@ def test_an_empty_index_answers(index: SearchIndex) -> None:
     page = index.search(SearchRequest("tide", facets=("resource_type", "file_type", "access_status")))
     assert (page.total, page.ids, index.count()) == (0, (), 0)
     assert dict(page.facets) == {"resource_type": (), "file_type": (), "access_status": ()}
+
+
+def test_what_is_held_is_listed(index: SearchIndex) -> None:
+    """By id, with version and checksum, as soon as it is written; deleted documents are left out."""
+    documents = [indexed(number, stamp=number + 2) for number in (3, 1, 2, 9)]
+    index.write([*documents, IndexDocument(4, 1, None)])
+    held = list(index.entries(0, 5))
+    assert held == [entry(documents[1]), entry(documents[2]), entry(documents[0])]
+    assert [one.id for one in index.entries(2, 9)] == [3, 9]
+    assert list(index.entries(9, 1 << 62)) == []
+
+
+def test_another_content_has_another_checksum(index: SearchIndex) -> None:
+    """Of the same version, too: what an index has wrong is told from what is right."""
+    index.write([indexed(1, title="right")])
+    [held] = index.entries(0, 1)
+    assert held == entry(indexed(1, title="right"))
+    assert held != entry(indexed(1, title="wrong"))
 
 
 # ---------------------------------------------------------------- order and pages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline import dispatch
-from pipeline.catalogue import outbox
+from pipeline.catalogue import outbox, records
 from pipeline.cli.main import headrace
+from pipeline.index.document import document
 from pipeline.index.indexer import rebuild
 from pipeline.model import EffectKind
-from pipeline.ports import SearchRequest
+from pipeline.ports import IndexDocument, SearchRequest
 from tests.archive import Archive, open_archive
 
 
@@ -66,6 +68,67 @@ def test_an_index_that_cannot_be_read_is_rebuilt_by_the_command(
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"records": 1, "refused": {}}
     assert found(archive) == {record.id}
+
+
+def test_an_index_is_verified_against_the_catalogue(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of difference is told with its records; a rebuild mends them all. Withdrawn records are no difference,
+    and none what still waits to be written."""
+    monkeypatch.setattr("pipeline.index.indexer._BATCH", 2)
+    right, altered, missing, outdated, withdrawn, awaited = (
+        archive.publish(title=f"Tides {number}") for number in range(6)
+    )
+    archive.withdraw(withdrawn)
+    assert verified() == told(records=5, documents=5)
+    with archive.services.catalogue.read() as tx:
+        shown = records.disseminate(tx, archive.services.repository, records.ids(tx, limit=10))
+    is_right = {id_: document(one, version=one.record.change) for id_, one in shown.items()}
+    damaged = archive.services.index.begin_rebuild()
+    damaged.write(
+        [
+            is_right[right.id],
+            replace(is_right[altered.id], body={**is_right[right.id].body, "id": altered.id}),
+            older(is_right[outdated.id]),
+            older(is_right[awaited.id]),
+            replace(is_right[right.id], id=10**9),
+        ]
+    )
+    damaged.finish_rebuild()
+    with archive.services.catalogue.write() as tx:
+        outbox.want(tx, [(EffectKind.INDEX, awaited.id)], now=archive.clock())
+    assert verified() == told(
+        records=5,
+        documents=5,
+        awaited=1,
+        missing=missing.id,
+        surplus=10**9,
+        outdated=outdated.id,
+        altered=altered.id,
+    )
+    rebuild(archive.services)
+    assert verified() == told(records=5, documents=5)
+
+
+def verified() -> tuple[int, dict[str, object]]:
+    """The exit code of `headrace index verify`, and what it tells."""
+    result = CliRunner().invoke(headrace, ["index", "verify", "--json"])
+    return result.exit_code, json.loads(result.stdout)
+
+
+def told(
+    *, records: int, documents: int, awaited: int = 0, **differing: int
+) -> tuple[int, dict[str, object]]:
+    """What is told where each kind that is given has one record."""
+    kinds = {
+        kind: {"number": int(kind in differing), "first": [differing[kind]] if kind in differing else []}
+        for kind in ("missing", "surplus", "outdated", "altered")
+    }
+    return 3 if differing else 0, {"records": records, "documents": documents, "awaited": awaited, **kinds}
+
+
+def older(one: IndexDocument) -> IndexDocument:
+    return replace(one, version=one.version - 1)
 
 
 def park(archive: Archive, record_id: int) -> None:
