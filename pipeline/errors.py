@@ -13,6 +13,7 @@
     ├── TooManyTries   a secret was guessed at too often; once some time has passed the same call may succeed
     ├── Unavailable    a service or a resource is away; trying again later may succeed
     │   ├── OutOfSpace      no room left to take anything in
+    │   ├── SearchAway      records cannot be searched for; all else goes on
     │   ├── WorkersKilled   every worker that ran a unit died
     │   └── Interrupted     cancelled, paused or asked to stop; the work is resumable
     └── Corrupt        bytes are not what they were: page someone
@@ -183,6 +184,12 @@ class OutOfSpace(Unavailable):
     """The store has no room; retryable once somebody made room."""
 
     code = "out-of-space"
+
+
+class SearchAway(Unavailable):
+    """Records cannot be searched for, whatever the reason; all else goes on."""
+
+    code = "search-away"
 
 
 class WorkersKilled(Unavailable):

@@ -36,6 +36,7 @@ from pipeline.errors import (
     InvalidFields,
     Missing,
     Rejected,
+    SearchAway,
     Stale,
     TooLong,
     TooManyTries,
@@ -47,6 +48,9 @@ from pipeline.model import JsonObject
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = "30"
+_NO_SEARCH = (
+    "Search is temporarily unavailable, please try again later. Records can be read and deposited meanwhile."
+)
 _INVALID = "A validation error occurred."
 _MACHINES = ("/api/", "/oai2d", "/healthz", "/metrics")
 
@@ -204,6 +208,9 @@ def answer_to(error: Exception) -> Answer:
             return Answer(410, error.message, extra={"tombstone": error.tombstone})
         case Rejected():
             return _rejected(error)
+        case SearchAway():
+            _LOG.warning("search is away: %s", error.message)
+            return Answer(503, _NO_SEARCH, headers={"Retry-After": _RETRY_SECONDS})
         case Unavailable():
             _LOG.warning("a service is away: %s", error.message)
             text = "The service is temporarily unavailable, please try again later."

@@ -11,7 +11,7 @@ from gateway.http import lookup
 from pipeline.access import Viewer
 from pipeline.catalogue import communities
 from pipeline.dissemination import Dissemination
-from pipeline.errors import Rejected
+from pipeline.errors import Misconfigured, Rejected, SearchAway, Unavailable
 from pipeline.metadata import vocabulary
 from pipeline.model import JsonObject, RecordState
 from pipeline.ports import SearchRequest
@@ -174,19 +174,21 @@ class Found:
 
 
 def search(services: Services, question: Question, *, facets: Sequence[str] = tuple(FACETS)) -> Found:
-    """Ask the index. Raises `Rejected` (field `q`, `sort` or a filter's)."""
+    """Ask the index. Raises `Rejected` (field `q`, `sort` or a filter's), `SearchAway`."""
     question = _with_known_communities(services, question)
-    page = services.index.search(
-        SearchRequest(
-            query=question.q,
-            filters=question.filters,
-            sort=question.sort,
-            page=question.page,
-            size=question.size,
-            all_versions=question.all_versions,
-            facets=facets,
-        )
+    request = SearchRequest(
+        query=question.q,
+        filters=question.filters,
+        sort=question.sort,
+        page=question.page,
+        size=question.size,
+        all_versions=question.all_versions,
+        facets=facets,
     )
+    try:
+        page = services.index.search(request)
+    except (Unavailable, Misconfigured) as away:
+        raise SearchAway(away.message) from away
     return Found(question, page.total, page.ids, page.facets)
 
 

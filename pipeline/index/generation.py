@@ -255,7 +255,7 @@ def translate(query: Query) -> tantivy.Query:
 def _phrase(field: str, words: Sequence[str], slop: int) -> tantivy.Query:
     if is_plain(words, slop):
         return tantivy.Query.phrase_query(SCHEMA, field, list(words), slop)
-    ways = (list(way) for way in arrangements(words, slop))
+    ways: list[list[str | tuple[int, str]]] = [list(way) for way in arrangements(words, slop)]
     return tantivy.Query.boolean_query(
         [(Occur.Should, tantivy.Query.phrase_query(SCHEMA, field, way)) for way in ways]
     )

@@ -1,0 +1,447 @@
+"""What a real OpenSearch alone can show: rebuilds by several processes while others search and write, a server that is
+away, busy, full, of another version, or one that nobody should trust."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from gateway.app import create_app
+from infra.local.opensearch import opensearch
+from infra.local.service import running
+from pipeline import dispatch
+from pipeline.catalogue import outbox
+from pipeline.errors import Conflict, Misconfigured, OutOfSpace, Unavailable
+from pipeline.index import indexer, query_dsl
+from pipeline.index.document import entry
+from pipeline.index.opensearch import OpenSearchIndex, parse_server
+from pipeline.model import EffectKind
+from pipeline.ports import IndexDocument, SearchRequest
+from tests.archive import open_archive
+from tests.asking import Client
+from tests.fault_proxy import Kind, fault_proxy
+from tests.index_corpus import CORPUS, NOW, indexed
+from tests.mail_server import make_certificate
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def alias(opensearch_url: str) -> Iterator[str]:
+    """An alias that nobody has, and what it left is taken away."""
+    name = uuid4().hex
+    yield name
+    httpx.delete(f"{http(opensearch_url)}/{name}.*", timeout=60, trust_env=False).raise_for_status()
+
+
+@pytest.fixture
+def opened(opensearch_url: str, alias: str) -> Iterator[Callable[..., OpenSearchIndex]]:
+    """Opens the index of the alias, again and again; at another server's URL, too."""
+    with ExitStack() as stack:
+
+        def open_(url: str = opensearch_url) -> OpenSearchIndex:
+            index = OpenSearchIndex(parse_server(f"{url}/{alias}", ""), clock)
+            return stack.enter_context(closing(index))
+
+        yield open_
+
+
+def http(url: str) -> str:
+    return url.replace("opensearch://", "http://")
+
+
+def names(opensearch_url: str, alias: str) -> set[str]:
+    """The indices that there are."""
+    return set(httpx.get(f"{http(opensearch_url)}/{alias}.*/_alias", trust_env=False).json())
+
+
+def held(index: OpenSearchIndex) -> list[int]:
+    return [one.id for one in index.entries(0, 1 << 40)]
+
+
+# ---------------------------------------------------------------- rebuilding
+
+
+def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., OpenSearchIndex]) -> None:
+    """Three rebuilds are filled and swapped in while two search and one writes: no search fails or finds less than
+    before, and what was written is there in the end, in its last version."""
+    index = opened()
+    everything = [indexed(number) for number in range(1, 301)]
+    index.write(everything)
+    index.entries(0, 0)
+    over, failures = threading.Event(), list[str]()
+    written = count(2)
+
+    def search() -> None:
+        reader = opened()
+        while not over.is_set():
+            try:
+                page = reader.search(SearchRequest("record", facets=("resource_type",), size=25))
+                if page.total != 300 or len(page.ids) != 25:
+                    failures.append(f"{page}")
+            except Exception as error:
+                failures.append(repr(error))
+
+    def write() -> int:
+        writer, stamp = opened(), 1
+        while not over.is_set():
+            stamp = next(written)
+            writer.write([indexed(number, stamp=stamp) for number in range(1, 21)])
+        return stamp
+
+    assert held(index) == list(range(1, 301))
+    with ThreadPoolExecutor(3) as pool:
+        others = [pool.submit(search), pool.submit(search)]
+        writing = pool.submit(write)
+        try:
+            for _ in range(3):
+                with closing(index.begin_rebuild()) as rebuilt:
+                    for first in range(0, 300, 50):
+                        rebuilt.write(everything[first : first + 50])
+                    rebuilt.finish_rebuild()
+        finally:
+            over.set()
+        for each in others:
+            each.result()
+    assert failures == []
+    last = writing.result()
+    assert {one.id: one.version for one in index.entries(0, 20)} == dict.fromkeys(range(1, 21), last)
+    assert held(index) == list(range(1, 301))
+
+
+def test_of_rebuilds_that_begin_at_once_one_is_swapped_in(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str, alias: str
+) -> None:
+    """The others are told so at their next call at the latest and change nothing; one index is left."""
+    opened().write([indexed(1)])
+
+    def rebuild(number: int) -> int | None:
+        try:
+            with closing(opened().begin_rebuild()) as rebuilt:
+                rebuilt.write([indexed(number)])
+                time.sleep(0.2)
+                rebuilt.finish_rebuild()
+        except Conflict:
+            return None
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [one for one in pool.map(rebuild, range(2, 6)) if one is not None]
+    assert len(done) >= 1
+    assert held(opened()) in ([one] for one in done)
+    assert len(names(opensearch_url, alias)) == 1
+
+
+def test_processes_that_begin_at_once_share_one_index(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str, alias: str
+) -> None:
+    """It is made by the first write or search."""
+    with ThreadPoolExecutor(6) as pool:
+        for each in [pool.submit(opened().write, [indexed(number)]) for number in range(1, 7)]:
+            assert each.result() == {}
+    assert held(opened()) == [1, 2, 3, 4, 5, 6]
+    assert len(names(opensearch_url, alias)) == 1
+
+
+def test_an_index_of_other_code_asks_for_a_rebuild(
+    opened: Callable[..., OpenSearchIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index whose fields or words differ is neither read nor written, nor is one that other code is filling; the
+    remedy is named, and works. Who is of the older code finds nothing then, and is told the same."""
+    older = opened()
+    older.write([indexed(1)])
+    monkeypatch.setattr("pipeline.index.opensearch.SCHEMA_DIGEST", "0123abcd")
+    newer = opened()
+    for use in (lambda: newer.search(SearchRequest()), lambda: newer.write([indexed(1)]), newer.count):
+        with pytest.raises(Unavailable) as caught:
+            use()
+        assert "index rebuild" in caught.value.remedy
+    rebuilt = newer.begin_rebuild()
+    with pytest.raises(Unavailable, match="Another version"):
+        older.write([indexed(2)])
+    assert older.search(SearchRequest()).ids == (1,)
+    rebuilt.write([indexed(3)])
+    rebuilt.finish_rebuild()
+    rebuilt.close()
+    assert held(newer) == [3]
+    with pytest.raises(Unavailable, match="another version"):
+        older.search(SearchRequest())
+
+
+# ---------------------------------------------------------------- trouble
+
+
+def test_a_network_that_breaks_off_loses_nothing(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str
+) -> None:
+    """Connections are reset before and after the server heard, and errors answered: a write that fails is retryable,
+    and when each was repeated until it returned, all is there once."""
+    kinds = (Kind.RESET_BEFORE, Kind.RESET_AFTER, Kind.ERROR, Kind.SLOW_DOWN, Kind.TRUNCATED)
+    with fault_proxy(http(opensearch_url), seed=4, rate=0.4, kinds=kinds) as proxy:
+        index = opened(proxy.url.replace("http://", "opensearch://"))
+        for first in range(1, 61, 6):
+            repeated(lambda first=first: index.write([indexed(n, stamp=n) for n in range(first, first + 6)]))
+        assert proxy.injected
+        index.close()
+    assert list(opened().entries(0, 1 << 40)) == [entry(indexed(n, stamp=n)) for n in range(1, 61)]
+
+
+def repeated(call: Callable[[], object]) -> None:
+    for _ in range(50):
+        try:
+            call()
+        except Unavailable:
+            continue
+        return
+    pytest.fail("it failed 50 times")
+
+
+def test_what_a_busy_server_refuses_is_sent_again_item_by_item(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str
+) -> None:
+    """429 for a whole request, and 429 for some of its documents: the write waits and sends those again alone."""
+    with busy_front(http(opensearch_url)) as front:
+        index = opened(front.url)
+        index.write([indexed(1)])
+        front.refuse = [ALL, ODD]
+        assert index.write([indexed(number) for number in range(1, 8)]) == {}
+        assert front.sent[-3:] == [list(range(1, 8)), list(range(1, 8)), [1, 3, 5, 7]]
+        index.close()
+    assert held(opened()) == list(range(1, 8))
+
+
+ALL, ODD = "all", "odd"
+
+
+class BusyFront(ThreadingHTTPServer):
+    """Answers bulk requests as a server with too much to do, as often as `refuse` says; passes on all else."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Front)
+        self.upstream = upstream
+        self.url = f"opensearch://127.0.0.1:{self.server_address[1]}"
+        self.refuse: list[str] = []
+        self.sent: list[list[int]] = []
+
+
+class _Front(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: BusyFront
+
+    def do_ANY(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        is_bulk = "_bulk" in self.path
+        refusal = self.server.refuse.pop(0) if is_bulk and self.server.refuse else ""
+        lines = body.splitlines(keepends=True)
+        ids = [int(json.loads(line)["index"]["_id"]) for line in lines[::2]] if is_bulk else []
+        if is_bulk:
+            self.server.sent.append(ids)
+        if refusal == ALL:
+            return self._answer(429, {"error": {"type": "rejected_execution", "root_cause": []}})
+        if refusal == ODD:
+            kept = [n for n, id_ in enumerate(ids) if id_ % 2 == 0]
+            body = b"".join(line for n in kept for line in lines[2 * n : 2 * n + 2])
+        answer = httpx.request(
+            self.command,
+            self.server.upstream + self.path,
+            content=body,
+            headers={"Content-Type": self.headers.get("Content-Type", "application/json")},
+            timeout=60,
+            trust_env=False,
+        )
+        found = answer.json()
+        if refusal == ODD:
+            busy = {"type": "rejected_execution_exception", "reason": "too much to do"}
+            items = [{"index": {"_id": str(n), "status": 429, "error": busy}} for n in ids if n % 2]
+            found = {"errors": True, "items": items}
+        return self._answer(answer.status_code, found)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_ANY  # noqa: N815
+
+    def _answer(self, status: int, body: Any) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def busy_front(upstream: str) -> Iterator[BusyFront]:
+    with BusyFront(upstream) as front:
+        thread = threading.Thread(target=front.serve_forever, args=[0.05], daemon=True)
+        thread.start()
+        yield front
+        front.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("block", "raised"), [("read_only_allow_delete", OutOfSpace), ("write", Unavailable)]
+)
+def test_an_index_that_takes_no_writes_is_told(
+    opened: Callable[..., OpenSearchIndex],
+    opensearch_url: str,
+    alias: str,
+    block: str,
+    raised: type[Exception],
+) -> None:
+    """A full disk, or an operator's block: retryable, and it is still searched."""
+    index = opened()
+    index.write([indexed(1)])
+    blocks = partial(httpx.put, f"{http(opensearch_url)}/{alias}/_settings", trust_env=False, timeout=60)
+    blocks(json={f"index.blocks.{block}": True}).raise_for_status()
+    with pytest.raises(raised) as caught:
+        index.write([indexed(2)])
+    assert getattr(caught.value, "retryable", False)
+    assert index.search(SearchRequest("nothing")).total == 0
+    blocks(json={f"index.blocks.{block}": None}).raise_for_status()
+    assert index.write([indexed(2)]) == {}
+
+
+def test_one_document_that_cannot_be_taken_keeps_no_other(
+    opened: Callable[..., OpenSearchIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's reason is told by the document's id."""
+    mappings = json.loads(json.dumps(query_dsl.MAPPINGS))
+    del mappings["properties"]["metadata.version"]
+    monkeypatch.setattr(query_dsl, "MAPPINGS", mappings)
+    index = opened()
+    documents = [indexed(1), indexed(2, version=1), indexed(3)]
+    documents[1] = IndexDocument(2, 1, {**(documents[1].body or {}), "metadata.version": ["1.0"]})
+    refused = index.write(documents)
+    assert list(refused) == [2]
+    assert "metadata.version" in refused[2] or "strict" in refused[2]
+    assert held(index) == [1, 3]
+
+
+# ---------------------------------------------------------------- trust
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_server_has_to_prove_its_name(
+    is_known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over `opensearchs://` the certificate is verified, by the operator's own authority where there is one; the
+    password goes to nobody else."""
+    certificate = make_certificate(tmp_path, "localhost")
+    if is_known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    heard: list[bytes] = []
+    with tls_listener(certificate, heard) as port:
+        server = parse_server(f"opensearchs://ida@localhost:{port}/archive", "secret")
+        with closing(OpenSearchIndex(server, clock)) as index, pytest.raises(Misconfigured) as caught:
+            index.count()
+    assert caught.value.field == "HEADRACE_INDEX"
+    assert "secret" not in str(caught.value) + caught.value.remedy
+    assert any(b"authorization: basic" in each.lower() for each in heard) == is_known
+
+
+@contextmanager
+def tls_listener(certificate: Path, heard: list[bytes]) -> Iterator[int]:
+    """A server in TLS that lets nobody in."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                except OSError:
+                    return
+                try:
+                    with context.wrap_socket(plain, server_side=True) as connection:
+                        heard.append(connection.recv(1 << 16))
+                        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+                except OSError:
+                    continue
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+# ---------------------------------------------------------------- away
+
+
+def test_while_opensearch_is_away_all_else_goes_on(tmp_path: Path) -> None:
+    """It is stopped in the middle: records are published, read and shown, search says in words what is away, and so
+    does the state of the instance. When it is back what was published meanwhile is found, and the index is as the
+    catalogue says."""
+    node = tmp_path / "node"
+    node.mkdir()
+    service = opensearch(node)
+    port = int(service.url.rpartition(":")[2])
+    with open_archive(tmp_path / "home", index=f"opensearch://127.0.0.1:{port}/archive") as archive:
+        client = Client(create_app(archive.services))
+        with running(service, node / "log", start_seconds=300):
+            before = archive.publish(title="Tides before")
+            list(archive.services.index.entries(0, 0))
+            assert found(client) == [before.id]
+        meanwhile = archive.publish(title="Tides meanwhile")
+        assert client.get(f"/api/records/{meanwhile.id}").status_code == 200
+        for path in ("/api/records?q=tides", "/search?q=tides"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+            assert "Search is temporarily unavailable" in answer.text
+        health = client.get("/healthz")
+        assert (health.status_code, health.json()["parts"]["index"]) == (200, "unavailable")
+        assert waiting(archive.services.catalogue) == 1
+        with running(opensearch(node, port=port), node / "log", start_seconds=300):
+            archive.clock.move(hours=1)
+            dispatch.drain(archive.services, [EffectKind.INDEX])
+            assert waiting(archive.services.catalogue) == 0
+            assert not indexer.verify(archive.services)
+            assert found(client) == [meanwhile.id, before.id]
+
+
+def found(client: Client) -> list[int]:
+    hits: Sequence[Any] = client.get("/api/records?q=tides&sort=newest").json()["hits"]["hits"]
+    return [hit["id"] for hit in hits]
+
+
+def waiting(catalogue: Any) -> int:
+    with catalogue.read() as tx:
+        return sum(one.due for one in outbox.waiting(tx) if one.kind is EffectKind.INDEX)
+
+
+def test_the_corpus_is_rebuilt_by_the_command_s_use_case(
+    opensearch_url: str, alias: str, tmp_path: Path
+) -> None:
+    """From the catalogue, on OpenSearch as in a folder."""
+    with open_archive(tmp_path / "home", index=f"{opensearch_url}/{alias}") as archive:
+        published = [archive.publish(title=f"Tides {number}") for number in range(3)]
+        archive.services.index.write([CORPUS[0]])
+        assert indexer.verify(archive.services).surplus == (1,)
+        assert indexer.rebuild(archive.services) == {}
+        assert not indexer.verify(archive.services)
+        assert archive.services.index.count() == len(published)
