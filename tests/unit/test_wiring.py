@@ -17,7 +17,7 @@ from pipeline.settings import ScannerLocation, StoreLocation, load_settings
     [
         ("HEADRACE_STORE", lambda url: wiring.open_store(StoreLocation(url))),
         ("HEADRACE_SCANNER", lambda url: wiring.open_scanner(ScannerLocation(url))),
-        ("HEADRACE_INDEX", lambda url: wiring.open_index(url, wiring.utc_now)),
+        ("HEADRACE_INDEX", lambda url: wiring.open_index(load_settings(index=url or "x:"), wiring.utc_now)),
         ("HEADRACE_DOIS", wiring.open_registry),
         ("HEADRACE_MAIL", lambda url: wiring.open_mailer(load_settings(mail=url or "x:"))),
         ("HEADRACE_COMPUTE", lambda url: wiring.open_compute(load_settings(compute=url))),
@@ -78,6 +78,18 @@ def test_files_are_not_sent_over_strange_networks_to_be_scanned(host: str, tmp_p
         pytest.fail("it was opened")
     assert list(tmp_path.iterdir()) == []
     assert "HEADRACE_TRUSTED_NETWORK" in refused.value.remedy
+
+
+@pytest.mark.parametrize("host", ["search.example.org:9200", "10.1.2.3", "127.0.0.1.example.org"])
+def test_search_is_not_left_to_strange_networks(host: str, tmp_path: Path) -> None:
+    """Without TLS whoever answers in the place of OpenSearch decides what is found, and hears the password."""
+    with (
+        pytest.raises(Misconfigured, match="unencrypted") as refused,
+        wiring.open_services(load_settings(home=tmp_path, index=f"opensearch://{host}/archive")),
+    ):
+        pytest.fail("it was opened")
+    assert list(tmp_path.iterdir()) == []
+    assert "opensearchs://" in refused.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pipeline.errors import Rejected
 from pipeline.index.analysis import fold, words
 from pipeline.index.disclosure import as_of
 from pipeline.index.fields import ALIASES, EVERYWHERE, FIELDS
+from pipeline.index.leaves import LONGEST_PATTERN, MOST_STARS
 from pipeline.index.nodes import (
     NOTHING,
     Bool,
@@ -191,6 +192,13 @@ def test_a_clause_without_words_says_nothing() -> None:
         "a" * (LONGEST + 1),
         " ".join(f"w{number}" for number in range(MOST_WORDS + 1)),
         " ".join(f"w{number}*" for number in range(MOST_EXPANSIONS + 1)),
+        "*a?????",
+        "filename:a*????b?",
+        "*a" * (MOST_STARS + 1),
+        "doi:10." + "a" * LONGEST_PATTERN + "*",
+        '"a b c"~9',
+        '"a a"~99',
+        '"a b c"~2 "b c d"~2 "c d e"~2',
     ],
 )
 def test_what_cannot_be_meant_is_rejected(text: str) -> None:
