@@ -25,6 +25,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC
 from random import random
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -148,7 +149,8 @@ class OpenSearchIndex:
         raise Unavailable("The search index is being swapped again and again.")
 
     def search(self, request: SearchRequest) -> SearchPage:
-        now = dates.seconds(self._clock())
+        # Files open with a day: all day long the same question is the same request, whose answer the server keeps.
+        now = dates.start_of_day(self._clock().astimezone(UTC).date())
         selection = select(request, now)
         body = orjson.dumps(query_dsl.search_body(selection, request.facets, now))
         answer = self._reading(lambda alias: self._ask(alias, body))
@@ -287,7 +289,9 @@ class OpenSearchIndex:
     def _ask(self, alias: str, body: bytes) -> Any:
         try:
             return self._client.search(
-                index=alias, body=body, params={"allow_partial_search_results": "false"}
+                index=alias,
+                body=body,
+                params={"allow_partial_search_results": "false", "request_cache": "true"},
             )
         except RequestError as error:
             raise Rejected(f"OpenSearch cannot look that up: {error}", field="q") from error
