@@ -282,9 +282,10 @@ class SearchPage:
 
 
 class SearchIndex(Protocol):
-    def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
-        """Write a batch; visible to every process within a second of the return. Answers the reason
-        for each document that was refused (by id); the others are in."""
+    def write(self, documents: Sequence[IndexDocument], *, at_once: bool = False) -> Mapping[int, str]:
+        """Write a batch; visible to every process within a second of the return, or `at_once` when it returns, which
+        costs more, and does not wait for a server that is busy. Answers the reason for each document that was refused
+        (by id); the others are in."""
 
     def search(self, request: SearchRequest) -> SearchPage:
         """Raises `Rejected` (field `q`, `sort`, `page` or a facet's name) where the question cannot be

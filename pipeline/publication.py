@@ -276,7 +276,7 @@ def show_at_once(services: Services, record_ids: Collection[int]) -> None:
     """Have search tell of records what is so by now: who may see what takes hold of it as of every other door. The
     effect does the same soon, should this fail."""
     with suppress(HeadraceError):
-        index(services, sorted(record_ids))
+        index(services, sorted(record_ids), at_once=True)
 
 
 def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> set[int]:

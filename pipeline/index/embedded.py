@@ -55,7 +55,12 @@ class EmbeddedIndex:
                     if not self._read("current"):
                         self._point("current", self._create())
 
-    def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
+    def write(
+        self,
+        documents: Sequence[IndexDocument],
+        *,
+        at_once: bool = False,  # noqa: ARG002 - everything is
+    ) -> Mapping[int, str]:
         ready, refused = prepared(documents)
         if ready:
             with _translated(), self._lock():

@@ -18,9 +18,12 @@ _BATCH = 500
 _LARGEST_ID = 1 << 62
 
 
-def index(services: Services, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
-    """Write records into search as they are now; what was refused, by id."""
-    return _write(services, services.index, record_ids)
+def index(
+    services: Services, record_ids: Sequence[int], *, at_once: bool = False
+) -> Mapping[int, HeadraceError]:
+    """Write records into search as they are now, so that it shows them within a second, or `at_once` when this returns;
+    what was refused, by id."""
+    return _write(services, services.index, record_ids, at_once=at_once)
 
 
 def rebuild(
@@ -111,8 +114,11 @@ def _following(services: Services, last: int) -> list[int]:
         return records.ids(tx, after=last, limit=_BATCH)
 
 
-def _write(services: Services, index_: SearchIndex, record_ids: Sequence[int]) -> Mapping[int, HeadraceError]:
+def _write(
+    services: Services, index_: SearchIndex, record_ids: Sequence[int], *, at_once: bool = False
+) -> Mapping[int, HeadraceError]:
     with services.catalogue.read() as tx:
         shown = records.disseminate(tx, services.repository, record_ids)
-    refused = index_.write([document(one, version=one.record.change) for one in shown.values()])
+    documents = [document(one, version=one.record.change) for one in shown.values()]
+    refused = index_.write(documents, at_once=at_once)
     return {record_id: Rejected(reason) for record_id, reason in refused.items()}

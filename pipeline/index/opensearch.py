@@ -48,6 +48,7 @@ from pipeline.index import dates, query_dsl
 from pipeline.index.document import Entry, prepared
 from pipeline.index.query_dsl import SCHEMA_DIGEST
 from pipeline.index.selection import select
+from pipeline.model import JsonObject
 from pipeline.ports import Clock, IndexDocument, IndexEntry, SearchPage, SearchRequest
 
 R = TypeVar("R")
@@ -72,6 +73,7 @@ _FINE = (200, 201)
 _STALE = 409
 _BUSY = (429, 503)
 
+_LOG = logging.getLogger(__name__)
 # Each of its warnings is of an error that it raises as well.
 logging.getLogger("opensearch").setLevel(logging.ERROR)
 
@@ -133,7 +135,7 @@ class OpenSearchIndex:
         self._alias = f"{server.alias}.{SCHEMA_DIGEST}"
         self._building = f"{self._alias}.building"
 
-    def write(self, documents: Sequence[IndexDocument]) -> Mapping[int, str]:
+    def write(self, documents: Sequence[IndexDocument], *, at_once: bool = False) -> Mapping[int, str]:
         ready, refused = prepared(documents)
         if not ready:
             return refused
@@ -143,7 +145,7 @@ class OpenSearchIndex:
                 with suppress(_MovedError):
                     for alias in self._targets():
                         for chunk in chunks:
-                            refused |= self._send(alias, chunk)
+                            refused |= self._send(alias, chunk, at_once=at_once)
                     return refused
                 time.sleep(wait)
         raise Unavailable("The search index is being swapped again and again.")
@@ -152,8 +154,8 @@ class OpenSearchIndex:
         # Files open with a day: all day long the same question is the same request, whose answer the server keeps.
         now = dates.start_of_day(self._clock().astimezone(UTC).date())
         selection = select(request, now)
-        body = orjson.dumps(query_dsl.search_body(selection, request.facets, now))
-        answer = self._reading(lambda alias: self._ask(alias, body))
+        body = query_dsl.search_body(selection, request.facets, now)
+        answer = self._reading(lambda alias: self._look_up(alias, body))
         total = answer["hits"]["total"]["value"]
         return SearchPage(total, query_dsl.ids(answer), query_dsl.counts(answer, selection, request.facets))
 
@@ -168,7 +170,7 @@ class OpenSearchIndex:
             after = batch[-1].id
 
     def _batch(self, after: int, upto: int) -> list[IndexEntry]:
-        body = orjson.dumps(query_dsl.entries_body(after, upto, _ENTRIES))
+        body = query_dsl.entries_body(after, upto, _ENTRIES)
         return query_dsl.entries(self._reading(lambda alias: self._ask(alias, body)))
 
     def close(self) -> None:
@@ -259,7 +261,12 @@ class OpenSearchIndex:
     def _create_first(self) -> None:
         # Processes that begin at once give it one name, so that there is one.
         with suppress(_AlreadyThereError):
-            self._create("first", settings=_REFRESH, aliases={self._server.alias: {}, self._alias: {}})
+            name = self._create(
+                "first", settings=_REFRESH, aliases={self._server.alias: {}, self._alias: {}}
+            )
+            if self._generations().current != (name,):
+                # A whole rebuild went by since there was none.
+                self._change(_removal(name))
 
     def _create(
         self, unique: str, *, settings: Mapping[str, str], aliases: Mapping[str, Any] | None = None
@@ -286,15 +293,16 @@ class OpenSearchIndex:
 
     # ------------------------------------------------------------ requests
 
-    def _ask(self, alias: str, body: bytes) -> Any:
+    def _look_up(self, alias: str, body: JsonObject) -> Any:
         try:
-            return self._client.search(
-                index=alias,
-                body=body,
-                params={"allow_partial_search_results": "false", "request_cache": "true"},
-            )
+            return self._ask(alias, body, request_cache="true")
         except RequestError as error:
-            raise Rejected(f"OpenSearch cannot look that up: {error}", field="q") from error
+            _LOG.warning("OpenSearch refuses a question: %s", error)
+            raise Rejected("It is too much to be looked up at once.", field="q") from error
+
+    def _ask(self, alias: str, body: JsonObject, **params: str) -> Any:
+        params["allow_partial_search_results"] = "false"
+        return self._client.search(index=alias, body=orjson.dumps(body), params=params)
 
     def _reading(self, read: Callable[[str], R]) -> R:
         """`read` on the generation in use now; again where it was swapped out meanwhile."""
@@ -323,14 +331,14 @@ class OpenSearchIndex:
             self._create_first()
         self._require_fitting(found)
 
-    def _send(self, alias: str, entries: Mapping[int, bytes]) -> dict[int, str]:
+    def _send(self, alias: str, entries: Mapping[int, bytes], *, at_once: bool) -> dict[int, str]:
         """Write, item by item where some fail: those that the server has no time for now are sent again. Answers why
         documents were refused, by id. Raises `_MovedError`."""
         refused: dict[int, str] = {}
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + (0 if at_once else _PATIENCE)
         wait = _FIRST_WAIT
         left = entries
-        while left := self._send_once(alias, left, refused):
+        while left := self._send_once(alias, left, refused, at_once=at_once):
             if time.monotonic() > deadline:
                 raise Unavailable("OpenSearch has too much to do to take documents now.")
             time.sleep(wait * (1 + random()))
@@ -338,7 +346,7 @@ class OpenSearchIndex:
         return refused
 
     def _send_once(
-        self, alias: str, entries: Mapping[int, bytes], refused: dict[int, str]
+        self, alias: str, entries: Mapping[int, bytes], refused: dict[int, str], *, at_once: bool
     ) -> Mapping[int, bytes]:
         """What is to be sent again."""
         try:
@@ -348,7 +356,8 @@ class OpenSearchIndex:
                 params={
                     "require_alias": "true",
                     "filter_path": "errors,items.index._id,items.index.status,items.index.error",
-                    "request_timeout": _BULK_SECONDS,
+                    "refresh": "true" if at_once else "false",
+                    "request_timeout": _SECONDS if at_once else _BULK_SECONDS,
                 },
             )
         except TransportError as error:
@@ -399,6 +408,12 @@ class OpenSearchIndex:
                 f"{where} does not let {self._server.user or 'nobody'} in: {error}",
                 field="HEADRACE_INDEX",
                 remedy="correct the user in HEADRACE_INDEX, HEADRACE_INDEX_PASSWORD, or what that user may do",
+            ) from error
+        except RequestError as error:
+            raise Misconfigured(
+                f"{where} cannot have the search index as {self._server.alias}: {error}",
+                field="HEADRACE_INDEX",
+                remedy="name an alias that is nothing else there",
             ) from error
         except OpenSearchException as error:
             raise Unavailable(f"{where} cannot serve the search index: {error}") from error

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from pipeline.index.document import entry
-from pipeline.index.query import SORTS
+from pipeline.index.fields import FACETS
+from pipeline.index.query import DEEPEST, MOST_WORDS, SORTS
 from pipeline.ports import IndexDocument, SearchIndex, SearchRequest
 from tests.contracts.indexes import Clockwork, Implementation, ids, settled
 from tests.index_corpus import CORPUS, NOW, embargoed_until, indexed
@@ -91,6 +92,26 @@ def test_an_empty_index_answers(index: SearchIndex) -> None:
     page = index.search(SearchRequest("tide", facets=("resource_type", "file_type", "access_status")))
     assert (page.total, page.ids, index.count()) == (0, (), 0)
     assert dict(page.facets) == {"resource_type": (), "file_type": (), "access_status": ()}
+
+
+def test_what_is_written_at_once_is_seen_when_it_is_written(index: SearchIndex) -> None:
+    """Who withdraws a record need not wait until search has it no more."""
+    index.write([indexed(1), indexed(2)], at_once=True)
+    assert ids(index) == [1, 2]
+    index.write([IndexDocument(2, 2, None)], at_once=True)
+    assert ids(index) == [1]
+
+
+def test_the_largest_question_is_answered(index: SearchIndex) -> None:
+    """As many words as are allowed, with wildcards and phrases among them, and as many choices in every facet."""
+    index.write([indexed(1, title="w1 tide", files=("w2.csv",))], at_once=True)
+    words = " ".join(f"w{number}" for number in range(MOST_WORDS - 20))
+    chosen = {name: ["dataset", *(f"v{number}" for number in range(99))] for name in FACETS}
+    narrowed = {name: values for name, values in chosen.items() if name == "resource_type"}
+    asked = SearchRequest(f'{words} w1* w2* "w1 tide other"~2', filters=narrowed, facets=tuple(FACETS))
+    assert index.search(asked).ids == (1,)
+    assert index.search(SearchRequest(words, filters=chosen)).total == 0
+    assert index.search(SearchRequest("(" * DEEPEST + words + ")" * DEEPEST)).ids == (1,)
 
 
 def test_what_is_held_is_listed(index: SearchIndex) -> None:

@@ -341,6 +341,19 @@ def test_one_document_that_cannot_be_taken_keeps_no_other(
     assert held(index) == [1, 3]
 
 
+def test_an_alias_that_is_an_index_of_somebody_else_is_told(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str, alias: str
+) -> None:
+    """Nothing is written into it."""
+    place = f"{http(opensearch_url)}/{alias}"
+    httpx.put(place, timeout=60, trust_env=False).raise_for_status()
+    with pytest.raises(Misconfigured) as caught:
+        opened().write([indexed(1)])
+    assert caught.value.field == "HEADRACE_INDEX"
+    assert httpx.get(f"{place}/_count", trust_env=False).json()["count"] == 0
+    httpx.delete(place, timeout=60, trust_env=False).raise_for_status()
+
+
 # ---------------------------------------------------------------- trust
 
 
