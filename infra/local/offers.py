@@ -143,7 +143,10 @@ OFFERS: Mapping[str, Offer] = {
         lambda url: {"HEADRACE_SCANNER": url},
     ),
     "opensearch": Offer(
-        "OpenSearch, one node (fetched at its first start)", _alone(opensearch), ports=OPENSEARCH_PORTS
+        "OpenSearch, one node (fetched at its first start)",
+        _alone(opensearch),
+        lambda url: {"HEADRACE_INDEX": f"{url.replace('http://', 'opensearch://')}/headrace"},
+        OPENSEARCH_PORTS,
     ),
     "slurm": Offer(
         "SLURM on this machine, as root (Debian's slurm-wlm and munge)",
