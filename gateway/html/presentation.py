@@ -222,8 +222,11 @@ def _web(url: str) -> str:
     return url if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
-def reference(described: Dissemination) -> Reference:
-    """The record as lists show it."""
+def reference(
+    described: Dissemination, *, begins: Callable[[str], int] = lambda _description: 0
+) -> Reference:
+    """The record as lists show it. Where its description is long, what is shown is around where what matters
+    `begins`."""
     metadata = described.record.description.metadata
     names = [one.name for one in people(metadata, "creators")]
     shown = "; ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -234,8 +237,18 @@ def reference(described: Dissemination) -> Reference:
         creators=shown,
         published=str(metadata.get("publication_date", "")),
         resource_type=resource_type(metadata),
-        snippet=plain if len(plain) <= _SNIPPET else plain[:_SNIPPET].rsplit(" ", 1)[0] + " …",
+        snippet=_excerpt(plain, begins(plain)),
     )
+
+
+def _excerpt(plain: str, begins: int) -> str:
+    if len(plain) <= _SNIPPET:
+        return plain
+    # Some words before it are shown as well, and no end of a word.
+    first = 0 if begins < _SNIPPET // 2 else plain.rfind(" ", 0, begins - _SNIPPET // 4) + 1
+    rest = plain[first:]
+    shown = rest if len(rest) <= _SNIPPET else rest[:_SNIPPET].rsplit(" ", 1)[0] + " …"
+    return f"… {shown}" if first else shown
 
 
 # ---------------------------------------------------------------- access and files

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,6 +17,8 @@ from gateway.reading.search import Found, Question
 from pipeline.catalogue import records
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected, Unavailable
+from pipeline.index.fields import DESCRIPTION
+from pipeline.index.highlights import Highlights
 from pipeline.model import JsonObject
 
 router = APIRouter()
@@ -73,11 +76,14 @@ def _context(
     question: Question, found: Found | None, hits: Sequence[Dissemination], *, problem: str = ""
 ) -> JsonObject:
     chosen = [(name, value) for name, values in question.filters.items() for value in values]
+    highlights = Highlights(question.q if hits else "")
+    begins = partial(highlights.first, field=DESCRIPTION)
     return {
         "question": question,
         "found": found,
         "problem": problem,
-        "references": [presentation.reference(one) for one in hits],
+        "references": [presentation.reference(one, begins=begins) for one in hits],
+        "highlights": highlights,
         "sorts": [
             Link(
                 title,

@@ -57,6 +57,7 @@ OPEN: Final = 0
 NEVER: Final = 1 << 40
 FILENAMES: Final = "files.entries.key"
 TITLE: Final = "metadata.title"
+DESCRIPTION: Final = "metadata.description"
 LATEST: Final = "versions.is_latest"
 
 _TEXT = Field(Kind.TEXT, everywhere=True)
@@ -89,7 +90,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     OPENS: _NUMBER,
     TITLE: _TEXT,
     "metadata.additional_titles.title": _TEXT,
-    "metadata.description": _TEXT,
+    DESCRIPTION: _TEXT,
     "metadata.additional_descriptions.description": _TEXT,
     **{f"metadata.creators.{name}": field for name, field in _PERSON.items()},
     **{f"metadata.contributors.{name}": field for name, field in _PERSON.items()},
@@ -170,7 +171,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "conceptdoi": "parent.pids.doi.identifier",
     "conceptrecid": "parent.id",
     "title": TITLE,
-    "description": "metadata.description",
+    "description": DESCRIPTION,
     **{f"creators.{alias}": f"metadata.creators.{name}" for alias, name in _PERSON_ALIASES.items()},
     **{f"contributors.{alias}": f"metadata.contributors.{name}" for alias, name in _PERSON_ALIASES.items()},
     "contributors.type": "metadata.contributors.role.id",

@@ -188,6 +188,21 @@ def test_facets_narrow_and_widen(archive: Archive, client: Client) -> None:
     assert len(widened.xpath("//ol[@class='hits']/li")) == 2
 
 
+def test_a_search_shows_what_was_asked_for(archive: Archive, client: Client) -> None:
+    """Words are marked in titles and descriptions, as they are written there; of a long description the place is shown
+    where they are. What a depositor wrote stays text."""
+    archive.publish(
+        title="Tides & <b>Müller</b>", description=f"<p>{'Long before that. ' * 60}Then came MULLER.</p>"
+    )
+    page = html.fromstring(client.get("/search?q=muller").content)
+    assert [mark.text_content() for mark in page.iterfind(".//mark")] == ["Müller", "MULLER"]
+    assert page.findtext(".//h3/a") == "Tides & <b>"
+    [snippet] = page.find_class("snippet")
+    assert snippet.text_content().startswith("… Long before")
+    assert snippet.text_content().endswith("Then came MULLER.")
+    assert html.fromstring(client.get("/search").content).find(".//mark") is None
+
+
 def test_an_empty_search_teaches_how_to_ask(standing: tuple[Client, Record]) -> None:
     """Where nothing is found the page shows examples, each of which is understood."""
     client, _ = standing

@@ -1,0 +1,83 @@
+"""Where a text answers a question, so that it can be shown (pure). The same words as an index compares, whichever index
+found them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final, TypeAlias
+
+from pipeline.index.analysis import unspaced, words
+from pipeline.index.fields import EVERYWHERE
+from pipeline.index.matching import matches
+from pipeline.index.nodes import Bool, Boost, Fuzzy, Phrase, Query, Term, Wildcard
+from pipeline.index.query import parse
+
+Pieces: TypeAlias = list[tuple[str, bool]]
+"""A text in pieces, each with whether it was asked for."""
+
+_TOKEN: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*")
+
+
+class Highlights:
+    """Of one question. Raises `Rejected` (field `q`) where it cannot be understood."""
+
+    def __init__(self, query: str) -> None:
+        found = tuple(_asked(parse(query)))
+        self._words = {
+            (leaf.field, word)
+            for leaf in found
+            for word in (leaf.words if isinstance(leaf, Phrase) else (leaf.value,) if isinstance(leaf, Term) else ())
+        }
+        self._patterns = tuple(leaf for leaf in found if isinstance(leaf, Wildcard | Fuzzy))
+
+    def pieces(self, text: str, field: str) -> Pieces:
+        """`text` in pieces, as the value of `field`; what was asked without a field is looked for as well."""
+        marked = ((piece, self._is_asked(piece, field)) for piece in _tokens(text))
+        return [("".join(piece for piece, _ in run), is_asked) for is_asked, run in groupby(marked, _is_marked)]
+
+    def first(self, text: str, field: str) -> int:
+        """Where the first of what was asked for begins; 0 where there is none."""
+        at = 0
+        for piece, is_asked in self.pieces(text, field):
+            if is_asked:
+                return at
+            at += len(piece)
+        return 0
+
+    def _is_asked(self, piece: str, field: str) -> bool:
+        return any(
+            (name, word) in self._words
+            or any(leaf.field == name and matches(leaf, {name: [word]}) for leaf in self._patterns)
+            for word in words(piece)
+            for name in (field, EVERYWHERE)
+        )
+
+
+def _is_marked(pair: tuple[str, bool]) -> bool:
+    return pair[1]
+
+
+def _asked(query: Query) -> Iterator[Term | Phrase | Wildcard | Fuzzy]:
+    """What is to be there; what is not to be there is left out."""
+    match query:
+        case Bool(must, should):
+            for part in (*must, *should):
+                yield from _asked(part)
+        case Boost(inner):
+            yield from _asked(inner)
+        case Term() | Phrase() | Wildcard() | Fuzzy():
+            yield query
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Words as they are written, letters of scripts without spaces one by one, and what is between them."""
+    at = 0
+    for token in _TOKEN.finditer(text):
+        if token.start() > at:
+            yield text[at : token.start()]
+        yield from token[0] if unspaced(token[0]) else (token[0],)
+        at = token.end()
+    if at < len(text):
+        yield text[at:]
