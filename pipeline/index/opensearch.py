@@ -1,4 +1,4 @@
-"""`SearchIndex` on an OpenSearch server, 2.19 or newer.
+"""`SearchIndex` on an OpenSearch server (2.12 has all that is asked of it; tests run 3.8).
 
     <alias>.<digest>.<unique>     one index each: a generation, made by code whose schema has that digest
     <alias>                       alias of the generation in use, for people
