@@ -28,14 +28,18 @@ class Highlights:
         self._words = {
             (leaf.field, word)
             for leaf in found
-            for word in (leaf.words if isinstance(leaf, Phrase) else (leaf.value,) if isinstance(leaf, Term) else ())
+            for word in (
+                leaf.words if isinstance(leaf, Phrase) else (leaf.value,) if isinstance(leaf, Term) else ()
+            )
         }
         self._patterns = tuple(leaf for leaf in found if isinstance(leaf, Wildcard | Fuzzy))
 
     def pieces(self, text: str, field: str) -> Pieces:
         """`text` in pieces, as the value of `field`; what was asked without a field is looked for as well."""
         marked = ((piece, self._is_asked(piece, field)) for piece in _tokens(text))
-        return [("".join(piece for piece, _ in run), is_asked) for is_asked, run in groupby(marked, _is_marked)]
+        return [
+            ("".join(piece for piece, _ in run), is_asked) for is_asked, run in groupby(marked, _is_marked)
+        ]
 
     def first(self, text: str, field: str) -> int:
         """Where the first of what was asked for begins; 0 where there is none."""

@@ -261,9 +261,7 @@ class OpenSearchIndex:
     def _create_first(self) -> None:
         # Processes that begin at once give it one name, so that there is one.
         with suppress(_AlreadyThereError):
-            name = self._create(
-                "first", settings=_REFRESH, aliases={self._server.alias: {}, self._alias: {}}
-            )
+            name = self._create("first", settings=_REFRESH, aliases={self._server.alias: {}, self._alias: {}})
             if self._generations().current != (name,):
                 # A whole rebuild went by since there was none.
                 self._change(_removal(name))

@@ -1,5 +1,7 @@
 """Where a text answers a question."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,9 @@ from pipeline.index.highlights import Highlights
 
 def marked(query: str, text: str) -> str:
     """`text` with brackets around what is marked."""
-    return "".join(f"[{piece}]" if is_asked else piece for piece, is_asked in Highlights(query).pieces(text, TITLE))
+    return "".join(
+        f"[{piece}]" if is_asked else piece for piece, is_asked in Highlights(query).pieces(text, TITLE)
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,7 @@ def test_nothing_of_a_text_is_lost(text: str, query: str) -> None:
     """The pieces together are the text, and follow each other marked and unmarked."""
     pieces = Highlights(query).pieces(text, TITLE)
     assert "".join(piece for piece, _ in pieces) == text
-    assert all(one[1] != other[1] for one, other in zip(pieces, pieces[1:], strict=False))
+    assert all(one[1] != other[1] for one, other in pairwise(pieces))
 
 
 def test_the_first_is_told_by_its_place() -> None:
