@@ -4,6 +4,7 @@ away, busy, full, of another version, or one that nobody should trust."""
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import threading
@@ -83,10 +84,10 @@ def held(index: OpenSearchIndex) -> list[int]:
 
 
 def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., OpenSearchIndex]) -> None:
-    """Three rebuilds are filled and swapped in while two search and one writes: no search fails or finds less than
+    """Two rebuilds are filled and swapped in while two search and one writes: no search fails or finds less than
     before, and what was written is there in the end, in its last version."""
     index = opened()
-    everything = [indexed(number) for number in range(1, 301)]
+    everything = [indexed(number) for number in range(1, 121)]
     index.write(everything)
     index.entries(0, 0)
     over, failures = threading.Event(), list[str]()
@@ -97,7 +98,7 @@ def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., O
         while not over.is_set():
             try:
                 page = reader.search(SearchRequest("record", facets=("resource_type",), size=25))
-                if page.total != 300 or len(page.ids) != 25:
+                if page.total != 120 or len(page.ids) != 25:
                     failures.append(f"{page}")
             except Exception as error:
                 failures.append(repr(error))
@@ -109,15 +110,15 @@ def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., O
             writer.write([indexed(number, stamp=stamp) for number in range(1, 21)])
         return stamp
 
-    assert held(index) == list(range(1, 301))
+    assert held(index) == list(range(1, 121))
     with ThreadPoolExecutor(3) as pool:
         others = [pool.submit(search), pool.submit(search)]
         writing = pool.submit(write)
         try:
-            for _ in range(3):
+            for _ in range(2):
                 with closing(index.begin_rebuild()) as rebuilt:
-                    for first in range(0, 300, 50):
-                        rebuilt.write(everything[first : first + 50])
+                    for first in range(0, 120, 40):
+                        rebuilt.write(everything[first : first + 40])
                     rebuilt.finish_rebuild()
         finally:
             over.set()
@@ -126,7 +127,7 @@ def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., O
     assert failures == []
     last = writing.result()
     assert {one.id: one.version for one in index.entries(0, 20)} == dict.fromkeys(range(1, 21), last)
-    assert held(index) == list(range(1, 301))
+    assert held(index) == list(range(1, 121))
 
 
 def test_of_rebuilds_that_begin_at_once_one_is_swapped_in(
@@ -376,6 +377,14 @@ def test_a_server_has_to_prove_its_name(
     assert any(b"authorization: basic" in each.lower() for each in heard) == is_known
 
 
+def _request(connection: ssl.SSLSocket) -> bytes:
+    """All of it: who hangs up before cuts off the answer."""
+    with connection.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n"))
+        [length] = re.findall(rb"(?i)content-length: (\d+)", head) or [b"0"]
+        return head + stream.read(int(length))
+
+
 @contextmanager
 def tls_listener(certificate: Path, heard: list[bytes]) -> Iterator[int]:
     """A server in TLS that lets nobody in."""
@@ -391,7 +400,7 @@ def tls_listener(certificate: Path, heard: list[bytes]) -> Iterator[int]:
                     return
                 try:
                     with context.wrap_socket(plain, server_side=True) as connection:
-                        heard.append(connection.recv(1 << 16))
+                        heard.append(_request(connection))
                         connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
                 except OSError:
                     continue

@@ -19,7 +19,6 @@ import psycopg
 import pytest
 
 from infra.local.clamd import CANARY, clamd
-from infra.local.opensearch import opensearch
 from infra.local.prefect import prefect
 from infra.local.service import running
 from pipeline.running import processes
@@ -62,24 +61,6 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes],
 def test_clamd_knows_two_signatures(scan: Callable[[bytes], str], content: bytes, verdict: str) -> None:
     """It finds the canary and EICAR's string anywhere in a stream, and nothing else."""
     assert scan(content) == verdict
-
-
-def test_opensearch_indexes_and_finds(tmp_path: Path) -> None:
-    """It takes a document and finds it by a word; after a stop and a start the document is still there."""
-    service = opensearch(tmp_path)
-    with (
-        running(service, tmp_path / "log", start_seconds=PATIENCE) as url,
-        httpx.Client(base_url=url) as client,
-    ):
-        document = {"title": "Sea level at the northern pier"}
-        assert client.put("/records/_doc/1?refresh=true", json=document, timeout=60).status_code == 201
-    with (
-        running(service, tmp_path / "log", start_seconds=PATIENCE) as url,
-        httpx.Client(base_url=url) as client,
-    ):
-        client.get("/_cluster/health/records?wait_for_status=yellow", timeout=60).raise_for_status()
-        found = client.get("/records/_search", params={"q": "title:pier"}, timeout=60).json()
-    assert [hit["_source"] for hit in found["hits"]["hits"]] == [document]
 
 
 def test_prefect_keeps_to_its_folder(tmp_path: Path) -> None:
