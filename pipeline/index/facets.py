@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MOST_VALUES: Final = 100
 """Values a facet answers with."""
-_STATUS: Final = "access_status"
+STATUS: Final = "access_status"
 
 
 def aggregations(facets: Sequence[str], now: int, **exactness: int) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def aggregations(facets: Sequence[str], now: int, **exactness: int) -> dict[str,
         if not field.of_files and field.kind is not Kind.STATUS
     }
     within = {name: asked[name] for name, field in fields.items() if field.of_files}
-    return top if len(top) == len(facets) else {**top, _STATUS: {**_by_status(now), "aggs": within}}
+    return top if len(top) == len(facets) else {**top, STATUS: {**_by_status(now), "aggs": within}}
 
 
 def _by_status(now: int) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def _stored(facet: str, answer: Mapping[str, Any]) -> list[tuple[str, int]]:
     """The stored values of the facet's field, with how many hits have each."""
     field = FIELDS[FACETS[facet]]
     if field.of_files:
-        opened = [bucket for bucket in answer[_STATUS]["buckets"] if bucket["key"] == "open"]
+        opened = [bucket for bucket in answer[STATUS]["buckets"] if bucket["key"] == "open"]
         buckets = [inner for bucket in opened for inner in bucket[facet]["buckets"]]
     else:
-        buckets = answer[_STATUS if field.kind is Kind.STATUS else facet]["buckets"]
+        buckets = answer[STATUS if field.kind is Kind.STATUS else facet]["buckets"]
     return [(bucket["key"], bucket["doc_count"]) for bucket in buckets]

@@ -33,6 +33,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
+    HTTP_EXCEPTIONS,
     AuthenticationException,
     AuthorizationException,
     NotFoundError,
@@ -154,10 +155,10 @@ class OpenSearchIndex:
         # Files open with a day: all day long the same question is the same request, whose answer the server keeps.
         now = dates.start_of_day(self._clock().astimezone(UTC).date())
         selection = select(request, now)
-        body = query_dsl.search_body(selection, request.facets, now)
-        answer = self._reading(lambda alias: self._look_up(alias, body))
-        total = answer["hits"]["total"]["value"]
-        return SearchPage(total, query_dsl.ids(answer), query_dsl.counts(answer, selection, request.facets))
+        searches = query_dsl.searches(selection, request.facets, now)
+        page, counted = self._reading(lambda alias: self._look_up(alias, searches))
+        total = counted["hits"]["total"]["value"]
+        return SearchPage(total, query_dsl.ids(page), query_dsl.counts(counted, selection, request.facets))
 
     def count(self) -> int:
         answer = self._reading(lambda alias: self._client.count(index=alias, body=query_dsl.COUNTED))
@@ -291,15 +292,20 @@ class OpenSearchIndex:
 
     # ------------------------------------------------------------ requests
 
-    def _look_up(self, alias: str, body: JsonObject) -> Any:
-        try:
-            return self._ask(alias, body, request_cache="true")
-        except RequestError as error:
-            _LOG.warning("OpenSearch refuses a question: %s", error)
-            raise Rejected("It is too much to be looked up at once.", field="q") from error
+    def _look_up(self, alias: str, searches: Sequence[JsonObject]) -> list[Any]:
+        """The answers to several searches at once. Raises what the client does where one of them fails."""
+        head = {"allow_partial_search_results": False}
+        body = b"".join(b"%b\n%b\n" % (orjson.dumps(head), orjson.dumps(each)) for each in searches)
+        answers: list[Any] = self._client.msearch(index=alias, body=body)["responses"]
+        for status, error in ((each["status"], each["error"]) for each in answers if "error" in each):
+            if status == 400:
+                _LOG.warning("OpenSearch refuses a question: %s", error)
+                raise Rejected("It is too much to be looked up at once.", field="q")
+            raise HTTP_EXCEPTIONS.get(status, TransportError)(status, error.get("type", ""), {"error": error})
+        return answers
 
-    def _ask(self, alias: str, body: JsonObject, **params: str) -> Any:
-        params["allow_partial_search_results"] = "false"
+    def _ask(self, alias: str, body: JsonObject) -> Any:
+        params = {"allow_partial_search_results": "false"}
         return self._client.search(index=alias, body=orjson.dumps(body), params=params)
 
     def _reading(self, read: Callable[[str], R]) -> R:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.index import analysis
-from pipeline.index.facets import aggregations, tally
+from pipeline.index.disclosure import statuses
+from pipeline.index.facets import STATUS, aggregations, tally
 from pipeline.index.fields import CHECKSUM, EVERYWHERE, FACETS, FIELDS, PRESENT, Kind
 from pipeline.index.nodes import Bool, Boost, Exists, Fuzzy, MatchAll, Phrase, Query, Range, Term, Wildcard
 from pipeline.index.selection import is_scored
@@ -33,6 +34,7 @@ _TEXT: Final[JsonObject] = {
 }
 _NUMBER: Final[JsonObject] = {"type": "long"}
 _FREE: Final = "free"
+_OPEN: Final = "open"
 
 
 def _keyword(name: str) -> JsonObject:
@@ -105,28 +107,35 @@ def entries(answer: Mapping[str, Any]) -> list[IndexEntry]:
 # ---------------------------------------------------------------- searching
 
 
-def search_body(selection: Selection, facets: Sequence[str], now: int) -> JsonObject:
-    """The body of a search request. Choices within facets that are counted are a `post_filter`: each facet is counted
-    over what the others leave."""
+def searches(selection: Selection, facets: Sequence[str], now: int) -> tuple[JsonObject, JsonObject]:
+    """The bodies of two searches: of a page of hits, for which the server need not look at all of them, and of their
+    number and the facets, which is the same request for each page and order, and kept by the server. Choices within
+    facets that are counted are a `post_filter`: each facet is counted over what the others leave."""
     narrowing = {name: translate(query) for name, query in selection.filters.items()}
     after = {name: narrowing.pop(name) for name in facets if name in narrowing}
-    return {
+    page = {
         "query": {
             "bool": {
                 "must": [translate(selection.query)],
-                "filter": list(narrowing.values()),
+                "filter": [*narrowing.values(), *after.values()],
                 "should": [translate(query) for query in selection.preferred],
             }
         },
         "from": selection.offset,
         "size": selection.size,
         "sort": _sort(selection),
-        "track_total_hits": True,
+        "track_total_hits": False,
         "stored_fields": "_none_",
         "docvalue_fields": ["id"],
+    }
+    counted = {
+        "query": {"bool": {"filter": [_filter(selection.query), *narrowing.values()]}},
+        "size": 0,
+        "track_total_hits": True,
         **({"post_filter": {"bool": {"filter": list(after.values())}}} if after else {}),
         **({"aggs": _counting(facets, after, now)} if facets else {}),
     }
+    return page, counted
 
 
 def _sort(selection: Selection) -> list[JsonObject]:
@@ -142,14 +151,30 @@ def _counting(facets: Sequence[str], after: Mapping[str, JsonObject], now: int) 
     """Facets without a choice are counted together."""
     free = [name for name in facets if name not in after]
     if not after:
-        return aggregations(free, now)
+        return _aggregations(free, now)
     counted = {name: (_others(name, after), [name]) for name in after}
     if free:
         counted[_FREE] = (list(after.values()), free)
     return {
-        key: {"filter": {"bool": {"filter": filters}}, "aggs": aggregations(names, now)}
+        key: {"filter": {"bool": {"filter": filters}}, "aggs": _aggregations(names, now)}
         for key, (filters, names) in counted.items()
     }
+
+
+def _aggregations(facets: Sequence[str], now: int) -> JsonObject:
+    """What is counted within the status `open` is so by a filter of its own, which takes half the time."""
+    found = aggregations(facets, now)
+    if within := found.get(STATUS, {}).pop("aggs", None):
+        found[_OPEN] = {"filter": _filter(statuses(now)["open"]), "aggs": within}
+    return found
+
+
+def _as_asked(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An answer to `_aggregations` as `facets` has it, within the status `open`."""
+    if _OPEN not in answer:
+        return answer
+    buckets = [each | answer[_OPEN] if each["key"] == "open" else each for each in answer[STATUS]["buckets"]]
+    return {**answer, STATUS: {"buckets": buckets}}
 
 
 def _others(facet: str, after: Mapping[str, JsonObject]) -> list[JsonObject]:
@@ -164,11 +189,13 @@ def ids(answer: Mapping[str, Any]) -> tuple[int, ...]:
 def counts(
     answer: Mapping[str, Any], selection: Selection, facets: Sequence[str]
 ) -> dict[str, tuple[tuple[str, int], ...]]:
-    """The facets of an answer to `search_body`."""
+    """The facets of an answer to the second of `searches`."""
     counted = answer.get("aggregations", {})
     if not any(name in selection.filters for name in facets):
-        return {name: tally(name, counted) for name in facets}
-    return {name: tally(name, counted[name if name in selection.filters else _FREE]) for name in facets}
+        return {name: tally(name, _as_asked(counted)) for name in facets}
+    return {
+        name: tally(name, _as_asked(counted[name if name in selection.filters else _FREE])) for name in facets
+    }
 
 
 # ---------------------------------------------------------------- queries
