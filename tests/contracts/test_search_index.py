@@ -364,6 +364,7 @@ def test_killed_writers_lose_nothing_and_readers_see_no_error(
     finally:
         for process in running:
             _kill(process)
+    implementation.settle(folder)
     returned = [int(line) for log in logs for line in log.read_text().splitlines()]
     found = {
         number for page in range(1, 11) for number in ids(index, "batch", page=page, size=1000, sort="newest")
