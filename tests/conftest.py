@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ import sqlalchemy as sa
 
 from infra.local.buckets import make_bucket
 from infra.local.clamd import clamd
+from infra.local.datacite import ACCOUNT, Control, datacite
+from infra.local.datacite_double.registry import Account
 from infra.local.opensearch import opensearch
 from infra.local.postgres import postgres
 from infra.local.seaweedfs import seaweedfs
@@ -27,6 +29,7 @@ from infra.local.versitygw import versitygw
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.settings import StoreLocation
 from tests.migrated import add_catalogue
+from tests.reference import reference
 from tests.web_server import WebServer, serving
 
 if TYPE_CHECKING:
@@ -216,6 +219,37 @@ def opensearch_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = replace(opensearch(folder), stop_signal=signal.SIGKILL)
     with running(server, folder / "log", start_seconds=300) as url:
         yield url.replace("http://", "opensearch://")
+
+
+DATACITE_ACCOUNTS = (
+    ACCOUNT,
+    Account("OTHER.REPO", "of others", ("10.9999",)),
+    Account("IDLE.REPO", "of nobody", ("10.5072",), is_active=False),
+    Account("STRICT.REPO", "of the strict", ("10.8888",), domains="archive.example.org,*.pier.example"),
+)
+
+
+@pytest.fixture(scope="session")
+def _datacite_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    schema = reference("testdata", "datacite", "kernel-4.7", "metadata.xsd")
+    log = tmp_path_factory.mktemp("datacite") / "log"
+    with running(datacite(accounts=DATACITE_ACCOUNTS, schema=schema), log) as url:
+        yield url
+
+
+@pytest.fixture
+def datacite_url(_datacite_url: str) -> str:
+    """Where a double of DataCite's REST API answers, without a DOI and without faults."""
+    with closing(Control(_datacite_url)) as control:
+        control.forget()
+    return _datacite_url
+
+
+@pytest.fixture
+def datacite_control(datacite_url: str) -> Iterator[Control]:
+    """What that double is told and asked."""
+    with closing(Control(datacite_url)) as control:
+        yield control
 
 
 @pytest.fixture
