@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from enum import StrEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pipeline.model import DoiState, JsonObject, Part, PartLedger, ScanVerdict
@@ -331,24 +332,47 @@ class DoiSeen:
     metadata: JsonObject
 
 
+class DoiFault(StrEnum):
+    """Why a DOI was not brought to its wanted state."""
+
+    REFUSED = "refused"
+    """It will not be taken as it is, however often it is put."""
+    LOCKED_OUT = "locked-out"
+    """The registry takes nothing from us, until the operator has mended settings or the account."""
+    AWAY = "away"
+    """The registry does not answer, or with nothing of use; it may have done what was asked."""
+    BUSY = "busy"
+    """It was asked too often."""
+    UNTRIED = "untried"
+    """It was not asked, since others before had not come about."""
+
+
 @dataclass(frozen=True, slots=True)
 class DoiOutcome:
-    """`seen` on success; else `reason`, and whether trying again may help."""
+    """`seen` on success; else the `fault`, with a `reason` and a `remedy` for people. `wait` is how long the registry
+    wants not to be asked for anything, where it says so."""
 
     doi: str
     seen: DoiState | None
+    fault: DoiFault | None = None
     reason: str = ""
-    retryable: bool = False
+    remedy: str = ""
+    wait: timedelta | None = None
 
 
 class DoiRegistry(Protocol):
+    is_metered: bool
+    """Whether it is to be asked no more often than `HEADRACE_DOI_RATE` says."""
+
     def put_many(self, requests: Sequence[DoiRequest]) -> Sequence[DoiOutcome]:
         """Bring each DOI to its wanted state: an idempotent upsert; one outcome a request, in order."""
 
     def get(self, doi: str) -> DoiSeen | None:
-        """None where the registry does not know it."""
+        """None where the registry does not know it. Raises `Misconfigured` where it lets nobody in with our
+        credentials."""
 
-    def describe(self) -> str: ...
+    def describe(self) -> str:
+        """For people; holds no secret. Raises as `get`."""
 
     def close(self) -> None: ...
 

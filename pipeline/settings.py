@@ -152,7 +152,13 @@ class Settings(BaseSettings):
         description="bytes that clamd is given at one go at most, fewer where its limits are lower; larger files are "
         "scanned in overlapping windows",
     )
-    dois: str = Field("", description="DOI registry: local:///file (datacite://… later)")
+    dois: str = Field(
+        "", description="DOI registry: local:///file or datacite://REPOSITORY@api.datacite.org/PREFIX"
+    )
+    datacite_password: SecretStr = Field(
+        SecretStr(""),
+        description="password of the repository in HEADRACE_DOIS; better in the environment than in a file",
+    )
     mail: str = Field(
         "",
         description="mails: smtp://user@host:587 (STARTTLS), smtps://user@host:465, or files in file:///folder",
@@ -179,7 +185,10 @@ class Settings(BaseSettings):
         le=256,
         description="processes of the gateway that one machine runs, at one port; as many as cores answer most",
     )
-    doi_prefix: str = Field("10.5072", description="prefix of our DOIs: <prefix>/<name>.<id>")
+    doi_prefix: str = Field(
+        "10.5072",
+        description="prefix of our DOIs: <prefix>/<name>.<id>; default that in HEADRACE_DOIS, if any",
+    )
     doi_name: str = Field("headrace", description="the word after the prefix of our DOIs")
     digests: Annotated[tuple[str, ...], NoDecode] = Field(
         ("md5", "xxh3-128"),
@@ -357,7 +366,7 @@ class Settings(BaseSettings):
     def model_post_init(self, context: Any) -> None:  # noqa: ARG002
         home = self.home.expanduser().absolute()
         quoted = quote(str(home))
-        inside = {
+        inside: dict[str, Any] = {
             "home": home,
             "store": self.store or f"file://{quoted}/store",
             "database": self.database or f"sqlite:///{quoted}/catalogue.sqlite",
@@ -365,6 +374,8 @@ class Settings(BaseSettings):
             "dois": self.dois or f"local://{quoted}/dois.sqlite",
             "mail": self.mail or f"file://{quoted}/mail",
         }
+        if "doi_prefix" not in self.model_fields_set and self.dois.startswith("datacite:"):
+            inside["doi_prefix"] = urlsplit(self.dois).path.strip("/") or self.doi_prefix
         for name, value in inside.items():
             object.__setattr__(self, name, value)
 

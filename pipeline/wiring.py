@@ -69,7 +69,7 @@ def open_services(settings: Settings, *, now: Clock = utc_now) -> Iterator[Servi
         store = stack.enter_context(closing(open_store(settings.store_location())))
         root_digest = open_root(store, settings.repository_id, settings.root_digest or None, now=now())
         catalogue = stack.enter_context(closing(open_catalogue(settings.database)))
-        registry = stack.enter_context(closing(open_registry(settings.dois)))
+        registry = stack.enter_context(closing(open_registry(settings)))
         index = stack.enter_context(closing(open_index(settings, now)))
         leaseholder = stack.enter_context(leaseholders.leaseholder(settings.home))
         _bury_the_dead(settings.home, catalogue)
@@ -285,13 +285,21 @@ def open_index(settings: Settings, now: Clock) -> SearchIndex:
     )
 
 
-def open_registry(url: str) -> DoiRegistry:
-    match urlsplit(url).scheme:
+def open_registry(settings: Settings) -> DoiRegistry:
+    """Nothing is asked of a server yet. Raises `Misconfigured`."""
+    match urlsplit(settings.dois).scheme:
         case "local":
             from pipeline.pid.local import LocalRegistry
 
-            return LocalRegistry(_path(url))
-    raise _unknown("HEADRACE_DOIS", url, "local:///file")
+            return LocalRegistry(_path(settings.dois))
+        case "datacite":
+            from pipeline.pid.datacite import DataCiteRegistry, parse_account
+
+            password = settings.datacite_password.get_secret_value()
+            return DataCiteRegistry(parse_account(settings.dois, password, settings.doi_prefix))
+    raise _unknown(
+        "HEADRACE_DOIS", settings.dois, "local:///file or datacite://REPOSITORY@api.datacite.org/PREFIX"
+    )
 
 
 def open_mailer(settings: Settings) -> Mailer:

@@ -13,6 +13,7 @@ from pathlib import Path
 from infra.local.buckets import make_bucket
 from infra.local.clamd import clamd
 from infra.local.dask import dask_scheduler, dask_workers
+from infra.local.datacite import ACCOUNT, datacite, registry_url
 from infra.local.opensearch import PORTS as OPENSEARCH_PORTS
 from infra.local.opensearch import opensearch
 from infra.local.postgres import postgres
@@ -121,6 +122,16 @@ def _slurm(folder: Path, port: int) -> Iterator[str]:  # noqa: ARG001 - its daem
         yield configuration
 
 
+@contextmanager
+def _datacite(folder: Path, port: int) -> Iterator[str]:
+    with running(datacite(port=port), folder / "log") as url:
+        yield url
+
+
+def _dois(url: str) -> Mapping[str, str]:
+    return {"HEADRACE_DOIS": registry_url(url), "HEADRACE_DATACITE_PASSWORD": ACCOUNT.password}
+
+
 def _store(url: str) -> Mapping[str, str]:
     return {
         "HEADRACE_STORE": f"s3://{_BUCKET}",
@@ -154,6 +165,7 @@ OFFERS: Mapping[str, Offer] = {
         lambda url: {"SLURM_CONF": url, "HEADRACE_COMPUTE": "slurm:?queue=main"},
     ),
     "dask": Offer("a Dask scheduler with two workers", _dask, lambda url: {"HEADRACE_COMPUTE": url}),
+    "datacite": Offer("a double of DataCite's REST API, which forgets everything", _datacite, _dois),
     "prefect": Offer("a Prefect server", _alone(prefect), lambda url: {"PREFECT_API_URL": url}),
 }
 """By name, in the order in which they start; a later one's environment wins over an earlier one's."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import Unavailable
 from pipeline.model import DoiState
-from pipeline.ports import DoiOutcome, DoiRequest, DoiSeen
+from pipeline.ports import DoiFault, DoiOutcome, DoiRequest, DoiSeen
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS doi (
@@ -38,6 +38,8 @@ _BUSY_SECONDS = 60
 
 class LocalRegistry:
     """DOIs in an SQLite file; names are compared in lower case."""
+
+    is_metered = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,12 +71,12 @@ class LocalRegistry:
         row = database.execute("SELECT state FROM doi WHERE name = ?", (name,)).fetchone()
         before = None if row is None else DoiState(row[0])
         if (before, request.state) not in _LEGAL:
-            return DoiOutcome(request.doi, None, f"cannot go from {before} to {request.state}")
+            return _refused(request, f"cannot go from {before} to {request.state}")
         if request.state is not DoiState.DRAFT:
             lacking = [field for field in _MANDATORY if not request.metadata.get(field)]
             lacking += [] if request.url else ["url"]
             if lacking:
-                return DoiOutcome(request.doi, None, f"{lacking[0]}: can't be blank")
+                return _refused(request, f"{lacking[0]}: can't be blank")
         database.execute(
             "INSERT INTO doi (name, state, url, metadata) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
             " state = excluded.state, url = excluded.url, metadata = excluded.metadata, updates = updates + 1",
@@ -97,3 +99,7 @@ class LocalRegistry:
                 f"the DOI registry {self._path} does not answer: {error}",
                 remedy="see that it can be written to and has room to grow, then run the same command again",
             ) from error
+
+
+def _refused(request: DoiRequest, reason: str) -> DoiOutcome:
+    return DoiOutcome(request.doi, None, DoiFault.REFUSED, reason)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pipeline.access import as_of
 from pipeline.catalogue import dois, records
 from pipeline.dissemination import Dissemination
-from pipeline.errors import HeadraceError, Rejected, Unavailable
+from pipeline.errors import HeadraceError, Misconfigured, Rejected, Unavailable
 from pipeline.feeds import crosswalks
 from pipeline.model import DoiState
-from pipeline.ports import DoiOutcome, DoiRequest
+from pipeline.ports import DoiFault, DoiOutcome, DoiRequest
 from pipeline.services import Services
 
 
@@ -55,5 +55,10 @@ def _requests(shown: Dissemination, wanted: Mapping[str, str]) -> list[DoiReques
 
 
 def _failure(outcome: DoiOutcome) -> HeadraceError:
-    kind = Unavailable if outcome.retryable else Rejected
-    return kind(f"{outcome.doi}: {outcome.reason}")
+    told = f"{outcome.doi}: {outcome.reason}"
+    match outcome.fault:
+        case DoiFault.REFUSED:
+            return Rejected(told, remedy=outcome.remedy)
+        case DoiFault.LOCKED_OUT:
+            return Misconfigured(told, field="HEADRACE_DOIS", remedy=outcome.remedy)
+    return Unavailable(told, remedy=outcome.remedy)

@@ -230,3 +230,11 @@ def test_sources_on_s3_are_reached_like_the_store_unless_said_otherwise() -> Non
     assert other.s3_endpoint == "https://other.example.org"
     assert (other.s3_region, other.s3_path_style) == ("us-1", False)
     assert own.source_location("/data") == SourceLocation("/data")
+
+
+def test_the_prefix_of_our_dois_is_that_of_the_registry() -> None:
+    """Unless it is said apart; then wiring tells where both do not agree."""
+    dois = "datacite://HEAD.RACE@api.datacite.org/10.14454"
+    assert Settings(dois=dois).doi_prefix == "10.14454"
+    assert Settings(dois=dois, doi_prefix="10.5072").doi_prefix == "10.5072"
+    assert Settings(dois="local:///dois.sqlite").doi_prefix == "10.5072"

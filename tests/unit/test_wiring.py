@@ -18,7 +18,7 @@ from pipeline.settings import ScannerLocation, StoreLocation, load_settings
         ("HEADRACE_STORE", lambda url: wiring.open_store(StoreLocation(url))),
         ("HEADRACE_SCANNER", lambda url: wiring.open_scanner(ScannerLocation(url))),
         ("HEADRACE_INDEX", lambda url: wiring.open_index(load_settings(index=url or "x:"), wiring.utc_now)),
-        ("HEADRACE_DOIS", wiring.open_registry),
+        ("HEADRACE_DOIS", lambda url: wiring.open_registry(load_settings(dois=url or "x:"))),
         ("HEADRACE_MAIL", lambda url: wiring.open_mailer(load_settings(mail=url or "x:"))),
         ("HEADRACE_COMPUTE", lambda url: wiring.open_compute(load_settings(compute=url))),
     ],

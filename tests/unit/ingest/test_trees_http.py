@@ -22,7 +22,8 @@ from pipeline.ingest.sources.trees.addresses import address_fault
 from pipeline.ingest.sources.trees.http import HttpTree
 from pipeline.ingest.sources.trees.local import LocalTree
 from pipeline.ingest.sources.trees.mixed import MixedTree
-from pipeline.ingest.sources.trees.web import REDIRECTS, AddressRefused, Web, retry_after
+from pipeline.ingest.sources.trees.web import REDIRECTS, AddressRefused, Web
+from pipeline.retry_after import retry_after
 from pipeline.settings import SourceLocation
 from tests.unit.ingest.surveying import DEFAULT, Survey, surveyed
 from tests.web_server import Manners, WebServer

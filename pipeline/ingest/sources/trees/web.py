@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -24,6 +23,7 @@ from pipeline.display import shown
 from pipeline.errors import HeadraceError, Rejected, Unavailable
 from pipeline.ingest.sources.names import url_fault
 from pipeline.ingest.sources.protocol import FileMissing, FileUnreadable
+from pipeline.retry_after import retry_after
 
 Judge: TypeAlias = Callable[[str], str]
 """Why an address must not be connected to, or `""`."""
@@ -139,16 +139,6 @@ def refusal(answer: httpx.Response, what: str) -> HeadraceError:
         f"{what} cannot be read: its server answers {status} without saying how large it is",
         remedy="Have it served as a plain file, with Content-Length.",
     )
-
-
-def retry_after(text: str, now: datetime) -> float:
-    """Seconds that `Retry-After` asks for (RFC 9110, section 10.2.3): a number of them, or a date; 0 for neither."""
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max((parsedate_to_datetime(text) - now).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def _host(url: str) -> str:
