@@ -8,6 +8,7 @@ from pipeline.feeds.crosswalks.bibtex import bibtex
 from pipeline.feeds.crosswalks.citation import citation
 from pipeline.feeds.crosswalks.csl import csl_json
 from pipeline.feeds.crosswalks.datacite import concept_datacite_json, datacite_json
+from pipeline.feeds.crosswalks.datacite_rules import faults as datacite_faults
 from pipeline.feeds.crosswalks.datacite_xml import datacite_xml, oai_datacite
 from pipeline.feeds.crosswalks.dublincore import oai_dc
 from pipeline.feeds.crosswalks.rdm import rdm_draft, rdm_json
@@ -26,6 +27,7 @@ __all__ = [
     "citation",
     "concept_datacite_json",
     "csl_json",
+    "datacite_faults",
     "datacite_json",
     "datacite_xml",
     "file_id",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.feeds.crosswalks import facts
+from pipeline.feeds.crosswalks.datacite_rules import LONGEST_RIGHTS
 from pipeline.feeds.crosswalks.places import geo_locations
 from pipeline.metadata import identifiers, vocabulary
 from pipeline.metadata.legacy_form import access_right
@@ -152,6 +153,8 @@ def _subjects(metadata: JsonObject) -> Iterator[JsonObject]:
 def _dates(d: Dissemination) -> Iterator[JsonObject]:
     metadata, access = facts.metadata(d), d.record.description.access
     yield {"date": metadata["publication_date"], "dateType": "Issued"}
+    if (gone := d.record.tombstone) is not None:
+        yield {"date": gone.removed_at.date().isoformat(), "dateType": "Withdrawn"}
     if access.embargo_until and not facts.is_open(d):
         yield {"date": access.embargo_until.isoformat(), "dateType": "Available"}
     for each in metadata.get("dates", []):
@@ -178,7 +181,7 @@ def _rights(d: Dissemination) -> Iterator[JsonObject]:
     words, uri = facts.EU_REPO_ACCESS[access_right(d.record.description.access)]
     yield {"rights": words, "rightsUri": uri}
     for each in facts.licences(d):
-        rights = {"rights": each["title"], "rightsUri": each.get("url")}
+        rights = {"rights": each["title"][:LONGEST_RIGHTS], "rightsUri": each.get("url")}
         if "spdx" in each:
             rights |= {
                 "rightsIdentifier": each["spdx"],
@@ -187,7 +190,7 @@ def _rights(d: Dissemination) -> Iterator[JsonObject]:
             }
         yield facts.filled(rights)
     if statement := facts.metadata(d).get("copyright"):
-        yield {"rights": statement}
+        yield {"rights": statement[:LONGEST_RIGHTS]}
 
 
 # ---------------------------------------------------------------- identifiers and relations
@@ -197,7 +200,8 @@ def _alternates(d: Dissemination) -> Iterator[JsonObject]:
     yield _alternate("oai", facts.oai_identifier(d))
     for each in facts.metadata(d).get("identifiers", []):
         scheme = vocabulary.identifier_schemes()[each["scheme"]]
-        yield _alternate(scheme.get("datacite", scheme["title"]), each["identifier"])
+        if each["scheme"] != "doi":
+            yield _alternate(scheme.get("datacite", scheme["title"]), each["identifier"])
     imprint = d.record.description.custom_fields.get("imprint:imprint", {})
     if "isbn" in imprint and "title" not in imprint:
         yield _alternate("ISBN", imprint["isbn"])
@@ -220,6 +224,10 @@ def _relations(d: Dissemination) -> Iterator[JsonObject]:
 
 def _described_relations(d: Dissemination) -> Iterator[JsonObject]:
     metadata = facts.metadata(d)
+    for each in metadata.get("identifiers", []):
+        if each["scheme"] == "doi":
+            # DataCite takes no DOI as an alternate identifier.
+            yield _relation("IsIdenticalTo", "DOI", each["identifier"])
     for url in facts.community_urls(d):
         yield _relation("IsPartOf", "URL", url)
     for each in metadata.get("related_identifiers", []):

@@ -20,7 +20,11 @@ OAI_SCHEMA = "http://schema.datacite.org/oai/oai-1.1/oai.xsd"
 
 def datacite_xml(d: Dissemination) -> _Element:
     """The bare `resource` element."""
-    attributes = datacite_json(d)
+    return resource_xml(datacite_json(d))
+
+
+def resource_xml(attributes: JsonObject) -> _Element:
+    """The same, of the JSON form that has no faults (`datacite_rules`)."""
     resource = root(SCHEMA_VERSION, "resource", SCHEMA)
     add(resource, "identifier", attributes["doi"], identifierType="DOI")
     for write in _PARTS:
