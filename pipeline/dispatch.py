@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
-from pipeline.catalogue import Transaction, harvest, outbox
+from pipeline.catalogue import Transaction, harvest, outbox, pace
 from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
 from pipeline.feeds.announce import announce
 from pipeline.index.indexer import index
 from pipeline.mail.send import send
 from pipeline.model import EffectKind
+from pipeline.pid.pace import room
 from pipeline.pid.register import register
 from pipeline.running.beside import renewing
 from pipeline.services import Services, lease_owner
@@ -97,20 +98,38 @@ def lift_embargoes(services: Services) -> int:
 def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tuple[str, list[Claim]] | None:
     with services.catalogue.read() as tx:
         # Often nothing is, and who asks that in a transaction that writes keeps others from writing.
-        if not outbox.is_due(tx, now=services.now(), kind=kind, accession_id=accession_id):
+        if not outbox.is_due(tx, [kind], now=services.now(), accession_id=accession_id):
             return None
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
+        limit = min(_limit(kind), _room(tx, services, kind))
+        if not limit:
+            return None
         claims = outbox.claim(
             tx,
             kind,
             now=services.now(),
             owner=owner,
             lease=_LEASE,
-            limit=_limit(kind),
+            limit=limit,
             accession_id=accession_id,
         )
     return (owner, claims) if claims else None
+
+
+def _room(tx: Transaction, services: Services, kind: EffectKind) -> int:
+    """For how many effects of the kind there is room now: with those that are claimed without it nobody else could do
+    anything either."""
+    if kind is not EffectKind.REGISTER or not services.registry.is_metered:
+        return _limit(kind)
+    return room(pace.look(tx), services.settings.doi_rate, services.now())
+
+
+def is_due(services: Services, kinds: Iterable[EffectKind]) -> bool:
+    """Whether there is anything of these kinds that `drain` would bring about now."""
+    with services.catalogue.read() as tx:
+        ready = [one for one in kinds if _room(tx, services, one)]
+        return outbox.is_due(tx, ready, now=services.now())
 
 
 def _carry_out(
@@ -166,7 +185,8 @@ def _bring_about(
         case EffectKind.PRESERVE:
             return preserve(services, record_ids, on_round=renew)
         case EffectKind.REGISTER:
-            return register(services, record_ids)
+            with renewing(_RENEWAL, renew):
+                return register(services, record_ids)
         case EffectKind.INDEX:
             return index(services, record_ids)
         case EffectKind.ANNOUNCE:
@@ -190,5 +210,7 @@ def _put_off(
     is_parked = not error.retryable or claim.attempts + 1 >= _ATTEMPTS
     wait = min(_FIRST_WAIT * 2 ** min(claim.attempts, 12), _LONGEST_WAIT)
     due = services.now() + wait
-    outbox.put_off(tx, claim, owner=owner, due=due, error=error.message, parked=is_parked)
+    outbox.put_off(
+        tx, claim, owner=owner, due=due, error=error.message, remedy=error.remedy, parked=is_parked
+    )
     (drained.parked if is_parked else drained.put_off)[claim.kind] += 1

@@ -290,7 +290,7 @@ def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> set[in
     _, effects = step_record(record.state, RecordEvent.WITHDRAW)
     was_newest = records.newest_published(tx, record.concept_id) == record_id
     records.withdraw(tx, record_id, tombstone)
-    _want_own_dois(tx, record, DoiState.REGISTERED)
+    _want_own_dois(tx, record_id, now=now)
     detail = {"reason": tombstone.reason, "note": tombstone.note}
     event = _event_of(record_id, EventType.DEACCESSION, tombstone.removed_by, now, detail)
     events.add(tx, [event])
@@ -311,7 +311,7 @@ def restore(services: Services, record_id: int, *, by: str) -> None:
             raise Conflict("a record that was withdrawn for an infected file stays withdrawn")
         stood = records.get(tx, records.newest_published(tx, concept_id))
         records.restore(tx, record_id, now=now)
-        _want_own_dois(tx, record, DoiState.FINDABLE)
+        _want_own_dois(tx, record_id, now=now)
         events.add(tx, [_event_of(record_id, EventType.ACCESSION, by, now, {})])
         outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
         if stood.id != record_id:
@@ -322,13 +322,20 @@ def restore(services: Services, record_id: int, *, by: str) -> None:
     show_at_once(services, {record_id, stood.id})
 
 
-def _want_own_dois(tx: Transaction, record: Record, state: DoiState) -> None:
-    """Have the DOI that we gave the record be in that state."""
-    names = [one for one in dois.of_concepts(tx, [record.concept_id]) if one.record_id == record.id]
-    dois.want(
-        tx,
-        [WantedDoi(one.name, one.concept_id, record.id, state) for one in names if not one.external],
-    )
+def _want_own_dois(tx: Transaction, record_id: int, *, now: datetime) -> None:
+    """Have the DOIs that we gave a record and its work be found where there is something to be found, else hidden; and
+    the versions beside it, and the work, say what is so now."""
+    record = records.get(tx, record_id)
+    standing = records.get(tx, records.newest_published(tx, record.concept_id))
+    states = {record_id: _doi_state(record), None: _doi_state(standing)}
+    names = [one for one in dois.of_concepts(tx, [record.concept_id]) if one.record_id in states]
+    dois.want(tx, [replace(one, wanted=states[one.record_id]) for one in names if not one.external])
+    beside = {*records.beside(tx, record), standing.id}
+    outbox.want(tx, [(EffectKind.REGISTER, one) for one in sorted(beside)], now=now)
+
+
+def _doi_state(record: Record) -> DoiState:
+    return DoiState.FINDABLE if record.state is RecordState.PUBLISHED else DoiState.REGISTERED
 
 
 def _event_of(record_id: int, kind: EventType, by: str, now: datetime, detail: JsonObject) -> Event:

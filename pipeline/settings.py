@@ -30,6 +30,9 @@ from pipeline.errors import Misconfigured
 
 DIGEST_ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "xxh3-128")
 
+LEAST_DOI_RATE = 10
+"""With fewer not even one at a time would be sure to keep to the rate (`pid.pace`)."""
+
 LEAST_SCAN_WINDOW = 4 << 20
 """Bytes; what windows overlap by must be a small part of them."""
 
@@ -158,6 +161,11 @@ class Settings(BaseSettings):
     datacite_password: SecretStr = Field(
         SecretStr(""),
         description="password of the repository in HEADRACE_DOIS; better in the environment than in a file",
+    )
+    doi_rate: int = Field(
+        500,
+        ge=0,
+        description="requests to DataCite in any five minutes, by all processes together, 10 at least; 0: no bound",
     )
     mail: str = Field(
         "",
@@ -322,6 +330,13 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown digest {', '.join(unknown)}; known are {', '.join(DIGEST_ALGORITHMS)}")
         if "md5" not in value:
             raise ValueError("md5 must be among them: it is the checksum that Zenodo's API shows")
+        return value
+
+    @field_validator("doi_rate")
+    @classmethod
+    def _doi_rate(cls, value: int) -> int:
+        if 0 < value < LEAST_DOI_RATE:
+            raise ValueError(f"must be 0 or {LEAST_DOI_RATE} at least")
         return value
 
     @field_validator("rate_limits")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,6 +24,8 @@ class WantedDoi:
     record_id: int | None
     wanted: str
     external: bool = False
+    seen: str | None = None
+    seen_digest: str | None = None
 
 
 def want(tx: Transaction, dois: Sequence[WantedDoi]) -> None:
@@ -61,13 +64,22 @@ def taken(tx: Transaction, names: Sequence[str]) -> dict[str, int]:
 
 def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> list[WantedDoi]:
     rows = tx.execute(sa.select(doi).where(doi.c.concept_id.in_(concept_ids)).order_by(doi.c.name))
-    return [WantedDoi(row.name, row.concept_id, row.record_id, row.wanted, row.external) for row in rows]
+    return [_wanted(row) for row in rows]
 
 
-def note_seen(tx: Transaction, seen: Mapping[str, str], *, now: datetime) -> None:
-    """What the registry answered."""
+def _wanted(row: sa.Row[Any]) -> WantedDoi:
+    return WantedDoi(
+        row.name, row.concept_id, row.record_id, row.wanted, row.external, row.seen, row.seen_digest
+    )
+
+
+def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: datetime) -> None:
+    """What the registry said: the state of each DOI, with the digest of what it was put to."""
     if seen:
         tx.execute(
             sa.update(doi).where(doi.c.name == sa.bindparam("b_name")),
-            [{"b_name": name, "seen": state, "seen_at": now} for name, state in seen.items()],
+            [
+                {"b_name": name, "seen": state, "seen_digest": digest, "seen_at": now}
+                for name, (state, digest) in seen.items()
+            ],
         )

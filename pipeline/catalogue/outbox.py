@@ -48,6 +48,7 @@ class Parked:
     accession_id: str | None
     attempts: int
     error: str
+    remedy: str = ""
 
 
 def want(
@@ -141,13 +142,15 @@ def give_back(tx: Transaction, claims: Collection[Claim], *, owner: str) -> None
     tx.execute(_held(claims, owner).values(lease_owner=None, lease_until=None))
 
 
-def put_off(tx: Transaction, claim_: Claim, *, owner: str, due: datetime, error: str, parked: bool) -> None:
+def put_off(
+    tx: Transaction, claim_: Claim, *, owner: str, due: datetime, error: str, remedy: str = "", parked: bool
+) -> None:
     """The effect failed: due again later, or parked until somebody releases it. One that was wanted anew meanwhile
     is only freed: what failed is not what is wanted now."""
     held = _held([claim_], owner)
     tx.execute(
         held.where(outbox.c.generation == claim_.generation).values(
-            due=due, attempts=outbox.c.attempts + 1, error=error, parked=parked
+            due=due, attempts=outbox.c.attempts + 1, error=error, remedy=remedy, parked=parked
         )
     )
     give_back(tx, [claim_], owner=owner)
@@ -192,17 +195,16 @@ def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
     """What is parked, the first `limit` of them."""
     rows = tx.execute(sa.select(outbox).where(outbox.c.parked).order_by(outbox.c.id).limit(limit))
     return [
-        Parked(EffectKind(row.kind), row.record_id, row.accession_id, row.attempts, row.error) for row in rows
+        Parked(EffectKind(row.kind), row.record_id, row.accession_id, row.attempts, row.error, row.remedy)
+        for row in rows
     ]
 
 
 def is_due(
-    tx: Transaction, *, now: datetime, kind: EffectKind | None = None, accession_id: str | None = None
+    tx: Transaction, kinds: Collection[EffectKind], *, now: datetime, accession_id: str | None = None
 ) -> bool:
-    """Whether there is anything that `claim` would hand out, of whatever kind or of one."""
-    due = _due(now, accession_id)
-    if kind is not None:
-        due = due.where(outbox.c.kind == kind)
+    """Whether there is anything of these kinds that `claim` would hand out."""
+    due = _due(now, accession_id).where(outbox.c.kind.in_(kinds))
     return tx.execute(due.limit(1)).first() is not None
 
 

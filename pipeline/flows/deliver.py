@@ -1,7 +1,8 @@
 """The dispatcher: drains every effect that no ingest run brings about itself, in a flow `deliver` for each burst of
 them; without Prefect while Prefect is away. Search is written beside that, and mails are sent, for both are to be done
 within seconds, however long it takes to preserve or look into a record. So is the look for embargoes that ended: a run
-goes on for as long as there is work."""
+goes on for as long as there is work. So are DOIs registered where the registry is slow, and asked no oftener than it
+wants: nothing else waits for them."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 
@@ -19,7 +20,6 @@ from prefect import flow, get_run_logger
 from prefect.exceptions import TerminationSignal
 
 from pipeline import dispatch, wiring
-from pipeline.catalogue import outbox
 from pipeline.dispatch import Drained
 from pipeline.errors import Unavailable
 from pipeline.flows import api
@@ -75,17 +75,15 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
     """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
     is away is waited for."""
     _standing.set(services)
-    with (
-        beside(
-            "index", partial(_again_and_again, _SOON_POLL, partial(_drain_soon, services, EffectKind.INDEX))
-        ),
-        beside(
-            "mail", partial(_again_and_again, _SOON_POLL, partial(_drain_soon, services, EffectKind.MAIL))
-        ),
-        beside(
-            "embargoes", partial(_again_and_again, _EMBARGOES, lambda _: dispatch.lift_embargoes(services))
-        ),
-    ):
+    soon = [EffectKind.INDEX, EffectKind.MAIL]
+    if services.registry.is_metered:
+        soon.append(EffectKind.REGISTER)
+    with ExitStack() as stack:
+        for kind in soon:
+            draining = partial(_again_and_again, _SOON_POLL, partial(_drain_soon, services, kind))
+            stack.enter_context(beside(str(kind), draining))
+        lifting = partial(_again_and_again, _EMBARGOES, lambda _: dispatch.lift_embargoes(services))
+        stack.enter_context(beside("embargoes", lifting))
         _deliver_forever(services, should_stop)
 
 
@@ -93,7 +91,7 @@ def _deliver_forever(services: Services, should_stop: Callable[[], bool]) -> Non
     watching = _Dispatcher(should_stop)
     while not should_stop():
         try:
-            if not _is_due(services):
+            if not dispatch.is_due(services, _kinds(services)):
                 time.sleep(_POLL)
             elif api.answers():
                 # Raised where the signal came before or after the flow's own code; our handler was called, too. And
@@ -144,15 +142,17 @@ def _drain_all(
 ) -> Drained:
     return dispatch.drain(
         services,
+        _kinds(services),
         on_batch=lambda _kind, _number: heed(),
         should_stop=should_stop,
         rest=partial(time.sleep, _SETTLE),
     )
 
 
-def _is_due(services: Services) -> bool:
-    with services.catalogue.read() as tx:
-        return outbox.is_due(tx, now=services.now())
+def _kinds(services: Services) -> list[EffectKind]:
+    """What is drained in turn. A registry that is to be asked slowly is asked beside that, without an end: each few
+    seconds a few DOIs would be a run of their own."""
+    return [one for one in EffectKind if one is not EffectKind.REGISTER or not services.registry.is_metered]
 
 
 def _told(drained: Drained) -> JsonObject:

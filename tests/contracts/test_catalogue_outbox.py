@@ -117,8 +117,8 @@ def test_a_failed_effect_is_due_later(catalogue: Catalogue) -> None:
     [failed] = claim(catalogue, "one")
     with catalogue.write() as tx:
         outbox.put_off(tx, failed, owner="one", due=NOW + LEASE, error="away", parked=False)
-        assert not outbox.is_due(tx, now=NOW)
-        assert outbox.is_due(tx, now=NOW + LEASE)
+        assert not outbox.is_due(tx, [INDEX], now=NOW)
+        assert outbox.is_due(tx, [INDEX], now=NOW + LEASE)
     assert claim(catalogue, "other") == []
     [again] = claim(catalogue, "other", now=NOW + LEASE)
     assert again.attempts == 1
@@ -191,9 +191,9 @@ def test_a_run_brings_its_own_effects_about(catalogue: Catalogue) -> None:
     want(catalogue, 2)
     assert ids(claim(catalogue, "dispatcher")) == [2]
     with catalogue.read() as tx:
-        assert not outbox.is_due(tx, now=NOW)
-        assert outbox.is_due(tx, now=NOW, kind=INDEX, accession_id="a1")
-        assert not outbox.is_due(tx, now=NOW, kind=EffectKind.PRESERVE, accession_id="a1")
+        assert not outbox.is_due(tx, [INDEX], now=NOW)
+        assert outbox.is_due(tx, [INDEX], now=NOW, accession_id="a1")
+        assert not outbox.is_due(tx, [EffectKind.PRESERVE], now=NOW, accession_id="a1")
     assert ids(claim(catalogue, "run", accession_id="a1")) == [1]
     want(catalogue, 3, accession_id="a1")
     assert ids(claim(catalogue, "dispatcher", now=LATER)) == [1, 2, 3]

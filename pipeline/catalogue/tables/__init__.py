@@ -39,7 +39,7 @@ from pipeline.catalogue.tables.drafts import (
 from pipeline.catalogue.tables.people import guess, identity, mailed_link, oidc_request, session, token, user
 from pipeline.catalogue.tables.quotas import account_quota, raised_quota, work_quota
 from pipeline.catalogue.tables.requests import request, request_event
-from pipeline.catalogue.tables.running import mail, outbox, secret, sequence, stamper
+from pipeline.catalogue.tables.running import doi_pace, mail, outbox, secret, sequence, stamper
 from pipeline.catalogue.tables.sharing import access_grant, inquiry, share_link
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "deposit",
     "deposit_file",
     "doi",
+    "doi_pace",
     "draft",
     "earlier_content",
     "event",

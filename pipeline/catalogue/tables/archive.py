@@ -187,4 +187,6 @@ doi = sa.Table(
     sa.Column("wanted", sa.Text, nullable=False),
     sa.Column("seen", sa.Text),
     sa.Column("seen_at", Utc),
+    # Of all that it was put to when the registry said so.
+    sa.Column("seen_digest", sa.Text),
 )

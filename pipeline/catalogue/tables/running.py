@@ -1,4 +1,4 @@
-"""What an instance needs to run: sequences, secrets, the outbox, the stamper."""
+"""What an instance needs to run: sequences, secrets, the outbox, the stamper, the pace of DOIs."""
 
 import sqlalchemy as sa
 
@@ -34,12 +34,23 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("parked", sa.Boolean, nullable=False, default=False),
     sa.Column("error", sa.Text, nullable=False, default=""),
+    sa.Column("remedy", sa.Text, nullable=False, default="", server_default=""),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Utc),
     sa.UniqueConstraint("kind", "record_id"),
     sa.Index("ix_outbox_kind_parked_due", "kind", "parked", "due"),
     sa.Index("ix_outbox_accession_id", "accession_id"),
     one_of("kind", EffectKind),
+)
+
+doi_pace = sa.Table(
+    "doi_pace",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("due", Utc, nullable=False),
+    sa.Column("rests_until", Utc, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.CheckConstraint("id = 1", name="only_one"),
 )
 
 mail = sa.Table(

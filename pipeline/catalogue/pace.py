@@ -1,0 +1,28 @@
+"""How often the DOI registry was asked, by all processes together."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from pipeline.catalogue import Transaction
+from pipeline.catalogue.tables import doi_pace
+from pipeline.pid.pace import Pace
+
+
+def look(tx: Transaction) -> Pace:
+    """As it is now."""
+    return _pace(tx.execute(sa.select(doi_pace)).one())
+
+
+def hold(tx: Transaction) -> Pace:
+    """The same; nobody else changes it before the transaction ends."""
+    return _pace(tx.execute(sa.select(doi_pace).with_for_update()).one())
+
+
+def keep(tx: Transaction, pace: Pace) -> None:
+    """After `hold`."""
+    tx.execute(sa.update(doi_pace).values(due=pace.due, rests_until=pace.rests_until, failures=pace.failures))
+
+
+def _pace(row: sa.Row[tuple[object, ...]]) -> Pace:
+    return Pace(row.due, row.rests_until, row.failures)

@@ -1,0 +1,64 @@
+"""How often a DOI registry is asked by all processes together (pure).
+
+Requests are granted one after the other, evenly spread, with a few at once where none was for a while (the generic cell
+rate algorithm). No five minutes have more than the rate allows, also where one arrives later than it was granted by up
+to `SLACK`, and where one more was granted than there was room for, which a request that takes two needs: the rate is
+ten at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pipeline.ports import DoiFault, DoiOutcome
+
+WINDOW = timedelta(minutes=5)
+"""The period that DataCite counts in."""
+SLACK = timedelta(seconds=30)
+_BURST = timedelta(seconds=30)
+_FIRST_REST = timedelta(seconds=1)
+_LONGEST_REST = timedelta(minutes=5)
+_DOUBLED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`due` is when the next request would be, were all so far evenly spread; nothing is asked before `rests_until`.
+    `failures` counts the groups of requests, one after the other, of which none came about."""
+
+    due: datetime
+    rests_until: datetime
+    failures: int = 0
+
+
+def room(pace: Pace, rate: int, now: datetime) -> int:
+    """Requests that may be made now, of so many in five minutes."""
+    if now < pace.rests_until:
+        return 0
+    step = _step(rate)
+    return max(0, int((now + max(_BURST, step) - max(pace.due, now)) / step))
+
+
+def granted(pace: Pace, requests: int, rate: int, now: datetime) -> Pace:
+    """As it is once so many are made."""
+    return replace(pace, due=max(pace.due, now) + requests * _step(rate))
+
+
+def after(pace: Pace, outcomes: Sequence[DoiOutcome], now: datetime) -> Pace:
+    """As it is once a group of requests ended so. Where none came about the registry is left alone, each time for
+    longer; where it says for how long, for as long."""
+    asked = [one for one in outcomes if one.fault is not DoiFault.UNTRIED]
+    if not asked:
+        return pace
+    # What is refused was answered, which tells that the registry is there.
+    is_there = any(one.fault in (None, DoiFault.REFUSED) for one in asked)
+    failures = 0 if is_there else pace.failures + 1
+    rest = min(_FIRST_REST * 2 ** min(failures - 1, _DOUBLED), _LONGEST_REST) if failures else timedelta()
+    rest = max([rest, *(one.wait for one in asked if one.wait is not None)])
+    return replace(pace, failures=failures, rests_until=max(pace.rests_until, now + rest))
+
+
+def _step(rate: int) -> timedelta:
+    return (WINDOW + SLACK + _BURST) / (rate - 1)

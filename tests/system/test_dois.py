@@ -1,0 +1,219 @@
+"""DOIs at DataCite: what records want is what DataCite has, however it behaves, and no publication waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.datacite import ACCOUNT, Control, registry_url
+from pipeline import dispatch, publication
+from pipeline.catalogue import outbox
+from pipeline.catalogue.outbox import Parked
+from pipeline.model import EffectKind, Record
+from pipeline.pid.doi import concept_doi, version_doi
+from pipeline.ports import SearchRequest
+from tests.archive import BASE_URL, Archive, open_archive
+
+RATE = 100_000
+
+
+@pytest.fixture
+def archive(tmp_path: Path, datacite_url: str) -> Iterator[Archive]:
+    """One whose DOIs are at the double."""
+    with open_at(tmp_path, datacite_url) as opened:
+        yield opened
+
+
+def open_at(home: Path, url: str, rate: int = RATE, **settings: object) -> Any:
+    return open_archive(
+        home, dois=registry_url(url), datacite_password=ACCOUNT.password, doi_rate=rate, **settings
+    )
+
+
+def of(archive: Archive, record: Record) -> tuple[str, str]:
+    """The DOIs of a record and of its work."""
+    repository = archive.services.repository
+    return version_doi(repository, record.id), concept_doi(repository, record.concept_id)
+
+
+def attributes(url: str, doi: str) -> dict[str, Any]:
+    auth = (ACCOUNT.id, ACCOUNT.password)
+    answer = httpx.get(f"{url}/dois/{doi}?publisher=true&affiliation=true", auth=auth, trust_env=False)
+    found: dict[str, Any] = answer.json()["data"]["attributes"]
+    return found
+
+
+def relations(url: str, doi: str) -> set[tuple[str, str]]:
+    related = attributes(url, doi)["relatedIdentifiers"] or []
+    return {(one["relationType"], one["relatedIdentifier"]) for one in related}
+
+
+def parked(archive: Archive) -> list[Parked]:
+    with archive.services.catalogue.read() as tx:
+        return outbox.parked(tx)
+
+
+def are_waiting(archive: Archive) -> int:
+    with archive.services.catalogue.read() as tx:
+        return sum(one.due for one in outbox.waiting(tx) if one.kind is EffectKind.REGISTER)
+
+
+def test_a_record_and_its_work_become_findable(archive: Archive, datacite_control: Control) -> None:
+    """Each once, and both lead here."""
+    record = archive.publish(files={"a": b"a"})
+    own, concept = of(archive, record)
+    assert datacite_control.dois() == {
+        own: ("findable", f"{BASE_URL}/records/{record.id}"),
+        concept: ("findable", f"{BASE_URL}/records/{record.concept_id}"),
+    }
+    assert datacite_control.counts()["calls"] == {own: 1, concept: 1}
+
+
+def test_what_is_described_is_what_datacite_has(archive: Archive, datacite_url: str) -> None:
+    record = archive.publish(files={"a": b"a"}, title="Tides of a day")
+    found = attributes(datacite_url, of(archive, record)[0])
+    assert found["titles"] == [{"title": "Tides of a day"}]
+    assert found["creators"][0]["affiliation"] == [{"name": "Pier Institute"}]
+    assert (found["publisher"]["name"], found["publicationYear"]) == (archive.services.repository.name, 2026)
+
+
+def test_a_new_version_is_told_of_in_the_older_one_and_the_work(archive: Archive, datacite_url: str) -> None:
+    """Both ways: whoever comes to one finds the other."""
+    first = archive.publish(files={"a": b"a"})
+    second = archive.publish(files={"a": b"b"}, version_of=first)
+    (one, concept), (two, _) = of(archive, first), of(archive, second)
+    assert relations(datacite_url, one) == {("IsVersionOf", concept), ("IsPreviousVersionOf", two)}
+    assert relations(datacite_url, two) == {("IsVersionOf", concept), ("IsNewVersionOf", one)}
+    assert relations(datacite_url, concept) == {("HasVersion", one), ("HasVersion", two)}
+
+
+def test_a_withdrawn_version_is_hidden_and_no_more_spoken_of(
+    archive: Archive, datacite_url: str, datacite_control: Control
+) -> None:
+    """Whichever it was; once it is restored all is as before."""
+    first = archive.publish(files={"a": b"a"})
+    second = archive.publish(files={"a": b"b"}, version_of=first)
+    third = archive.publish(files={"a": b"c"}, version_of=second)
+    (one, concept), (two, _), (three, _) = (of(archive, each) for each in (first, second, third))
+    before = {doi: relations(datacite_url, doi) for doi in (one, two, three, concept)}
+    archive.withdraw(second)
+    assert datacite_control.dois()[two][0] == "registered"
+    assert {"Withdrawn"} <= {each["dateType"] for each in attributes(datacite_url, two)["dates"]}
+    assert relations(datacite_url, one) == {("IsVersionOf", concept), ("IsPreviousVersionOf", three)}
+    assert relations(datacite_url, three) == {("IsVersionOf", concept), ("IsNewVersionOf", one)}
+    assert relations(datacite_url, concept) == {("HasVersion", one), ("HasVersion", three)}
+    publication.restore(archive.services, second.id, by="admin@archive.example")
+    dispatch.drain(archive.services)
+    assert datacite_control.dois()[two][0] == "findable"
+    assert {doi: relations(datacite_url, doi) for doi in before} == before
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_work_without_a_version_is_hidden(
+    archive: Archive, datacite_control: Control, order: tuple[int, int]
+) -> None:
+    """Whichever of its versions went last; and it is found again with the first that comes back."""
+    first = archive.publish(files={"a": b"a"})
+    second = archive.publish(files={"a": b"b"}, version_of=first)
+    versions, concept = (first, second), of(archive, first)[1]
+    archive.withdraw(versions[order[0]])
+    assert datacite_control.dois()[concept][0] == "findable"
+    archive.withdraw(versions[order[1]])
+    assert {state for state, _ in datacite_control.dois().values()} == {"registered"}
+    publication.restore(archive.services, versions[order[0]].id, by="admin@archive.example")
+    dispatch.drain(archive.services)
+    assert datacite_control.dois()[concept][0] == "findable"
+
+
+def test_what_is_as_it_should_be_is_not_put_again(archive: Archive, datacite_control: Control) -> None:
+    """Whoever wants it anew costs no request."""
+    record = archive.publish(files={"a": b"a"})
+    before = datacite_control.counts()["requests"]
+    with archive.services.catalogue.write() as tx:
+        outbox.want(tx, [(EffectKind.REGISTER, record.id)], now=archive.clock())
+    assert dispatch.drain(archive.services).done[EffectKind.REGISTER] == 1
+    assert datacite_control.counts()["requests"] == before
+
+
+def test_nothing_is_published_later_for_datacite(archive: Archive, datacite_control: Control) -> None:
+    """While it is away records come out and are found; their DOIs are tried again, ever later, and come once it is
+    back."""
+    datacite_control.befall(rate=1, kinds=["503", "reset-before", "504"])
+    records = [archive.publish(files={"a": b"a"}) for _ in range(12)]
+    assert {one.id for one in records} == set(archive.services.index.search(SearchRequest()).ids)
+    assert are_waiting(archive) == 12
+    for _ in range(24):
+        archive.clock.move(hours=1)
+        dispatch.drain(archive.services)
+    calls = datacite_control.counts()["requests"]
+    assert 24 <= calls < 24 * 12
+    datacite_control.befall()
+    archive.clock.move(hours=1)
+    for _ in range(5):
+        dispatch.drain(archive.services)
+        archive.clock.move(minutes=5)
+    assert are_waiting(archive) == 0
+    assert datacite_control.counts()["published"] == dict.fromkeys(
+        (doi for one in records for doi in of(archive, one)), 1
+    )
+
+
+def test_what_datacite_never_takes_is_parked_with_cause_and_remedy(
+    tmp_path: Path, datacite_url: str, datacite_control: Control
+) -> None:
+    """And keeps nobody else from theirs."""
+    url = registry_url(datacite_url).replace("10.5072", "10.7777")
+    with open_archive(tmp_path, dois=url, datacite_password=ACCOUNT.password, doi_rate=0) as archive:
+        assert archive.services.repository.doi_prefix == "10.7777"
+        record = archive.publish(files={"a": b"a"})
+        [one] = parked(archive)
+    assert (one.kind, one.record_id) == (EffectKind.REGISTER, record.id)
+    assert "10.7777" in one.error
+    assert "headrace dois retry" in one.remedy
+    assert datacite_control.dois() == {}
+
+
+def test_wrong_credentials_are_nobodys_fault_but_the_operators(tmp_path: Path, datacite_url: str) -> None:
+    """The effects wait, and name the setting."""
+    with open_archive(
+        tmp_path, dois=registry_url(datacite_url), datacite_password="wrong", doi_rate=0
+    ) as archive:
+        archive.publish(files={"a": b"a"})
+        assert (parked(archive), are_waiting(archive)) == ([], 1)
+
+
+def test_no_more_is_asked_than_the_rate_allows(
+    tmp_path: Path, datacite_url: str, datacite_control: Control
+) -> None:
+    """In any five minutes; and all of it comes about."""
+    with open_at(tmp_path, datacite_url, rate=10) as archive:
+        for _ in range(12):
+            archive.publish(files={"a": b"a"})
+        asked = []
+        while are_waiting(archive):
+            before = datacite_control.counts()["requests"]
+            dispatch.drain(archive.services)
+            asked += [archive.clock()] * (datacite_control.counts()["requests"] - before)
+            archive.clock.move(seconds=20)
+    assert len(datacite_control.dois()) == 24
+    most = max(sum(0 <= (one - first).total_seconds() < 300 for one in asked) for first in asked)
+    assert most <= 10
+
+
+def test_retry_after_is_obeyed_by_everybody(archive: Archive, datacite_control: Control) -> None:
+    """Nothing is asked for before its time, by whichever process."""
+    datacite_control.befall(next=["429-retry-after"], retry_after=600)
+    archive.publish(files={"a": b"a"})
+    archive.publish(files={"a": b"a"})
+    asked = datacite_control.counts()["requests"]
+    archive.clock.move(minutes=9)
+    dispatch.drain(archive.services)
+    assert datacite_control.counts()["requests"] == asked
+    archive.clock.move(minutes=2)
+    dispatch.drain(archive.services)
+    assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
+    assert len(datacite_control.dois()) == 4
