@@ -324,12 +324,13 @@ class DoiRequest:
 
 @dataclass(frozen=True, slots=True)
 class DoiSeen:
-    """A DOI as the registry has it."""
+    """A DOI as the registry has it; one that does not `resolve` leads nowhere yet, though it is registered."""
 
     doi: str
     state: DoiState
     url: str
     metadata: JsonObject
+    resolves: bool = True
 
 
 class DoiFault(StrEnum):

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert_into
-from pipeline.catalogue.tables import doi
+from pipeline.catalogue.tables import doi, outbox, record
+from pipeline.model import EffectKind, RecordState
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +84,98 @@ def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: date
                 for name, (state, digest) in seen.items()
             ],
         )
+
+
+def doubt(tx: Transaction, name: str, *, now: datetime) -> None:
+    """The registry has it otherwise than it said once."""
+    tx.execute(sa.update(doi).where(doi.c.name == name).values(seen=None, seen_digest=None, seen_at=now))
+
+
+def longest_unseen(tx: Transaction, *, before: datetime, limit: int) -> list[int]:
+    """Records whose own DOIs the registry spoke of before then, the longest ago first."""
+    chosen = sa.select(doi.c.record_id).where(
+        ~doi.c.external, doi.c.record_id.is_not(None), doi.c.seen_at < before
+    )
+    return list(tx.execute(chosen.order_by(doi.c.seen_at, doi.c.name).limit(limit)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A DOI as it stands: what it shall be, what the registry said last and when. Where it is still to be put, since
+    when, how often that was tried, what was wrong the last time, and whether somebody has to release it."""
+
+    name: str
+    record_id: int
+    wanted: str
+    seen: str | None
+    seen_at: datetime | None
+    since: datetime | None
+    attempts: int
+    error: str
+    remedy: str
+    is_parked: bool
+
+
+_IS_PUBLISHED = sa.case((record.c.state == RecordState.PUBLISHED, 1), else_=0)
+# Who describes a work: the newest of its versions that is still published.
+_DESCRIBES = (
+    sa.select(record.c.id)
+    .where(record.c.concept_id == doi.c.concept_id)
+    .order_by(_IS_PUBLISHED.desc(), record.c.version.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_RECORD = sa.func.coalesce(doi.c.record_id, _DESCRIBES)
+_STANDINGS = (
+    sa.select(
+        doi.c.name,
+        _RECORD.label("of_record"),
+        doi.c.wanted,
+        doi.c.seen,
+        doi.c.seen_at,
+        outbox.c.created,
+        outbox.c.attempts,
+        outbox.c.error,
+        outbox.c.remedy,
+        outbox.c.parked,
+    )
+    .select_from(doi)
+    .outerjoin(outbox, sa.and_(outbox.c.kind == EffectKind.REGISTER, outbox.c.record_id == _RECORD))
+    .where(~doi.c.external)
+    .order_by(doi.c.name)
+)
+
+
+def standings(
+    tx: Transaction,
+    *,
+    everything: bool = False,
+    parked: bool = False,
+    names: Sequence[str] | None = None,
+    limit: int = 10_000,
+) -> list[Standing]:
+    """DOIs that are not as they shall be yet, or `everything`; of them those that are parked, or that are named."""
+    chosen = _STANDINGS
+    if parked:
+        chosen = chosen.where(outbox.c.parked)
+    elif names is not None:
+        chosen = chosen.where(doi.c.name.in_(names))
+    elif not everything:
+        chosen = chosen.where(
+            sa.or_(outbox.c.id.is_not(None), doi.c.seen.is_(None), doi.c.seen != doi.c.wanted)
+        )
+    return [
+        Standing(
+            row.name,
+            row.of_record,
+            row.wanted,
+            row.seen,
+            row.seen_at,
+            row.created,
+            row.attempts or 0,
+            row.error or "",
+            row.remedy or "",
+            bool(row.parked),
+        )
+        for row in tx.execute(chosen.limit(limit))
+    ]

@@ -142,6 +142,12 @@ def give_back(tx: Transaction, claims: Collection[Claim], *, owner: str) -> None
     tx.execute(_held(claims, owner).values(lease_owner=None, lease_until=None))
 
 
+def wanted(tx: Transaction, kind: EffectKind, record_ids: Collection[int]) -> set[int]:
+    """Those of the records that an effect of the kind waits for, or is parked for."""
+    found = sa.select(outbox.c.record_id).where(outbox.c.kind == kind, outbox.c.record_id.in_(record_ids))
+    return set(tx.execute(found).scalars())
+
+
 def put_off(
     tx: Transaction, claim_: Claim, *, owner: str, due: datetime, error: str, remedy: str = "", parked: bool
 ) -> None:
@@ -161,11 +167,22 @@ def _held(claims: Collection[Claim], owner: str) -> sa.Update:
     return sa.update(outbox).where(outbox.c.id.in_([one.id for one in claims]), outbox.c.lease_owner == owner)
 
 
-def release(tx: Transaction, *, now: datetime, accession_id: str | None = None) -> int:
-    """Free every parked effect (of an accession) and make those that wait due now; how many."""
+def release(
+    tx: Transaction,
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+    kind: EffectKind | None = None,
+    record_ids: Collection[int] | None = None,
+) -> int:
+    """Free every parked effect (of an accession, of a kind, of records) and make those that wait due now; how many."""
     statement = sa.update(outbox).values(parked=False, due=now, attempts=0)
     if accession_id is not None:
         statement = statement.where(outbox.c.accession_id == accession_id)
+    if kind is not None:
+        statement = statement.where(outbox.c.kind == kind)
+    if record_ids is not None:
+        statement = statement.where(outbox.c.record_id.in_(record_ids))
     return tx.execute(statement).rowcount
 
 

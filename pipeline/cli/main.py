@@ -31,6 +31,7 @@ _MODULES = {
     "search": "inspect",
     "index": "indexing",
     "quarantine": "quarantine",
+    "dois": "dois",
     "purge": "purge",
     "check": "check",
     "sweep": "upkeep",

@@ -19,6 +19,7 @@ from prefect.utilities.callables import parameter_schema
 
 from pipeline import __version__
 from pipeline.flows.deliver import deliver
+from pipeline.flows.dois import reconcile_dois
 from pipeline.flows.ingest import apply_plan, ingest_collection, retry_accession
 from pipeline.flows.rereading import fixity_audit, rescan_files
 from pipeline.flows.upkeep import sweep_leftovers
@@ -45,6 +46,7 @@ DEPLOYMENTS = (
     Deployment("audit", fixity_audit, cron="0 4 * * *", tags=("upkeep",)),
     # Without a schedule: the embedded scanner calls nothing clean, and would read everything again every night.
     Deployment("rescan", rescan_files, tags=("upkeep",)),
+    Deployment("reconcile-dois", reconcile_dois, cron="0 5 * * *", tags=("upkeep",)),
     Deployment("deliver", deliver, tags=("upkeep",)),
 )
 

@@ -148,7 +148,9 @@ class DataCiteRegistry:
         if found is None:
             raise self._error(DoiFault.AWAY, answer)
         state, attributes = found
-        return DoiSeen(doi.lower(), state, str(attributes.get("url") or ""), attributes)
+        # Its handle was made once this is set, which may be later than the state tells (DataCite's REST API).
+        resolves = state is DoiState.DRAFT or bool(attributes.get("registered"))
+        return DoiSeen(doi.lower(), state, str(attributes.get("url") or ""), attributes, resolves)
 
     def describe(self) -> str:
         # Nobody has it; whoever is not let in is told so all the same.

@@ -25,7 +25,8 @@ _GROUP = 8
 @dataclass(frozen=True, slots=True)
 class Registration:
     """A DOI, of a record's work where it `is_concept`, that the record wants to be so. `digest` is of all of it, `cost`
-    the requests that it takes at most; where it `is_done` the registry has said so of just that."""
+    the requests that it takes at most; where it `is_done` the registry has said so of just that. `seen` is the state in
+    which it was then."""
 
     record_id: int
     concept_id: int
@@ -33,6 +34,7 @@ class Registration:
     request: DoiRequest
     digest: str
     is_done: bool
+    seen: str | None
 
     @property
     def cost(self) -> int:
@@ -88,7 +90,9 @@ def _registration(shown: Dissemination, request: DoiRequest, known: WantedDoi) -
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
     is_done = (known.seen, known.seen_digest) == (known.wanted, digest)
     is_concept = known.record_id is None
-    return Registration(shown.record.id, shown.record.concept_id, is_concept, request, digest, is_done)
+    return Registration(
+        shown.record.id, shown.record.concept_id, is_concept, request, digest, is_done, known.seen
+    )
 
 
 def _requests(shown: Dissemination, wanted: Mapping[str, WantedDoi]) -> Iterator[DoiRequest]:

@@ -8,15 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from infra.local.datacite import ACCOUNT, Control, registry_url
-from pipeline import dispatch, publication
+from pipeline import dispatch, publication, wiring
 from pipeline.catalogue import outbox
 from pipeline.catalogue.outbox import Parked
 from pipeline.model import EffectKind, Record
 from pipeline.pid.doi import concept_doi, version_doi
+from pipeline.pid.reconcile import Difference, Reconciled, reconcile
 from pipeline.ports import SearchRequest
-from tests.archive import BASE_URL, Archive, open_archive
+from pipeline.settings import Settings
+from tests.archive import BASE_URL, Archive, Clock, open_archive
 
 RATE = 100_000
 
@@ -217,3 +220,112 @@ def test_retry_after_is_obeyed_by_everybody(archive: Archive, datacite_control: 
     dispatch.drain(archive.services)
     assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
     assert len(datacite_control.dois()) == 4
+
+
+def reconciled(archive: Archive, most: int = 1000) -> list[tuple[str, Difference]]:
+    """What differed; then all that is wanted is put."""
+    # What was compared in this second was compared before the next.
+    archive.clock.move(seconds=1)
+    waits: list[float] = []
+    found = list(reconcile(archive.services, most, Reconciled(), waits.append))
+    archive.clock.move(seconds=1)
+    dispatch.drain(archive.services)
+    return sorted((one.doi, one.what) for one in found)
+
+
+def put(url: str, doi: str, /, **attributes: Any) -> None:
+    """Somebody changes a DOI at DataCite."""
+    auth = (ACCOUNT.id, ACCOUNT.password)
+    document = {"data": {"type": "dois", "attributes": attributes}}
+    assert httpx.put(f"{url}/dois/{doi}", json=document, auth=auth, trust_env=False).is_success
+
+
+def test_a_registry_that_has_all_differs_in_nothing(archive: Archive, datacite_control: Control) -> None:
+    """And is written nothing; each DOI is asked for once."""
+    first = archive.publish(files={"a": b"a"}, title="Tides & ebbs – “a” <b>")
+    archive.publish(files={"a": b"b"}, version_of=first)
+    archive.withdraw(archive.publish(files={"a": b"a"}))
+    before = datacite_control.counts()
+    assert reconciled(archive) == []
+    after = datacite_control.counts()
+    assert {doi: after["calls"][doi] - before["calls"][doi] for doi in before["calls"]} == dict.fromkeys(
+        before["calls"], 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"event": "hide"}, Difference.STATE),
+        ({"url": "https://elsewhere.example.org/"}, Difference.TARGET),
+        ({"titles": [{"title": "Something else"}]}, Difference.DESCRIPTION),
+        ({"relatedIdentifiers": []}, Difference.DESCRIPTION),
+    ],
+)
+def test_what_somebody_changed_there_is_put_right(
+    archive: Archive, datacite_url: str, change: dict[str, Any], what: Difference
+) -> None:
+    """And is right from then on."""
+    own, _ = of(archive, archive.publish(files={"a": b"a"}))
+    put(datacite_url, own, **change)
+    assert reconciled(archive) == [(own, what)]
+    assert reconciled(archive) == []
+
+
+def test_what_a_registry_lost_is_put_again(archive: Archive, datacite_control: Control) -> None:
+    own, concept = of(archive, archive.publish(files={"a": b"a"}))
+    datacite_control.forget()
+    assert reconciled(archive) == sorted([(own, Difference.MISSING), (concept, Difference.MISSING)])
+    assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
+
+
+def test_a_handle_that_was_not_made_is_made(archive: Archive, datacite_control: Control) -> None:
+    """DataCite says findable, and the DOI does not resolve."""
+    datacite_control.befall(next=["late-handle"])
+    archive.publish(files={"a": b"a"})
+    assert [what for _, what in reconciled(archive)] == [Difference.UNRESOLVED]
+    assert reconciled(archive) == []
+
+
+def test_a_new_base_url_is_told(tmp_path: Path, datacite_url: str, datacite_control: Control) -> None:
+    """Without asking for anything."""
+    with open_at(tmp_path, datacite_url) as archive:
+        dois = of(archive, archive.publish(files={"a": b"a"}))
+    moved = Settings(
+        home=tmp_path,
+        base_url="https://new.example.org",
+        dois=registry_url(datacite_url),
+        datacite_password=SecretStr(ACCOUNT.password),
+        doi_rate=RATE,
+    )
+    clock = Clock()
+    clock.move(days=1)
+    with wiring.open_services(moved, now=clock) as services:
+        found = reconciled(Archive(services, clock), most=0)
+    assert found == sorted((doi, Difference.BEHIND) for doi in dois)
+    assert all(url.startswith("https://new.example.org/") for _, url in datacite_control.dois().values())
+    assert set(datacite_control.counts()["calls"].values()) == {2}
+
+
+def test_the_longest_unseen_are_compared_first(archive: Archive, datacite_control: Control) -> None:
+    """So that a few a night are all of them some day."""
+    records = [archive.publish(files={"a": b"a"}) for _ in range(4)]
+    before = datacite_control.counts()["requests"]
+    for _ in range(4):
+        assert reconciled(archive, most=2) == []
+    calls = datacite_control.counts()["calls"]
+    assert {calls[of(archive, one)[0]] for one in records} == {2}
+    assert datacite_control.counts()["requests"] == before + 8
+
+
+def test_what_is_parked_stays_so_until_somebody_releases_it(
+    tmp_path: Path, datacite_url: str, datacite_control: Control
+) -> None:
+    """Comparing does not try again what nobody has mended."""
+    url = registry_url(datacite_url).replace("10.5072", "10.7777")
+    with open_archive(tmp_path, dois=url, datacite_password=ACCOUNT.password, doi_rate=0) as archive:
+        archive.publish(files={"a": b"a"})
+        asked = datacite_control.counts()["requests"]
+        assert reconciled(archive) == []
+        assert datacite_control.counts()["requests"] == asked
+        assert len(parked(archive)) == 1
