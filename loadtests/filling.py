@@ -61,20 +61,26 @@ _ACCESSION = 500  # records of one
 def fill(services: Services, number: int, *, on_batch: Callable[[int], None] = lambda _number: None) -> None:
     """Publish so many records, and carry out all that follows, in processes beside this one. `on_batch` is told how
     many there are by now. Raises `SystemExit` where one of the processes fails."""
-    if number == 0:
-        return
+    if number:
+        with _carried_out(services.settings):
+            publish(services, number, on_batch=on_batch)
+
+
+def publish(
+    services: Services, number: int, *, on_batch: Callable[[int], None] = lambda _number: None
+) -> None:
+    """Publish so many records; what follows waits."""
     with services.catalogue.write() as tx:
         for one in range(1, _COMMUNITIES + 1):
             communities.ensure(tx, f"c{one}", title=f"Community {one}", now=services.now())
     source, done = entries(), 0
-    with _carried_out(services.settings):
-        while done < number:
-            batch = list(islice(source, min(_ACCESSION, number - done)))
-            accession_id = _deposit(services, batch)
-            while publication.publish_sealed(services, accession_id, owner=_OWNER):
-                pass
-            done += len(batch)
-            on_batch(done)
+    while done < number:
+        batch = list(islice(source, min(_ACCESSION, number - done)))
+        accession_id = _deposit(services, batch)
+        while publication.publish_sealed(services, accession_id, owner=_OWNER):
+            pass
+        done += len(batch)
+        on_batch(done)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.tables import doi, outbox, record
-from pipeline.model import EffectKind, RecordState
+from pipeline.model import EffectKind, Record, RecordState
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,16 @@ def _wanted(row: sa.Row[Any]) -> WantedDoi:
     return WantedDoi(
         row.name, row.concept_id, row.record_id, row.wanted, row.external, row.seen, row.seen_digest
     )
+
+
+def beside(tx: Transaction, one: Record) -> list[int]:
+    """The published versions of the same work next before and next after a version, if there are any."""
+    others = sa.select(record.c.id).where(
+        record.c.concept_id == one.concept_id, record.c.state == RecordState.PUBLISHED
+    )
+    before = others.where(record.c.version < one.version).order_by(record.c.version.desc()).limit(1)
+    after = others.where(record.c.version > one.version).order_by(record.c.version).limit(1)
+    return [int(id_) for each in (before, after) for id_ in tx.execute(each).scalars()]
 
 
 def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: datetime) -> None:

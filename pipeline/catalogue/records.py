@@ -143,16 +143,6 @@ def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> i
     return int(found)
 
 
-def beside(tx: Transaction, one: Record) -> list[int]:
-    """The published versions of the same work next before and next after a version, if there are any."""
-    others = sa.select(record.c.id).where(
-        record.c.concept_id == one.concept_id, record.c.state == RecordState.PUBLISHED
-    )
-    before = others.where(record.c.version < one.version).order_by(record.c.version.desc()).limit(1)
-    after = others.where(record.c.version > one.version).order_by(record.c.version).limit(1)
-    return [int(id_) for each in (before, after) for id_ in tx.execute(each).scalars()]
-
-
 def resolve_doi(tx: Transaction, name: str) -> int:
     """The record id that a DOI of this repository stands for (a concept's: `newest_published`).
     Raises `Missing`."""

@@ -119,6 +119,7 @@ def test_a_failed_effect_is_due_later(catalogue: Catalogue) -> None:
         outbox.put_off(tx, failed, owner="one", due=NOW + LEASE, error="away", parked=False)
         assert not outbox.is_due(tx, [INDEX], now=NOW)
         assert outbox.is_due(tx, [INDEX], now=NOW + LEASE)
+        assert not outbox.is_due(tx, [EffectKind.REGISTER], now=NOW + LEASE)
     assert claim(catalogue, "other") == []
     [again] = claim(catalogue, "other", now=NOW + LEASE)
     assert again.attempts == 1

@@ -173,7 +173,7 @@ def _lacking(entry: JsonObject, where: str, *needed: str) -> Iterator[str]:
 
 
 def _unknown(entry: JsonObject, where: str, name: str, list_: str) -> Iterator[str]:
-    if entry.get(name) and entry[name] not in LISTS[list_]:
+    if name in entry and entry[name] not in LISTS[list_]:
         yield f"{where}.{name}: {entry[name]} is not of kernel 4.7"
 
 
