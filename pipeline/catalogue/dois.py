@@ -110,8 +110,8 @@ def longest_unseen(tx: Transaction, *, before: datetime, limit: int) -> list[int
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A DOI as it stands: what it shall be, what the registry said last and when. Where it is still to be put, since
+class DoiStatus:
+    """How a DOI stands: what it shall be, what the registry said last and when. Where it is still to be put, since
     when, how often that was tried, what was wrong the last time, and whether somebody has to release it."""
 
     name: str
@@ -136,7 +136,7 @@ _DESCRIBES = (
     .scalar_subquery()
 )
 _RECORD = sa.func.coalesce(doi.c.record_id, _DESCRIBES)
-_STANDINGS = (
+_STATUSES = (
     sa.select(
         doi.c.name,
         _RECORD.label("of_record"),
@@ -156,16 +156,16 @@ _STANDINGS = (
 )
 
 
-def standings(
+def statuses(
     tx: Transaction,
     *,
     everything: bool = False,
     parked: bool = False,
     names: Sequence[str] | None = None,
     limit: int = 10_000,
-) -> list[Standing]:
+) -> list[DoiStatus]:
     """DOIs that are not as they shall be yet, or `everything`; of them those that are parked, or that are named."""
-    chosen = _STANDINGS
+    chosen = _STATUSES
     if parked:
         chosen = chosen.where(outbox.c.parked)
     elif names is not None:
@@ -175,7 +175,7 @@ def standings(
             sa.or_(outbox.c.id.is_not(None), doi.c.seen.is_(None), doi.c.seen != doi.c.wanted)
         )
     return [
-        Standing(
+        DoiStatus(
             row.name,
             row.of_record,
             row.wanted,

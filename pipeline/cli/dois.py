@@ -11,7 +11,7 @@ from rich.markup import escape
 from pipeline import codec, wiring
 from pipeline.catalogue import dois as catalogue
 from pipeline.catalogue import outbox
-from pipeline.catalogue.dois import Standing
+from pipeline.catalogue.dois import DoiStatus
 from pipeline.cli.console import json_option, out, print_json, say, table
 from pipeline.cli.running import running
 from pipeline.errors import Missing
@@ -41,7 +41,7 @@ def list_(everything: bool, parked: bool, as_json: bool) -> None:  # noqa: FBT00
     """
     with wiring.open_services(load_settings()) as services:
         with services.catalogue.read() as tx:
-            found = catalogue.standings(tx, everything=everything, parked=parked, limit=_LISTED)
+            found = catalogue.statuses(tx, everything=everything, parked=parked, limit=_LISTED)
         now = services.now()
     if as_json:
         print_json({"items": [_json(one) for one in found]})
@@ -51,7 +51,7 @@ def list_(everything: bool, parked: bool, as_json: bool) -> None:  # noqa: FBT00
         say("nothing is parked" if parked else "every DOI is as it shall be")
 
 
-def _show(found: list[Standing], now: datetime) -> None:
+def _show(found: list[DoiStatus], now: datetime) -> None:
     rows = table("DOI", "record", "shall be", "is", "since", "tries", "what is wrong", "to do")
     for one in found[:_SHOWN]:
         wrong = f"[red]{escape(one.error)}[/]" if one.is_parked else escape(one.error)
@@ -85,7 +85,7 @@ def retry(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
     """
     asked = [one.lower() for one in names]
     with wiring.open_services(load_settings()) as services, services.catalogue.write() as tx:
-        found = catalogue.standings(tx, names=asked) if asked else []
+        found = catalogue.statuses(tx, names=asked) if asked else []
         if unknown := set(asked) - {one.name for one in found}:
             raise Missing(f"no DOI of ours is {', '.join(sorted(unknown))}")
         released = outbox.release(
@@ -143,7 +143,7 @@ def _reconcile_flow() -> Any:
     return reconcile_dois
 
 
-def _json(one: Standing) -> JsonObject:
+def _json(one: DoiStatus) -> JsonObject:
     return {
         "doi": one.name,
         "record": one.record_id,

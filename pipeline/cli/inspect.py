@@ -98,10 +98,12 @@ def _show_all(services: Services, *, as_json: bool) -> None:
 def _show_parked(parked: Sequence[Parked]) -> None:
     if not parked:
         return
-    shown = table("effect", "record", "accession", "attempts", "error", title="parked")
+    shown = table("effect", "record", "accession", "attempts", "error", "to do", title="parked")
     for one in parked:
         record = "" if one.kind is EffectKind.MAIL else str(one.record_id)
-        shown.add_row(one.kind, record, one.accession_id or "", str(one.attempts), escape(one.error))
+        shown.add_row(
+            one.kind, record, one.accession_id or "", str(one.attempts), escape(one.error), escape(one.remedy)
+        )
     out.print(shown)
     say("once mended: headrace retry ACCESSION, or headrace retry --effects for all")
 

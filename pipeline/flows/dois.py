@@ -11,7 +11,7 @@ from prefect.artifacts import create_table_artifact
 
 from pipeline import wiring
 from pipeline.catalogue import dois
-from pipeline.catalogue.dois import Standing
+from pipeline.catalogue.dois import DoiStatus
 from pipeline.flows.page import RunPage
 from pipeline.flows.runs import concluded
 from pipeline.model import JsonObject
@@ -54,7 +54,7 @@ def _reconcile(page: RunPage, most: int) -> JsonObject:
             if number <= _LISTED:
                 listed.append(asdict(one))
         with services.catalogue.read() as tx:
-            parked = [_row(one) for one in islice(dois.standings(tx, parked=True), _LISTED)]
+            parked = [_row(one) for one in islice(dois.statuses(tx, parked=True), _LISTED)]
     get_run_logger().info("%d DOIs, %d compared, %d differed", done.dois, done.asked, number)
     if listed:
         create_table_artifact(listed, key="differences", description="DOIs that differed; they are put again")
@@ -69,7 +69,7 @@ def _reconcile(page: RunPage, most: int) -> JsonObject:
     }
 
 
-def _row(one: Standing) -> JsonObject:
+def _row(one: DoiStatus) -> JsonObject:
     return {
         "doi": one.name,
         "record": one.record_id,

@@ -66,7 +66,8 @@ _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 
 @dataclass(frozen=True, slots=True)
 class DataCiteAccount:
-    """A repository account at the REST API at `url`, and the prefix of its DOIs."""
+    """A repository account at the REST API at `url`, and the prefix of its DOIs. Only who asks it needs the `password`:
+    a dispatcher, not a gateway."""
 
     url: str
     repository: str
@@ -94,12 +95,6 @@ def parse_account(url: str, password: str, prefix: str) -> DataCiteAccount:
             f"HEADRACE_DOIS registers DOIs of {named}, and HEADRACE_DOI_PREFIX is {prefix}",
             field="HEADRACE_DOI_PREFIX",
             remedy="leave HEADRACE_DOI_PREFIX unset: the prefix in HEADRACE_DOIS is taken",
-        )
-    if not password:
-        raise Misconfigured(
-            "HEADRACE_DATACITE_PASSWORD is not set",
-            field="HEADRACE_DATACITE_PASSWORD",
-            remedy="set it to the password of the repository account in HEADRACE_DOIS",
         )
     scheme = "http" if is_loopback_host(host) else "https"
     place = f"[{host}]" if ":" in host else host
@@ -177,6 +172,8 @@ class DataCiteRegistry:
                 answer = self._sent(request, event)
             except Unavailable as away:
                 return DoiOutcome(request.doi, None, DoiFault.AWAY, away.message, away.remedy)
+            except Misconfigured as wrong:
+                return DoiOutcome(request.doi, None, DoiFault.LOCKED_OUT, wrong.message, wrong.remedy)
             if (fault := _fault(answer)) is not None:
                 return self._outcome(request, fault, answer)
             found = _attributes(answer, request.doi)
@@ -206,7 +203,13 @@ class DataCiteRegistry:
     # ------------------------------------------------------------ asking
 
     def _ask(self, method: str, doi: str, document: JsonObject | None = None) -> _Answer:
-        """Raises `Unavailable`."""
+        """Raises `Unavailable`, and `Misconfigured` where there is no password."""
+        if not self._account.password:
+            raise Misconfigured(
+                "HEADRACE_DATACITE_PASSWORD is not set",
+                field="HEADRACE_DATACITE_PASSWORD",
+                remedy="set it to the password of the repository account in HEADRACE_DOIS",
+            )
         path = f"/dois/{quote(doi, safe=_IN_PATHS)}?publisher=true&affiliation=true"
         sent: dict[str, Any] = {}
         if document is not None:

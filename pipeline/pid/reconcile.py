@@ -60,9 +60,9 @@ class Reconciled:
 def reconcile(
     services: Services, most: int, done: Reconciled, wait: Callable[[float], None]
 ) -> Iterator[Discrepancy]:
-    """Every DOI that differs; the registry is asked for `most`, and the last one's work. `wait` is called where it is to
-    be left alone for some seconds, and may end the run: the next one goes on. Raises `Unavailable` where the registry is
-    away, `Misconfigured` where it does not let us in."""
+    """Every DOI that differs; the registry is asked for `most`, and the last one's work. `wait` is called where it is
+    to be left alone for some seconds, and may end the run: the next one goes on. Raises `Unavailable` where the
+    registry is away, `Misconfigured` where it does not let us in."""
     began = services.now()
     yield from _behind(services, done)
     while done.asked < most:

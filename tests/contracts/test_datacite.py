@@ -207,10 +207,15 @@ def test_an_account_that_cannot_be_meant_names_its_setting(url: str, field: str)
     assert "pw" not in refused.value.message
 
 
-def test_an_account_has_a_password() -> None:
-    with pytest.raises(Misconfigured) as refused:
-        parse_account("datacite://A.B@api.datacite.org/10.5072", "", "10.5072")
+def test_nothing_is_asked_without_a_password(account: DataCiteAccount, datacite_control: Control) -> None:
+    """Whoever only opens the registry, a gateway say, needs none."""
+    with closing(DataCiteRegistry(replace(account, password=""))) as registry:
+        outcome = put(registry)
+        with pytest.raises(Misconfigured) as refused:
+            registry.describe()
+    assert outcome.fault is DoiFault.LOCKED_OUT
     assert refused.value.field == "HEADRACE_DATACITE_PASSWORD"
+    assert datacite_control.counts()["requests"] == 0
 
 
 @pytest.mark.parametrize(
