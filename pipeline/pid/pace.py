@@ -21,6 +21,7 @@ _BURST = timedelta(seconds=30)
 _FIRST_REST = timedelta(seconds=1)
 _LONGEST_REST = timedelta(minutes=5)
 _DOUBLED = 12
+_NO_BOUND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,19 @@ class Pace:
 
 
 def room(pace: Pace, rate: int, now: datetime) -> int:
-    """Requests that may be made now, of so many in five minutes."""
+    """Requests that may be made now, of so many in five minutes; 0: no bound."""
     if now < pace.rests_until:
         return 0
+    if not rate:
+        return _NO_BOUND
     step = _step(rate)
     return max(0, int((now + max(_BURST, step) - max(pace.due, now)) / step))
 
 
 def granted(pace: Pace, requests: int, rate: int, now: datetime) -> Pace:
     """As it is once so many are made."""
+    if not rate:
+        return pace
     return replace(pace, due=max(pace.due, now) + requests * _step(rate))
 
 

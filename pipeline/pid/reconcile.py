@@ -137,8 +137,6 @@ def _may_ask(services: Services) -> bool:
         return True
     with services.catalogue.write() as tx:
         kept = pace.hold(tx)
-        if not rate:
-            return now >= kept.rests_until
         if not room(kept, rate, now):
             return False
         pace.keep(tx, granted(kept, 1, rate, now))

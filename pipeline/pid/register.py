@@ -123,11 +123,11 @@ def _settle_and_take(
         if not services.registry.is_metered:
             return len(left)
         kept = after(pace.hold(tx), outcomes, now)
-        number, cost, allowed = 0, 0, room(kept, rate, now) if rate else len(left) * 2
+        number, cost, allowed = 0, 0, room(kept, rate, now)
         while number < min(len(left), _GROUP) and cost < allowed:
             cost += left[number].cost
             number += 1
-        pace.keep(tx, granted(kept, cost, rate, now) if rate else kept)
+        pace.keep(tx, granted(kept, cost, rate, now))
         return number
 
 
