@@ -122,12 +122,6 @@ def _slurm(folder: Path, port: int) -> Iterator[str]:  # noqa: ARG001 - its daem
         yield configuration
 
 
-@contextmanager
-def _datacite(folder: Path, port: int) -> Iterator[str]:
-    with running(datacite(port=port), folder / "log") as url:
-        yield url
-
-
 def _dois(url: str) -> Mapping[str, str]:
     return {"HEADRACE_DOIS": registry_url(url), "HEADRACE_DATACITE_PASSWORD": ACCOUNT.password}
 
@@ -165,7 +159,11 @@ OFFERS: Mapping[str, Offer] = {
         lambda url: {"SLURM_CONF": url, "HEADRACE_COMPUTE": "slurm:?queue=main"},
     ),
     "dask": Offer("a Dask scheduler with two workers", _dask, lambda url: {"HEADRACE_COMPUTE": url}),
-    "datacite": Offer("a double of DataCite's REST API, which forgets everything", _datacite, _dois),
+    "datacite": Offer(
+        "a double of DataCite's REST API, which forgets everything",
+        _alone(lambda _, *, port: datacite(port=port)),
+        _dois,
+    ),
     "prefect": Offer("a Prefect server", _alone(prefect), lambda url: {"PREFECT_API_URL": url}),
 }
 """By name, in the order in which they start; a later one's environment wins over an earlier one's."""

@@ -9,7 +9,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ import pytest
 from infra.local.clamd import CANARY, clamd
 from infra.local.prefect import prefect
 from infra.local.service import running
+from pipeline.pid.datacite import DataCiteRegistry, parse_account
 from pipeline.running import processes
 
 pytestmark = pytest.mark.timeout(600)
@@ -109,14 +110,19 @@ def exported(said: str) -> dict[str, str]:
 
 def test_the_services_run_until_ctrl_c(tmp_path: Path) -> None:
     """It starts what it is asked for, says how to use it, and stops everything at Ctrl-C: no process is left."""
-    with command("--only", "seaweedfs,postgres", "--folder", str(tmp_path)) as process:
+    with command("--only", "seaweedfs,postgres,datacite", "--folder", str(tmp_path)) as process:
         environment = exported(said_when_ready(process))
         with psycopg.connect(environment["HEADRACE_DATABASE"].replace("+psycopg", "")) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         assert httpx.get(f"{environment['HEADRACE_S3_ENDPOINT']}/healthz", trust_env=False).status_code == 200
         assert environment["HEADRACE_STORE"].startswith("s3://")
+        account = parse_account(
+            environment["HEADRACE_DOIS"], environment["HEADRACE_DATACITE_PASSWORD"], "10.5072"
+        )
+        with closing(DataCiteRegistry(account)) as registry:
+            assert account.repository in registry.describe()
         family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) >= 2
+        assert len(family) >= 3
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert not [one for one in family if one.is_running()]
