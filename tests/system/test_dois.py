@@ -222,6 +222,34 @@ def test_retry_after_is_obeyed_by_everybody(archive: Archive, datacite_control: 
     assert len(datacite_control.dois()) == 4
 
 
+class Unsettled(Archive):
+    """Publishes, and leaves all that follows to a dispatcher."""
+
+    def _settle(self) -> None:
+        self.clock.move(seconds=1)
+
+
+def test_nothing_else_waits_for_a_slow_registry(
+    archive: Archive, datacite_control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dispatcher has a thread for it: records are preserved, found and announced while their DOIs are still put."""
+    from pipeline.flows import deliver
+
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    datacite_control.befall(rate=1, kinds=["latency"], latency=3)
+    services, left = archive.services, list[set[EffectKind]]()
+    Unsettled(services, archive.clock).publish(files={"a": b"a"})
+
+    def is_over() -> bool:
+        with services.catalogue.read() as tx:
+            left.append({one.kind for one in outbox.waiting(tx)})
+        return not left[-1]
+
+    deliver.dispatch_forever(services, is_over)
+    assert {EffectKind.REGISTER} in left
+    assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
+
+
 def reconciled(archive: Archive, most: int = 1000) -> list[tuple[str, Difference]]:
     """What differed; then all that is wanted is put."""
     # What was compared in this second was compared before the next.
