@@ -98,7 +98,8 @@ def lift_embargoes(services: Services) -> int:
 def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tuple[str, list[Claim]] | None:
     with services.catalogue.read() as tx:
         # Often nothing is, and who asks that in a transaction that writes keeps others from writing.
-        if not outbox.is_due(tx, [kind], now=services.now(), accession_id=accession_id):
+        is_due = outbox.is_due(tx, [kind], now=services.now(), accession_id=accession_id)
+        if not is_due or not _room(tx, services, kind):
             return None
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
