@@ -138,6 +138,10 @@ def create_app(services: Services) -> FastAPI:
         openapi.router,
     ):
         app.include_router(router)
+    # The framework makes its routes when one is first asked for: here, before anybody waits, and by one thread, since
+    # several at once disturb each other.
+    for route in app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/"})
     app.state.openapi = None
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)

@@ -158,6 +158,7 @@ def test_status_lists_what_is_parked(archive: Archive) -> None:
             "accession_id": None,
             "attempts": 1,
             "error": "the field is broken",
+            "remedy": "",
         }
     ]
 
