@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -20,6 +21,7 @@ from gateway.http.answers import json_answer
 from gateway.http.auth import ServicesHere
 from gateway.http.methods import READ
 from pipeline.catalogue import fixity, outbox, records
+from pipeline.catalogue.outbox import Standing
 from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import EffectKind
 from pipeline.ports import ObjectStore
@@ -119,9 +121,10 @@ class CatalogueCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         up = GaugeMetricFamily("headrace_catalogue_up", "Whether the catalogue answers")
+        now = self._services.now()
         try:
             with self._services.catalogue.read() as tx:
-                published, waiting = records.count(tx), outbox.waiting(tx)
+                published, standing = records.count(tx), outbox.standing(tx, now=now)
                 failed, oldest = fixity.alarm(tx)
         except Unavailable:
             up.add_metric([], 0)
@@ -130,33 +133,44 @@ class CatalogueCollector(Collector):
         up.add_metric([], 1)
         yield up
         yield GaugeMetricFamily("headrace_records", "Published records", value=published)
-        yield from self._effects(waiting)
+        yield from _effects(standing, now)
         yield GaugeMetricFamily(
             "headrace_fixity_failed",
             "Files that are not what they were, or that audits cannot read",
             value=failed,
         )
-        now = self._services.now()
         yield GaugeMetricFamily(
             "headrace_fixity_age_seconds",
             "Time since the file that was checked longest ago was found right",
             value=(now - (oldest or now)).total_seconds(),
         )
 
-    def _effects(self, waiting: list[outbox.Waiting]) -> Iterator[GaugeMetricFamily]:
-        due = GaugeMetricFamily("headrace_outbox_waiting", "Effects to bring about", labels=["kind"])
-        parked = GaugeMetricFamily(
-            "headrace_outbox_parked", "Effects that wait for a person", labels=["kind"]
-        )
-        age = GaugeMetricFamily("headrace_outbox_age_seconds", "Age of the oldest effect", labels=["kind"])
-        known = {one.kind: one for one in waiting}
-        for kind in EffectKind:
-            one = known.get(kind, outbox.Waiting(kind, due=0, parked=0, oldest=None))
-            due.add_metric([kind.value], one.due)
-            parked.add_metric([kind.value], one.parked)
-            now = self._services.now()
-            age.add_metric([kind.value], (now - (one.oldest or now)).total_seconds())
-        yield from (due, parked, age)
+
+def _effects(standing: list[Standing], now: datetime) -> Iterator[GaugeMetricFamily]:
+    known = {one.kind: one for one in standing}
+    every = [known.get(kind, Standing(kind)) for kind in EffectKind]
+    for name, what, value in _OUTBOX:
+        family = GaugeMetricFamily(f"headrace_outbox_{name}", what, labels=["kind"])
+        for one in every:
+            family.add_metric([one.kind.value], value(one, now))
+        yield family
+
+
+_OUTBOX: tuple[tuple[str, str, Callable[[Standing, datetime], float]], ...] = (
+    (
+        "waiting",
+        "Effects to bring about, with those under way and put off",
+        lambda one, _: one.waiting + one.under_way + one.put_off,
+    ),
+    ("under_way", "Effects that a dispatcher or a run is at work on", lambda one, _: one.under_way),
+    ("put_off", "Effects that failed and are tried again later", lambda one, _: one.put_off),
+    ("parked", "Effects that wait for a person", lambda one, _: one.parked),
+    (
+        "age_seconds",
+        "Age of the oldest effect that is not parked",
+        lambda one, now: (now - (one.oldest or now)).total_seconds(),
+    ),
+)
 
 
 class Instrumented:

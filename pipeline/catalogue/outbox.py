@@ -31,24 +31,40 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many effects of a kind wait or are parked, and since when the oldest."""
+    """How many effects of a kind wait or are parked."""
 
     kind: EffectKind
     due: int
     parked: int
-    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the effects of a kind stand: each is one of `waiting`, `under_way` (claimed), `put_off` (it failed, and is
+    tried again, the first of them at `next_due`) and `parked`. The `oldest` of those that are not parked is wanted
+    since then."""
+
+    kind: EffectKind
+    waiting: int = 0
+    under_way: int = 0
+    put_off: int = 0
+    parked: int = 0
+    oldest: datetime | None = None
+    next_due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """An effect that waits until somebody releases it, and why."""
+    """An effect that waits until somebody releases it, and why; `since` it was first wanted."""
 
+    id: int
     kind: EffectKind
     record_id: int
     accession_id: str | None
     attempts: int
     error: str
-    remedy: str = ""
+    remedy: str
+    since: datetime
 
 
 def want(
@@ -174,30 +190,64 @@ def release(
     accession_id: str | None = None,
     kind: EffectKind | None = None,
     record_ids: Collection[int] | None = None,
+    ids: Collection[int] | None = None,
 ) -> int:
-    """Free every parked effect (of an accession, of a kind, of records) and make those that wait due now; how many."""
+    """Have effects tried again now, as if for the first time, that failed and are parked or put off (of an accession,
+    of a kind, of records, only these); how many."""
     statement = sa.update(outbox).values(parked=False, due=now, attempts=0)
+    statement = statement.where(sa.or_(outbox.c.parked, outbox.c.attempts > 0))
     if accession_id is not None:
         statement = statement.where(outbox.c.accession_id == accession_id)
     if kind is not None:
         statement = statement.where(outbox.c.kind == kind)
     if record_ids is not None:
         statement = statement.where(outbox.c.record_id.in_(record_ids))
+    if ids is not None:
+        statement = statement.where(outbox.c.id.in_(ids))
     return tx.execute(statement).rowcount
+
+
+def known(tx: Transaction, ids: Collection[int]) -> set[int]:
+    """Those of the effects that are still to be brought about, parked or not."""
+    return set(tx.execute(sa.select(outbox.c.id).where(outbox.c.id.in_(ids))).scalars())
 
 
 def waiting(tx: Transaction, accession_id: str | None = None) -> list[Waiting]:
     """What waits, by kind."""
     parked = sa.func.sum(sa.case((outbox.c.parked, 1), else_=0))
-    statement = sa.select(outbox.c.kind, sa.func.count(), parked, sa.func.min(outbox.c.created)).group_by(
-        outbox.c.kind
-    )
+    statement = sa.select(outbox.c.kind, sa.func.count(), parked).group_by(outbox.c.kind)
     if accession_id is not None:
         statement = statement.where(outbox.c.accession_id == accession_id)
     return [
-        Waiting(EffectKind(kind), total - int(held), int(held), oldest)
-        for kind, total, held, oldest in tx.execute(statement)
+        Waiting(EffectKind(kind), total - int(held), int(held)) for kind, total, held in tx.execute(statement)
     ]
+
+
+def standing(tx: Transaction, *, now: datetime) -> list[Standing]:
+    """How the effects of each kind stand of which there are any, in the order of the kinds. Reads one index and no row:
+    a third of a second where a million waits."""
+    is_leased = outbox.c.lease_until >= now
+    is_put_off = sa.and_(~outbox.c.parked, outbox.c.due > now, _is_free(now))
+    statement = sa.select(
+        outbox.c.kind,
+        sa.func.count(),
+        _number(sa.and_(~outbox.c.parked, is_leased)),
+        _number(is_put_off),
+        _number(outbox.c.parked),
+        sa.func.min(sa.case((~outbox.c.parked, outbox.c.created))),
+        sa.func.min(sa.case((is_put_off, outbox.c.due))),
+    ).group_by(outbox.c.kind)
+    found = {
+        EffectKind(kind): Standing(
+            EffectKind(kind), total - under_way - put_off - held, under_way, put_off, held, oldest, next_due
+        )
+        for kind, total, under_way, put_off, held, oldest, next_due in tx.execute(statement)
+    }
+    return [found[kind] for kind in EffectKind if kind in found]
+
+
+def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.count(sa.case((condition, 1)))
 
 
 def awaited(tx: Transaction, kind: EffectKind, record_ids: Collection[int]) -> set[int]:
@@ -210,10 +260,20 @@ def awaited(tx: Transaction, kind: EffectKind, record_ids: Collection[int]) -> s
 
 def parked(tx: Transaction, limit: int = 100) -> list[Parked]:
     """What is parked, the first `limit` of them."""
-    rows = tx.execute(sa.select(outbox).where(outbox.c.parked).order_by(outbox.c.id).limit(limit))
+    # The index begins with the kind.
+    found = sa.select(outbox).where(outbox.c.kind.in_(tuple(EffectKind)), outbox.c.parked)
     return [
-        Parked(EffectKind(row.kind), row.record_id, row.accession_id, row.attempts, row.error, row.remedy)
-        for row in rows
+        Parked(
+            row.id,
+            EffectKind(row.kind),
+            row.record_id,
+            row.accession_id,
+            row.attempts,
+            row.error,
+            row.remedy,
+            row.created,
+        )
+        for row in tx.execute(found.order_by(outbox.c.id).limit(limit))
     ]
 
 
@@ -226,9 +286,12 @@ def is_due(
 
 
 def _due(now: datetime, accession_id: str | None) -> sa.Select[tuple[int]]:
-    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < now)
-    due = sa.select(outbox.c.id).where(~outbox.c.parked, outbox.c.due <= now, free)
+    due = sa.select(outbox.c.id).where(~outbox.c.parked, outbox.c.due <= now, _is_free(now))
     if accession_id is not None:
         return due.where(outbox.c.accession_id == accession_id)
     worked_on = sa.select(accession.c.id).where(accession.c.lease_until > now)
     return due.where(sa.or_(outbox.c.accession_id.is_(None), outbox.c.accession_id.not_in(worked_on)))
+
+
+def _is_free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until < now)

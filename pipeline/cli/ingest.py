@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from pipeline.cli.console import (
     table,
 )
 from pipeline.cli.running import running
-from pipeline.errors import HeadraceError
+from pipeline.errors import HeadraceError, Missing
 from pipeline.ingest import accession, assessment, planfile, report, survey
 from pipeline.ingest.accession import IngestOptions, Run
-from pipeline.model import JsonObject
+from pipeline.model import EffectKind, JsonObject
 from pipeline.running.scratch import scratch_folder
 from pipeline.settings import Settings, load_settings
 
@@ -204,27 +204,52 @@ def apply_plan(plan_file: Path, report_file: Path | None, as_json: bool) -> None
 @click.command()
 @click.argument("accession_id", metavar="[ACCESSION]", required=False)
 @click.option("--effects", is_flag=True, help="Free all that is parked, of whatever accession or of none.")
+@click.option(
+    "--kind", type=click.Choice([one.value for one in EffectKind]), help="With --effects: only of this kind."
+)
+@click.option(
+    "--effect",
+    "effect_ids",
+    metavar="ID",
+    type=click.IntRange(1, (1 << 63) - 1),
+    multiple=True,
+    help="With --effects: only this one; may be given several times.",
+)
 @_REPORT
 @_json
-def retry(accession_id: str | None, effects: bool, report_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
+def retry(
+    accession_id: str | None,
+    effects: bool,  # noqa: FBT001
+    kind: str | None,
+    effect_ids: tuple[int, ...],
+    report_file: Path | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
     """Go on with an ACCESSION that was stopped, and try its held records again.
 
     Only what is not in custody yet is read. Mend the source first; `headrace status ACCESSION` says what is wrong.
-    With --effects no source is read: effects that were parked, which `headrace status` lists, are tried again by
-    `headrace up`, and those that wait for another attempt are due at once.
+    With --effects no source is read: effects that were parked, which `headrace status --effects` lists, are tried
+    again by `headrace up`, and those that wait for another attempt are due at once: all, those of a kind, or some.
 
     \b
     Examples:
       headrace retry 20261121-3f2a9c1d
       headrace retry --effects
+      headrace retry --effects --kind mail
+      headrace retry --effects --effect 4711 --effect 4712
     """
     if effects == (accession_id is not None):
         raise click.UsageError("name an ACCESSION, or choose --effects")
+    if not effects and (kind or effect_ids):
+        raise click.UsageError("--kind and --effect go with --effects")
+    if kind and effect_ids:
+        raise click.UsageError("choose --kind or --effect")
     if effects and report_file is not None:
         raise click.UsageError("--report goes with an ACCESSION")
     settings = load_settings()
     if accession_id is None:
-        _release_effects(settings, as_json=as_json)
+        kinds = [EffectKind(kind)] if kind else list(EffectKind)
+        _release_effects(settings, kinds, set(effect_ids) or None, as_json=as_json)
         return
     with wiring.open_services(settings) as services, services.catalogue.read() as tx:
         found = accessions.get(tx, accession_id)
@@ -239,17 +264,26 @@ def retry(accession_id: str | None, effects: bool, report_file: Path | None, as_
     )
 
 
-def _release_effects(settings: Settings, *, as_json: bool) -> None:
+def _release_effects(
+    settings: Settings, kinds: Iterable[EffectKind], ids: set[int] | None, *, as_json: bool
+) -> None:
     with wiring.open_services(settings) as services, services.catalogue.write() as tx:
-        released = {one.kind.value: one.parked for one in outbox.waiting(tx) if one.parked}
-        outbox.release(tx, now=services.now())
+        if ids and (unknown := ids - outbox.known(tx, ids)):
+            raise Missing(
+                f"no effect waits that is number {', '.join(map(str, sorted(unknown)))}",
+                field="--effect",
+                remedy="it came about, or never was; `headrace status --effects` lists those that are parked",
+            )
+        now = services.now()
+        numbers = {kind.value: outbox.release(tx, now=now, kind=kind, ids=ids) for kind in kinds}
+        released = {kind: number for kind, number in numbers.items() if number}
     if as_json:
         print_json({"released": released})
     elif released:
-        told = ", ".join(f"{number:,} {kind}" for kind, number in sorted(released.items()))
+        told = ", ".join(f"{number:,} {kind}" for kind, number in released.items())
         say(f"released: {told}; `headrace up` brings them about")
     else:
-        say("nothing is parked")
+        say("nothing is parked or put off")
 
 
 @click.command()

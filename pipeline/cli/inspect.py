@@ -5,38 +5,53 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from datetime import datetime
 
 import click
 from rich.markup import escape
 
 from pipeline import codec, wiring
 from pipeline.catalogue import accessions, outbox, records
-from pipeline.catalogue.outbox import Parked
+from pipeline.catalogue.outbox import Parked, Standing
 from pipeline.cli.console import json_option, out, print_json, say, show_problems, table
 from pipeline.display import without_secrets
 from pipeline.dissemination import Dissemination
+from pipeline.flows.progress import human_time
 from pipeline.ingest import report
 from pipeline.model import EffectKind, JsonObject
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
 from pipeline.settings import load_settings
 
+_LISTED = 10_000
+_SHOWN = 100
+
 
 @click.command()
 @click.argument("accession_id", metavar="[ACCESSION]", required=False)
+@click.option(
+    "--effects", is_flag=True, help="Show what is still to be done after commits, and what keeps it."
+)
 @json_option
 @click.option("--json-lines", is_flag=True, help="Stream every problem of ACCESSION, one JSON object a line.")
-def status(accession_id: str | None, as_json: bool, json_lines: bool) -> None:  # noqa: FBT001
+def status(accession_id: str | None, effects: bool, as_json: bool, json_lines: bool) -> None:  # noqa: FBT001
     """Show all accessions, or one with its records and problems.
+
+    Effects are what follows a commit: files are examined and preserved, DOIs registered, records indexed and
+    announced, mails sent. --effects counts them by kind, and lists those that are parked until somebody helps.
 
     \b
     Examples:
       headrace status
       headrace status 20261121-3f2a9c1d --json
+      headrace status --effects
     """
+    if effects and (accession_id is not None or json_lines):
+        raise click.UsageError("--effects are those of all accessions and of none")
     with wiring.open_services(load_settings()) as services:
-        if accession_id is None:
+        if effects:
+            _show_effects(services, as_json=as_json)
+        elif accession_id is None:
             _show_all(services, as_json=as_json)
         elif json_lines:
             _stream_problems(services, accession_id)
@@ -54,8 +69,7 @@ def _stream_problems(services: Services, accession_id: str) -> None:
 def _show_all(services: Services, *, as_json: bool) -> None:
     with services.catalogue.read() as tx:
         listed = accessions.everything(tx)
-        waiting = outbox.waiting(tx)
-        parked = outbox.parked(tx)
+    standing, parked = _effects(services)
     now = services.now()
     rows: list[JsonObject] = [
         {
@@ -69,9 +83,8 @@ def _show_all(services: Services, *, as_json: bool) -> None:
         }
         for one, leased_until, counts in listed
     ]
-    effects = [{"kind": one.kind, "due": one.due, "parked": one.parked} for one in waiting]
     if as_json:
-        print_json({"accessions": rows, "effects": effects, "parked": [asdict(one) for one in parked]})
+        print_json({"accessions": rows, **_effects_json(standing, parked, now)})
         return
     if not rows:
         say("no accession yet: `headrace ingest SOURCE` begins one")
@@ -90,22 +103,102 @@ def _show_all(services: Services, *, as_json: bool) -> None:
             row["started"][:19],
         )
     out.print(shown)
-    for one in waiting:
-        say(f"{one.kind}: {one.due:,} waiting, {one.parked:,} parked")
-    _show_parked(parked)
+    _show_standing(standing, now)
+    _show_parked(parked, standing)
 
 
-def _show_parked(parked: Sequence[Parked]) -> None:
-    if not parked:
+def _effects(services: Services) -> tuple[list[Standing], list[Parked]]:
+    with services.catalogue.read() as tx:
+        return outbox.standing(tx, now=services.now()), outbox.parked(tx, _LISTED)
+
+
+def _show_effects(services: Services, *, as_json: bool) -> None:
+    standing, parked = _effects(services)
+    now = services.now()
+    if as_json:
+        print_json(_effects_json(standing, parked, now))
         return
-    shown = table("effect", "record", "accession", "attempts", "error", "to do", title="parked")
-    for one in parked:
-        record = "" if one.kind is EffectKind.MAIL else str(one.record_id)
+    if not standing:
+        say("nothing waits: every effect came about")
+    _show_standing(standing, now)
+    _show_parked(parked, standing)
+
+
+def _effects_json(standing: Sequence[Standing], parked: Sequence[Parked], now: datetime) -> JsonObject:
+    return {
+        "effects": [
+            {
+                "kind": one.kind,
+                "due": one.waiting + one.under_way + one.put_off,
+                "waiting": one.waiting,
+                "under_way": one.under_way,
+                "put_off": one.put_off,
+                "next_due": None if one.next_due is None else codec.time_to_json(one.next_due),
+                "parked": one.parked,
+                "oldest": None if one.oldest is None else codec.time_to_json(one.oldest),
+                "age_seconds": 0.0 if one.oldest is None else (now - one.oldest).total_seconds(),
+            }
+            for one in standing
+        ],
+        "parked": [
+            {
+                "effect": one.id,
+                "kind": one.kind,
+                "record": _record(one),
+                "accession": one.accession_id,
+                "attempts": one.attempts,
+                "since": codec.time_to_json(one.since),
+                "error": one.error,
+                "remedy": one.remedy,
+            }
+            for one in parked
+        ],
+        "parked_total": sum(one.parked for one in standing),
+    }
+
+
+def _record(one: Parked) -> int | None:
+    """What it is for; a mail is for none."""
+    return None if one.kind is EffectKind.MAIL else one.record_id
+
+
+def _show_standing(standing: Sequence[Standing], now: datetime) -> None:
+    if not standing:
+        return
+    shown = table("effects", "waiting", "under way", "put off", "next try", "parked", "oldest")
+    for one in standing:
         shown.add_row(
-            one.kind, record, one.accession_id or "", str(one.attempts), escape(one.error), escape(one.remedy)
+            one.kind,
+            f"{one.waiting:,}",
+            f"{one.under_way:,}",
+            f"{one.put_off:,}",
+            "" if one.next_due is None else f"in {human_time((one.next_due - now).total_seconds())}",
+            f"[red]{one.parked:,}[/]" if one.parked else "0",
+            "" if one.oldest is None else human_time((now - one.oldest).total_seconds()),
         )
     out.print(shown)
-    say("once mended: headrace retry ACCESSION, or headrace retry --effects for all")
+
+
+def _show_parked(parked: Sequence[Parked], standing: Sequence[Standing]) -> None:
+    if not parked:
+        return
+    shown = table("effect", "kind", "record", "accession", "attempts", "error", "to do", title="parked")
+    for one in parked[:_SHOWN]:
+        shown.add_row(
+            str(one.id),
+            one.kind,
+            str(_record(one) or ""),
+            one.accession_id or "",
+            str(one.attempts),
+            escape(one.error),
+            escape(one.remedy),
+        )
+    out.print(shown)
+    if (total := sum(one.parked for one in standing)) > _SHOWN:
+        say(f"… and {total - _SHOWN:,} more; --json lists {_LISTED:,}")
+    say("once mended: headrace retry --effects for all, with --kind KIND or --effect ID for some")
+    if any(one.kind is EffectKind.REGISTER for one in parked):
+        say("  DOIs by name: headrace dois retry")
 
 
 def _show_one(services: Services, accession_id: str, *, as_json: bool) -> None:

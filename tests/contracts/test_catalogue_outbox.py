@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from pipeline.catalogue import Catalogue, accessions, outbox, tables
-from pipeline.catalogue.outbox import Claim
+from pipeline.catalogue.outbox import Claim, Standing
 from pipeline.model import EffectKind
 from tests.contracts import rows
 
@@ -201,7 +203,7 @@ def test_a_run_brings_its_own_effects_about(catalogue: Catalogue) -> None:
 
 
 def test_what_waits_is_counted_by_kind(catalogue: Catalogue) -> None:
-    """With the parked ones apart, and since when."""
+    """With the parked ones apart."""
     with catalogue.write() as tx:
         outbox.want(tx, [(kind, 1) for kind in EffectKind], now=NOW)
         outbox.want(tx, [(INDEX, 2)], now=LATER)
@@ -210,7 +212,72 @@ def test_what_waits_is_counted_by_kind(catalogue: Catalogue) -> None:
         outbox.put_off(tx, first, owner="one", due=NOW, error="x", parked=True)
         counted = {one.kind: one for one in outbox.waiting(tx)}
     assert set(counted) == set(EffectKind)
-    assert (counted[INDEX].due, counted[INDEX].parked, counted[INDEX].oldest) == (1, 1, NOW)
+    assert (counted[INDEX].due, counted[INDEX].parked) == (1, 1)
+
+
+def test_how_effects_stand_is_told_by_kind(catalogue: Catalogue) -> None:
+    """Each effect is one of waiting, under way, put off and parked; the oldest is none that is parked; a lease that has
+    ended holds nothing."""
+    for number in range(1, 6):
+        want(catalogue, number, now=NOW + timedelta(seconds=number))
+    begun = NOW + timedelta(minutes=1)
+    parked, put_off, *_ = claim(catalogue, "one", now=begun, limit=3)
+    with catalogue.write() as tx:
+        outbox.put_off(tx, parked, owner="one", due=begun, error="refused", parked=True)
+        outbox.put_off(tx, put_off, owner="one", due=LATER, error="away", parked=False)
+        [now] = outbox.standing(tx, now=begun)
+        [after] = outbox.standing(tx, now=LATER)
+    assert now == Standing(
+        INDEX,
+        waiting=2,
+        under_way=1,
+        put_off=1,
+        parked=1,
+        oldest=NOW + timedelta(seconds=2),
+        next_due=LATER,
+    )
+    assert after == replace(now, waiting=4, under_way=0, put_off=0, next_due=None)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_how_effects_stand_is_read_from_an_index(catalogue: Catalogue) -> None:
+    """A million may wait: what Prometheus asks for reads no row of them, and the list of those parked no others."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if "FROM outbox" in statement:
+            asked.append((statement, parameters))
+
+    sa.event.listen(catalogue._engine, "before_cursor_execute", note)
+    with catalogue.read() as tx:
+        outbox.standing(tx, now=NOW)
+        outbox.parked(tx)
+        standing, parked = (
+            " ".join(row.detail for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+            for statement, parameters in list(asked)
+        )
+    assert "USING COVERING INDEX ix_outbox_standing" in standing
+    assert "USING INDEX ix_outbox_standing (kind=? AND parked=?)" in parked
+
+
+def test_effects_are_released_one_by_one(catalogue: Catalogue) -> None:
+    """Those that failed; what never was tried is due as it is."""
+    want(catalogue, 1, 2, 3, 4)
+    failed = claim(catalogue, "one", limit=3)
+    with catalogue.write() as tx:
+        for one in failed:
+            outbox.put_off(tx, one, owner="one", due=LATER, error="x", parked=one.record_id != 3)
+        assert outbox.known(tx, [failed[0].id, 4711]) == {failed[0].id}
+        assert outbox.release(tx, now=NOW, ids=[failed[0].id]) == 1
+        assert [one.record_id for one in outbox.parked(tx)] == [2]
+        assert outbox.release(tx, now=NOW, kind=EffectKind.MAIL) == 0
+        assert outbox.release(tx, now=NOW) == 2
+    assert sorted((one.record_id, one.attempts) for one in claim(catalogue, "other")) == [
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (4, 0),
+    ]
 
 
 OWNERS = st.sampled_from(["one", "other"])

@@ -38,7 +38,8 @@ outbox = sa.Table(
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", Utc),
     sa.UniqueConstraint("kind", "record_id"),
-    sa.Index("ix_outbox_kind_parked_due", "kind", "parked", "due"),
+    # What is asked of it is answered without a look at the rows: a million may wait.
+    sa.Index("ix_outbox_standing", "kind", "parked", "due", "created", "lease_until"),
     sa.Index("ix_outbox_accession_id", "accession_id"),
     one_of("kind", EffectKind),
 )
