@@ -6,16 +6,15 @@ everything it does in there happens whole or not at all. `Transaction` is opaque
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from pipeline.catalogue.flushing import SharedFlush
+from pipeline.catalogue import sqlite
+from pipeline.catalogue.sqlite import Glance
 from pipeline.errors import OutOfSpace, Unavailable
 
 Transaction: TypeAlias = sa.Connection
@@ -35,8 +34,8 @@ class Catalogue:
         self._engine = engine
         is_sqlite = engine.dialect.name == "sqlite"
         self._turn = threading.Lock() if is_sqlite else None
-        self._watching = _Watching(engine) if is_sqlite else None
-        self._log = None if self._watching is None else _log(self._watching)
+        self._watching = sqlite.Watching(engine) if is_sqlite else None
+        self._log = None if self._watching is None else sqlite.log(self._watching)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -45,6 +44,8 @@ class Catalogue:
         would see what the power takes back."""
         with _translated():
             with self._taking_turns(), self._engine.begin() as connection:
+                if self._turn is not None:
+                    sqlite.begin_to_write(connection)
                 yield connection
             if self._log is not None:
                 # Not while others wait for their turn, who write meanwhile and share the next flush.
@@ -54,10 +55,11 @@ class Catalogue:
     def read(self) -> Iterator[Transaction]:
         """A snapshot to read from; whatever is written through it is lost."""
         with _translated(), self._engine.connect() as connection:
-            options: dict[str, object] = {"headrace_reading": True}
-            if self._engine.dialect.name == "postgresql":
-                options["isolation_level"] = "REPEATABLE READ"
-            yield connection.execution_options(**options)
+            if self._turn is not None:
+                sqlite.begin_to_read(connection)
+                yield connection
+            else:
+                yield connection.execution_options(isolation_level="REPEATABLE READ")
 
     def state(self) -> int | None:
         """A number that is another whenever anything was committed, by any process, since it was asked for last: asking
@@ -65,10 +67,10 @@ class Catalogue:
         thread."""
         return None if self._watching is None else self._watching.state()
 
-    def glance(self, statement: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
-        """The first row that a statement in SQLite's words finds, as quickly, for the same thread; None where there is
-        none, and where the database cannot tell."""
-        return None if self._watching is None else self._watching.glance(statement, values)
+    def glance(self, at: Glance, **values: str | int) -> Any:
+        """The first row of what is asked for, as quickly, for the same thread; None where there is none, and where the
+        database cannot tell."""
+        return None if self._watching is None else self._watching.glance(at, values)
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
@@ -103,53 +105,6 @@ class Catalogue:
         if self._watching is not None:
             self._watching.close()
         self._engine.dispose()
-
-
-class _Watching:
-    """A connection to SQLite that only looks: whether others have committed anything (PRAGMA data_version), and what
-    that may have changed."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        # Before anybody asks: who does is not to wait until a connection comes free.
-        pooled = engine.raw_connection()
-        self._connection = cast("sqlite3.Connection", pooled.dbapi_connection)
-        # It is nobody else's, and takes no place among those of threads.
-        pooled.detach()
-        for pragma in ("busy_timeout=0", "cache_size=-2048"):
-            self._connection.execute(f"PRAGMA {pragma}")
-
-    def state(self) -> int | None:
-        try:
-            [state] = self._connection.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
-            return None
-        return int(state)
-
-    def glance(self, statement: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
-        try:
-            rows = self._connection.execute(statement, values).fetchall()
-        except sqlite3.Error:
-            return None
-        return rows[0] if rows else None
-
-    def log(self) -> Path:
-        """The write-ahead log: there from the first look at the database on, for as long as this connection."""
-        self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-        for _, name, path in self._connection.execute("PRAGMA database_list"):
-            if name == "main":
-                return Path(f"{path}-wal")
-        raise AssertionError("SQLite always has a main database")
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def _log(watching: _Watching) -> SharedFlush:
-    try:
-        return SharedFlush(watching.log())
-    except BaseException:
-        watching.close()
-        raise
 
 
 _AWAY = (

@@ -14,13 +14,15 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.access import TokenScope
-from pipeline.catalogue import Transaction, records
+from pipeline.catalogue import Catalogue, Transaction, records
 from pipeline.catalogue import secrets as instance_secrets
 from pipeline.catalogue.dialects import insert
+from pipeline.catalogue.sqlite import Glance
 from pipeline.catalogue.tables import token, user
 from pipeline.errors import Conflict, Missing
 from pipeline.mail.message import address
@@ -123,6 +125,7 @@ def _account(row: sa.Row[tuple[object, ...]]) -> Account:
 _TOKENS = sa.select(token, user.c.email, user.c.admin).join(user, user.c.id == token.c.account_id)
 _SPEAKS = sa.and_(token.c.revoked.is_(None), _ENABLED)
 _VALID = _TOKENS.where(token.c.lookup == sa.bindparam("wanted"), _SPEAKS)
+_VALID_AT_A_GLANCE = Glance(_VALID)
 
 
 def create_token(
@@ -155,8 +158,21 @@ def verify_token(tx: Transaction, text: str) -> Token | None:
     parts = _FORM.fullmatch(text)
     if parts is None:
         return None
-    row = tx.execute(_VALID, {"wanted": parts[1]}).one_or_none()
-    if row is None or not hmac.compare_digest(row.secret_hash, instance_secrets.hash_of(parts[2])):
+    return _proved(tx.execute(_VALID, {"wanted": parts[1]}).one_or_none(), parts[2])
+
+
+def verify_at_a_glance(catalogue: Catalogue, text: str) -> Token | None:
+    """As `verify_token`, as of now, in microseconds, for the thread that asks for the catalogue's state. None also
+    where the database cannot tell like that."""
+    parts = _FORM.fullmatch(text)
+    if parts is None:
+        return None
+    return _proved(catalogue.glance(_VALID_AT_A_GLANCE, wanted=parts[1]), parts[2])
+
+
+def _proved(row: Any, half: str) -> Token | None:
+    """The token of a row, if there is one, to who knows its secret half."""
+    if row is None or not hmac.compare_digest(row.secret_hash, instance_secrets.hash_of(half)):
         return None
     return _token(row)
 
@@ -196,7 +212,7 @@ def revoke_token(tx: Transaction, token_id: int, *, now: datetime, of: Account |
     return replace(_token(row), revoked=revoked)
 
 
-def _token(row: sa.Row[tuple[object, ...]]) -> Token:
+def _token(row: Any) -> Token:
     account = Account(row.account_id, row.email, row.admin)
     return Token(row.id, account, tuple(row.scopes), row.created, row.last_used, row.revoked, row.name)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -16,11 +15,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from pipeline.catalogue import MOST_THREADS, Catalogue
+from pipeline.catalogue.sqlite import BUSY_SECONDS, begin_to_write, insist
 from pipeline.errors import Misconfigured, Unavailable
 from pipeline.settings import redacted
 
-_BUSY_SECONDS = 60
-_LOOK_EVERY = 0.002
 # Connections that are kept; further ones are closed when they are given back. SQLite has one for each thread: who
 # waits for the one writer keeps its own for as long, and no reader is to wait for that. A PostgreSQL server has few for
 # all processes, 100 unless it is told otherwise: threads wait for one another, for as long as a transaction takes.
@@ -74,7 +72,7 @@ def _make_folder(url: sa.URL) -> None:
 def _sqlite(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         poolclass=sa.QueuePool,  # in memory, too, which is refused by name then
         pool_size=_SQLITE_KEPT,
         max_overflow=MOST_THREADS - _SQLITE_KEPT,
@@ -83,20 +81,13 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         # The driver's own transactions begin too late: a read that turns into a write would lose updates
-        # made in between. We begin ourselves (see `begin`), and wait for the one writer instead of failing.
+        # made in between. The catalogue begins them itself, and waits for the one writer instead of failing.
         connection.isolation_level = None
         _keep_a_log(connection)
         # With NORMAL a commit is whole or not there after any crash, and may be lost with the power until the log is
         # flushed, which `Catalogue.write` waits for: SQLite itself would while nobody else may write.
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384", _GROWTH):
             connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("headrace_reading", False):
-            connection.exec_driver_sql("BEGIN")
-        else:
-            _begin_to_write(connection)
 
     return engine
 
@@ -106,7 +97,7 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
     lock that it would wait for waits for its own. Raises `Misconfigured` where it says that there is to be no log, as
     in memory, or on a disk without memory that processes share."""
     try:
-        [mode] = _insist(connection, "PRAGMA journal_mode=WAL").fetchone()
+        [mode] = insist(connection, "PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise Misconfigured(
                 f"SQLite cannot keep a write-ahead log (WAL) where HEADRACE_DATABASE is, only: {mode}",
@@ -116,34 +107,6 @@ def _keep_a_log(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.close()  # the pool does not know of it yet
         raise
-
-
-def _begin_to_write(connection: sa.Connection) -> None:
-    """SQLite has no queue of writers. Who waits looks again after ever longer pauses, 100 ms at last, and misses the
-    moments between the transactions of a bulk ingest. Looking often nobody waits for much more than the one that is
-    under way (decision 0016). For whatever else SQLite's own patience stays, though to say so twice takes 5 µs: who
-    reads while another process recovers the log of one that was killed is refused as well."""
-    raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
-    raw.execute("PRAGMA busy_timeout=0")
-    try:
-        _insist(raw, "BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as refused:
-        raise sa.exc.OperationalError("BEGIN IMMEDIATE", None, refused) from refused
-    finally:
-        raw.execute(f"PRAGMA busy_timeout={1000 * _BUSY_SECONDS}")
-
-
-def _insist(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
-    """Carry out what SQLite refuses at once while others keep it from that. Raises `sqlite3.OperationalError`."""
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            return connection.execute(statement)
-        except sqlite3.OperationalError as refused:
-            is_busy = refused.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # and why, in the other bits
-            if not is_busy or time.monotonic() > until:
-                raise
-        time.sleep(_LOOK_EVERY)
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
@@ -171,7 +134,7 @@ def _migrate(engine: sa.Engine) -> None:
     release."""
     config = alembic_config()
     scripts = ScriptDirectory.from_config(config)
-    with engine.connect().execution_options(headrace_reading=True) as connection:
+    with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current == scripts.get_current_head():
         return
@@ -188,7 +151,9 @@ def _migrate(engine: sa.Engine) -> None:
 
 @contextmanager
 def _one_at_a_time(engine: sa.Engine) -> Iterator[sa.Connection]:
-    with engine.begin() as connection:  # SQLite: BEGIN IMMEDIATE is the lock
+    with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        else:
+            begin_to_write(connection)
         yield connection

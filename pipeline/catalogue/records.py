@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from pipeline import codec
 from pipeline.catalogue import Catalogue, Transaction, communities, record_files, sharing
+from pipeline.catalogue.sqlite import Glance
 from pipeline.catalogue.tables import (
     concept,
     deposit_file,
@@ -41,10 +41,10 @@ _BY_IDS = (
 _CHANGES = sa.select(record.c.id, record.c.change).where(
     record.c.id.in_(_WANTED), record.c.state == RecordState.PUBLISHED
 )
-_CHANGE_ON_SQLITE = str(
-    sa.select(record.c.change)
-    .where(record.c.id == sa.literal_column(":wanted"), record.c.state == RecordState.PUBLISHED)
-    .compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+_CHANGE = Glance(
+    sa.select(record.c.change).where(
+        record.c.id == sa.bindparam("wanted"), record.c.state == RecordState.PUBLISHED
+    )
 )
 _NAMES_OF = sa.select(doi.c.concept_id, doi.c.record_id, doi.c.name).where(doi.c.concept_id.in_(_WANTED))
 _ACCOUNTS_OF = sa.select(user.c.email, user.c.id).where(user.c.email.in_(_WANTED))
@@ -88,8 +88,8 @@ def changes(tx: Transaction, record_ids: Sequence[int]) -> dict[int, int]:
 def change_at_a_glance(catalogue: Catalogue, record_id: int) -> int | None:
     """The `change` of a record, as `changes` has it: in microseconds, for the thread that asks for the catalogue's
     state. None for one that is not published, and where the database cannot tell."""
-    found = catalogue.glance(_CHANGE_ON_SQLITE, {"wanted": record_id})
-    return None if found is None else int(found[0])
+    found = catalogue.glance(_CHANGE, wanted=record_id)
+    return None if found is None else int(found.change)
 
 
 def of_works(tx: Transaction, concept_ids: Collection[int], *, all_versions: bool) -> list[Record]:

@@ -84,6 +84,34 @@ def test_a_wrong_token_speaks_for_nobody(catalogue: Catalogue, spoil: Callable[[
         assert accounts.verify_token(tx, text) is None
 
 
+def test_what_is_known_of_a_token_at_a_glance_is_what_is_so_now(
+    catalogue: Catalogue, database_url: str
+) -> None:
+    """Its owner may have been disabled just before, or the token revoked. Over a network nothing is known so."""
+    with catalogue.write() as tx:
+        account = accounts.create_account(tx, "ida@pier.example", admin=True, now=NOW)
+        text = accounts.create_token(tx, account, ["deposit:write"], now=NOW, name="Ida's")
+        accounts.note_use(tx, accounts.list_tokens(tx)[0].id, now=NOW)
+    with catalogue.read() as tx:
+        known = accounts.verify_token(tx, text)
+    assert known is not None
+    assert accounts.verify_at_a_glance(catalogue, text + "x") is None
+    assert accounts.verify_at_a_glance(catalogue, "hr_") is None
+    if not database_url.startswith("sqlite"):
+        assert accounts.verify_at_a_glance(catalogue, text) is None
+        return
+    assert accounts.verify_at_a_glance(catalogue, text) == known
+    with catalogue.write() as tx:
+        accounts.disable(tx, account, now=NOW)
+    assert accounts.verify_at_a_glance(catalogue, text) is None
+    with catalogue.write() as tx:
+        accounts.enable(tx, account)
+    with catalogue.write() as tx:
+        accounts.revoke_token(tx, known.id, now=NOW)
+        assert accounts.verify_at_a_glance(catalogue, text) == known, "it is not committed yet"
+    assert accounts.verify_at_a_glance(catalogue, text) is None
+
+
 def test_a_token_is_revoked_once(catalogue: Catalogue) -> None:
     """Revoking it again changes nothing; the account's other tokens stay, and one that does not exist is told."""
     with catalogue.write() as tx:

@@ -11,6 +11,7 @@ class OnlyRead:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.read = catalogue.read
+        self.glance = catalogue.glance
         self.ping = catalogue.ping
 
     def write(self) -> NoReturn:
