@@ -67,8 +67,12 @@ def find_account(tx: Transaction, email: str) -> Account | None:
 
 def by_ids(tx: Transaction, ids: Collection[int]) -> dict[int, Account]:
     """Those of the ids that there are."""
-    rows = tx.execute(sa.select(user).where(user.c.id.in_(ids)))
-    return {row.id: _account(row) for row in rows}
+    return {row.id: _account(row) for row in tx.execute(_BY_IDS, {"wanted": list(ids)})}
+
+
+_BY_IDS = sa.select(user.c.id, user.c.email, user.c.admin, user.c.disabled).where(
+    user.c.id.in_(sa.bindparam("wanted", expanding=True))
+)
 
 
 def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -> Account:
@@ -116,7 +120,7 @@ def enable(tx: Transaction, account: Account) -> None:
     tx.execute(sa.update(user).where(user.c.id == account.id).values(disabled=None))
 
 
-def _account(row: sa.Row[tuple[object, ...]]) -> Account:
+def _account(row: Any) -> Account:
     return Account(row.id, row.email, row.admin, row.disabled is not None)
 
 
