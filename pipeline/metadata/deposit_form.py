@@ -100,6 +100,8 @@ def read(body: object, *, today: date) -> DepositMetadata:
     """
     if not isinstance(body, dict):
         raise InvalidFields((FieldFault(_WHOLE, ("Invalid input type.",)),))
+    if not body:
+        return DepositMetadata(Description({}), has_metadata=False)
     reading = from_legacy({"metadata": {}} | body, today=today)
     _refuse([each for each in reading.problems if each.code in REFUSED_ON_SAVE])
     if "metadata" not in body or reading.description is None:
