@@ -41,6 +41,7 @@ _EXPOSED = (
     "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Checksum-Algorithm",
     "Upload-Offset", "Upload-Length", "Upload-Expires",
 )  # fmt: skip
+_ALL_EXPOSED = ", ".join(_EXPOSED)
 
 
 _TLS_ALONE = {"Strict-Transport-Security": "max-age=31536000"}
@@ -52,7 +53,10 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
-        self._defaults = {**_DEFAULTS, **_TLS_ALONE} if is_https else _DEFAULTS
+        defaults = {**_DEFAULTS, **_TLS_ALONE} if is_https else _DEFAULTS
+        self._defaults = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in defaults.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,9 +65,9 @@ class SecurityHeaders:
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._defaults.items():
-                    headers.setdefault(name, value)
+                own = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in own}
+                message["headers"] = own + [each for each in self._defaults if each[0] not in names]
             await send(message)
 
         await self._app(scope, receive, protected)
@@ -119,7 +123,7 @@ class ApiCors:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Access-Control-Allow-Origin"] = "*"
-                headers["Access-Control-Expose-Headers"] = ", ".join(_EXPOSED)
+                headers["Access-Control-Expose-Headers"] = _ALL_EXPOSED
             await send(message)
 
         if _is_preflight(scope):
