@@ -27,7 +27,7 @@ setup: .venv/.runtime ## make .venv with all that Headrace needs to run; the com
 demo: setup ## ingest the sample collection and show what became of it (a second run changes nothing)
 	@$(BIN)/python -m infra.demo
 
-demo-production: .venv/.test ## the demo on PostgreSQL, S3, ClamAV and Dask workers, without containers
+demo-production: .venv/.test ## the demo on PostgreSQL, S3, ClamAV, OpenSearch, Dask workers and a double of DataCite, without containers
 	@$(BIN)/python -m infra.demo.production
 
 # Each file of tests is run by one of several processes, which have servers of their own. They are one more than the cores,

@@ -24,7 +24,7 @@ FINISHED, FINISHED_WITH_HELD, INTERRUPTED = 0, 3, 130
 
 
 def main(serving: str = SERVING) -> int:
-    """The command; its exit code. `serving` is what serves the instance afterwards."""
+    """The command; its exit code. `serving` is what serves the instance afterwards; empty where the caller says so."""
     console = Console()
     home = Path(os.environ.get("HEADRACE_HOME", "headrace-data"))
     collection = home / "demo-collection"
@@ -96,7 +96,8 @@ def _print_links(console: Console, report: Report, serving: str) -> None:
         console.print(f"  {record['url']}  doi:{record['doi']}", soft_wrap=True)
     if report.get("ui"):
         console.print(f"the run in Prefect's UI:\n  {report['ui']}", soft_wrap=True)
-    console.print(f"\nnow: [bold]{serving}[/]", soft_wrap=True)
+    if serving:
+        console.print(f"\nnow: [bold]{serving}[/]", soft_wrap=True)
 
 
 if __name__ == "__main__":

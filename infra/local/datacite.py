@@ -18,20 +18,25 @@ from infra.local.service import Service
 from pipeline.running.loopback import free_port, http_url
 
 ACCOUNT = Account("HEAD.RACE", "for-this-machine-only", ("10.5072",))
-"""Its account where no others are given; it opens nothing but a server that forgets everything."""
+"""Its account where no others are given; it opens nothing but a server on this machine."""
 
 
 def datacite(
-    *, port: int = 0, accounts: Sequence[Account] = (ACCOUNT,), schema: Path | None = None
+    *,
+    port: int = 0,
+    accounts: Sequence[Account] = (ACCOUNT,),
+    schema: Path | None = None,
+    kept: Path | None = None,
 ) -> Service:
     """At `port` of the loopback interface or a free one. With DataCite's XSD in the file `schema` metadata are judged
-    as DataCite does, without it only by what is mandatory."""
+    as DataCite does, without it only by what is mandatory. DOIs are kept in the file `kept`, else forgotten."""
     port = port or free_port()
     url = http_url(port)
-    judged_by = () if schema is None else ("--schema", str(schema))
+    given = {"--schema": schema, "--kept": kept}
+    files = [text for name, file in given.items() if file is not None for text in (name, str(file))]
     return Service(
         name="DataCite's double",
-        command=(sys.executable, "-m", "infra.local.datacite_double", "--port", str(port), *judged_by),
+        command=(sys.executable, "-m", "infra.local.datacite_double", "--port", str(port), *files),
         url=url,
         healthy=partial(_answers, url),
         environment={ACCOUNTS: json.dumps([asdict(one) for one in accounts])},

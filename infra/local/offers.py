@@ -160,8 +160,8 @@ OFFERS: Mapping[str, Offer] = {
     ),
     "dask": Offer("a Dask scheduler with two workers", _dask, lambda url: {"HEADRACE_COMPUTE": url}),
     "datacite": Offer(
-        "a double of DataCite's REST API, which forgets everything",
-        _alone(lambda _, *, port: datacite(port=port)),
+        "a double of DataCite's REST API",
+        _alone(lambda folder, *, port: datacite(port=port, kept=folder / "dois.jsonl")),
         _dois,
     ),
     "prefect": Offer("a Prefect server", _alone(prefect), lambda url: {"PREFECT_API_URL": url}),

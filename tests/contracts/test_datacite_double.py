@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from infra.local.datacite import ACCOUNT, Control
+from infra.local.datacite import ACCOUNT, Control, datacite
+from infra.local.service import running
 from tests.reference import reference
 
 DOI = "10.5072/archive.1"
@@ -260,3 +262,27 @@ def test_too_many_calls_are_refused_and_the_most_is_known(
     assert [put(web, **WHOLE).status_code for _ in range(5)] == [201, 200, 200, 429, 429]
     counts = datacite_control.counts()
     assert (counts["peak"], counts["refused"]) == (5, 2)
+
+
+def test_dois_are_kept_where_there_is_a_file_for_them(tmp_path: Path) -> None:
+    """The next server has them as they were last, and none that was deleted."""
+    service = datacite(kept=tmp_path / "dois.jsonl")
+    auth = (ACCOUNT.id, ACCOUNT.password)
+    with (
+        running(service, tmp_path / "log") as url,
+        httpx.Client(base_url=url, auth=auth, trust_env=False) as web,
+    ):
+        put(web, **WHOLE)
+        put(web, titles=[{"title": "Other tides"}])
+        put(web, "10.5072/archive.2")
+        web.delete("/dois/10.5072/archive.2")
+    with (
+        running(service, tmp_path / "log") as url,
+        httpx.Client(base_url=url, auth=auth, trust_env=False) as web,
+    ):
+        kept = web.get(f"/dois/{DOI}")
+        assert (state(kept), kept.json()["data"]["attributes"]["titles"]) == (
+            "findable",
+            [{"title": "Other tides"}],
+        )
+        assert web.get("/dois/10.5072/archive.2").status_code == 404

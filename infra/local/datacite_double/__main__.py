@@ -24,11 +24,12 @@ def main() -> int:
     parser.add_argument(
         "--schema", type=Path, help="DataCite's metadata.xsd of kernel 4; default: only what is mandatory"
     )
+    parser.add_argument("--kept", type=Path, help="a file to keep DOIs in; default: they are forgotten")
     options = parser.parse_args()
     accounts = [
         Account(**one | {"prefixes": tuple(one["prefixes"])}) for one in json.loads(os.environ[ACCOUNTS])
     ]
-    server = Server(options.port, Registry(accounts, Kernel(options.schema)))
+    server = Server(options.port, Registry(accounts, Kernel(options.schema), options.kept))
     # From another thread: the server's own would wait for itself.
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(0.1)

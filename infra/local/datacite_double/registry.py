@@ -1,14 +1,16 @@
-"""Accounts, their DOIs, and what was done to each: in memory, and under one lock."""
+"""Accounts, their DOIs, and what was done to each: in memory, under one lock, and in a file where one is given."""
 
 from __future__ import annotations
 
 import hmac
+import json
 import threading
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from infra.local.datacite_double import rules
@@ -60,13 +62,15 @@ _FORBIDDEN = "You are not authorized to access this resource."
 
 
 class Registry:
-    """`calls` counts the calls for each DOI, `published` how often each became findable."""
+    """`calls` counts the calls for each DOI, `published` how often each became findable. In the file `kept` stands a
+    line for each change; DOIs that an earlier server left there are known. What is counted is not kept."""
 
-    def __init__(self, accounts: list[Account], kernel: Kernel) -> None:
+    def __init__(self, accounts: list[Account], kernel: Kernel, kept: Path | None = None) -> None:
         self._accounts = {one.id.lower(): one for one in accounts}
         self._kernel = kernel
         self._lock = threading.Lock()
-        self._dois: dict[str, Doi] = {}
+        self._kept = kept
+        self._dois = {} if kept is None else _read(kept)
         self.calls: Counter[str] = Counter()
         self.published: Counter[str] = Counter()
 
@@ -123,6 +127,7 @@ class Registry:
             raise refused(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed")
         with self._lock:
             self._dois.pop(known.name, None)
+            self._keep({"name": known.name})
 
     def validate(self, account: Account | None, attributes: Attributes) -> Doi:
         """What it would be once it is findable; nothing is kept."""
@@ -140,6 +145,7 @@ class Registry:
     def forget(self) -> None:
         """All of them, and what was counted, for tests."""
         with self._lock:
+            self._keep(*({"name": name} for name in self._dois))
             self._dois.clear()
             self.calls.clear()
             self.published.clear()
@@ -159,7 +165,13 @@ class Registry:
             after.registered = after.registered or now
         self.published[doi] += state == FINDABLE != before.state
         self._dois[doi] = after
+        self._keep(asdict(after))
         return after
+
+    def _keep(self, *changes: Attributes) -> None:
+        if self._kept is not None:
+            with self._kept.open("a", encoding="utf-8") as file:
+                file.writelines(f"{json.dumps(one)}\n" for one in changes)
 
     def _require_valid(self, account: Account | None, doi: Doi) -> None:
         faults = rules.faults_of_any(doi.attributes)
@@ -169,6 +181,12 @@ class Registry:
             faults = faults or self._kernel.faults(doi.name, doi.attributes)
         if faults:
             raise _invalid(doi.name, faults)
+
+
+def _read(kept: Path) -> dict[str, Doi]:
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+    last = {one["name"]: one for one in map(json.loads, lines)}
+    return {name: Doi(**one) for name, one in last.items() if "state" in one}
 
 
 def _require_owner(account: Account | None, doi: str, known: Doi | None) -> None:
