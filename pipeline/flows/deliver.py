@@ -23,6 +23,7 @@ from pipeline import dispatch, wiring
 from pipeline.dispatch import Drained
 from pipeline.errors import Unavailable
 from pipeline.flows import api
+from pipeline.flows.outbox_page import OutboxPage
 from pipeline.flows.page import RunPage
 from pipeline.flows.runs import Attendant, attendant, concluded, watched
 from pipeline.model import EffectKind, JsonObject
@@ -35,6 +36,7 @@ _POLL = 1.0
 _SOON_POLL = 0.5
 _SETTLE = 0.5  # one run goes on while there is work: it rests between rounds
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
+_SHOWN = 15.0  # seconds between two looks at what Prefect shows of the outbox
 _FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
 _AWAY = 5.0  # seconds until a database that did not answer is asked again
 
@@ -84,6 +86,9 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
             stack.enter_context(beside(str(kind), draining))
         lifting = partial(_again_and_again, _EMBARGOES, lambda _: dispatch.lift_embargoes(services))
         stack.enter_context(beside("embargoes", lifting))
+        page = OutboxPage(services)
+        showing = partial(_again_and_again, _SHOWN, lambda _: page.show())
+        stack.enter_context(beside("outbox page", showing))
         _deliver_forever(services, should_stop)
 
 
