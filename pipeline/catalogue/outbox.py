@@ -16,6 +16,8 @@ from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.tables import accession, outbox
 from pipeline.model import EffectKind
 
+_PATIENCE = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -286,11 +288,26 @@ def is_due(
 
 
 def _due(now: datetime, accession_id: str | None) -> sa.Select[tuple[int]]:
-    due = sa.select(outbox.c.id).where(~outbox.c.parked, outbox.c.due <= now, _is_free(now))
+    due = sa.select(outbox.c.id).where(
+        ~outbox.c.parked, outbox.c.due <= now, _is_free(now), _is_next_of_its_record(now)
+    )
     if accession_id is not None:
         return due.where(outbox.c.accession_id == accession_id)
     worked_on = sa.select(accession.c.id).where(accession.c.lease_until > now)
     return due.where(sa.or_(outbox.c.accession_id.is_(None), outbox.c.accession_id.not_in(worked_on)))
+
+
+def _is_next_of_its_record(now: datetime) -> sa.ColumnElement[bool]:
+    """What is preserved of a record tells what was found in its files, too: where that comes later, it is preserved
+    once more. So it waits for the first attempt to look into them, though not for long."""
+    other = outbox.alias("other")
+    looks = sa.exists().where(
+        other.c.kind == EffectKind.EXAMINE,
+        other.c.record_id == outbox.c.record_id,
+        other.c.attempts == 0,
+        ~other.c.parked,
+    )
+    return sa.or_(outbox.c.kind != EffectKind.PRESERVE, outbox.c.created < now - _PATIENCE, ~looks)
 
 
 def _is_free(now: datetime) -> sa.ColumnElement[bool]:

@@ -77,6 +77,33 @@ def test_wanting_twice_is_wanting_once(catalogue: Catalogue) -> None:
     assert ids(claim(catalogue, "one")) == [1]
 
 
+def test_a_record_is_preserved_once_its_files_were_looked_into(catalogue: Catalogue) -> None:
+    """Or a first attempt at that failed, or it takes hours: what is found is preserved with it. No other kind waits."""
+    kinds = (EffectKind.EXAMINE, EffectKind.PRESERVE, INDEX)
+    with catalogue.write() as tx:
+        outbox.want(tx, [(kind, record_id) for record_id in (1, 2, 3) for kind in kinds], now=NOW)
+        outbox.want(tx, [(EffectKind.PRESERVE, 4)], now=NOW)
+
+    def handed_out(kind: EffectKind, now: datetime = NOW) -> list[int]:
+        with catalogue.write() as tx:
+            is_due = outbox.is_due(tx, [kind], now=now)
+            found = outbox.claim(tx, kind, now=now, owner="one", lease=LEASE, limit=9)
+        assert is_due == bool(found)
+        return sorted(ids(found))
+
+    with catalogue.write() as tx:
+        looks = outbox.claim(tx, EffectKind.EXAMINE, now=NOW, owner="one", lease=LEASE, limit=9)
+    assert handed_out(INDEX) == [1, 2, 3]
+    assert handed_out(EffectKind.PRESERVE) == [4]
+    with catalogue.write() as tx:
+        first, second, _ = sorted(looks, key=lambda one: one.record_id)
+        outbox.settle(tx, [first], owner="one")
+        outbox.put_off(tx, second, owner="one", due=LATER, error="away", parked=False)
+    assert handed_out(EffectKind.PRESERVE) == [1, 2]
+    assert handed_out(EffectKind.PRESERVE, LATER) == [1, 2, 4]
+    assert 3 in handed_out(EffectKind.PRESERVE, NOW + timedelta(hours=2))
+
+
 def test_claimers_at_once_share_the_work(catalogue: Catalogue) -> None:
     """None of it is handed to two, none is left."""
     want(catalogue, *range(100))
