@@ -34,7 +34,9 @@ from pipeline.settings import load_settings
 _LOG = logging.getLogger(__name__)
 _POLL = 1.0
 _SOON_POLL = 0.5
-_SETTLE = 0.5  # one run goes on while there is work: it rests between rounds
+# All that comes meanwhile shares what a round costs for itself: a commit of the embedded index, say, takes as much of a
+# core as what is written with it.
+_SETTLE = 1.0
 _EMBARGOES = 3600.0  # seconds between two looks for embargoes that ended
 _SHOWN = 15.0  # seconds between two looks at what Prefect shows of the outbox
 _FAREWELL = 2.0  # seconds that a run that is over waits for Prefect: the next one is waiting
@@ -77,11 +79,8 @@ def dispatch_forever(services: Services, should_stop: Callable[[], bool]) -> Non
     """Deliver whenever something is due, until asked to stop, which is heeded between two batches. A database that
     is away is waited for."""
     _standing.set(services)
-    soon = [EffectKind.INDEX, EffectKind.MAIL]
-    if services.registry.is_metered:
-        soon.append(EffectKind.REGISTER)
     with ExitStack() as stack:
-        for kind in soon:
+        for kind in _beside(services):
             draining = partial(_again_and_again, _SOON_POLL, partial(_drain_soon, services, kind))
             stack.enter_context(beside(str(kind), draining))
         lifting = partial(_again_and_again, _EMBARGOES, lambda _: dispatch.lift_embargoes(services))
@@ -114,7 +113,8 @@ def _deliver_forever(services: Services, should_stop: Callable[[], bool]) -> Non
 def _again_and_again(
     seconds: float, action: Callable[[threading.Event], object], is_over: threading.Event
 ) -> None:
-    """Do it now, and so long after each time anew. A database that is away is asked again sooner or later."""
+    """Do it now, and so long after each time anew. A database that is away is asked again sooner or later; and whatever
+    else happens, nobody would do it in place of a thread that ended."""
     pause = 0.0
     while not is_over.wait(pause):
         try:
@@ -123,10 +123,13 @@ def _again_and_again(
         except Unavailable as away:
             _LOG.warning("%s; trying again", away.message)
             pause = _AWAY
+        except Exception:
+            _LOG.exception("trying again")
+            pause = _AWAY
 
 
 def _drain_soon(services: Services, kind: EffectKind, is_over: threading.Event) -> None:
-    dispatch.drain(services, [kind], should_stop=is_over.is_set, rest=partial(is_over.wait, _SOON_POLL))
+    dispatch.drain(services, [kind], should_stop=is_over.is_set, rest=partial(is_over.wait, _SETTLE))
 
 
 class _Dispatcher(Attendant):
@@ -155,9 +158,20 @@ def _drain_all(
 
 
 def _kinds(services: Services) -> list[EffectKind]:
-    """What is drained in turn. A registry that is to be asked slowly is asked beside that, without an end: each few
-    seconds a few DOIs would be a run of their own."""
-    return [one for one in EffectKind if one is not EffectKind.REGISTER or not services.registry.is_metered]
+    """What is drained in turn: all kinds but those that the dispatcher drains beside that. Two who share what is due
+    have twice as many batches, of half the size."""
+    others = _beside(services) if _standing.get(None) is services else _slow(services)
+    return [one for one in EffectKind if one not in others]
+
+
+def _beside(services: Services) -> list[EffectKind]:
+    return [EffectKind.INDEX, EffectKind.MAIL, *_slow(services)]
+
+
+def _slow(services: Services) -> list[EffectKind]:
+    """A registry that is to be asked slowly is asked without an end: each few seconds a few DOIs would be a run of
+    their own."""
+    return [EffectKind.REGISTER] if services.registry.is_metered else []
 
 
 def _told(drained: Drained) -> JsonObject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -257,6 +258,42 @@ def test_the_dispatcher_survives_a_restart_of_the_database(
 
     deliver.dispatch_forever(restarting, is_idle)
     assert is_idle()
+
+
+class _Failing(Catalogue):
+    """A database that fails whoever writes search, once, as nobody foresaw."""
+
+    def __init__(self, inner: Catalogue) -> None:
+        self._inner, self._has_failed = inner, False
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        if threading.current_thread().name == EffectKind.INDEX and not self._has_failed:
+            self._has_failed = True
+            raise RuntimeError("of whom nobody knew")
+        with self._inner.read() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        with self._inner.write() as tx:
+            yield tx
+
+
+def test_search_goes_on_after_a_fault(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that writes it, which nobody else does, outlives whatever befalls it."""
+    from pipeline.flows import deliver
+
+    monkeypatch.setattr(deliver, "_AWAY", 0.01)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    want(archive, EffectKind.INDEX, archive.publish().id)
+    failing, deadline = _Failing(archive.services.catalogue), time.monotonic() + 60
+    deliver.dispatch_forever(
+        replace(archive.services, catalogue=failing),
+        lambda: not due(archive, EffectKind.INDEX) or time.monotonic() > deadline,
+    )
+    assert failing._has_failed
+    assert not due(archive, EffectKind.INDEX)
 
 
 class _LongAtWork(LocalStore):
