@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from gateway.depositing import deposition_json, file_names
 from gateway.depositing.handles import Kind, number_of, required
@@ -37,8 +38,9 @@ async def put(
     """The body, whatever its type, takes the place of the file of this name, if there is one."""
     key = file_names.segment(key)
     size, declared = declared_length(request), declared_digests(request.headers)
+    draft = await run_in_threadpool(_writable, services, bucket, viewer)
     receivers: Receivers = request.app.state.receivers
-    receive = partial(_receive, services, viewer, bucket, key, size, declared)
+    receive = partial(_receive, services, viewer, draft, key, size, declared)
     file = await receivers.take(request, receive)
     return json_answer(request, deposition_json.bucket_object(services.repository, bucket, file), 201)
 
@@ -46,13 +48,12 @@ async def put(
 def _receive(
     services: Services,
     viewer: Viewer,
-    bucket: str,
+    draft: Draft,
     key: str,
     size: int | None,
     declared: dict[str, str],
     blocks: Iterator[bytes],
 ) -> DraftFile:
-    draft = _writable(services, bucket, viewer)
     admitted = still_may(services, draft, viewer, Right.EDIT)
     return arrival.receive(services, draft, key, blocks, size=size, admitted=admitted, declared=declared)
 
