@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.index.disclosure import statuses
@@ -43,14 +44,23 @@ def _by_status(now: int) -> dict[str, Any]:
 def tally(facet: str, answer: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     """An engine's answer to `aggregations` as a facet's: types with the records of their subtypes, nothing that is not
     there, the largest first."""
+    found = _stored(facet, answer)
+    if facet == "resource_type":
+        found = list(_with_types(found).items())
+    # By value, and then the largest first: each sort keeps what the one before it did.
+    found = sorted(pair for pair in found if pair[1])
+    found.sort(key=itemgetter(1), reverse=True)
+    return tuple(found)
+
+
+def _with_types(stored: Sequence[tuple[str, int]]) -> Counter[str]:
     total: Counter[str] = Counter()
-    for value, number in _stored(facet, answer):
+    for value, number in stored:
         total[value] += number
         kind, nested, _ = value.partition(NESTED)
-        if facet == "resource_type" and nested:
+        if nested:
             total[kind] += number
-    found = [(value, number) for value, number in total.items() if number]
-    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+    return total
 
 
 def _stored(facet: str, answer: Mapping[str, Any]) -> list[tuple[str, int]]:

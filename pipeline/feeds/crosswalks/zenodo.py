@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
@@ -107,7 +108,12 @@ def tombstone_json(d: Dissemination) -> JsonObject:
 
 def file_id(repository_id: str, record_id: int, key: str) -> UUID:
     """The id of a published file: the same for ever, as published files never change."""
-    return uuid5(uuid5(NAMESPACE_DNS, repository_id), f"{record_id}/{key}")
+    return uuid5(_namespace(repository_id), f"{record_id}/{key}")
+
+
+@lru_cache
+def _namespace(repository_id: str) -> UUID:
+    return uuid5(NAMESPACE_DNS, repository_id)
 
 
 def shown_file(d: Dissemination, file: FileEntry) -> ShownFile:
