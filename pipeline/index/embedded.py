@@ -20,6 +20,7 @@ import os
 import shutil
 import uuid
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.durability import flush_folder, is_out_of_room
@@ -69,7 +70,8 @@ class EmbeddedIndex:
         return refused
 
     def search(self, request: SearchRequest) -> SearchPage:
-        now = dates.seconds(self._clock())
+        # Embargoes end with a day: what is asked twice on one is the same question.
+        now = dates.start_of_day(self._clock().astimezone(UTC).date())
         selection = select(request, now)
         return self._reading(lambda index: index.search(selection, request.facets, now))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import tantivy
 from tantivy import Occur
@@ -36,10 +38,17 @@ if TYPE_CHECKING:
     from pipeline.index.document import Entry
     from pipeline.index.selection import Selection
 
+Counted: TypeAlias = tuple[tuple[str, int], ...]
+Facets: TypeAlias = Mapping[str, Counted]
+
 _VERSION: Final = "_version"
 _WRITER_MEMORY: Final = 32_000_000
 _EXACT_UP_TO: Final = 65_000
 """Values of a facet that a segment may have before its counts become estimates."""
+_KEPT: Final = 100
+"""Answers whose counts are kept, in one state of an index."""
+_LARGEST: Final = 32_000
+"""Characters of the values of one of them."""
 _NUMBERS: Final = (Kind.NUMBER, Kind.INSTANT)
 _SPECIAL = re.compile(r"[^\w\s]")
 
@@ -129,19 +138,24 @@ class Generation:
         self._meta = path / "meta.json"
         self._stamp = self._stat()
         self._index = _open(path)
+        self._counts = _Counts(self._index.searcher())
         self._reloading = threading.Lock()
 
     def _stat(self) -> tuple[int, int]:
         status = self._meta.stat()
         return status.st_mtime_ns, status.st_ino
 
-    def _searcher(self) -> tantivy.Searcher:
+    def _read(self) -> _Counts:
         stamp = self._stat()
         if stamp != self._stamp:
             with self._reloading:
                 self._index.reload()
+                self._counts = _Counts(self._index.searcher())
                 self._stamp = stamp
-        return self._index.searcher()
+        return self._counts
+
+    def _searcher(self) -> tantivy.Searcher:
+        return self._read().searcher
 
     def count(self) -> int:
         return _count(self._searcher(), translate(Exists("id")))
@@ -156,10 +170,9 @@ class Generation:
         return [IndexEntry(*each) for each in zip(*columns, strict=True)]
 
     def search(self, selection: Selection, facets: Sequence[str], now: int) -> SearchPage:
-        searcher = self._searcher()
-        hits = _scored(selection)
-        ids, total = _page(searcher, hits, selection)
-        return SearchPage(total, ids, dict(_facets(searcher, selection, facets, now)))
+        counts = self._read()
+        ids, total = _page(counts.searcher, _scored(selection), selection)
+        return SearchPage(total, ids, counts.facets(selection, facets, now))
 
 
 def _count(searcher: tantivy.Searcher, query: tantivy.Query) -> int:
@@ -208,16 +221,40 @@ def _ids(searcher: tantivy.Searcher, hits: Sequence[tuple[Any, tantivy.DocAddres
 # ---------------------------------------------------------------- facets
 
 
-def _facets(
-    searcher: tantivy.Searcher, selection: Selection, facets: Sequence[str], now: int
-) -> Iterable[tuple[str, tuple[tuple[str, int], ...]]]:
-    """Those without a choice are counted together, in one pass over the hits."""
-    free = [name for name in facets if name not in selection.filters]
-    for names in [free, *([name] for name in facets if name in selection.filters)]:
-        if names:
-            query = translate(selection.counted(names[0]))
-            answer = searcher.aggregate(query, aggregations(names, now, segment_size=_EXACT_UP_TO))
-            yield from ((name, tally(name, answer)) for name in names)
+class _Counts:
+    """How often facets' values are there, in one state of an index. Those that were asked for last are kept: who turns
+    a page asks for the same again, and so does everybody who looks for nothing yet. For many threads."""
+
+    def __init__(self, searcher: tantivy.Searcher) -> None:
+        self.searcher = searcher
+        self._kept: OrderedDict[Hashable, Facets] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def facets(self, selection: Selection, facets: Sequence[str], now: int) -> Facets:
+        """Those without a choice are counted together, in one pass over the hits."""
+        free = tuple(name for name in facets if name not in selection.filters)
+        found: dict[str, Counted] = {}
+        for names in [free, *((name,) for name in facets if name in selection.filters)]:
+            if names:
+                found |= self._of(selection.counted(names[0]), names, now)
+        return found
+
+    def _of(self, query: Query, names: tuple[str, ...], now: int) -> Facets:
+        key = (query, names, now)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        answer = self.searcher.aggregate(
+            translate(query), aggregations(names, now, segment_size=_EXACT_UP_TO)
+        )
+        counted = {name: tally(name, answer) for name in names}
+        if sum(len(value) for values in counted.values() for value, _ in values) <= _LARGEST:
+            with self._lock:
+                self._kept[key] = counted
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+        return counted
 
 
 # ---------------------------------------------------------------- queries

@@ -1,6 +1,7 @@
 """What only the embedded index promises: overlapping rebuilds, indexes of other versions, disk faults."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,37 @@ import pytest
 from pipeline.errors import Conflict, Unavailable
 from pipeline.index.embedded import EmbeddedIndex
 from pipeline.ports import SearchRequest
-from tests.index_corpus import NOW, indexed
+from tests.index_corpus import NOW, embargoed_until, indexed
 
 
 def clock() -> datetime:
     return NOW
+
+
+def test_counts_that_are_kept_are_those_of_today(tmp_path: Path) -> None:
+    """Who asks again what was asked before is told of what others wrote since, and of embargoes that ended."""
+    now = NOW
+    reader, writer = EmbeddedIndex(tmp_path, lambda: now), EmbeddedIndex(tmp_path, clock)
+    asked = SearchRequest("sea", facets=("access_status",))
+    until = NOW.date() + timedelta(days=1)
+    for number in range(1, 4):
+        writer.write([indexed(number, title="sea", access=embargoed_until(until))])
+        assert dict(reader.search(asked).facets) == {"access_status": (("embargoed", number),)}
+    assert dict(reader.search(replace(asked, page=2, size=2)).facets) == {
+        "access_status": (("embargoed", 3),)
+    }
+    now = datetime.combine(until, datetime.min.time(), NOW.tzinfo)
+    assert dict(reader.search(asked).facets) == {"access_status": (("open", 3),)}
+
+
+def test_counts_of_more_questions_than_are_kept(tmp_path: Path) -> None:
+    """Each question has its own counts, however many are asked before it is asked again."""
+    index = EmbeddedIndex(tmp_path, clock)
+    index.write([indexed(number, title=f"sea sea{number}") for number in range(1, 131)])
+    for _ in range(2):
+        for number in range(1, 131):
+            page = index.search(SearchRequest(f"sea{number} OR sea1", facets=("access_status",)))
+            assert sum(count for _, count in page.facets["access_status"]) == page.total == 2 - (number == 1)
 
 
 def test_a_second_rebuild_abandons_the_first(tmp_path: Path) -> None:
