@@ -148,27 +148,27 @@ def _store(
 ) -> tuple[int, Digests]:
     """How many bytes came, and their digests. `require` raises where no more are to come."""
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
-    digesting = fanned_out(hashes)
     upload = services.store.begin(place, size, from_network=True)
+    taking = fanned_out(hashes, upload.write)
     try:
         total = 0
         for block in blocks:
             total += len(block)
             if size is not None and total > size:
                 break
-            digesting.feed(block)
-            upload.write(block)
+            taking.feed(block)
             require()
             del block  # not to be held while the next one comes
         if total == 0:
             raise refusals.empty_file()
         if size not in (None, total):
             raise refusals.transfer_failed()
-        digesting.finish()
+        taking.finish()
         digests = {name: one.hexdigest() for name, one in hashes.items()}
         _compare(declared, digests)
         _commit(services, upload, place)
     except BaseException:
+        taking.abandon()
         with suppress(HeadraceError):
             upload.abort()
         raise

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 import xxhash
 
 from pipeline.model import JsonObject
-from pipeline.running.fan_out import FanOut
+from pipeline.running.fan_out import Consumer, FanOut
 from pipeline.store.transfer import md5_of_parts
 
 
@@ -61,8 +61,8 @@ def by_weight(hashes: Mapping[str, Hash]) -> tuple[dict[str, Hash], list[Hash]]:
     return heavy, [one for name, one in hashes.items() if name not in _HEAVY]
 
 
-def fanned_out(hashes: Mapping[str, Hash]) -> FanOut:
-    """What feeds them all, the heavy ones beside each other."""
+def fanned_out(hashes: Mapping[str, Hash], *others: Consumer) -> FanOut:
+    """What feeds them all, the heavy ones and the `others` beside each other."""
     heavy, light = by_weight(hashes)
 
     def feed_light(block: bytes) -> None:
@@ -70,7 +70,7 @@ def fanned_out(hashes: Mapping[str, Hash]) -> FanOut:
             one.update(block)
 
     updates = [one.update for one in heavy.values()]
-    return FanOut([*updates, feed_light] if light else updates)
+    return FanOut([*updates, *([feed_light] if light else []), *others])
 
 
 class PartsHash:

@@ -41,7 +41,7 @@ class _Lane:
 
 class FanOut:
     """Each of the `consumers` is given every block, in order, by one thread at a time. To be fed by one thread. What is
-    not finished ends by itself, after a few blocks."""
+    neither finished nor abandoned ends by itself, after a few blocks."""
 
     def __init__(self, consumers: Sequence[Consumer]) -> None:
         self._lanes = [_Lane(one) for one in consumers]
@@ -111,6 +111,12 @@ class FanOut:
         with self._changed:
             self._changed.wait_for(lambda: not self._under_way)
             self._raise_failure()
+
+    def abandon(self) -> None:
+        """Wait until no consumer is at anything any more; none is given what it was not yet given, or anything else."""
+        with self._changed:
+            self._failure = self._failure or RuntimeError("the stream was abandoned")
+            self._changed.wait_for(lambda: not self._under_way)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ _TRIES = 50
 # syncfs(2) tells of failed writes since Linux 5.8; Python has no call for it.
 _SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
 
+# macOS has none.
+_DIRECT = getattr(os, "O_DIRECT", 0)
+
 
 class Disk:
     """The calls that durability depends on, in one place: tests record their order."""
@@ -26,6 +30,18 @@ class Disk:
         view = memoryview(block)
         while view:
             view = view[os.write(descriptor, view) :]
+
+    def go_direct(self, descriptor: int, *, on: bool) -> bool:
+        """Have what is written from now on go past the page cache, or not; whether it does. Not every file system lets
+        it."""
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | _DIRECT if on else flags & ~_DIRECT)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return False
+        return on and _DIRECT != 0
 
     def flush(self, descriptor: int) -> None:
         os.fsync(descriptor)

@@ -34,6 +34,7 @@ from pipeline.errors import Conflict, HeadraceError, Rejected, Unavailable
 from pipeline.model import Part, PartLedger
 from pipeline.ports import OpenUpload
 from pipeline.running.scratch import abandoned_folders, own_folder
+from pipeline.store.direct import DirectWriter
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.slots import SlottedUpload
 from pipeline.store.transfer import (
@@ -135,6 +136,7 @@ class PartedUpload:
         self._final = final
         self._plan = plan
         self._descriptor = descriptor
+        self._writer = DirectWriter(disk, descriptor)
         self._position = 0
         self._hash = xxhash.xxh3_128()
         self._acknowledged: dict[int, Part] = {}
@@ -149,6 +151,7 @@ class PartedUpload:
         with self._alone():
             os.ftruncate(self._descriptor, ledger.offset)
         os.lseek(self._descriptor, ledger.offset, os.SEEK_SET)
+        self._writer = DirectWriter(self._disk, self._descriptor, ledger.offset)
         self.offset = self._position = ledger.offset
         self._acknowledged = {part.number: part for part in before_checkpoint(ledger)}
         self._expected = behind_checkpoint(ledger)
@@ -158,7 +161,9 @@ class PartedUpload:
         while view and (room := self._room()) > 0:
             piece = view[:room]
             with self._alone():
-                self._disk.write(self._descriptor, piece)
+                self._writer.write(piece)
+                if len(piece) == room:
+                    self._writer.end()
             self._hash.update(piece)
             self._position += len(piece)
             view = view[len(piece) :]
@@ -232,6 +237,8 @@ class PartedUpload:
         if isinstance(self._plan, OpenPlan):
             self._plan = self._plan.closed(self._position)
             if self._position % self.part_size or not self._position:
+                with self._alone():
+                    self._writer.end()
                 self._end_part()
         return self._plan
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from pipeline.errors import Conflict
 from pipeline.running.fan_out import FanOut
+from pipeline.store.direct import DirectWriter
 from pipeline.store.disk import Disk, rename_into_folder, translated
 from pipeline.store.transfer import MIB, PartPlan, exactly, md5_of_parts, require_parts
 
@@ -63,25 +64,27 @@ class SlottedUpload:
         with translated(), self._locked(place, _DIGEST) as there, self._opened(self._slots) as slots:
             if os.pread(there, _DIGEST, place) != _ABSENT:
                 self._note(there, place, _ABSENT)
-            os.lseek(slots, (number - 1) * self._plan.part_size, os.SEEK_SET)
-            self._note(there, place, self._written(slots, exactly(blocks, self._plan.length(number))))
+            start = os.lseek(slots, (number - 1) * self._plan.part_size, os.SEEK_SET)
+            self._note(there, place, self._written(slots, start, exactly(blocks, self._plan.length(number))))
             with self._over():
                 # It may have been ended meanwhile.
                 self._slots.stat()
 
-    def _written(self, slots: int, blocks: Iterable[bytes]) -> bytes:
-        """The md5 of what is durable at the descriptor's position now."""
+    def _written(self, slots: int, start: int, blocks: Iterable[bytes]) -> bytes:
+        """The md5 of what is durable from `start` on now, where the descriptor stands."""
+        writer = DirectWriter(self._disk, slots, start)
         digest = hashlib.md5(usedforsecurity=False)
         digesting = FanOut([digest.update])
         unflushed = 0
         for block in blocks:
             digesting.feed(block)
-            self._disk.write(slots, block)
+            writer.write(memoryview(block))
             unflushed += len(block)
             if unflushed >= _UNFLUSHED:
                 self._disk.flush(slots)
                 unflushed = 0
             del block  # not to be held while the next one comes
+        writer.end()
         self._disk.flush(slots)
         digesting.finish()
         return digest.digest()
