@@ -60,6 +60,7 @@ class DirectWriter:
 
     def write(self, view: memoryview) -> None:
         if self._is_refused:
+            self.end()
             self._write_cached(view)
             return
         before = -self._position % ALIGNMENT

@@ -22,6 +22,7 @@ import xxhash
 from pipeline.errors import Conflict, Missing, Rejected, SourceChanged, Unavailable
 from pipeline.model import Part, PartLedger
 from pipeline.ports import ObjectStore, OpenUpload, Upload
+from pipeline.store.direct import WORTH
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
@@ -388,7 +389,7 @@ def test_who_goes_on_waits_for_a_write_under_way(tmp_path: Path) -> None:
         stale = store.begin(KEY, len(BODY), ledger)
         with ThreadPoolExecutor(2) as pool:
             disk.may_write.clear()
-            slow = pool.submit(stale.write, b"overtaken")
+            slow = pool.submit(stale.write, b"overtaken" * WORTH)
             assert disk.is_writing.wait(60)
             going_on = pool.submit(other.begin, KEY, len(BODY), ledger)
             with pytest.raises(TimeoutError):

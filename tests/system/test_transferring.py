@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,12 +13,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pipeline.catalogue import draft_files as draft_rows
 from pipeline.catalogue import drafts, transfers
 from pipeline.catalogue.pending_files import AnnouncedFile
 from pipeline.catalogue.tables import transfer
-from pipeline.errors import Conflict, OutOfSpace
-from pipeline.ingest import draft_files, transferring
+from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Unavailable
+from pipeline.ingest import arrival, deposit, draft_files, transferring
 from pipeline.services import Services
+from pipeline.store.disk import Disk
+from pipeline.store.local import LocalStore
+from pipeline.store.transfer import MIB
 from tests.archive import Archive, open_archive
 from tests.command import wait_until
 from tests.system.over_http.contract.depositor import depositor
@@ -90,6 +97,40 @@ def test_who_sends_hears_that_there_is_no_room(archive: Archive, deposit_id: int
         pytest.raises(OutOfSpace),
     ):
         require()
+
+
+class Broken(Disk):
+    """Fails once so many bytes were written."""
+
+    def __init__(self, room: int, number: int) -> None:
+        self._room = room
+        self._number = number
+
+    def write(self, descriptor: int, block: bytes | memoryview) -> None:
+        self._room -= len(block)
+        if self._room < 0:
+            raise OSError(self._number, os.strerror(self._number))
+        super().write(descriptor, block)
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, OutOfSpace), (errno.EIO, Unavailable)])
+@pytest.mark.parametrize("size", [12 * MIB, 16 * MIB, None])
+def test_who_sends_hears_that_the_disk_fails(
+    archive: Archive, size: int | None, number: int, told: type[HeadraceError]
+) -> None:
+    """Be it in the middle or at the end, while the digests are behind: the transfer is over, and nothing stays."""
+    folder = archive.services.settings.home / "store"
+    draft = deposit.find(archive.services, depositor(archive, "ida@pier.example").create()["id"])
+    blocks = [bytes(MIB)] * ((size or 12 * MIB) // MIB)
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    with closing(LocalStore(folder, Broken(11 * MIB, number), part_size=5 * MIB)) as store:
+        services = replace(archive.services, store=store)
+        with pytest.raises(told):
+            arrival.receive(services, draft, "a", blocks, size=size, admitted=lambda _: None)
+    assert {path for path in folder.rglob("*") if path.is_file()} == before
+    with services.catalogue.read() as tx:
+        assert not transfers.are_under_way(tx, draft.deposit.id, now=archive.clock())
+        assert list(draft_rows.page(tx, draft.deposit.id, limit=10)) == []
 
 
 def test_files_in_parts_need_room_for_all_of_them(archive: Archive) -> None:

@@ -123,6 +123,30 @@ def test_what_a_consumer_raises_is_raised_to_whoever_feeds() -> None:
     assert idents != [threading.get_ident()]
 
 
+def test_who_abandons_a_stream_waits_for_what_is_under_way() -> None:
+    """And nothing behind that is given to anybody; the stream's place is free again."""
+    begun, go_on, taken = threading.Event(), threading.Event(), list[bytes]()
+
+    def take(block: bytes) -> None:
+        begun.set()
+        go_on.wait(30)
+        taken.append(block)
+
+    fan_out = FanOut([take])
+    for _ in range(AHEAD):
+        fan_out.feed(LARGE)
+    assert begun.wait(30)
+    with ThreadPoolExecutor(1) as pool:
+        abandoning = pool.submit(fan_out.abandon)
+        with pytest.raises(TimeoutError):
+            abandoning.result(timeout=0.05)
+        go_on.set()
+        abandoning.result(timeout=30)
+    assert taken == [LARGE]
+    with pytest.raises(RuntimeError, match="abandoned"):
+        fan_out.feed(LARGE)
+
+
 def test_where_no_thread_can_be_started_whoever_feeds_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block once and in order, also when threads are there again; and no place is lost."""
 
