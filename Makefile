@@ -52,8 +52,10 @@ lint: .venv/.test ## ruff, its formatter and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: .venv/.test .venv/.peers ## take every figure of docs/performance.md anew; an hour or two on a machine that does nothing else
-	@$(BIN)/python -m loadtests.bench --keep
+# The last one needs what cannot be installed here.
+bench: .venv/.test .venv/.peers ## take the figures of ingests, search and DOIs in docs/performance.md anew; some hours on a machine that does nothing else
+	@for name in bench_visibility bench_many_files bench_dois bench_opensearch bench; do \
+	    $(BIN)/python -m loadtests.$$name --keep || exit; done
 
 load: .venv/.load ## let users loose on an instance with 100,000 records and take the figures of the gateway; a quarter of an hour
 	@$(BIN)/python -m loadtests.load --keep

@@ -1,4 +1,4 @@
-"""Every figure that Headrace promises, and what it is compared with, measured in the same run.
+"""The figures of ingests that Headrace promises, and what they are compared with, measured in the same run.
 
     python -m loadtests.bench [--only NAME ...] [--short] [--folder DIR] [--keep]
 

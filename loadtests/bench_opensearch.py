@@ -16,9 +16,10 @@ import random
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -33,13 +34,14 @@ from loadtests import bench_index
 from loadtests.depositing import p95, spread
 from loadtests.figures import Figure, keep, show
 from pipeline.index import query_dsl
-from pipeline.index.document import prepared
+from pipeline.index.document import Entry, prepared
 from pipeline.index.fields import FACETS, FIELDS, OPEN
 from pipeline.index.opensearch import OpenSearchIndex, OpenSearchServer, parse_server
 from pipeline.ports import IndexDocument, SearchRequest
 
 _TURN = 2_000
 _BATCH = 500
+_WRITERS = 2
 _BULK_GOAL = 0.8
 _SEARCH_GOAL = 100.0
 _ASKED = 400
@@ -114,14 +116,31 @@ def write(index: OpenSearchIndex, batch: Sequence[IndexDocument]) -> None:
             raise SystemExit(f"OpenSearch refuses documents: {refused}")
 
 
-def _action(entry: Any) -> dict[str, Any]:
-    stored = {name: values for name, values in entry.terms.items() if values}
+def fill(index: OpenSearchIndex, records: int) -> None:
+    """As a rebuild does, which has nothing refreshed; two write, so that one analyses while the server takes from the
+    other."""
+    began, cpu = time.perf_counter(), time.process_time()
+    with closing(index.begin_rebuild()) as fresh, ThreadPoolExecutor(_WRITERS) as pool:
+        under_way: deque[Future[None]] = deque()
+        for number, batch in enumerate(batched(islice(documents(), records), _TURN), 1):
+            under_way.append(pool.submit(write, fresh, batch))
+            if len(under_way) > _WRITERS:
+                under_way.popleft().result()
+            if number % 50 == 0:
+                print(f"{number * _TURN:,} documents in {time.perf_counter() - began:.0f} s", flush=True)
+        while under_way:
+            under_way.popleft().result()
+        fresh.finish_rebuild()
+    print(f"filled in {time.perf_counter() - began:.0f} s, {time.process_time() - cpu:.0f} s of CPU")
+
+
+def _action(entry: Entry) -> dict[str, Any]:
     return {
         "_index": "bare",
         "_id": str(entry.id),
         "version": entry.version,
         "version_type": "external",
-        "_source": stored,
+        "_source": query_dsl.source(entry),
     }
 
 
@@ -163,22 +182,14 @@ def ask(index: OpenSearchIndex, number: int) -> list[tuple[float, str]]:
 
 
 def measure(folder: Path, records: int, compared: int) -> list[Figure]:
-    service = opensearch(folder)
-    # What shortens a start slows what runs for long.
-    service = replace(
-        service, command=tuple(one for one in service.command if "TieredStopAtLevel" not in one)
-    )
+    service = opensearch(folder, for_long=True)
     with launched(service, folder / "log", start_seconds=300) as node:
         server = parse_server(f"{service.url.replace('http://', 'opensearch://')}/bench", "")
         ours, theirs = compare(server, compared)
         figures = [_bulk(ours, theirs)]
         show(figures[0])
         with closing(OpenSearchIndex(server, lambda: datetime.now(UTC))) as index:
-            began, cpu = time.perf_counter(), time.process_time()
-            for batch in batched(islice(documents(), records), _TURN):
-                write(index, batch)
-            print(f"filled in {time.perf_counter() - began:.0f} s, {time.process_time() - cpu:.0f} s of CPU")
-            list(index.entries(0, 0))
+            fill(index, records)
             ask(index, 50)
             used = psutil.Process(node.pid).cpu_times()
             times, spent = ask(index, _ASKED), psutil.Process(node.pid).cpu_times()

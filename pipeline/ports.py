@@ -306,6 +306,10 @@ class SearchIndex(Protocol):
     def finish_rebuild(self) -> None:
         """Called on the new generation: swap it in for the one in use, drop the old."""
 
+    def describe(self) -> str:
+        """Engine, version and where it is, for people; holds no secret. Raises `Misconfigured` where the engine is too
+        old."""
+
     def close(self) -> None: ...
 
 

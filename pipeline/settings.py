@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import Misconfigured
+from pipeline.server_url import parse_server_url
 
 DIGEST_ALGORITHMS = ("md5", "sha1", "sha256", "sha512", "xxh3-128")
 
@@ -390,7 +391,8 @@ class Settings(BaseSettings):
             "mail": self.mail or f"file://{quoted}/mail",
         }
         if "doi_prefix" not in self.model_fields_set and self.dois.startswith("datacite:"):
-            inside["doi_prefix"] = urlsplit(self.dois).path.strip("/") or self.doi_prefix
+            named = parse_server_url(self.dois)
+            inside["doi_prefix"] = (named and named.path) or self.doi_prefix
         for name, value in inside.items():
             object.__setattr__(self, name, value)
 

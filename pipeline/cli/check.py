@@ -110,7 +110,7 @@ def _store(services: Services) -> str:
 
 
 def _index(services: Services) -> str:
-    return f"{redacted(services.settings.index)}, {services.index.count():,} documents"
+    return f"{services.index.describe()}, {services.index.count():,} documents"
 
 
 def _effects(services: Services) -> str:

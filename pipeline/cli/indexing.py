@@ -60,7 +60,8 @@ def verify(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         print_json(
             {"records": found.records, "documents": documents, "awaited": found.awaited}
-            | {name: {"number": len(ids), "first": list(ids[:_FIRST])} for name, ids in differing.items()}
+            | {name: list(ids[:_FIRST]) for name, ids in differing.items()}
+            | {f"{name}_total": len(ids) for name, ids in differing.items()}
         )
     else:
         say(
@@ -71,5 +72,7 @@ def verify(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
             if ids:
                 shown = ", ".join(map(str, ids[:_FIRST]))
                 say(f"  {len(ids):,} {name}: {shown}{' …' if len(ids) > _FIRST else ''}")
+        if found:
+            say("`headrace index rebuild` puts that right")
     if found:
         context.exit(Exit.PROBLEMS)

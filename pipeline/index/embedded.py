@@ -108,6 +108,9 @@ class EmbeddedIndex:
                     shutil.rmtree(folder)
         self._rebuilding = ""
 
+    def describe(self) -> str:
+        return f"{generation.ENGINE} in {self._path}"
+
     def close(self) -> None:
         self._opened = None
 

@@ -72,7 +72,7 @@ def _schema() -> tantivy.Schema:
 
 SCHEMA: Final = _schema()
 # "tantivy v0.27.0, index_format v7"
-_FORMAT: Final = tantivy.__version__.rpartition(" ")[2]  # type: ignore[attr-defined] # missing in tantivy's stubs
+ENGINE, _, _FORMAT = tantivy.__version__.partition(", index_format ")  # type: ignore[attr-defined] # missing in tantivy's stubs
 _LAYOUT: Final = (
     analysis.VERSION,
     _FORMAT,

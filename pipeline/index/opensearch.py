@@ -1,4 +1,4 @@
-"""`SearchIndex` on an OpenSearch server (2.12 has all that is asked of it; tests run 3.8).
+"""`SearchIndex` on an OpenSearch server, 2.12 or newer (tests run 3.8).
 
     <alias>.<digest>.<unique>     one index each: a generation, made by code whose schema has that digest
     <alias>                       alias of the generation in use, for people
@@ -28,7 +28,6 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from random import random
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import orjson
 from opensearchpy import OpenSearch
@@ -51,10 +50,12 @@ from pipeline.index.query_dsl import SCHEMA_DIGEST
 from pipeline.index.selection import select
 from pipeline.model import JsonObject
 from pipeline.ports import Clock, IndexDocument, IndexEntry, SearchPage, SearchRequest
+from pipeline.server_url import parse_server_url
 
 R = TypeVar("R")
 
 _PORT: Final = 9200
+_OLDEST: Final = (2, 12)
 _ALIAS: Final = re.compile("[a-z0-9][a-z0-9_-]{0,99}")
 _SECONDS: Final = 10.0
 _BULK_SECONDS: Final = 120.0
@@ -73,6 +74,7 @@ _PATIENCE: Final = 30.0
 _FINE = (200, 201)
 _STALE = 409
 _BUSY = (429, 503)
+_ALIAS_ERRORS = ("invalid_alias_name_exception", "invalid_index_name_exception")
 
 _LOG = logging.getLogger(__name__)
 # Each of its warnings is of an error that it raises as well.
@@ -94,22 +96,16 @@ class OpenSearchServer:
 def parse_server(url: str, password: str) -> OpenSearchServer:
     """The server and alias of `opensearch://user@host:9200/alias`, or of `opensearchs://…` in TLS. Raises
     `Misconfigured`."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    alias = parts.path.strip("/")
-    if not host or parts.password is not None or parts.query or parts.fragment or not _ALIAS.fullmatch(alias):
+    named = parse_server_url(url)
+    if named is None or not _ALIAS.fullmatch(named.path):
         raise Misconfigured(
             "HEADRACE_INDEX is not of the form opensearch://user@host:9200/alias, or opensearchs:// in TLS",
             field="HEADRACE_INDEX",
             remedy="put the password into HEADRACE_INDEX_PASSWORD, @ in a user's name as %40, and name an alias of "
             "small letters, digits, - and _",
         )
-    return OpenSearchServer(
-        host, port or _PORT, alias, parts.scheme == "opensearchs", unquote(parts.username or ""), password
-    )
+    is_tls = named.scheme == "opensearchs"
+    return OpenSearchServer(named.host, named.port or _PORT, named.path, is_tls, named.user, password)
 
 
 class _MovedError(Exception):
@@ -173,6 +169,27 @@ class OpenSearchIndex:
     def _batch(self, after: int, upto: int) -> list[IndexEntry]:
         body = query_dsl.entries_body(after, upto, _ENTRIES)
         return query_dsl.entries(self._reading(lambda alias: self._ask(alias, body)))
+
+    def describe(self) -> str:
+        server = self._server
+        with self._translated():
+            version = self._require_version()
+        how = (", in TLS" * server.is_tls) + (f", as {server.user}" * bool(server.user))
+        return f"OpenSearch {version} at {server.host}:{server.port}{how}, alias {server.alias}"
+
+    def _require_version(self) -> str:
+        """That of the server. Raises `Misconfigured` where it is another server, or too old."""
+        found = self._client.info()["version"]
+        number = str(found["number"])
+        oldest = ".".join(map(str, _OLDEST))
+        if found.get("distribution") != "opensearch" or _release(number) < _OLDEST:
+            raise Misconfigured(
+                f"{self._server.host}:{self._server.port} is {found.get('distribution', 'no OpenSearch,')} {number}, "
+                f"and the search index needs OpenSearch {oldest} or newer",
+                field="HEADRACE_INDEX",
+                remedy=f"name a server of OpenSearch {oldest} or newer",
+            )
+        return number
 
     def close(self) -> None:
         self._client.close()
@@ -270,6 +287,7 @@ class OpenSearchIndex:
     def _create(
         self, unique: str, *, settings: Mapping[str, str], aliases: Mapping[str, Any] | None = None
     ) -> str:
+        self._require_version()
         name = f"{self._alias}.{unique}"
         body = {
             "settings": {**query_dsl.SETTINGS, **settings},
@@ -347,7 +365,16 @@ class OpenSearchIndex:
                 raise Unavailable("OpenSearch has too much to do to take documents now.")
             time.sleep(wait * (1 + random()))
             wait = min(wait * 2, _LONGEST_WAIT)
+        if at_once:
+            self._refresh(alias)
         return refused
+
+    def _refresh(self, alias: str) -> None:
+        # Apart, since a bulk request whose documents are all there already refreshes nothing.
+        try:
+            self._client.indices.refresh(index=alias)
+        except NotFoundError as error:
+            raise _MovedError from error
 
     def _send_once(
         self, alias: str, entries: Mapping[int, bytes], refused: dict[int, str], *, at_once: bool
@@ -360,7 +387,6 @@ class OpenSearchIndex:
                 params={
                     "require_alias": "true",
                     "filter_path": "errors,items.index._id,items.index.status,items.index.error",
-                    "refresh": "true" if at_once else "false",
                     "request_timeout": _SECONDS if at_once else _BULK_SECONDS,
                 },
             )
@@ -414,11 +440,13 @@ class OpenSearchIndex:
                 remedy="correct the user in HEADRACE_INDEX, HEADRACE_INDEX_PASSWORD, or what that user may do",
             ) from error
         except RequestError as error:
-            raise Misconfigured(
-                f"{where} cannot have the search index as {self._server.alias}: {error}",
-                field="HEADRACE_INDEX",
-                remedy="name an alias that is nothing else there",
-            ) from error
+            if error.error in _ALIAS_ERRORS:
+                raise Misconfigured(
+                    f"{where} cannot have the search index as {self._server.alias}: {_words(error)}",
+                    field="HEADRACE_INDEX",
+                    remedy="name an alias that is nothing else there",
+                ) from error
+            raise Unavailable(f"{where} refuses what it is asked for: {_words(error)}") from error
         except OpenSearchException as error:
             raise Unavailable(f"{where} cannot serve the search index: {error}") from error
 
@@ -469,10 +497,20 @@ def _chunks(entries: Sequence[Entry]) -> Iterator[dict[int, bytes]]:
     yield chunk
 
 
+def _release(number: str) -> tuple[int, ...]:
+    """Major and minor of `3.8.0-SNAPSHOT`."""
+    return tuple(int(part) for part in re.findall("[0-9]+", number)[:2])
+
+
 def _lines(entry: Entry) -> bytes:
     action = b'{"index":{"_id":"%d","version":%d,"version_type":"external"}}\n' % (entry.id, entry.version)
-    stored = {name: values for name, values in (entry.terms or {}).items() if values}
-    return b"%b%b\n" % (action, orjson.dumps(stored))
+    return b"%b%b\n" % (action, orjson.dumps(query_dsl.source(entry)))
+
+
+def _words(error: TransportError) -> str:
+    """The server's own."""
+    told = error.info.get("error") if isinstance(error.info, dict) else None
+    return _reason(told) if isinstance(told, dict) else str(error)
 
 
 def _reason(error: Mapping[str, Any]) -> str:

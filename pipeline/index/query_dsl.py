@@ -21,6 +21,7 @@ from pipeline.ports import IndexEntry
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pipeline.index.document import Entry
     from pipeline.index.selection import Selection
     from pipeline.model import JsonObject
 
@@ -80,6 +81,11 @@ SCHEMA_DIGEST: Final = sha256(
 
 COUNTED: Final[JsonObject] = {"query": {"term": {PRESENT: "id"}}}
 """Finds every document but those that were deleted, which stay without words so that their versions count."""
+
+
+def source(entry: Entry) -> JsonObject:
+    """What the server is sent of a document."""
+    return {name: values for name, values in (entry.terms or {}).items() if values}
 
 
 def entries_body(after: int, upto: int, limit: int) -> JsonObject:

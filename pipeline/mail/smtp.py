@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from enum import StrEnum
-from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import HeadraceError, Misconfigured, Rejected, Unavailable
 from pipeline.mail.message import one_line
-from pipeline.running.loopback import is_loopback
+from pipeline.running.loopback import is_loopback_host
+from pipeline.server_url import parse_server_url
 
 _SECONDS = 30.0
 _SUBMISSION, _SUBMISSION_IN_TLS = 587, 465  # RFC 8314, section 3
@@ -41,22 +41,18 @@ class SmtpServer:
 
 def parse_server(url: str, password: str) -> SmtpServer:
     """The server of `smtp://user@host:587` or `smtps://user@host:465`. Raises `Misconfigured`."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    if not host or parts.password is not None or parts.path.strip("/") or parts.query or parts.fragment:
+    named = parse_server_url(url)
+    if named is None or named.path:
         raise Misconfigured(
             "HEADRACE_MAIL is not of the form smtp://user@host:587 or smtps://user@host:465",
             field="HEADRACE_MAIL",
             remedy="put the password into HEADRACE_MAIL_PASSWORD, and @ in a user's name as %40",
         )
-    if parts.scheme == "smtps":
+    if named.scheme == "smtps":
         security, usual = Security.TLS, _SUBMISSION_IN_TLS
     else:
-        security, usual = Security.NONE if is_loopback(url) else Security.STARTTLS, _SUBMISSION
-    return SmtpServer(host, port or usual, security, unquote(parts.username or ""), password)
+        security, usual = Security.NONE if is_loopback_host(named.host) else Security.STARTTLS, _SUBMISSION
+    return SmtpServer(named.host, named.port or usual, security, named.user, password)
 
 
 class SmtpMailer:

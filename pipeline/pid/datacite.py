@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -27,6 +27,7 @@ from pipeline.model import DoiState, JsonObject
 from pipeline.ports import DoiFault, DoiOutcome, DoiRequest, DoiSeen
 from pipeline.retry_after import retry_after
 from pipeline.running.loopback import is_loopback_host
+from pipeline.server_url import parse_server_url
 
 IN_FLIGHT = 8
 """Requests that one process has under way at once."""
@@ -78,29 +79,23 @@ class DataCiteAccount:
 def parse_account(url: str, password: str, prefix: str) -> DataCiteAccount:
     """The account of `datacite://REPOSITORY@HOST/PREFIX`. Raises `Misconfigured`, also where its prefix is not that of
     our DOIs. It is spoken to in TLS, but for a server on this machine."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    named = parts.path.strip("/")
-    if not (host and parts.username and named) or parts.password is not None or parts.query or parts.fragment:
+    named = parse_server_url(url)
+    if named is None or not (named.user and named.path):
         raise Misconfigured(
             "HEADRACE_DOIS is not of the form datacite://REPOSITORY@api.datacite.org/PREFIX",
             field="HEADRACE_DOIS",
             remedy="name the repository account and its prefix; the password stands in HEADRACE_DATACITE_PASSWORD",
         )
-    if named != prefix:
+    if named.path != prefix:
         raise Misconfigured(
-            f"HEADRACE_DOIS registers DOIs of {named}, and HEADRACE_DOI_PREFIX is {prefix}",
+            f"HEADRACE_DOIS registers DOIs of {named.path}, and HEADRACE_DOI_PREFIX is {prefix}",
             field="HEADRACE_DOI_PREFIX",
             remedy="leave HEADRACE_DOI_PREFIX unset: the prefix in HEADRACE_DOIS is taken",
         )
-    scheme = "http" if is_loopback_host(host) else "https"
-    place = f"[{host}]" if ":" in host else host
-    return DataCiteAccount(
-        f"{scheme}://{place}{f':{port}' if port else ''}", unquote(parts.username), password, named
-    )
+    scheme = "http" if is_loopback_host(named.host) else "https"
+    place = f"[{named.host}]" if ":" in named.host else named.host
+    port = f":{named.port}" if named.port else ""
+    return DataCiteAccount(f"{scheme}://{place}{port}", named.user, password, named.path)
 
 
 class DataCiteRegistry:

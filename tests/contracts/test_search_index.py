@@ -4,6 +4,7 @@
 import multiprocessing
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -100,6 +101,18 @@ def test_what_is_written_at_once_is_seen_when_it_is_written(index: SearchIndex) 
     assert ids(index) == [1, 2]
     index.write([IndexDocument(2, 2, None)], at_once=True)
     assert ids(index) == [1]
+
+
+def test_what_was_written_before_is_seen_when_it_is_written_at_once(index: SearchIndex) -> None:
+    """A dispatcher was faster, and what it wrote does not show yet."""
+    index.write([indexed(1)])
+    index.write([indexed(1)], at_once=True)
+    assert ids(index) == [1]
+
+
+def test_an_index_says_what_it_is(index: SearchIndex) -> None:
+    """The engine with its version, for people."""
+    assert re.search(r"(tantivy v|OpenSearch )\d+\.\d+\.\d+ (in|at) ", index.describe())
 
 
 def test_the_largest_question_is_answered(index: SearchIndex) -> None:

@@ -88,8 +88,7 @@ def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., O
     before, and what was written is there in the end, in its last version."""
     index = opened()
     everything = [indexed(number) for number in range(1, 121)]
-    index.write(everything)
-    index.entries(0, 0)
+    index.write(everything, at_once=True)
     over, failures = threading.Event(), list[str]()
     written = count(2)
 
@@ -170,7 +169,7 @@ def test_an_index_of_other_code_asks_for_a_rebuild(
     """An index whose fields or words differ is neither read nor written, nor is one that other code is filling; the
     remedy is named, and works. Who is of the older code finds nothing then, and is told the same."""
     older = opened()
-    older.write([indexed(1)])
+    older.write([indexed(1)], at_once=True)
     monkeypatch.setattr("pipeline.index.opensearch.SCHEMA_DIGEST", "0123abcd")
     newer = opened()
     for use in (lambda: newer.search(SearchRequest()), lambda: newer.write([indexed(1)]), newer.count):
@@ -221,12 +220,12 @@ def test_what_a_busy_server_refuses_is_sent_again_item_by_item(
     opened: Callable[..., OpenSearchIndex], opensearch_url: str
 ) -> None:
     """429 for a whole request, and 429 for some of its documents: the write waits and sends those again alone."""
-    with busy_front(http(opensearch_url)) as front:
-        index = opened(front.url)
+    with front(http(opensearch_url)) as busy:
+        index = opened(busy.url)
         index.write([indexed(1)])
-        front.refuse = [ALL, ODD]
+        busy.refuse = [ALL, ODD]
         assert index.write([indexed(number) for number in range(1, 8)]) == {}
-        assert front.sent[-3:] == [list(range(1, 8)), list(range(1, 8)), [1, 3, 5, 7]]
+        assert busy.sent[-3:] == [list(range(1, 8)), list(range(1, 8)), [1, 3, 5, 7]]
         index.close()
     assert held(opened()) == list(range(1, 8))
 
@@ -234,8 +233,9 @@ def test_what_a_busy_server_refuses_is_sent_again_item_by_item(
 ALL, ODD = "all", "odd"
 
 
-class BusyFront(ThreadingHTTPServer):
-    """Answers bulk requests as a server with too much to do, as often as `refuse` says; passes on all else."""
+class Front(ThreadingHTTPServer):
+    """Answers bulk requests as a server with too much to do, as often as `refuse` says, and says that it is of
+    `version`; passes on all else."""
 
     daemon_threads = True
 
@@ -245,11 +245,12 @@ class BusyFront(ThreadingHTTPServer):
         self.url = f"opensearch://127.0.0.1:{self.server_address[1]}"
         self.refuse: list[str] = []
         self.sent: list[list[int]] = []
+        self.version: dict[str, str] = {}
 
 
 class _Front(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: BusyFront
+    server: Front
 
     def do_ANY(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -259,6 +260,8 @@ class _Front(BaseHTTPRequestHandler):
         ids = [int(json.loads(line)["index"]["_id"]) for line in lines[::2]] if is_bulk else []
         if is_bulk:
             self.server.sent.append(ids)
+        if self.path == "/" and self.server.version:
+            return self._answer(200, {"version": self.server.version})
         if refusal == ALL:
             return self._answer(429, {"error": {"type": "rejected_execution", "root_cause": []}})
         if refusal == ODD:
@@ -294,12 +297,12 @@ class _Front(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def busy_front(upstream: str) -> Iterator[BusyFront]:
-    with BusyFront(upstream) as front:
-        thread = threading.Thread(target=front.serve_forever, args=[0.05], daemon=True)
+def front(upstream: str) -> Iterator[Front]:
+    with Front(upstream) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
         thread.start()
-        yield front
-        front.shutdown()
+        yield server
+        server.shutdown()
         thread.join()
 
 
@@ -353,6 +356,39 @@ def test_an_alias_that_is_an_index_of_somebody_else_is_told(
     assert caught.value.field == "HEADRACE_INDEX"
     assert httpx.get(f"{place}/_count", trust_env=False).json()["count"] == 0
     httpx.delete(place, timeout=60, trust_env=False).raise_for_status()
+
+
+def test_what_the_server_refuses_is_told_in_its_words(
+    opened: Callable[..., OpenSearchIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No alias is to blame for it, nor any other setting of ours; once it is mended the same call succeeds."""
+    with monkeypatch.context() as patch:
+        patch.setattr(query_dsl, "SETTINGS", {**query_dsl.SETTINGS, "number_of_shards": 5000})
+        with pytest.raises(Unavailable, match=r"refuses.*5000") as caught:
+            opened().write([indexed(1)])
+    assert "alias" not in caught.value.message + caught.value.remedy
+    assert opened().write([indexed(1)]) == {}
+
+
+@pytest.mark.parametrize(
+    "version",
+    [{"distribution": "opensearch", "number": "2.11.1"}, {"number": "8.17.0"}],
+    ids=["old", "other"],
+)
+def test_a_server_that_is_too_old_or_another_is_refused(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str, version: dict[str, str]
+) -> None:
+    """Before anything is made there, with the version that is needed. One that is not says which it is."""
+    with front(http(opensearch_url)) as old:
+        old.version = version
+        index = opened(old.url)
+        for use in (index.describe, index.begin_rebuild, lambda: index.write([indexed(1)])):
+            with pytest.raises(Misconfigured, match=re.escape(version["number"])) as caught:
+                use()
+            assert "2.12" in caught.value.remedy
+        old.version = {}
+        assert re.match(r"OpenSearch \d+\.\d+\.\d+ at 127\.0\.0\.1:\d+, alias ", index.describe())
+        index.close()
 
 
 # ---------------------------------------------------------------- trust
@@ -427,7 +463,7 @@ def test_while_opensearch_is_away_all_else_goes_on(tmp_path: Path) -> None:
         client = Client(create_app(archive.services))
         with running(service, node / "log", start_seconds=300):
             before = archive.publish(title="Tides before")
-            list(archive.services.index.entries(0, 0))
+            indexer.index(archive.services, [before.id], at_once=True)
             assert found(client) == [before.id]
         meanwhile = archive.publish(title="Tides meanwhile")
         assert client.get(f"/api/records/{meanwhile.id}").status_code == 200

@@ -120,11 +120,12 @@ def told(
     *, records: int, documents: int, awaited: int = 0, **differing: int
 ) -> tuple[int, dict[str, object]]:
     """What is told where each kind that is given has one record."""
-    kinds = {
-        kind: {"number": int(kind in differing), "first": [differing[kind]] if kind in differing else []}
-        for kind in ("missing", "surplus", "outdated", "altered")
-    }
-    return 3 if differing else 0, {"records": records, "documents": documents, "awaited": awaited, **kinds}
+    kinds = ("missing", "surplus", "outdated", "altered")
+    listed = {kind: [differing[kind]] if kind in differing else [] for kind in kinds}
+    totals = {f"{kind}_total": len(ids) for kind, ids in listed.items()}
+    return 3 if differing else 0, {
+        "records": records, "documents": documents, "awaited": awaited, **listed, **totals
+    }  # fmt: skip
 
 
 def older(one: IndexDocument) -> IndexDocument:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ def test_whether_large_files_can_be_gone_on_with_is_told(tmp_path: Path) -> None
     """By the library whose digests have states here: without one, nothing else would tell before a worker dies."""
     findings = {one.part: one for one in examine(load_settings(home=tmp_path))}
     assert (findings["digests"].ok, findings["digests"].what) == (True, engine())
+
+
+def test_the_engine_of_search_is_told(tmp_path: Path) -> None:
+    """With its version, and how much it holds."""
+    finding = next(one for one in examine(load_settings(home=tmp_path)) if one.part == "index")
+    assert finding.ok
+    assert re.fullmatch(rf"tantivy v[\d.]+ in {tmp_path}/index, 0 documents", finding.what)
 
 
 def test_a_scanner_that_is_away_is_told(tmp_path: Path) -> None:
