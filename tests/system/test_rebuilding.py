@@ -1,4 +1,4 @@
-"""The search index is made anew from the catalogue, and what is parked is shown, by the commands."""
+"""The search index is made anew from the catalogue, and what is parked is freed, by the commands."""
 
 from __future__ import annotations
 
@@ -145,23 +145,6 @@ def park(archive: Archive, record_id: int) -> None:
             limit=1,
         )
         outbox.put_off(tx, claim, owner="x", due=archive.clock(), error="the field is broken", parked=True)
-
-
-def test_status_lists_what_is_parked(archive: Archive) -> None:
-    """An operator sees the effect, its record, how often it was tried and why it was given up."""
-    record = archive.publish()
-    park(archive, record.id)
-    result = CliRunner().invoke(headrace, ["status", "--json"])
-    assert json.loads(result.stdout)["parked"] == [
-        {
-            "kind": "index",
-            "record_id": record.id,
-            "accession_id": None,
-            "attempts": 1,
-            "error": "the field is broken",
-            "remedy": "",
-        }
-    ]
 
 
 def test_what_is_parked_is_freed_whatever_it_belongs_to(archive: Archive) -> None:
