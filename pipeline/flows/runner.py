@@ -11,6 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
@@ -47,13 +48,20 @@ _GRACE = 30.0  # seconds that runs have to end in order
 def run_scheduled(settings: Settings, should_stop: Callable[[], bool]) -> None:
     """Register the deployments and carry out their runs when it is time to, until asked to stop. While Prefect is away
     the runs under way go on."""
-    with guardian(settings.home / "logs" / "guardian.log") as watch, api.asking() as failure:
+    with (
+        guardian(settings.home / "logs" / "guardian.log") as watch,
+        api.asking() as failure,
+        ExitStack() as stack,
+    ):
         runner = _Runner(settings, watch)
+        client: SyncPrefectClient | None = None
         try:
             while not should_stop():
                 if failure() is None:
                     try:
-                        runner.look()
+                        # One for all looks: to make it anew takes longer than to ask with it.
+                        client = client or stack.enter_context(get_client(sync_client=True))
+                        runner.look(client)
                     except httpx.HTTPError as error:
                         _LOG.warning("Prefect does not do what it is asked; trying again: %s", error)
                 runner.bury()
@@ -84,18 +92,17 @@ class _Runner:
     under_way: list[_Under] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)  # ids of all runs that a process was started for
 
-    def look(self) -> None:
+    def look(self, client: SyncPrefectClient) -> None:
         """Begin what is due, and say of what is over that it is. Raises `httpx.HTTPError`."""
-        with get_client(sync_client=True) as client:
-            if not self.deployments:
-                self.deployments = register(client, self.settings.repository_id)
-            for run_id in run_files.orphaned(self.settings.home):
-                with run_files.concluding(self.settings.home, run_id) as orphan:
-                    if orphan is not None:
-                        _conclude(client, orphan)
-            self._free_the_deaf(client)
-            for run in self._due(client):
-                self._begin(client, run)
+        if not self.deployments:
+            self.deployments = register(client, self.settings.repository_id)
+        for run_id in run_files.orphaned(self.settings.home):
+            with run_files.concluding(self.settings.home, run_id) as orphan:
+                if orphan is not None:
+                    _conclude(client, orphan)
+        self._free_the_deaf(client)
+        for run in self._due(client):
+            self._begin(client, run)
 
     def _due(self, client: SyncPrefectClient) -> list[FlowRun]:
         """The runs that are to begin now. Of those that were missed while nobody was there only the last one is."""
