@@ -35,7 +35,7 @@ def measure(home: Path, records: int) -> tuple[int, float, float]:
             home=home,
             base_url="https://archive.example.org",
             dois=registry_url(url),
-            datacite_password=SecretStr(ACCOUNT.password),
+            dois_password=SecretStr(ACCOUNT.password),
             doi_rate=0,
         )
         with wiring.open_services(settings) as services:

@@ -159,9 +159,11 @@ class Settings(BaseSettings):
     dois: str = Field(
         "", description="DOI registry: local:///file or datacite://REPOSITORY@api.datacite.org/PREFIX"
     )
-    datacite_password: SecretStr = Field(
+    dois_password: SecretStr = Field(
         SecretStr(""),
-        description="password of the repository in HEADRACE_DOIS; better in the environment than in a file",
+        description="password of the repository in HEADRACE_DOIS, of all who ask it: dispatch, runner and serve (with a "
+        "Prefect server elsewhere), up, ingest, retry, apply, check, dois reconcile; better in the environment than in "
+        "a file",
     )
     doi_rate: int = Field(
         500,

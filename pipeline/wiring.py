@@ -295,7 +295,7 @@ def open_registry(settings: Settings) -> DoiRegistry:
         case "datacite":
             from pipeline.pid.datacite import DataCiteRegistry, parse_account
 
-            password = settings.datacite_password.get_secret_value()
+            password = settings.dois_password.get_secret_value()
             return DataCiteRegistry(parse_account(settings.dois, password, settings.doi_prefix))
     raise _unknown(
         "HEADRACE_DOIS", settings.dois, "local:///file or datacite://REPOSITORY@api.datacite.org/PREFIX"

@@ -123,7 +123,7 @@ def _slurm(folder: Path, port: int) -> Iterator[str]:  # noqa: ARG001 - its daem
 
 
 def _dois(url: str) -> Mapping[str, str]:
-    return {"HEADRACE_DOIS": registry_url(url), "HEADRACE_DATACITE_PASSWORD": ACCOUNT.password}
+    return {"HEADRACE_DOIS": registry_url(url), "HEADRACE_DOIS_PASSWORD": ACCOUNT.password}
 
 
 def _store(url: str) -> Mapping[str, str]:

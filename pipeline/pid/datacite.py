@@ -68,7 +68,7 @@ _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
 @dataclass(frozen=True, slots=True)
 class DataCiteAccount:
     """A repository account at the REST API at `url`, and the prefix of its DOIs. Only who asks it needs the `password`:
-    a dispatcher, not a gateway."""
+    dispatchers, runners, ingests, checks and reconciliations, not a gateway."""
 
     url: str
     repository: str
@@ -84,7 +84,7 @@ def parse_account(url: str, password: str, prefix: str) -> DataCiteAccount:
         raise Misconfigured(
             "HEADRACE_DOIS is not of the form datacite://REPOSITORY@api.datacite.org/PREFIX",
             field="HEADRACE_DOIS",
-            remedy="name the repository account and its prefix; the password stands in HEADRACE_DATACITE_PASSWORD",
+            remedy="name the repository account and its prefix; the password stands in HEADRACE_DOIS_PASSWORD",
         )
     if named.path != prefix:
         raise Misconfigured(
@@ -201,8 +201,8 @@ class DataCiteRegistry:
         """Raises `Unavailable`, and `Misconfigured` where there is no password."""
         if not self._account.password:
             raise Misconfigured(
-                "HEADRACE_DATACITE_PASSWORD is not set",
-                field="HEADRACE_DATACITE_PASSWORD",
+                "HEADRACE_DOIS_PASSWORD is not set",
+                field="HEADRACE_DOIS_PASSWORD",
                 remedy="set it to the password of the repository account in HEADRACE_DOIS",
             )
         path = f"/dois/{quote(doi, safe=_IN_PATHS)}?publisher=true&affiliation=true"
@@ -246,7 +246,7 @@ class DataCiteRegistry:
             case HTTPStatus.UNAUTHORIZED:
                 return (
                     f"{self._host} does not let {repository} in",
-                    "correct the repository in HEADRACE_DOIS, and HEADRACE_DATACITE_PASSWORD",
+                    "correct the repository in HEADRACE_DOIS, and HEADRACE_DOIS_PASSWORD",
                 )
             case HTTPStatus.FORBIDDEN:
                 return (

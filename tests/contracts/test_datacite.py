@@ -147,7 +147,7 @@ def test_who_is_not_let_in_is_told_so(account: DataCiteAccount, datacite_control
         with pytest.raises(Misconfigured, match=account.repository):
             registry.describe()
     assert outcome.fault is DoiFault.LOCKED_OUT
-    assert "HEADRACE_DATACITE_PASSWORD" in outcome.remedy
+    assert "HEADRACE_DOIS_PASSWORD" in outcome.remedy
     assert "wrong password" not in f"{outcome} {registry.__dict__} {account!r}"
     assert datacite_control.dois() == {}
 
@@ -214,7 +214,7 @@ def test_nothing_is_asked_without_a_password(account: DataCiteAccount, datacite_
         with pytest.raises(Misconfigured) as refused:
             registry.describe()
     assert outcome.fault is DoiFault.LOCKED_OUT
-    assert refused.value.field == "HEADRACE_DATACITE_PASSWORD"
+    assert refused.value.field == "HEADRACE_DOIS_PASSWORD"
     assert datacite_control.counts()["requests"] == 0
 
 

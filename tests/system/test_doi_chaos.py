@@ -109,7 +109,7 @@ def prepared(home: Path, url: str, size: Size) -> Settings:
         home=home,
         base_url="https://archive.example.org",
         dois=registry_url(url),
-        datacite_password=SecretStr(ACCOUNT.password),
+        dois_password=SecretStr(ACCOUNT.password),
         doi_rate=size.rate,
     )
 
@@ -146,7 +146,7 @@ def dispatching(settings: Settings) -> Iterator[Callable[[], None]]:
             "HEADRACE_HOME": str(settings.home),
             "HEADRACE_BASE_URL": settings.base_url,
             "HEADRACE_DOIS": settings.dois,
-            "HEADRACE_DATACITE_PASSWORD": settings.datacite_password.get_secret_value(),
+            "HEADRACE_DOIS_PASSWORD": settings.dois_password.get_secret_value(),
             "HEADRACE_DOI_RATE": str(settings.doi_rate),
         }
         command = [sys.executable, "-m", "tests.doi_dispatcher"]

@@ -17,12 +17,12 @@ def command(tmp_path: Path, datacite_url: str, prefect: dict[str, str]) -> Comma
     """Of an instance with one record, whose DOIs are at the double."""
     settings = {
         "HEADRACE_DOIS": registry_url(datacite_url),
-        "HEADRACE_DATACITE_PASSWORD": ACCOUNT.password,
+        "HEADRACE_DOIS_PASSWORD": ACCOUNT.password,
         "HEADRACE_DOI_RATE": "0",
     }
     home = tmp_path / "home"
     with open_archive(
-        home, dois=registry_url(datacite_url), datacite_password="wrong", doi_rate=0
+        home, dois=registry_url(datacite_url), dois_password="wrong", doi_rate=0
     ) as archive:
         archive.publish(files={"a": b"a"})
     return Command(home, {**prefect, **settings})

@@ -33,7 +33,7 @@ def archive(tmp_path: Path, datacite_url: str) -> Iterator[Archive]:
 
 def open_at(home: Path, url: str, rate: int = RATE, **settings: object) -> Any:
     return open_archive(
-        home, dois=registry_url(url), datacite_password=ACCOUNT.password, doi_rate=rate, **settings
+        home, dois=registry_url(url), dois_password=ACCOUNT.password, doi_rate=rate, **settings
     )
 
 
@@ -170,7 +170,7 @@ def test_what_datacite_never_takes_is_parked_with_cause_and_remedy(
 ) -> None:
     """And keeps nobody else from theirs."""
     url = registry_url(datacite_url).replace("10.5072", "10.7777")
-    with open_archive(tmp_path, dois=url, datacite_password=ACCOUNT.password, doi_rate=0) as archive:
+    with open_archive(tmp_path, dois=url, dois_password=ACCOUNT.password, doi_rate=0) as archive:
         assert archive.services.repository.doi_prefix == "10.7777"
         record = archive.publish(files={"a": b"a"})
         [one] = parked(archive)
@@ -183,7 +183,7 @@ def test_what_datacite_never_takes_is_parked_with_cause_and_remedy(
 def test_wrong_credentials_are_nobodys_fault_but_the_operators(tmp_path: Path, datacite_url: str) -> None:
     """The effects wait, and name the setting."""
     with open_archive(
-        tmp_path, dois=registry_url(datacite_url), datacite_password="wrong", doi_rate=0
+        tmp_path, dois=registry_url(datacite_url), dois_password="wrong", doi_rate=0
     ) as archive:
         archive.publish(files={"a": b"a"})
         assert (parked(archive), are_waiting(archive)) == ([], 1)
@@ -323,7 +323,7 @@ def test_a_new_base_url_is_told(tmp_path: Path, datacite_url: str, datacite_cont
         home=tmp_path,
         base_url="https://new.example.org",
         dois=registry_url(datacite_url),
-        datacite_password=SecretStr(ACCOUNT.password),
+        dois_password=SecretStr(ACCOUNT.password),
         doi_rate=RATE,
     )
     clock = Clock()
@@ -351,7 +351,7 @@ def test_what_is_parked_stays_so_until_somebody_releases_it(
 ) -> None:
     """Comparing does not try again what nobody has mended."""
     url = registry_url(datacite_url).replace("10.5072", "10.7777")
-    with open_archive(tmp_path, dois=url, datacite_password=ACCOUNT.password, doi_rate=0) as archive:
+    with open_archive(tmp_path, dois=url, dois_password=ACCOUNT.password, doi_rate=0) as archive:
         archive.publish(files={"a": b"a"})
         asked = datacite_control.counts()["requests"]
         assert reconciled(archive) == []

@@ -117,7 +117,7 @@ def test_the_services_run_until_ctrl_c(tmp_path: Path) -> None:
         assert httpx.get(f"{environment['HEADRACE_S3_ENDPOINT']}/healthz", trust_env=False).status_code == 200
         assert environment["HEADRACE_STORE"].startswith("s3://")
         account = parse_account(
-            environment["HEADRACE_DOIS"], environment["HEADRACE_DATACITE_PASSWORD"], "10.5072"
+            environment["HEADRACE_DOIS"], environment["HEADRACE_DOIS_PASSWORD"], "10.5072"
         )
         with closing(DataCiteRegistry(account)) as registry:
             assert account.repository in registry.describe()

@@ -20,7 +20,9 @@ from pipeline.settings import Settings
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-PAPERS = [README, ARCHITECTURE, *sorted((ROOT / "infra" / "decisions").glob("*.md"))]
+DECISIONS = sorted((ROOT / "infra" / "decisions").glob("*.md"))
+PAPERS = [README, ARCHITECTURE, *DECISIONS]
+CODE = ("pipeline", "gateway", "infra", "loadtests", "tests")
 
 _CONTEXT = click.Context(headrace)
 COMMANDS = {
@@ -34,6 +36,7 @@ _PATH = re.compile(r"`((?:pipeline|gateway|infra|loadtests|tests|docs|requiremen
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 _COMMAND = re.compile(r"\bheadrace ([a-z]+)(?: ([a-z]+))?")
 _LAYERS = re.compile(r"<!-- layers.*?-->\n(.*?)<!-- end of layers -->", re.DOTALL)
+_CITED = re.compile(r"\bdecision (\d{4})\b")
 _TREE = re.compile(r"<!-- tree.*?-->\n```\n(.*?)```", re.DOTALL)
 
 
@@ -80,6 +83,22 @@ def test_every_path_in_a_paper_exists(paper: Path) -> None:
     named = [ROOT / path for path in _PATH.findall(text)]
     linked = [paper.parent / target for target in _LINK.findall(text)]
     assert [str(path.relative_to(ROOT)) for path in named + linked if not path.exists()] == []
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    """Its heading begins with that of its file."""
+    numbers = [paper.name[:4] for paper in DECISIONS]
+    assert sorted(set(numbers)) == numbers
+    headings = [paper.read_text(encoding="utf-8").split(".", 1)[0] for paper in DECISIONS]
+    assert headings == [f"# {int(number)}" for number in numbers]
+
+
+def test_every_decision_that_is_cited_exists() -> None:
+    """In papers and in code."""
+    code = [path for package in CODE for path in (ROOT / package).rglob("*.py")]
+    papers = [*PAPERS, *(ROOT / "docs").glob("*.md"), ROOT / "pyproject.toml"]
+    cited = {one for path in (*papers, *code) for one in _CITED.findall(path.read_text(encoding="utf-8"))}
+    assert cited - {paper.name[:4] for paper in DECISIONS} == set()
 
 
 def test_the_architecture_describes_every_module() -> None:
