@@ -66,7 +66,7 @@ soak: .venv/.load ## an hour of users, to see what grows that should not
 screenshots: .venv/.test ## take the pictures in docs/images anew, of the demo's collection; needs Chromium
 	@$(BIN)/python -m infra.screenshots
 
-services: .venv/.test .venv/.versitygw ## run the real services of tests (PostgreSQL, S3, ClamAV, OpenSearch, Prefect …) until Ctrl-C
+services: .venv/.test .venv/.versitygw ## run the real services of tests (PostgreSQL, S3, ClamAV, OpenSearch, Prefect, a double of DataCite …) until Ctrl-C
 	@$(BIN)/python -m infra.local
 
 pins: .venv/.installer ## write requirements/ anew from pyproject.toml; UPGRADE=--upgrade moves to the newest versions

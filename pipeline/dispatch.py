@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeAlias
 
-from pipeline.catalogue import Transaction, harvest, outbox, pace
+from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
 from pipeline.feeds.announce import announce
 from pipeline.index.indexer import index
 from pipeline.mail.send import send
 from pipeline.model import EffectKind
-from pipeline.pid.pace import room
+from pipeline.pid import asking
 from pipeline.pid.register import register
 from pipeline.running.beside import renewing
 from pipeline.services import Services, lease_owner
@@ -84,6 +84,18 @@ def _limit(kind: EffectKind) -> int:
     return _BATCHES.get(kind, _BATCH)
 
 
+def drained_apart(services: Services) -> list[EffectKind]:
+    """Kinds that are drained in a thread of their own, without an end: nothing else waits for a registry that is slow
+    and asked no oftener than it wants, and each few seconds a few DOIs would be a run of their own."""
+    return [EffectKind.REGISTER] if services.registry.is_rate_limited else []
+
+
+def drained_in_turn(services: Services) -> list[EffectKind]:
+    """All others."""
+    apart = drained_apart(services)
+    return [one for one in EffectKind if one not in apart]
+
+
 def lift_embargoes(services: Services) -> int:
     """Want the world to be told of embargoes that ended since their records were announced; of how many. Access itself
     opens by the day, without this."""
@@ -103,7 +115,7 @@ def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tu
             return None
     owner = lease_owner(services)
     with services.catalogue.write() as tx:
-        limit = min(_limit(kind), _room(tx, services, kind))
+        limit = _room(tx, services, kind)
         if not limit:
             return None
         claims = outbox.claim(
@@ -121,9 +133,8 @@ def _claim(services: Services, kind: EffectKind, accession_id: str | None) -> tu
 def _room(tx: Transaction, services: Services, kind: EffectKind) -> int:
     """For how many effects of the kind there is room now: with those that are claimed without it nobody else could do
     anything either."""
-    if kind is not EffectKind.REGISTER or not services.registry.is_metered:
-        return _limit(kind)
-    return room(pace.look(tx), services.settings.doi_rate, services.now())
+    limit = _limit(kind)
+    return min(limit, asking.room(tx, services)) if kind is EffectKind.REGISTER else limit
 
 
 def is_due(services: Services, kinds: Iterable[EffectKind]) -> bool:

@@ -12,6 +12,7 @@
     ├── Missing        there is no such thing
     ├── TooManyTries   a secret was guessed at too often; once some time has passed the same call may succeed
     ├── Unavailable    a service or a resource is away; trying again later may succeed
+    │   ├── AskedToWait     it says for how long it wants to be left alone
     │   ├── OutOfSpace      no room left to take anything in
     │   ├── SearchAway      records cannot be searched for; all else goes on
     │   ├── WorkersKilled   every worker that ran a unit died
@@ -26,6 +27,7 @@ own edge; HTTP status codes exist only in the gateway.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class HeadraceError(Exception):
@@ -178,6 +180,21 @@ class Unavailable(HeadraceError):
 
     code = "unavailable"
     retryable = True
+
+
+class AskedToWait(Unavailable):
+    """A service wants to be left alone for `wait`."""
+
+    def __init__(self, message: str, *, wait: timedelta, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.wait = wait
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _asked_to_wait, (self.message, self.wait, self.remedy)
+
+
+def _asked_to_wait(message: str, wait: timedelta, remedy: str) -> AskedToWait:
+    return AskedToWait(message, wait=wait, remedy=remedy)
 
 
 class OutOfSpace(Unavailable):

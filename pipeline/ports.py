@@ -348,8 +348,6 @@ class DoiFault(StrEnum):
     """The registry does not answer, or with nothing of use; it may have done what was asked."""
     BUSY = "busy"
     """It was asked too often."""
-    UNTRIED = "untried"
-    """It was not asked, since others before had not come about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +364,9 @@ class DoiOutcome:
 
 
 class DoiRegistry(Protocol):
-    is_metered: bool
+    id: str
+    """What tells it from any other: what one has of a DOI says nothing of another."""
+    is_rate_limited: bool
     """Whether it is to be asked no more often than `HEADRACE_DOI_RATE` says."""
 
     def put_many(self, requests: Sequence[DoiRequest]) -> Sequence[DoiOutcome]:
@@ -374,7 +374,8 @@ class DoiRegistry(Protocol):
 
     def get(self, doi: str) -> DoiSeen | None:
         """None where the registry does not know it. Raises `Misconfigured` where it lets nobody in with our
-        credentials."""
+        credentials, `Unavailable` where it is away, `AskedToWait` where it says for how long it wants to be left
+        alone."""
 
     def describe(self) -> str:
         """For people; holds no secret. Raises as `get`."""

@@ -330,7 +330,7 @@ def _want_own_dois(tx: Transaction, record_id: int, *, now: datetime) -> None:
     states = {record_id: _doi_state(record), None: _doi_state(standing)}
     names = [one for one in dois.of_concepts(tx, [record.concept_id]) if one.record_id in states]
     dois.want(tx, [replace(one, wanted=states[one.record_id]) for one in names if not one.external])
-    beside = {*dois.beside(tx, record), standing.id}
+    beside = {*records.beside(tx, record), standing.id}
     outbox.want(tx, [(EffectKind.REGISTER, one) for one in sorted(beside)], now=now)
 
 

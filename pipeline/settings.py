@@ -161,14 +161,20 @@ class Settings(BaseSettings):
     )
     dois_password: SecretStr = Field(
         SecretStr(""),
-        description="password of the repository in HEADRACE_DOIS, of all who ask it: dispatch, runner and serve (with a "
-        "Prefect server elsewhere), up, ingest, retry, apply, check, dois reconcile; better in the environment than in "
-        "a file",
+        description="password of the repository in HEADRACE_DOIS, of all who ask it: dispatch, runner and serve (with "
+        "a Prefect server elsewhere), up, ingest, retry, apply, check, dois reconcile; better in the environment than "
+        "in a file",
     )
     doi_rate: int = Field(
         500,
         ge=0,
         description="requests to DataCite in any five minutes, by all processes together, 10 at least; 0: no bound",
+    )
+    reconcile_dois: int = Field(
+        2000,
+        ge=0,
+        description="DOIs that one `headrace dois reconcile` asks DataCite for; 0: none, only what the catalogue knows "
+        "is compared",
     )
     mail: str = Field(
         "",

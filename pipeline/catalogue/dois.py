@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -12,8 +13,9 @@ import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert_into
+from pipeline.catalogue.records import NEWEST_FIRST
 from pipeline.catalogue.tables import doi, outbox, record
-from pipeline.model import EffectKind, Record, RecordState
+from pipeline.model import EffectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,6 @@ def _wanted(row: sa.Row[Any]) -> WantedDoi:
     )
 
 
-def beside(tx: Transaction, one: Record) -> list[int]:
-    """The published versions of the same work next before and next after a version, if there are any."""
-    others = sa.select(record.c.id).where(
-        record.c.concept_id == one.concept_id, record.c.state == RecordState.PUBLISHED
-    )
-    before = others.where(record.c.version < one.version).order_by(record.c.version.desc()).limit(1)
-    after = others.where(record.c.version > one.version).order_by(record.c.version).limit(1)
-    return [int(id_) for each in (before, after) for id_ in tx.execute(each).scalars()]
-
-
 def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: datetime) -> None:
     """What the registry said: the state of each DOI, with the digest of what it was put to."""
     if seen:
@@ -94,6 +86,11 @@ def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: date
                 for name, (state, digest) in seen.items()
             ],
         )
+
+
+def note_looked_at(tx: Transaction, name: str, *, now: datetime) -> None:
+    """It was its turn to be compared; of what the registry said last nothing changes."""
+    tx.execute(sa.update(doi).where(doi.c.name == name).values(seen_at=now))
 
 
 def doubt(tx: Transaction, name: str, *, now: datetime) -> None:
@@ -126,12 +123,10 @@ class DoiStatus:
     is_parked: bool
 
 
-_IS_PUBLISHED = sa.case((record.c.state == RecordState.PUBLISHED, 1), else_=0)
-# Who describes a work: the newest of its versions that is still published.
 _DESCRIBES = (
     sa.select(record.c.id)
     .where(record.c.concept_id == doi.c.concept_id)
-    .order_by(_IS_PUBLISHED.desc(), record.c.version.desc())
+    .order_by(*NEWEST_FIRST)
     .limit(1)
     .scalar_subquery()
 )
@@ -156,36 +151,48 @@ _STATUSES = (
 )
 
 
-def statuses(
-    tx: Transaction,
-    *,
-    everything: bool = False,
-    parked: bool = False,
-    names: Sequence[str] | None = None,
-    limit: int = 10_000,
-) -> list[DoiStatus]:
-    """DOIs that are not as they shall be yet, or `everything`; of them those that are parked, or that are named."""
-    chosen = _STATUSES
-    if parked:
-        chosen = chosen.where(outbox.c.parked)
-    elif names is not None:
-        chosen = chosen.where(doi.c.name.in_(names))
-    elif not everything:
-        chosen = chosen.where(
-            sa.or_(outbox.c.id.is_not(None), doi.c.seen.is_(None), doi.c.seen != doi.c.wanted)
-        )
-    return [
-        DoiStatus(
-            row.name,
-            row.of_record,
-            row.wanted,
-            row.seen,
-            row.seen_at,
-            row.created,
-            row.attempts or 0,
-            row.error or "",
-            row.remedy or "",
-            bool(row.parked),
-        )
-        for row in tx.execute(chosen.limit(limit))
-    ]
+class Shown(Enum):
+    """Which DOIs are told of."""
+
+    ALL = "all"
+    LEFT = "left"
+    """Those that are not as they shall be yet."""
+    PARKED = "parked"
+
+
+_CHOSEN: Mapping[Shown, sa.ColumnElement[bool]] = {
+    Shown.ALL: sa.true(),
+    Shown.LEFT: sa.or_(outbox.c.id.is_not(None), doi.c.seen.is_(None), doi.c.seen != doi.c.wanted),
+    Shown.PARKED: outbox.c.parked,
+}
+
+
+def statuses(tx: Transaction, shown: Shown, *, limit: int) -> list[DoiStatus]:
+    """How they stand, in the order of their names."""
+    return [_status(row) for row in tx.execute(_STATUSES.where(_CHOSEN[shown]).limit(limit))]
+
+
+def count(tx: Transaction, shown: Shown) -> int:
+    """How many there are of these."""
+    chosen = _STATUSES.where(_CHOSEN[shown]).order_by(None).subquery()
+    return tx.execute(sa.select(sa.func.count()).select_from(chosen)).scalar_one()
+
+
+def named(tx: Transaction, names: Sequence[str]) -> list[DoiStatus]:
+    """How those of these names stand, in lower case."""
+    return [_status(row) for row in tx.execute(_STATUSES.where(doi.c.name.in_(names)))]
+
+
+def _status(row: Any) -> DoiStatus:
+    return DoiStatus(
+        row.name,
+        row.of_record,
+        row.wanted,
+        row.seen,
+        row.seen_at,
+        row.created,
+        row.attempts or 0,
+        row.error or "",
+        row.remedy or "",
+        bool(row.parked),
+    )

@@ -160,9 +160,14 @@ def give_back(tx: Transaction, claims: Collection[Claim], *, owner: str) -> None
     tx.execute(_held(claims, owner).values(lease_owner=None, lease_until=None))
 
 
-def wanted(tx: Transaction, kind: EffectKind, record_ids: Collection[int]) -> set[int]:
-    """Those of the records that an effect of the kind waits for, or is parked for."""
+def wanted(
+    tx: Transaction, kind: EffectKind, record_ids: Collection[int], *, parked: bool | None = None
+) -> set[int]:
+    """Those of the records that an effect of the kind is wanted for: one that is `parked`, one that is not (it waits,
+    or is being brought about), or either."""
     found = sa.select(outbox.c.record_id).where(outbox.c.kind == kind, outbox.c.record_id.in_(record_ids))
+    if parked is not None:
+        found = found.where(outbox.c.parked if parked else ~outbox.c.parked)
     return set(tx.execute(found).scalars())
 
 
@@ -250,14 +255,6 @@ def standing(tx: Transaction, *, now: datetime) -> list[Standing]:
 
 def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     return sa.func.count(sa.case((condition, 1)))
-
-
-def awaited(tx: Transaction, kind: EffectKind, record_ids: Collection[int]) -> set[int]:
-    """Those of the records that an effect of that kind is still to be brought about for, or being so now."""
-    statement = sa.select(outbox.c.record_id).where(
-        outbox.c.kind == kind, outbox.c.record_id.in_(record_ids), ~outbox.c.parked
-    )
-    return set(tx.execute(statement).scalars())
 
 
 def parked(tx: Transaction, limit: int = 100) -> list[Parked]:

@@ -128,19 +128,35 @@ def owners(tx: Transaction, concept_ids: Sequence[int]) -> dict[int, str]:
     return {id_: one.owner for id_, one in lineages(tx, concept_ids).items()}
 
 
+NEWEST_FIRST = (
+    sa.case((record.c.state == RecordState.PUBLISHED, 1), else_=0).desc(),
+    record.c.version.desc(),
+)
+"""The order of a work's versions whose first one stands for the work."""
+
+
 def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
     """The newest version of a work that is still published; of a work that is withdrawn altogether, its newest.
     The version `besides` does not count. Raises `Missing`."""
-    is_published = sa.case((record.c.state == RecordState.PUBLISHED, 1), else_=0)
     found = tx.execute(
         sa.select(record.c.id)
         .where(record.c.concept_id == concept_id, record.c.id != besides)
-        .order_by(is_published.desc(), record.c.version.desc())
+        .order_by(*NEWEST_FIRST)
         .limit(1)
     ).scalar_one_or_none()
     if found is None:
         raise Missing(f"there is no record {concept_id}")
     return int(found)
+
+
+def beside(tx: Transaction, one: Record) -> list[int]:
+    """The published versions of the same work next before and next after a version, if there are any."""
+    others = sa.select(record.c.id).where(
+        record.c.concept_id == one.concept_id, record.c.state == RecordState.PUBLISHED
+    )
+    before = others.where(record.c.version < one.version).order_by(record.c.version.desc()).limit(1)
+    after = others.where(record.c.version > one.version).order_by(record.c.version).limit(1)
+    return [int(id_) for each in (before, after) for id_ in tx.execute(each).scalars()]
 
 
 def resolve_doi(tx: Transaction, name: str) -> int:

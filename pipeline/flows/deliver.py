@@ -45,8 +45,8 @@ _AWAY = 5.0  # seconds until a database that did not answer is asked again
 
 @flow(
     name="deliver",
-    description="Preserve, register, index and announce what was published or changed, whatever is due. The dispatcher "
-    "does so by itself, run after run.",
+    description="Preserve, index and announce what was published or changed, whatever is due. The dispatcher does so "
+    "by itself, run after run. It registers DOIs here, too, but for those of DataCite, which it puts beside that.",
     validate_parameters=False,
     persist_result=False,
 )
@@ -160,18 +160,12 @@ def _drain_all(
 def _kinds(services: Services) -> list[EffectKind]:
     """What is drained in turn: all kinds but those that the dispatcher drains beside that. Two who share what is due
     have twice as many batches, of half the size."""
-    others = _beside(services) if _standing.get(None) is services else _slow(services)
+    others = _beside(services) if _standing.get(None) is services else dispatch.drained_apart(services)
     return [one for one in EffectKind if one not in others]
 
 
 def _beside(services: Services) -> list[EffectKind]:
-    return [EffectKind.INDEX, EffectKind.MAIL, *_slow(services)]
-
-
-def _slow(services: Services) -> list[EffectKind]:
-    """A registry that is to be asked slowly is asked without an end: each few seconds a few DOIs would be a run of
-    their own."""
-    return [EffectKind.REGISTER] if services.registry.is_metered else []
+    return [EffectKind.INDEX, EffectKind.MAIL, *dispatch.drained_apart(services)]
 
 
 def _told(drained: Drained) -> JsonObject:

@@ -46,7 +46,7 @@ _SLICE = 0.2  # seconds between looks at whether to stop, while waiting
 _MOST_OUT = 1000  # units; workers may join later, so how many are kept busy is left to `Compute`
 _AFTER_TROUBLE = 60.0  # seconds until effects are tried again beside the intake
 _WAIT_FOR_EFFECTS = (
-    30.0  # seconds that a stage waits for effects that were put off, before the dispatcher gets them
+    30.0  # seconds that a stage waits for effects that were put off or are brought about slowly
 )
 
 
@@ -407,19 +407,27 @@ class _Ingest:
         self._drain(run, accession_id, EffectKind.PRESERVE)
 
     def _drain(self, run: Run, accession_id: str, kind: EffectKind) -> None:
-        """Bring about this accession's effects of a kind. Those that fail again and again are left to the
-        dispatcher, which goes on trying."""
+        """Bring about this accession's effects of a kind. Those that fail again and again are left to the dispatcher,
+        which goes on trying; so are those that are drained apart, once there is no room for more or some time has
+        passed: no run waits for a slow registry."""
         logger = get_run_logger()
         deadline = time.monotonic() + _WAIT_FOR_EFFECTS
+        is_apart = kind in dispatch.drained_apart(self.services)
+
+        def should_stop() -> bool:
+            return is_apart and time.monotonic() > deadline
+
         while True:
-            left = self.patience.insist(partial(self._drain_due, run, accession_id, kind))
-            if not any(one.due for one in left) or time.monotonic() > deadline:
+            left = self.patience.insist(partial(self._drain_due, run, accession_id, kind, should_stop))
+            if is_apart or not any(one.due for one in left) or time.monotonic() > deadline:
                 break
             self._wait(0.5)
         for one in left:
             logger.warning("%s: %d wait for the dispatcher, %d are parked", kind, one.due, one.parked)
 
-    def _drain_due(self, run: Run, accession_id: str, kind: EffectKind) -> list[Waiting]:
+    def _drain_due(
+        self, run: Run, accession_id: str, kind: EffectKind, should_stop: Callable[[], bool]
+    ) -> list[Waiting]:
         """Bring about what is due; what is left then."""
 
         def look(kind: EffectKind, number: int) -> None:
@@ -427,7 +435,9 @@ class _Ingest:
             self._look()
 
         try:
-            dispatch.drain(self.services, [kind], accession_id=accession_id, on_batch=look)
+            dispatch.drain(
+                self.services, [kind], accession_id=accession_id, on_batch=look, should_stop=should_stop
+            )
         except Unavailable as away:
             if not isinstance(away, Interrupted):
                 self._let_go(run, accession_id)
@@ -449,12 +459,12 @@ class _Ingest:
 
     @contextmanager
     def _delivering(self, run: Run, accession_id: str) -> Iterator[None]:
-        """Bring about beside the intake, in a thread, the effects of what is published: the first records of a long run
-        are preserved and found hours before its last file is read. What fails there is tried again by the stages that
-        follow."""
+        """Bring about beside the intake, in threads, the effects of what is published: the first records of a long run
+        are preserved and found hours before its last file is read, and wait for no slow registry. What fails there is
+        tried again by the stages that follow."""
         left_claimed = threading.Event()
 
-        def deliver(is_over: threading.Event) -> None:
+        def deliver(kinds: list[EffectKind], is_over: threading.Event) -> None:
             pause = _LOOK_EVERY
             while not is_over.wait(pause):
                 if self.page.is_paused:
@@ -462,6 +472,7 @@ class _Ingest:
                 try:
                     drained = dispatch.drain(
                         self.services,
+                        kinds,
                         accession_id=accession_id,
                         on_batch=self._note_effects,
                         should_stop=is_over.is_set,
@@ -471,7 +482,11 @@ class _Ingest:
                     left_claimed.set()
                     pause = _AFTER_TROUBLE
 
-        with beside("deliver", deliver):
+        services = self.services
+        with ExitStack() as stack:
+            for kinds in (dispatch.drained_in_turn(services), dispatch.drained_apart(services)):
+                if kinds:
+                    stack.enter_context(beside("deliver", partial(deliver, kinds)))
             yield
         if left_claimed.is_set():
             self._let_go(run, accession_id)

@@ -82,7 +82,7 @@ def _differences(services: Services, batch: Sequence[int], after: int, upto: int
     # What changed since it was read above was maybe written since as well.
     with services.catalogue.read() as tx:
         changes = records.changes(tx, differing)
-        awaited = outbox.awaited(tx, EffectKind.INDEX, differing)
+        awaited = outbox.wanted(tx, EffectKind.INDEX, differing, parked=False)
     certain = [
         id_
         for id_ in differing

@@ -9,7 +9,6 @@ nothing.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from pipeline import __version__
-from pipeline.errors import HeadraceError, Misconfigured, Unavailable
+from pipeline.errors import AskedToWait, HeadraceError, Misconfigured, Unavailable
 from pipeline.model import DoiState, JsonObject
 from pipeline.ports import DoiFault, DoiOutcome, DoiRequest, DoiSeen
 from pipeline.retry_after import retry_after
@@ -101,9 +100,11 @@ def parse_account(url: str, password: str, prefix: str) -> DataCiteAccount:
 class DataCiteRegistry:
     """To be used by several threads."""
 
-    is_metered = True
+    is_rate_limited = True
 
     def __init__(self, account: DataCiteAccount) -> None:
+        # Whose account it is makes no other registry of it.
+        self.id = account.url
         self._account = account
         self._host = urlsplit(account.url).netloc
         self._web = httpx.Client(
@@ -123,10 +124,7 @@ class DataCiteRegistry:
         self._pool = ThreadPoolExecutor(IN_FLIGHT, "datacite")
 
     def put_many(self, requests: Sequence[DoiRequest]) -> Sequence[DoiOutcome]:
-        """Several at once. Where the registry is away, wants to be left alone or lets us in no more, those behind are
-        left untried."""
-        batch = _Batch()
-        return list(self._pool.map(lambda request: self._put_in(batch, request), requests))
+        return list(self._pool.map(self._put, requests))
 
     def get(self, doi: str) -> DoiSeen | None:
         answer = self._ask("GET", doi)
@@ -152,13 +150,6 @@ class DataCiteRegistry:
         self._web.close()
 
     # ------------------------------------------------------------ one DOI
-
-    def _put_in(self, batch: _Batch, request: DoiRequest) -> DoiOutcome:
-        if batch.is_given_up:
-            return DoiOutcome(request.doi, None, DoiFault.UNTRIED, f"{self._host} is not asked for now")
-        outcome = self._put(request)
-        batch.heed(outcome)
-        return outcome
 
     def _put(self, request: DoiRequest) -> DoiOutcome:
         seen: DoiState | None = None
@@ -237,6 +228,8 @@ class DataCiteRegistry:
         reason, remedy = self._words(fault, answer)
         if fault is DoiFault.LOCKED_OUT:
             return Misconfigured(reason, field="HEADRACE_DOIS", remedy=remedy)
+        if (wait := answer.wait(datetime.now(UTC))) is not None:
+            return AskedToWait(reason, wait=wait, remedy=remedy)
         return Unavailable(reason, remedy=remedy)
 
     def _words(self, fault: DoiFault, answer: _Answer) -> tuple[str, str]:
@@ -272,24 +265,6 @@ class DataCiteRegistry:
 
 _IN_PATHS = "/-._;():*~$="
 """Characters of DOIs that stand in a path as they are (RFC 3986, section 3.3)."""
-
-
-class _Batch:
-    """DOIs that are put together, by several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._failures = 0
-        self.is_given_up = False
-
-    def heed(self, outcome: DoiOutcome) -> None:
-        with self._lock:
-            if outcome.fault is DoiFault.AWAY:
-                self._failures += 1
-            else:
-                self._failures = 0
-            is_out = outcome.fault in (DoiFault.BUSY, DoiFault.LOCKED_OUT) or outcome.wait is not None
-            self.is_given_up |= is_out or self._failures >= IN_FLIGHT
 
 
 @dataclass(frozen=True, slots=True)

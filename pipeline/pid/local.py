@@ -39,7 +39,8 @@ _BUSY_SECONDS = 60
 class LocalRegistry:
     """DOIs in an SQLite file; names are compared in lower case."""
 
-    is_metered = False
+    id = "local"
+    is_rate_limited = False
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -8,11 +8,8 @@ ten at least.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-
-from pipeline.ports import DoiFault, DoiOutcome
 
 WINDOW = timedelta(minutes=5)
 """The period that DataCite counts in."""
@@ -27,7 +24,7 @@ _NO_BOUND = 1_000_000
 @dataclass(frozen=True, slots=True)
 class Pace:
     """`due` is when the next request would be, were all so far evenly spread; nothing is asked before `rests_until`.
-    `failures` counts the groups of requests, one after the other, of which none came about."""
+    `failures` counts the groups of requests, one after the other, of which none was answered."""
 
     due: datetime
     rests_until: datetime
@@ -35,9 +32,14 @@ class Pace:
 
 
 def room(pace: Pace, rate: int, now: datetime) -> int:
-    """Requests that may be made now, of so many in five minutes; 0: no bound."""
+    """Requests that may be made now, of so many in five minutes; 0: no bound. Of a registry that failed the last time
+    one, which tells whether it is there again."""
     if now < pace.rests_until:
         return 0
+    return min(_room(pace, rate, now), 1 if pace.failures else _NO_BOUND)
+
+
+def _room(pace: Pace, rate: int, now: datetime) -> int:
     if not rate:
         return _NO_BOUND
     step = _step(rate)
@@ -51,18 +53,16 @@ def granted(pace: Pace, requests: int, rate: int, now: datetime) -> Pace:
     return replace(pace, due=max(pace.due, now) + requests * _step(rate))
 
 
-def after(pace: Pace, outcomes: Sequence[DoiOutcome], now: datetime) -> Pace:
-    """As it is once a group of requests ended so. Where none came about the registry is left alone, each time for
+def after(pace: Pace, now: datetime, *, answered: bool, wait: timedelta | None = None) -> Pace:
+    """As it is once a group of requests ended so. Where none was answered the registry is left alone, each time for
     longer; where it says for how long, for as long."""
-    asked = [one for one in outcomes if one.fault is not DoiFault.UNTRIED]
-    if not asked:
-        return pace
-    # What is refused was answered, which tells that the registry is there.
-    is_there = any(one.fault in (None, DoiFault.REFUSED) for one in asked)
-    failures = 0 if is_there else pace.failures + 1
+    failures = 0 if answered else pace.failures + 1
     rest = min(_FIRST_REST * 2 ** min(failures - 1, _DOUBLED), _LONGEST_REST) if failures else timedelta()
-    rest = max([rest, *(one.wait for one in asked if one.wait is not None)])
-    return replace(pace, failures=failures, rests_until=max(pace.rests_until, now + rest))
+    if wait is not None:
+        rest = max(rest, wait)
+    return replace(
+        pace, failures=failures, rests_until=max(pace.rests_until, now + rest) if rest else pace.rests_until
+    )
 
 
 def _step(rate: int) -> timedelta:

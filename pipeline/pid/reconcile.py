@@ -6,22 +6,26 @@ costs no request. Of the others the registry is asked for those that were compar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pipeline.catalogue import dois, outbox, pace, records
-from pipeline.errors import Unavailable
+from pipeline import codec
+from pipeline.catalogue import dois, outbox, records
+from pipeline.catalogue.dois import DoiStatus, Shown
+from pipeline.errors import AskedToWait, Unavailable
+from pipeline.ingest.patience import AT_ONCE, Patience
 from pipeline.model import EffectKind, JsonObject
-from pipeline.pid.pace import granted, room
+from pipeline.pid import asking
 from pipeline.pid.register import Registration, registrations
 from pipeline.ports import DoiSeen
 from pipeline.services import Services
 
 _PAGE = 100
-_TRIES = 5
-_PAUSE = 2.0  # seconds
+_PAUSE = 2.0  # seconds until it is seen again whether the registry may be asked
+_LISTED = 10_000
 
 
 class Difference(StrEnum):
@@ -51,45 +55,123 @@ class Discrepancy:
 
 @dataclass(slots=True)
 class Reconciled:
-    """How many DOIs there are, and how many of them the registry was asked for."""
+    """What a run did so far: how many DOIs there are, how many of them were `compared` with what the registry has, how
+    many differ. Of these the first 10,000 are listed."""
 
     dois: int = 0
-    asked: int = 0
+    compared: int = 0
+    differing: int = 0
+    differences: list[Discrepancy] = field(default_factory=list)
+
+    def add(self, one: Discrepancy) -> None:
+        """One more that differs."""
+        self.differing += 1
+        if len(self.differences) < _LISTED:
+            self.differences.append(one)
 
 
 def reconcile(
-    services: Services, most: int, done: Reconciled, wait: Callable[[float], None]
-) -> Iterator[Discrepancy]:
-    """Every DOI that differs; the registry is asked for `most`, and the last one's work. `wait` is called where it is
-    to be left alone for some seconds, and may end the run: the next one goes on. Raises `Unavailable` where the
-    registry is away, `Misconfigured` where it does not let us in."""
-    began = services.now()
-    yield from _behind(services, done)
-    while done.asked < most:
-        with services.catalogue.read() as tx:
-            chosen = dois.longest_unseen(tx, before=began, limit=min(_PAGE, most - done.asked))
-        if not chosen:
-            return
-        for record_id in chosen:
-            if done.asked >= most:
+    services: Services,
+    limit: int,
+    *,
+    patience: Patience = AT_ONCE,
+    wait: Callable[[float], None] = time.sleep,
+    checkpoint: Callable[[Reconciled], None] = lambda _reconciled: None,
+) -> Reconciled:
+    """Have every DOI that differs put again; the registry is asked for `limit` of them, and the last one's work. What
+    `checkpoint` and `wait` raise ends it, and the next run goes on. Raises `Unavailable` where the registry stays away
+    for longer than `patience` lasts, or is to be left alone for longer, `Misconfigured` where it does not let us in."""
+    run = _Reconciliation(services, patience, wait, checkpoint)
+    run.run(limit)
+    return run.reconciled
+
+
+def report(services: Services, done: Reconciled) -> JsonObject:
+    """What a run did, and which DOIs are parked, as JSON."""
+    with services.catalogue.read() as tx:
+        parked = dois.statuses(tx, Shown.PARKED, limit=_LISTED)
+        parked_total = dois.count(tx, Shown.PARKED)
+    return {
+        "dois": done.dois,
+        "compared": done.compared,
+        "differences": [
+            {
+                "doi": one.doi,
+                "record": one.record_id,
+                "what": one.what,
+                "wanted": one.wanted,
+                "seen": one.seen,
+            }
+            for one in done.differences
+        ],
+        "differences_total": done.differing,
+        "parked": [status_json(one) for one in parked],
+        "parked_total": parked_total,
+    }
+
+
+def status_json(one: DoiStatus) -> JsonObject:
+    """How a DOI stands, as JSON."""
+    return {
+        "doi": one.name,
+        "record": one.record_id,
+        "wanted": one.wanted,
+        "seen": one.seen,
+        "seen_at": None if one.seen_at is None else codec.time_to_json(one.seen_at),
+        "since": None if one.since is None else codec.time_to_json(one.since),
+        "attempts": one.attempts,
+        "error": one.error,
+        "remedy": one.remedy,
+        "parked": one.is_parked,
+    }
+
+
+class _Reconciliation:
+    def __init__(
+        self,
+        services: Services,
+        patience: Patience,
+        wait: Callable[[float], None],
+        checkpoint: Callable[[Reconciled], None],
+    ) -> None:
+        self._services = services
+        self._patience = patience
+        self._wait = wait
+        self._checkpoint = checkpoint
+        self.reconciled = Reconciled()
+
+    def run(self, limit: int) -> None:
+        began, last = self._services.now(), 0
+        while ids := self._following(last):
+            last = ids[-1]
+            self._want_late(ids)
+            self._checkpoint(self.reconciled)
+        while (left := limit - self.reconciled.compared) > 0:
+            with self._services.catalogue.read() as tx:
+                chosen = dois.longest_unseen(tx, before=began, limit=min(_PAGE, left))
+            if not chosen:
                 return
-            for one in registrations(services, [record_id]):
-                yield from _compared(services, one, done, wait)
+            for record_id in chosen:
+                if self.reconciled.compared >= limit:
+                    return
+                for one in registrations(self._services, [record_id]):
+                    self._compare(one)
+                    self._checkpoint(self.reconciled)
 
+    # ------------------------------------------------------------ what the catalogue knows
 
-def _behind(services: Services, done: Reconciled) -> Iterator[Discrepancy]:
-    last = 0
-    while True:
-        with services.catalogue.read() as tx:
-            ids = records.ids(tx, after=last, limit=_PAGE)
-        if not ids:
-            return
-        last = ids[-1]
-        found = registrations(services, ids)
-        done.dois += len(found)
+    def _following(self, last: int) -> list[int]:
+        with self._services.catalogue.read() as tx:
+            return records.ids(tx, after=last, limit=_PAGE)
+
+    def _want_late(self, record_ids: list[int]) -> None:
+        """Want what was not put yet as it shall be. What waits comes about; what is parked is for somebody to mend."""
+        services, found = self._services, registrations(self._services, record_ids)
+        self.reconciled.dois += len(found)
         late = [one for one in found if not one.is_done]
+        if not late:
+            return
         with services.catalogue.write() as tx:
-            # What waits comes about; what is parked is for somebody to mend.
             known = outbox.wanted(tx, EffectKind.REGISTER, {one.record_id for one in late})
             late = [one for one in late if one.record_id not in known]
             outbox.want(
@@ -98,59 +180,71 @@ def _behind(services: Services, done: Reconciled) -> Iterator[Discrepancy]:
                 now=services.now(),
             )
         for one in late:
-            yield Discrepancy(
-                one.request.doi, one.record_id, Difference.BEHIND, str(one.request.state), one.seen or ""
+            self.reconciled.add(
+                Discrepancy(
+                    one.request.doi, one.record_id, Difference.BEHIND, str(one.request.state), one.seen or ""
+                )
             )
 
+    # ------------------------------------------------------------ what the registry has
 
-def _compared(
-    services: Services, one: Registration, done: Reconciled, wait: Callable[[float], None]
-) -> Iterator[Discrepancy]:
-    if not one.is_done:
-        _note(services, one, is_right=False)
-        return
-    done.asked += 1
-    found = difference(one, _asked(services, one.request.doi, wait))
-    _note(services, one, is_right=found is None)
-    if found is not None:
-        what, wanted, seen = found
-        yield Discrepancy(one.request.doi, one.record_id, what, wanted, seen)
+    def _compare(self, one: Registration) -> None:
+        if not one.is_done:
+            with self._services.catalogue.write() as tx:
+                dois.note_looked_at(tx, one.request.doi.lower(), now=self._services.now())
+            return
+        found = difference(one, self._asked(one.request.doi))
+        self.reconciled.compared += 1
+        self._note(one, is_right=found is None)
+        if found is not None:
+            what, wanted, seen = found
+            self.reconciled.add(Discrepancy(one.request.doi, one.record_id, what, wanted, seen))
 
+    def _asked(self, doi: str) -> DoiSeen | None:
+        while True:
+            self._await_turn()
+            try:
+                seen = self._services.registry.get(doi)
+            except Unavailable as away:
+                with self._services.catalogue.write() as tx:
+                    wait = away.wait if isinstance(away, AskedToWait) else None
+                    asking.heed_answer(tx, self._services, answered=False, wait=wait)
+                self._patience.bear(away)
+            else:
+                self._patience.moved()
+                return seen
 
-def _asked(services: Services, doi: str, wait: Callable[[float], None]) -> DoiSeen | None:
-    tries = 0
-    while True:
-        while not _may_ask(services):
-            wait(_PAUSE)
-        try:
-            return services.registry.get(doi)
-        except Unavailable:
-            tries += 1
-            if tries == _TRIES:
-                raise
-            wait(_PAUSE)
+    def _await_turn(self) -> None:
+        while not self._is_granted():
+            with self._services.catalogue.read() as tx:
+                rests_until = asking.rests_until(tx, self._services)
+            if rests_until is not None:
+                self._patience.bear(
+                    Unavailable(
+                        f"the DOI registry is not to be asked before {rests_until:%Y-%m-%d %H:%M} UTC",
+                        remedy="run it again then, or, where it was mended: headrace dois retry",
+                    )
+                )
+            self._wait(_PAUSE)
 
+    def _is_granted(self) -> bool:
+        with self._services.catalogue.read() as tx:
+            # Often there is no room, and who asks that in a transaction that writes keeps others from writing.
+            if not asking.room(tx, self._services):
+                return False
+        with self._services.catalogue.write() as tx:
+            return asking.take(tx, self._services, [1]) == 1
 
-def _may_ask(services: Services) -> bool:
-    rate, now = services.settings.doi_rate, services.now()
-    if not services.registry.is_metered:
-        return True
-    with services.catalogue.write() as tx:
-        kept = pace.hold(tx)
-        if not room(kept, rate, now):
-            return False
-        pace.keep(tx, granted(kept, 1, rate, now))
-        return True
-
-
-def _note(services: Services, one: Registration, *, is_right: bool) -> None:
-    name, now = one.request.doi.lower(), services.now()
-    with services.catalogue.write() as tx:
-        if is_right:
-            dois.note_seen(tx, {name: (str(one.request.state), one.digest)}, now=now)
-        else:
+    def _note(self, one: Registration, *, is_right: bool) -> None:
+        name, now = one.request.doi.lower(), self._services.now()
+        with self._services.catalogue.write() as tx:
+            asking.heed_answer(tx, self._services, answered=True)
+            if is_right:
+                dois.note_seen(tx, {name: (str(one.request.state), one.digest)}, now=now)
+                return
             dois.doubt(tx, name, now=now)
-            outbox.want(tx, [(EffectKind.REGISTER, one.record_id)], now=now)
+            if not outbox.wanted(tx, EffectKind.REGISTER, [one.record_id], parked=True):
+                outbox.want(tx, [(EffectKind.REGISTER, one.record_id)], now=now)
 
 
 # ---------------------------------------------------------------- comparing
@@ -166,9 +260,9 @@ def difference(wanted: Registration, seen: DoiSeen | None) -> tuple[Difference, 
         return Difference.STATE, str(request.state), str(seen.state)
     if seen.url != request.url:
         return Difference.TARGET, request.url, seen.url
-    for field, told in _said(request.metadata).items():
-        if told != _said(seen.metadata)[field]:
-            return Difference.DESCRIPTION, field, field
+    for name, told in _said(request.metadata).items():
+        if told != _said(seen.metadata)[name]:
+            return Difference.DESCRIPTION, name, name
     if not seen.resolves:
         return Difference.UNRESOLVED, request.url, ""
     return None

@@ -8,25 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.access import as_of
-from pipeline.catalogue import Transaction, dois, outbox, pace, records
+from pipeline.catalogue import Transaction, dois, outbox, records
 from pipeline.catalogue.dois import WantedDoi
 from pipeline.dissemination import Dissemination
 from pipeline.errors import HeadraceError, Misconfigured, Rejected, Unavailable
 from pipeline.feeds import crosswalks
 from pipeline.model import DoiState, EffectKind
-from pipeline.pid.pace import after, granted, room
+from pipeline.pid import asking
 from pipeline.ports import DoiFault, DoiOutcome, DoiRequest
 from pipeline.services import Services
-
-_GROUP = 8
-"""DOIs that are put at once where the registry is metered: what was granted to them is used within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A DOI, of a record's work where it `is_concept`, that the record wants to be so. `digest` is of all of it, `cost`
-    the requests that it takes at most; where it `is_done` the registry has said so of just that. `seen` is the state in
-    which it was then."""
+    """A DOI, of a record's work where it `is_concept`, that the record wants to be so. `digest` is of all of it
+    and of the registry, `cost` the requests that it takes at most; where it `is_done` the registry has said so of just
+    that. `seen` is the state in which it was then."""
 
     record_id: int
     concept_id: int
@@ -65,8 +62,8 @@ def register(services: Services, record_ids: Sequence[int]) -> Mapping[int, Head
             break
         outcomes = services.registry.put_many([one.request for one in put])
         for one, outcome in zip(put, outcomes, strict=True):
-            if outcome.fault is not None and undone.get(one.record_id) is None:
-                undone[one.record_id] = _failure(outcome)
+            if outcome.fault is not None:
+                undone.setdefault(one.record_id, _failure(outcome))
     return undone
 
 
@@ -79,14 +76,15 @@ def registrations(services: Services, record_ids: Sequence[int]) -> list[Registr
         wanted = {one.name: one for one in dois.of_concepts(tx, concept_ids) if not one.external}
     today = services.now().date()
     return [
-        _registration(one, request, wanted[request.doi.lower()])
+        _registration(services.registry.id, one, request, wanted[request.doi.lower()])
         for one in (as_of(each, today=today) for each in shown.values())
         for request in _requests(one, wanted)
     ]
 
 
-def _registration(shown: Dissemination, request: DoiRequest, known: WantedDoi) -> Registration:
-    whole = [request.state, request.url, request.metadata]
+def _registration(registry: str, shown: Dissemination, request: DoiRequest, known: WantedDoi) -> Registration:
+    # What another registry has is not done at this one.
+    whole = [registry, request.state, request.url, request.metadata]
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
     is_done = (known.seen, known.seen_digest) == (known.wanted, digest)
     is_concept = known.record_id is None
@@ -114,21 +112,13 @@ def _settle_and_take(
     left: Sequence[Registration],
 ) -> int:
     """Note what came of a group, and have the next granted: how many of those that are left."""
-    now, rate = services.now(), services.settings.doi_rate
     with services.catalogue.write() as tx:
         came_about = [one for one, outcome in zip(put, outcomes, strict=True) if outcome.seen is not None]
         seen = {one.request.doi.lower(): (str(one.request.state), one.digest) for one in came_about}
-        dois.note_seen(tx, seen, now=now)
+        dois.note_seen(tx, seen, now=services.now())
         _look_behind(tx, services, came_about)
-        if not services.registry.is_metered:
-            return len(left)
-        kept = after(pace.hold(tx), outcomes, now)
-        number, cost, allowed = 0, 0, room(kept, rate, now)
-        while number < min(len(left), _GROUP) and cost < allowed:
-            cost += left[number].cost
-            number += 1
-        pace.keep(tx, granted(kept, cost, rate, now))
-        return number
+        asking.heed(tx, services, outcomes)
+        return asking.take(tx, services, [one.cost for one in left])
 
 
 def _look_behind(tx: Transaction, services: Services, put: Sequence[Registration]) -> None:
@@ -145,13 +135,11 @@ def _unfit(one: Registration, faults: Sequence[str]) -> Rejected:
     )
 
 
-def _failure(outcome: DoiOutcome) -> HeadraceError | None:
+def _failure(outcome: DoiOutcome) -> HeadraceError:
     told = f"{outcome.doi}: {outcome.reason}"
     match outcome.fault:
         case DoiFault.REFUSED:
             return Rejected(told, remedy=outcome.remedy)
         case DoiFault.LOCKED_OUT:
             return Misconfigured(told, field="HEADRACE_DOIS", remedy=outcome.remedy)
-        case DoiFault.UNTRIED:
-            return None
     return Unavailable(told, remedy=outcome.remedy)

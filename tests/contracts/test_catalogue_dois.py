@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from pipeline.catalogue import Catalogue, dois, outbox, pace, records
-from pipeline.catalogue.dois import WantedDoi
+from pipeline.catalogue import Catalogue, doi_rate, dois, outbox, records
+from pipeline.catalogue.dois import Shown, WantedDoi
 from pipeline.model import Concept, DoiState, EffectKind, Tombstone
-from pipeline.pid.pace import granted, room
+from pipeline.pid.pace import after, granted, room
 from tests.contracts import rows
 
 NOW = rows.NOW
@@ -48,10 +49,12 @@ def test_what_is_not_as_it_shall_be_is_told_with_what_keeps_it(works: Catalogue)
         outbox.put_off(tx, claim, owner="a", due=NOW, error="no", remedy="mend it", parked=True)
         dois.note_seen(tx, {"10.5072/a.12": (REGISTERED, "d")}, now=NOW)
     with works.read() as tx:
-        found = dois.statuses(tx)
-        everything = dois.statuses(tx, everything=True)
-        parked = dois.statuses(tx, parked=True)
-        named = dois.statuses(tx, names=["10.5072/a.12"])
+        found, everything, parked = (
+            dois.statuses(tx, shown, limit=9) for shown in (Shown.LEFT, Shown.ALL, Shown.PARKED)
+        )
+        assert dois.statuses(tx, Shown.ALL, limit=2) == everything[:2]
+        assert (dois.count(tx, Shown.LEFT), dois.count(tx, Shown.ALL)) == (2, 3)
+        named = dois.named(tx, ["10.5072/a.12"])
     assert [(one.name, one.record_id, one.is_parked) for one in found] == [
         ("10.5072/a.1", 11, True),
         ("10.5072/a.11", 11, True),
@@ -69,6 +72,9 @@ def test_those_unseen_for_longest_come_first(works: Catalogue) -> None:
         dois.note_seen(tx, {"10.5072/a.11": (FINDABLE, "d")}, now=NOW + timedelta(hours=1))
         assert dois.longest_unseen(tx, before=NOW + timedelta(days=1), limit=9) == [12, 11]
         assert dois.longest_unseen(tx, before=NOW + timedelta(minutes=1), limit=9) == [12]
+        dois.note_looked_at(tx, "10.5072/a.11", now=NOW + timedelta(hours=2))
+        assert dois.longest_unseen(tx, before=NOW + timedelta(hours=2), limit=9) == [12]
+        dois.note_seen(tx, {"10.5072/a.11": (FINDABLE, "d")}, now=NOW + timedelta(hours=1))
         dois.doubt(tx, "10.5072/a.12", now=NOW + timedelta(hours=2))
         assert dois.longest_unseen(tx, before=NOW + timedelta(days=1), limit=9) == [11, 12]
         assert {one.name: one.seen for one in dois.of_concepts(tx, [1])}["10.5072/a.12"] is None
@@ -89,6 +95,8 @@ def test_effects_of_some_records_are_released(works: Catalogue) -> None:
             (EffectKind.INDEX, 11),
         }
         assert outbox.wanted(tx, EFFECT, {11, 12, 13}) == {11, 12}
+        assert outbox.wanted(tx, EFFECT, {11, 12, 13}, parked=True) == {12}
+        assert outbox.wanted(tx, EFFECT, {11, 12, 13}, parked=False) == {11}
 
 
 def test_those_who_ask_at_once_are_granted_no_more_than_one(catalogue: Catalogue) -> None:
@@ -96,12 +104,23 @@ def test_those_who_ask_at_once_are_granted_no_more_than_one(catalogue: Catalogue
 
     def take(_: int) -> int:
         with catalogue.write() as tx:
-            kept = pace.hold(tx)
+            kept = doi_rate.hold(tx)
             number = min(room(kept, RATE, NOW), 2)
-            pace.keep(tx, granted(kept, number, RATE, NOW))
+            doi_rate.keep(tx, granted(kept, number, RATE, NOW))
             return number
 
     with catalogue.read() as tx:
-        alone = room(pace.look(tx), RATE, NOW)
+        alone = room(doi_rate.look(tx), RATE, NOW)
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(take, range(24))) == alone
+
+
+def test_a_registry_that_rests_can_be_asked_at_once(catalogue: Catalogue) -> None:
+    """Where an operator says so; what was granted already stays granted."""
+    with catalogue.write() as tx:
+        resting = after(
+            granted(doi_rate.hold(tx), 5, RATE, NOW), NOW, answered=False, wait=timedelta(hours=1)
+        )
+        doi_rate.keep(tx, resting)
+        doi_rate.lift(tx, now=NOW)
+        assert doi_rate.look(tx) == replace(resting, rests_until=NOW, failures=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import ssl
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from infra.local.datacite import ACCOUNT, Control, registry_url
-from pipeline.errors import Misconfigured, Unavailable
+from pipeline.errors import AskedToWait, Misconfigured, Unavailable
 from pipeline.model import DoiState, JsonObject
-from pipeline.pid.datacite import IN_FLIGHT, DataCiteAccount, DataCiteRegistry, parse_account
+from pipeline.pid.datacite import DataCiteAccount, DataCiteRegistry, parse_account
 from pipeline.ports import DoiFault, DoiOutcome, DoiRequest
 from pipeline.running.loopback import free_port
 from tests.mail_server import make_certificate
@@ -89,23 +90,15 @@ def test_nobody_is_left_alone_for_ever(
     assert put(registry).wait == timedelta(days=1)
 
 
-def test_a_registry_that_is_away_is_not_asked_for_everything(
+def test_a_look_tells_for_how_long_the_registry_wants_to_be_left_alone(
     registry: DataCiteRegistry, datacite_control: Control
 ) -> None:
-    """After some failures in a row, and none that came about, the rest is left for later."""
-    datacite_control.befall(rate=1, kinds=["503"])
-    many = [replace(WANTED, doi=f"10.5072/archive.{at}") for at in range(100)]
-    outcomes = registry.put_many(many)
-    assert {one.fault for one in outcomes} == {DoiFault.AWAY, DoiFault.UNTRIED}
-    assert datacite_control.counts()["requests"] <= 2 * IN_FLIGHT
-
-
-def test_a_registry_that_is_busy_is_left_alone(registry: DataCiteRegistry, datacite_control: Control) -> None:
-    datacite_control.limit(5, 60)
-    many = [replace(WANTED, doi=f"10.5072/archive.{at}") for at in range(100)]
-    outcomes = registry.put_many(many)
-    assert sum(one.seen is not None for one in outcomes) == 5
-    assert datacite_control.counts()["requests"] <= 5 + IN_FLIGHT
+    datacite_control.befall(next=["429-retry-after", "429"], retry_after=7)
+    with pytest.raises(AskedToWait) as away:
+        registry.get(WANTED.doi)
+    assert pickle.loads(pickle.dumps(away.value)).wait == timedelta(seconds=7)
+    with pytest.raises(Unavailable):
+        registry.get(WANTED.doi)
 
 
 def test_one_failure_among_many_stops_nobody(registry: DataCiteRegistry, datacite_control: Control) -> None:
@@ -113,7 +106,6 @@ def test_one_failure_among_many_stops_nobody(registry: DataCiteRegistry, datacit
     many = [replace(WANTED, doi=f"10.5072/archive.{at}") for at in range(60)]
     outcomes = registry.put_many(many)
     assert [one.doi for one in outcomes] == [one.doi for one in many]
-    assert DoiFault.UNTRIED not in {one.fault for one in outcomes}
     assert 20 < sum(one.seen is not None for one in outcomes) < 60
 
 

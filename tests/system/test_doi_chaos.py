@@ -21,6 +21,7 @@ from infra.local.datacite import ACCOUNT, Control, registry_url
 from loadtests import filling
 from pipeline import wiring
 from pipeline.catalogue import dois, outbox, records
+from pipeline.catalogue.dois import Shown
 from pipeline.model import EffectKind
 from pipeline.pid.pace import WINDOW
 from pipeline.services import Services
@@ -92,7 +93,7 @@ def test_every_doi_is_findable_once_whatever_happens(
         await_(lambda: not waiting(services), size.patience)
         counts, seen = datacite_control.counts(), datacite_control.dois()
         with services.catalogue.read() as tx:
-            standing = dois.statuses(tx, everything=True, limit=3 * size.records)
+            standing = dois.statuses(tx, Shown.ALL, limit=3 * size.records)
             assert records.count(tx) == size.records
     assert {state for state, _ in seen.values()} == {"findable"}
     assert len(seen) == len(standing) == 2 * size.records

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 from pydantic import SecretStr
 
 from infra.local.datacite import ACCOUNT, Control, registry_url
-from pipeline import dispatch, publication, wiring
-from pipeline.catalogue import outbox
+from pipeline import codec, dispatch, publication, wiring
+from pipeline.catalogue import outbox, records
 from pipeline.catalogue.outbox import Parked
+from pipeline.errors import Interrupted, Unavailable
+from pipeline.ingest.patience import Patience
 from pipeline.model import EffectKind, Record
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.pid.reconcile import Difference, Reconciled, reconcile
@@ -250,15 +254,14 @@ def test_nothing_else_waits_for_a_slow_registry(
     assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
 
 
-def reconciled(archive: Archive, most: int = 1000) -> list[tuple[str, Difference]]:
+def reconciled(archive: Archive, limit: int = 1000) -> list[tuple[str, Difference]]:
     """What differed; then all that is wanted is put."""
     # What was compared in this second was compared before the next.
     archive.clock.move(seconds=1)
-    waits: list[float] = []
-    found = list(reconcile(archive.services, most, Reconciled(), waits.append))
+    found = reconcile(archive.services, limit, wait=lambda seconds: archive.clock.move(seconds=seconds))
     archive.clock.move(seconds=1)
     dispatch.drain(archive.services)
-    return sorted((one.doi, one.what) for one in found)
+    return sorted((one.doi, one.what) for one in found.differences)
 
 
 def put(url: str, doi: str, /, **attributes: Any) -> None:
@@ -329,10 +332,22 @@ def test_a_new_base_url_is_told(tmp_path: Path, datacite_url: str, datacite_cont
     clock = Clock()
     clock.move(days=1)
     with wiring.open_services(moved, now=clock) as services:
-        found = reconciled(Archive(services, clock), most=0)
+        found = reconciled(Archive(services, clock), limit=0)
     assert found == sorted((doi, Difference.BEHIND) for doi in dois)
     assert all(url.startswith("https://new.example.org/") for _, url in datacite_control.dois().values())
     assert set(datacite_control.counts()["calls"].values()) == {2}
+
+
+def test_a_new_registry_is_told_of_all(tmp_path: Path, datacite_url: str, datacite_control: Control) -> None:
+    """What one has says nothing of another, of the same prefix."""
+    with open_archive(tmp_path, doi_prefix=ACCOUNT.prefixes[0]) as archive:
+        own = of(archive, archive.publish(files={"a": b"a"}))
+    with open_at(tmp_path, datacite_url) as archive:
+        assert reconciled(archive, limit=0) == sorted((doi, Difference.BEHIND) for doi in own)
+        assert reconciled(archive, limit=0) == []
+    assert {doi: state for doi, (state, _) in datacite_control.dois().items()} == dict.fromkeys(
+        own, "findable"
+    )
 
 
 def test_the_longest_unseen_are_compared_first(archive: Archive, datacite_control: Control) -> None:
@@ -340,7 +355,7 @@ def test_the_longest_unseen_are_compared_first(archive: Archive, datacite_contro
     records = [archive.publish(files={"a": b"a"}) for _ in range(4)]
     before = datacite_control.counts()["requests"]
     for _ in range(4):
-        assert reconciled(archive, most=2) == []
+        assert reconciled(archive, limit=2) == []
     calls = datacite_control.counts()["calls"]
     assert {calls[of(archive, one)[0]] for one in records} == {2}
     assert datacite_control.counts()["requests"] == before + 8
@@ -357,3 +372,69 @@ def test_what_is_parked_stays_so_until_somebody_releases_it(
         assert reconciled(archive) == []
         assert datacite_control.counts()["requests"] == asked
         assert len(parked(archive)) == 1
+
+
+def test_a_refused_edit_stays_parked(archive: Archive, datacite_control: Control) -> None:
+    """Night after night, also where its DOI was registered before; other DOIs are compared all the same."""
+    record = archive.publish(files={"a": b"a"})
+    other, _ = of(archive, archive.publish(files={"a": b"a"}))
+    refuse_edit(archive, record)
+    [before] = parked(archive)
+    for _ in range(2):
+        asked = datacite_control.counts()["calls"]
+        assert reconciled(archive) == []
+        assert parked(archive) == [before]
+        assert datacite_control.counts()["calls"] != asked
+    assert datacite_control.counts()["calls"][other] == 3
+
+
+def refuse_edit(archive: Archive, record: Record) -> None:
+    """Edit a record to what DataCite does not take."""
+    with archive.services.catalogue.write() as tx:
+        described = records.get(tx, record.id).description
+        untitled = replace(described, metadata={**described.metadata, "title": ""})
+        records.revise(tx, record.id, {"description": codec.description_to_json(untitled)})
+        outbox.want(tx, [(EffectKind.REGISTER, record.id)], now=archive.clock())
+    dispatch.drain(archive.services)
+
+
+def test_comparing_obeys_what_the_registry_asks_for(archive: Archive, datacite_control: Control) -> None:
+    """As putting does: nothing is asked for before its time, by whomever."""
+    archive.publish(files={"a": b"a"})
+    datacite_control.befall(next=["429-retry-after"], retry_after=600)
+    asked, began = datacite_control.counts()["requests"], archive.clock()
+    patience = Patience(60, wait=lambda _: None)
+    archive.clock.move(seconds=1)
+
+    def wait(seconds: float) -> None:
+        archive.clock.move(seconds=seconds)
+        if archive.clock() < began + timedelta(seconds=600):
+            assert datacite_control.counts()["requests"] == asked + 1
+
+    assert reconcile(archive.services, 10, patience=patience, wait=wait).compared == 2
+    assert archive.clock() >= began + timedelta(seconds=600)
+
+
+def test_comparing_does_not_wait_for_a_registry_for_ever(archive: Archive, datacite_control: Control) -> None:
+    archive.publish(files={"a": b"a"})
+    archive.clock.move(seconds=1)
+    datacite_control.befall(rate=1, kinds=["503"])
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            reconcile(archive.services, 10)
+
+
+def test_comparing_ends_when_it_is_asked_to(archive: Archive) -> None:
+    """Also where nothing differs."""
+    archive.publish(files={"a": b"a"})
+    archive.clock.move(seconds=1)
+    seen: list[int] = []
+
+    def stop(so_far: Reconciled) -> None:
+        seen.append(so_far.compared)
+        if so_far.compared:
+            raise Interrupted("that is enough")
+
+    with pytest.raises(Interrupted):
+        reconcile(archive.services, 10, checkpoint=stop)
+    assert seen == [0, 1]

@@ -9,14 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.pid.pace import SLACK, WINDOW, Pace, after, granted, room
-from pipeline.ports import DoiFault, DoiOutcome
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FRESH = Pace(EPOCH, EPOCH)
-DONE = DoiOutcome("10.5072/a", None)
-AWAY = DoiOutcome("10.5072/a", None, DoiFault.AWAY)
-UNTRIED = DoiOutcome("10.5072/a", None, DoiFault.UNTRIED)
 
 
 @settings(max_examples=200, deadline=None)
@@ -46,7 +42,7 @@ def test_no_five_minutes_have_more_than_the_rate(
 
 @pytest.mark.parametrize("rate", [10, 11, 13, 50, 500, 3000])
 def test_what_is_granted_comes_close_to_the_rate(rate: int) -> None:
-    """In the long run four fifths of it."""
+    """In the long run at least seven tenths of it."""
     pace, number = FRESH, 0
     for second in range(36_000):
         now = NOW + timedelta(seconds=second)
@@ -56,33 +52,30 @@ def test_what_is_granted_comes_close_to_the_rate(rate: int) -> None:
 
 
 def test_a_registry_that_is_away_is_asked_less_and_less() -> None:
-    """From a second up to five minutes; one answer, and it is asked as before."""
+    """From a second up to five minutes, and then once; one answer, and it is asked as before."""
     pace, rests = FRESH, []
     for _ in range(12):
-        pace = after(pace, [AWAY, AWAY, UNTRIED], NOW)
+        pace = after(pace, NOW, answered=False)
         rests.append((pace.rests_until - NOW).total_seconds())
         assert room(pace, 500, pace.rests_until - timedelta(seconds=0.5)) == 0
-        assert room(pace, 500, pace.rests_until) > 0
+        assert room(pace, 500, pace.rests_until) == 1
     assert rests[:4] == [1, 2, 4, 8]
     assert rests[-1] == 300
-    assert after(pace, [AWAY, DONE], NOW).failures == 0
+    there = after(pace, pace.rests_until, answered=True)
+    assert room(there, 500, there.rests_until) == room(FRESH, 500, NOW)
 
 
-def test_some_failures_among_others_do_not_slow_it_down() -> None:
-    assert room(after(FRESH, [AWAY, DONE, AWAY], NOW), 500, NOW) == room(FRESH, 500, NOW)
+def test_an_answer_slows_nobody_down() -> None:
+    assert after(FRESH, NOW, answered=True) == FRESH
 
 
-def test_a_refusal_is_an_answer() -> None:
-    assert after(FRESH, [DoiOutcome("10.5072/a", None, DoiFault.REFUSED)], NOW).failures == 0
-
-
-def test_who_was_not_asked_is_not_away() -> None:
-    assert after(FRESH, [UNTRIED], NOW) == FRESH
-
-
-def test_the_registry_says_for_how_long_it_is_left_alone() -> None:
-    """The longest wait that it named counts, also where others came about."""
-    busy = DoiOutcome("10.5072/a", None, DoiFault.BUSY, wait=timedelta(minutes=7))
-    pace = after(FRESH, [DONE, busy], NOW)
+@pytest.mark.parametrize("answered", [True, False])
+def test_the_registry_says_for_how_long_it_is_left_alone(answered: bool) -> None:
+    pace = after(FRESH, NOW, answered=answered, wait=timedelta(minutes=7))
     assert room(pace, 500, NOW + timedelta(minutes=6)) == 0
     assert room(pace, 500, NOW + timedelta(minutes=7)) > 0
+
+
+def test_a_wish_to_be_left_alone_outlives_the_answer_to_an_earlier_request() -> None:
+    pace = after(after(FRESH, NOW, answered=False, wait=timedelta(minutes=7)), NOW, answered=True)
+    assert room(pace, 500, NOW + timedelta(minutes=6)) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from pipeline.catalogue import Transaction
@@ -17,6 +19,12 @@ def look(tx: Transaction) -> Pace:
 def hold(tx: Transaction) -> Pace:
     """The same; nobody else changes it before the transaction ends."""
     return _pace(tx.execute(sa.select(doi_pace).with_for_update()).one())
+
+
+def lift(tx: Transaction, *, now: datetime) -> None:
+    """The registry is asked at once, however it failed and whatever it wished."""
+    resting = sa.or_(doi_pace.c.rests_until > now, doi_pace.c.failures > 0)
+    tx.execute(sa.update(doi_pace).where(resting).values(rests_until=now, failures=0))
 
 
 def keep(tx: Transaction, pace: Pace) -> None:
