@@ -79,7 +79,8 @@ def test_what_is_parked_is_told_apart(
 def test_what_differs_is_shown(tmp_path: Path, datacite_url: str, prefect: dict[str, str]) -> None:
     """With the base URL another one every DOI shall lead elsewhere."""
     dois = registry_url(datacite_url)
-    command = opened(tmp_path / "home", dois, prefect, password=ACCOUNT.password)
+    moved = {**prefect, "HEADRACE_BASE_URL": "https://new.example.org"}
+    command = opened(tmp_path / "home", dois, moved, password=ACCOUNT.password)
     found = command.run("dois", "reconcile", "--limit", "0")
     assert found.code == Exit.DONE, found.err
     assert "2 differ" in found.err
