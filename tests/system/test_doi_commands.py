@@ -13,6 +13,7 @@ from pipeline.catalogue import doi_rate
 from pipeline.cli.console import Exit
 from tests.archive import open_archive
 from tests.command import Instance as Command
+from tests.instance import write_record
 
 
 @pytest.fixture
@@ -100,3 +101,28 @@ def test_a_registry_that_is_left_alone_is_asked_at_once_where_somebody_says_so(
     assert "not asked before 2100-01-01" in command.run("dois", "list").err
     command.run("dois", "retry")
     assert command.run("dois", "list", "--json").report["rests_until"] is None
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_ingest_puts_dois_and_waits_for_no_registry(
+    home_with_prefect: Path,
+    tmp_path: Path,
+    datacite_url: str,
+    datacite_control: Control,
+    is_there: bool,
+) -> None:
+    """They are put by the run itself, without a dispatcher; with a registry that is away it ends as soon, and leaves
+    them to wait."""
+    if not is_there:
+        datacite_control.befall(rate=1, kinds=["503"])
+    write_record(tmp_path / "tides" / "harbour", {"a.csv": b"1,2"})
+    settings = {
+        "HEADRACE_DOIS": registry_url(datacite_url),
+        "HEADRACE_DOIS_PASSWORD": ACCOUNT.password,
+    }
+    command = Command(home_with_prefect, settings)
+    ended = command.run("ingest", str(tmp_path / "tides"), "--json")
+    assert (ended.code, ended.report["records_total"]) == (Exit.DONE, 1), ended.err
+    assert ended.report["seconds"]["publish"] < 20
+    assert len(datacite_control.dois()) == (2 if is_there else 0)
+    assert command.run("dois", "list", "--json").report["items_total"] == (0 if is_there else 2)

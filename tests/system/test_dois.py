@@ -240,7 +240,7 @@ def test_nothing_else_waits_for_a_slow_registry(
     from pipeline.flows import deliver
 
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    datacite_control.befall(rate=1, kinds=["latency"], latency=3)
+    datacite_control.befall(rate=1, kinds=["latency"], latency=6)
     services, left = archive.services, list[set[EffectKind]]()
     Unsettled(services, archive.clock).publish(files={"a": b"a"})
 
