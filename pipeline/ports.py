@@ -30,6 +30,9 @@ class StoreTraits:
     renames_trees: bool
     largest_unsized: int | None = None
     """Bytes of the largest object that can be begun without its size; None: of any."""
+    writes_wait: bool = False
+    """Whether whoever writes a block that came over a network waits for the disk: it is worth a thread beside. Others
+    take such blocks into memory that they bound themselves."""
 
 
 LONGEST_SIGNED = timedelta(days=7)

@@ -149,7 +149,9 @@ def _store(
     """How many bytes came, and their digests. `require` raises where no more are to come."""
     hashes = new_hashes([services.root_digest, "md5", *services.settings.digests, *declared])
     upload = services.store.begin(place, size, from_network=True)
-    taking = fanned_out(hashes, upload.write)
+    # Blocks that wait for a thread cost memory: no more of them than need be.
+    is_beside = services.store.traits.writes_wait
+    taking = fanned_out(hashes, *[upload.write] * is_beside)
     try:
         total = 0
         for block in blocks:
@@ -157,6 +159,8 @@ def _store(
             if size is not None and total > size:
                 break
             taking.feed(block)
+            if not is_beside:
+                upload.write(block)
             require()
             del block  # not to be held while the next one comes
         if total == 0:

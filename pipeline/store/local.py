@@ -38,7 +38,7 @@ _GROUP = 64  # flushes from which on flushing everything at once waits less
 class LocalStore:
     """Objects as files below `folder`; large ones are flushed in parts of `part_size` bytes or more."""
 
-    traits = StoreTraits(renames_trees=True)
+    traits = StoreTraits(renames_trees=True, writes_wait=True)
 
     def __init__(self, folder: Path, disk: Disk | None = None, *, part_size: int = 64 * MIB) -> None:
         self._folder = folder.absolute()
