@@ -151,7 +151,7 @@ def _store(
     upload = services.store.begin(place, size, from_network=True)
     # Blocks that wait for a thread cost memory: no more of them than need be.
     is_beside = services.store.traits.writes_wait
-    taking = fanned_out(hashes, *[upload.write] * is_beside)
+    taking = fanned_out(hashes, *([upload.write] if is_beside else []))
     try:
         total = 0
         for block in blocks:
