@@ -11,14 +11,10 @@ the users of `loadtests/locustfile.py` are let loose on it, on the same machine:
 from __future__ import annotations
 
 import argparse
-import grp
 import hashlib
 import http.client
 import os
-import pwd
 import resource
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -29,22 +25,21 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from infra.local.gateway import instance
-from infra.local.service import Service, launched, running
+from infra.local.service import launched
 from loadtests import figures, plots, users
 from loadtests.depositing import client, depositor_token, draft
 from loadtests.figures import Figure, keep, show
+from loadtests.file_server import file_server
 from loadtests.filling import fill
 from loadtests.sources import make_small
 from loadtests.users import Asked
 from loadtests.watching import Watch, command, processor_seconds
 from pipeline import wiring
 from pipeline.catalogue import records as catalogue
-from pipeline.running.loopback import LOOPBACK, free_port, http_url
 from pipeline.settings import Settings
 from pipeline.store.root import preferred_algorithm
 
@@ -328,7 +323,7 @@ def download(load: Load) -> Iterator[Figure]:
         _put(load, f"{document['links']['bucket']}/large.bin", block)
         asking.post(document["links"]["publish"]).raise_for_status()
     ours = f"{load.url}/api/records/{document['id']}/files/large.bin/content"
-    with _file_server(load, file) as (name, theirs):
+    with file_server(file, load.folder / "server.log") as (name, theirs):
         paces = {who: list[float]() for who in ("headrace", name)}
         # Both from the page cache: what was written to the one file lies there still, what was taken in by us does not.
         for url in (ours, theirs):
@@ -366,67 +361,6 @@ def _get(url: str, mib: int) -> float:
     if answer.status != 200 or came != mib << 20:
         raise SystemExit(f"{url} answered {answer.status} and {came:,} bytes")
     return came / 1e6 / seconds
-
-
-_NGINX = """
-daemon off; user {user} {group}; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; sendfile on;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{ listen {host}:{port}; root {root}; }}
-}}
-"""
-
-
-@contextmanager
-def _file_server(load: Load, file: Path) -> Iterator[tuple[str, str]]:
-    """What serves the file beside us, and where: nginx where it is installed, else the system call that it sends files
-    with, in a loop that does nothing else."""
-    port = free_port()
-    url = f"{http_url(port)}/{file.name}"
-    folder = file.parent.parent
-    if (nginx := shutil.which("nginx")) is not None:
-        settings = folder / "nginx.conf"
-        settings.write_text(
-            _NGINX.format(
-                # Of a superuser it would serve as somebody else, who may not read what is ours.
-                user=pwd.getpwuid(os.getuid()).pw_name,
-                group=grp.getgrgid(os.getgid()).gr_name,
-                folder=folder,
-                host=LOOPBACK,
-                port=port,
-                root=file.parent,
-            )
-        )
-        name, command = "nginx", (nginx, "-p", str(folder), "-c", str(settings))
-    else:
-        name = "a bare loop of sendfile(2)"
-        command = (sys.executable, "-m", "loadtests.load", "--serve", str(file), str(port))
-    service = Service(name, command, url, partial(_accepts, port))
-    with running(service, load.folder / "server.log"):
-        yield name, url
-
-
-def _accepts(port: int) -> bool:
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def serve(file: Path, port: int) -> None:
-    """Send the file to whoever asks for anything, one after the other, until the process is ended."""
-    with socket.create_server((LOOPBACK, port)) as listening, file.open("rb") as reader:
-        while True:
-            connection, _ = listening.accept()
-            with connection:
-                if connection.recv(1 << 16):
-                    size = file.stat().st_size
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-                    connection.sendfile(reader, 0, size)
 
 
 def _digests() -> str:
@@ -596,10 +530,7 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
     parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    parser.add_argument("--serve", nargs=2, metavar=("FILE", "PORT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(Path(options.serve[0]), int(options.serve[1]))
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="load-") as folder:
         begun = time.monotonic()
         for one in measure(options.only, options, Path(folder)):
