@@ -91,7 +91,8 @@ class EmbeddedIndex:
         with _translated(), self._lock():
             abandoned, name = self._read("building"), self._create()
             self._point("building", name)
-            if abandoned:
+            # One that was killed at its very end had become the one in use.
+            if abandoned and abandoned != self._read("current"):
                 shutil.rmtree(self._folder(abandoned))
         return EmbeddedIndex(self._path, self._clock, rebuilding=name)
 

@@ -63,6 +63,18 @@ def test_a_finished_rebuild_leaves_one_generation(tmp_path: Path) -> None:
     assert len(list((tmp_path / "generations").iterdir())) == 1
 
 
+def test_a_rebuild_that_was_killed_at_its_very_end_is_the_index_in_use(tmp_path: Path) -> None:
+    """It had taken its place and could not say any more that it was done: the next one leaves it there."""
+    index = EmbeddedIndex(tmp_path, clock)
+    index.write([indexed(1)])
+    (tmp_path / "building").write_text((tmp_path / "current").read_text())
+    rebuilt = index.begin_rebuild()
+    assert index.search(SearchRequest()).ids == (1,)
+    rebuilt.write([indexed(2)])
+    rebuilt.finish_rebuild()
+    assert index.search(SearchRequest()).ids == (2,)
+
+
 def test_only_a_rebuild_can_be_finished(tmp_path: Path) -> None:
     """The index in use is not swapped for itself."""
     with pytest.raises(Conflict):
