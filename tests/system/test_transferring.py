@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,11 +19,11 @@ from pipeline.catalogue.tables import transfer
 from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Unavailable
 from pipeline.ingest import arrival, deposit, draft_files, transferring
 from pipeline.services import Services
-from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB
 from tests.archive import Archive, open_archive
 from tests.command import wait_until
+from tests.failing_disk import FailingDisk
 from tests.system.over_http.contract.depositor import depositor
 
 
@@ -99,20 +98,6 @@ def test_who_sends_hears_that_there_is_no_room(archive: Archive, deposit_id: int
         require()
 
 
-class Broken(Disk):
-    """Fails once so many bytes were written."""
-
-    def __init__(self, room: int, number: int) -> None:
-        self._room = room
-        self._number = number
-
-    def write(self, descriptor: int, block: bytes | memoryview) -> None:
-        self._room -= len(block)
-        if self._room < 0:
-            raise OSError(self._number, os.strerror(self._number))
-        super().write(descriptor, block)
-
-
 @pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, OutOfSpace), (errno.EIO, Unavailable)])
 @pytest.mark.parametrize("size", [12 * MIB, 16 * MIB, None])
 def test_who_sends_hears_that_the_disk_fails(
@@ -123,7 +108,7 @@ def test_who_sends_hears_that_the_disk_fails(
     draft = deposit.find(archive.services, depositor(archive, "ida@pier.example").create()["id"])
     blocks = [bytes(MIB)] * ((size or 12 * MIB) // MIB)
     before = {path for path in folder.rglob("*") if path.is_file()}
-    with closing(LocalStore(folder, Broken(11 * MIB, number), part_size=5 * MIB)) as store:
+    with closing(LocalStore(folder, FailingDisk(11 * MIB, number), part_size=5 * MIB)) as store:
         services = replace(archive.services, store=store)
         with pytest.raises(told):
             arrival.receive(services, draft, "a", blocks, size=size, admitted=lambda _: None)

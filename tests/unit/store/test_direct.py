@@ -19,6 +19,7 @@ from pipeline.store.direct import ALIGNMENT, BUFFER, WORTH
 from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import IN_PARTS_FROM, MIB, PartPlan
+from tests.failing_disk import FailingDisk
 
 PART = 5 * MIB
 BODY = os.urandom(2 * PART + IN_PARTS_FROM)
@@ -60,20 +61,6 @@ class Refusing(Disk):
             self.asked += 1
             super().write(descriptor, memoryview(block)[:ALIGNMENT])
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        super().write(descriptor, block)
-
-
-class Failing(Disk):
-    """Fails once so many bytes were written."""
-
-    def __init__(self, room: int, number: int) -> None:
-        self._room = room
-        self._number = number
-
-    def write(self, descriptor: int, block: bytes | memoryview) -> None:
-        self._room -= len(block)
-        if self._room < 0:
-            raise OSError(self._number, os.strerror(self._number))
         super().write(descriptor, block)
 
 
@@ -156,7 +143,7 @@ def test_a_store_in_memory_takes_large_files() -> None:
 def test_a_disk_that_fails_in_the_middle_is_told_and_nothing_stays(
     tmp_path: Path, room: int, number: int, told: type[HeadraceError]
 ) -> None:
-    with closing(LocalStore(tmp_path, Failing(room, number), part_size=PART)) as store:
+    with closing(LocalStore(tmp_path, FailingDisk(room, number), part_size=PART)) as store:
         upload = store.begin("one", 2 * PART)
         with pytest.raises(told):
             write(upload, BODY[: 2 * PART], [MIB])
