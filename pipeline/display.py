@@ -1,4 +1,4 @@
-"""Names of files as people read them, in reports and messages (pure)."""
+"""Names of files, and words of servers, as people read them in reports and messages (pure)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import unicodedata
 
 _WITH_USER = re.compile(r"([a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 _OF_THE_WEB = re.compile(r"https?://", re.IGNORECASE)
+_MOST_TOLD = 1_000  # characters
 
 
 def without_secrets(name: str) -> str:
@@ -24,6 +25,14 @@ def shown(name: str) -> str:
     if name.isascii() and name.isprintable():
         return name
     return "".join(_shown(char) for char in name)
+
+
+def told(text: str) -> str:
+    """What others say, a server's answer say, on one line of 1,000 characters at most; what would steer a terminal, or
+    what a database refuses, as `\\xNN`."""
+    line = " ".join(text.split())[: _MOST_TOLD + 1]
+    line = "".join(map(_shown, line))
+    return line if len(line) <= _MOST_TOLD else f"{line[: _MOST_TOLD - 1]}…"
 
 
 def _shown(char: str) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.tables import accession, outbox
+from pipeline.display import told
 from pipeline.model import EffectKind
 
 _PATIENCE = timedelta(hours=1)
@@ -175,11 +176,12 @@ def put_off(
     tx: Transaction, claim_: Claim, *, owner: str, due: datetime, error: str, remedy: str = "", parked: bool
 ) -> None:
     """The effect failed: due again later, or parked until somebody releases it. One that was wanted anew meanwhile
-    is only freed: what failed is not what is wanted now."""
+    is only freed: what failed is not what is wanted now. What was wrong is maybe in the words of a server, which may
+    hold and be as long as anything."""
     held = _held([claim_], owner)
     tx.execute(
         held.where(outbox.c.generation == claim_.generation).values(
-            due=due, attempts=outbox.c.attempts + 1, error=error, remedy=remedy, parked=parked
+            due=due, attempts=outbox.c.attempts + 1, error=told(error), remedy=told(remedy), parked=parked
         )
     )
     give_back(tx, [claim_], owner=owner)

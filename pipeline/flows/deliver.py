@@ -45,8 +45,8 @@ _AWAY = 5.0  # seconds until a database that did not answer is asked again
 
 @flow(
     name="deliver",
-    description="Preserve, index and announce what was published or changed, whatever is due. The dispatcher does so "
-    "by itself, run after run. It registers DOIs here, too, but for those of DataCite, which it puts beside that.",
+    description="Preserve, register, index and announce what was published or changed, and send mails: whatever is "
+    "due. The dispatcher does so by itself, run after run; search, mails and DOIs of DataCite it sees to beside that.",
     validate_parameters=False,
     persist_result=False,
 )
@@ -160,7 +160,7 @@ def _drain_all(
 def _kinds(services: Services) -> list[EffectKind]:
     """What is drained in turn: all kinds but those that the dispatcher drains beside that. Two who share what is due
     have twice as many batches, of half the size."""
-    others = _beside(services) if _standing.get(None) is services else dispatch.drained_apart(services)
+    others = _beside(services) if _standing.get(None) is services else ()
     return [one for one in EffectKind if one not in others]
 
 

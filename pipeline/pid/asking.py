@@ -62,5 +62,6 @@ def rests_until(tx: Transaction, services: Services) -> datetime | None:
     """When the registry is asked again, where it is left alone now."""
     if not services.registry.is_rate_limited:
         return None
-    until = doi_rate.look(tx).rests_until
-    return until if until > services.now() else None
+    now = services.now()
+    until = pace.rests_until(doi_rate.look(tx), now)
+    return until if until > now else None

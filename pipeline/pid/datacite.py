@@ -20,9 +20,10 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from pipeline import __version__
+from pipeline import __version__, display
 from pipeline.errors import AskedToWait, HeadraceError, Misconfigured, Unavailable
 from pipeline.model import DoiState, JsonObject
+from pipeline.pid.pace import LONGEST_WISH
 from pipeline.ports import DoiFault, DoiOutcome, DoiRequest, DoiSeen
 from pipeline.retry_after import retry_after
 from pipeline.running.loopback import is_loopback_host
@@ -33,8 +34,8 @@ IN_FLIGHT = 8
 # The handle server alone is waited for up to 10 s.
 _TIMES = httpx.Timeout(60, connect=5)
 _LONGEST = 120.0
-_LARGEST = 4 << 20
-_MOST_REASON = 1000
+# It answers with all that it was sent, as JSON and as XML.
+_LARGEST = 64 << 20
 _MEDIA_TYPE = "application/vnd.api+json"
 
 _LISTS = (
@@ -277,7 +278,7 @@ class _Answer:
         """`{}` where it is none."""
         try:
             found = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -289,14 +290,13 @@ class _Answer:
             for one in (errors if isinstance(errors, list) else [])
             if isinstance(one, dict)
         ]
-        return " ".join("; ".join(told).split())[:_MOST_REASON] or "it does not say why"
+        return display.told("; ".join(told)) or "it does not say why"
 
     def wait(self, now: datetime) -> timedelta | None:
         seconds = retry_after(self.retry_after, now)
-        return timedelta(seconds=min(seconds, _LONGEST_WAIT)) if seconds else None
-
-
-_LONGEST_WAIT = 86_400.0  # seconds: nobody is left alone for longer, whatever they ask for
+        # Whatever they ask for.
+        longest = LONGEST_WISH.total_seconds()
+        return timedelta(seconds=min(seconds, longest)) if seconds else None
 
 
 def _fault(answer: _Answer) -> DoiFault | None:

@@ -72,12 +72,24 @@ class LocalRegistry:
         row = database.execute("SELECT state FROM doi WHERE name = ?", (name,)).fetchone()
         before = None if row is None else DoiState(row[0])
         if (before, request.state) not in _LEGAL:
-            return _refused(request, f"cannot go from {before} to {request.state}")
+            return DoiOutcome(
+                request.doi,
+                None,
+                DoiFault.REFUSED,
+                f"cannot go from {before} to {request.state}",
+                "nothing leads back to an earlier state",
+            )
         if request.state is not DoiState.DRAFT:
             lacking = [field for field in _MANDATORY if not request.metadata.get(field)]
             lacking += [] if request.url else ["url"]
             if lacking:
-                return _refused(request, f"{lacking[0]}: can't be blank")
+                return DoiOutcome(
+                    request.doi,
+                    None,
+                    DoiFault.REFUSED,
+                    f"{lacking[0]}: can't be blank",
+                    "correct it by an edit of the record, then: headrace dois retry",
+                )
         database.execute(
             "INSERT INTO doi (name, state, url, metadata) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
             " state = excluded.state, url = excluded.url, metadata = excluded.metadata, updates = updates + 1",
@@ -100,7 +112,3 @@ class LocalRegistry:
                 f"the DOI registry {self._path} does not answer: {error}",
                 remedy="see that it can be written to and has room to grow, then run the same command again",
             ) from error
-
-
-def _refused(request: DoiRequest, reason: str) -> DoiOutcome:
-    return DoiOutcome(request.doi, None, DoiFault.REFUSED, reason)

@@ -169,6 +169,20 @@ def test_a_parked_effect_waits_for_somebody_to_release_it(catalogue: Catalogue) 
     assert again.attempts == 0
 
 
+@pytest.mark.parametrize("word", ["\0", "\ud800", "\x1b[2J"])
+def test_whatever_a_server_says_can_be_kept(catalogue: Catalogue, word: str) -> None:
+    """What no database takes, or a terminal would obey, is written out, and of a page the beginning is kept."""
+    want(catalogue, 1)
+    [failed] = claim(catalogue, "one")
+    with catalogue.write() as tx:
+        said = f"refused: {word} " + "<p>sorry</p>\n" * 1000
+        outbox.put_off(tx, failed, owner="one", due=NOW, error=said, remedy=word, parked=True)
+        [parked] = outbox.parked(tx)
+    assert parked.error.startswith(r"refused: \x")
+    assert len(parked.error) == 1000
+    assert parked.remedy.startswith(r"\x")
+
+
 def test_wanting_a_parked_effect_frees_it(catalogue: Catalogue) -> None:
     """What was refused may be accepted as it is now."""
     want(catalogue, 1)

@@ -6,7 +6,7 @@ import pickle
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,6 +31,24 @@ METADATA: JsonObject = {
     "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Dataset"},
 }
 WANTED = DoiRequest("10.5072/archive.1", DoiState.FINDABLE, "https://archive.example.org/records/1", METADATA)
+
+
+NOBODY = DataCiteAccount("", "A.B", "secret", "10.5072")
+
+
+@contextmanager
+def serving(request: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server that answers so; its URL."""
+    with HTTPServer(("127.0.0.1", 0), request) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http{'' if context is None else 's'}://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture
@@ -88,6 +106,29 @@ def test_nobody_is_left_alone_for_ever(
     """A day is the longest that a registry has us wait, as seconds or as a date."""
     datacite_control.befall(next=["429-retry-after"], retry_after=text)
     assert put(registry).wait == timedelta(days=1)
+
+
+def test_what_is_described_at_length_is_answered_at_length(registry: DataCiteRegistry) -> None:
+    """An answer has all that was sent."""
+    long = [{"description": "x" * (5 << 20), "descriptionType": "Abstract"}]
+    assert put(registry, replace(WANTED, metadata={**METADATA, "descriptions": long})).seen
+
+
+def test_an_answer_of_any_depth_is_none() -> None:
+    """Nobody's stack ends at it."""
+
+    class Request(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[" * 100_000)
+
+    with (
+        serving(Request) as url,
+        closing(DataCiteRegistry(replace(NOBODY, url=url))) as registry,
+        pytest.raises(Unavailable, match="what is no answer"),
+    ):
+        registry.get(WANTED.doi)
 
 
 def test_a_look_tells_for_how_long_the_registry_wants_to_be_left_alone(
@@ -151,7 +192,7 @@ def test_a_registry_says_where_and_as_whom(registry: DataCiteRegistry) -> None:
 
 def test_a_registry_that_is_not_there_is_away() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with closing(DataCiteRegistry(DataCiteAccount(url, "A.B", "secret", "10.5072"))) as registry:
+    with closing(DataCiteRegistry(replace(NOBODY, url=url))) as registry:
         assert put(registry).fault is DoiFault.AWAY
         with pytest.raises(Unavailable, match="does not answer"):
             registry.get(WANTED.doi)
@@ -167,15 +208,11 @@ def test_a_server_that_does_not_prove_its_name_is_told_nothing(tmp_path: Path) -
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(make_certificate(tmp_path))
-    with HTTPServer(("127.0.0.1", 0), Request) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        account = DataCiteAccount(f"https://localhost:{server.server_port}", "A.B", "secret", "10.5072")
-        with closing(DataCiteRegistry(account)) as registry:
-            outcome = put(registry)
-        server.shutdown()
-        thread.join()
+    with (
+        serving(Request, context) as url,
+        closing(DataCiteRegistry(replace(NOBODY, url=url))) as registry,
+    ):
+        outcome = put(registry)
     assert (outcome.fault, "certificate" in outcome.reason) == (DoiFault.AWAY, True)
     assert asked == []
 

@@ -81,7 +81,7 @@ def test_there_is_no_way_back_to_draft(registry: DoiRegistry, before: DoiState, 
     is_legal = after is not DoiState.DRAFT or before is DoiState.DRAFT
     [outcome] = registry.put_many([replace(WANTED, state=after)])
     assert (outcome.seen is not None) is is_legal
-    assert bool(outcome.reason) is not is_legal
+    assert bool(outcome.reason and outcome.remedy) is not is_legal
     assert (outcome.fault is DoiFault.REFUSED) is not is_legal
     assert state_of(registry) is (after if is_legal else before)
 
@@ -104,7 +104,7 @@ def test_what_is_registered_has_to_be_described(registry: DoiRegistry, field: st
     """A draft need not be; the field that is missing is named."""
     bare = replace(WANTED, metadata={name: value for name, value in METADATA.items() if name != field})
     [outcome] = registry.put_many([bare])
-    assert (outcome.seen, outcome.fault) == (None, DoiFault.REFUSED)
+    assert (outcome.seen, outcome.fault, bool(outcome.remedy)) == (None, DoiFault.REFUSED, True)
     assert {"types": "ype"}.get(field, field) in outcome.reason
     assert registry.put_many([replace(bare, state=DoiState.DRAFT)])[0].seen is DoiState.DRAFT
 

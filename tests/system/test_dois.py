@@ -438,3 +438,16 @@ def test_comparing_ends_when_it_is_asked_to(archive: Archive) -> None:
     with pytest.raises(Interrupted):
         reconcile(archive.services, 10, checkpoint=stop)
     assert seen == [0, 1]
+
+
+def test_deliver_that_is_begun_by_hand_leaves_no_kind_out(
+    archive: Archive, datacite_control: Control
+) -> None:
+    """Nobody else may be there to register what is due."""
+    from pipeline.flows import deliver
+
+    Unsettled(archive.services, archive.clock).publish(files={"a": b"a"})
+    deliver._drain_all(archive.services, lambda: False)
+    with archive.services.catalogue.read() as tx:
+        assert outbox.waiting(tx) == []
+    assert {state for state, _ in datacite_control.dois().values()} == {"findable"}

@@ -106,7 +106,7 @@ class _Connection(BaseHTTPRequestHandler):
             elsewhere = (("Location", f"http://localhost:{self.server.server_port}/dois"),)
             return _Answer(HTTPStatus.PERMANENT_REDIRECT, text="moved", headers=elsewhere)
         if fault is Fault.ENDLESS:
-            return _Answer(HTTPStatus.OK, text=" " * (64 << 20))
+            return _Answer(HTTPStatus.OK, text=" " * (65 << 20))
         if fault not in _STATUSES:
             return None
         status = _STATUSES[fault]

@@ -155,6 +155,7 @@ def test_a_server_in_trouble_is_asked_again_and_then_away(desk: Desk) -> None:
         ("Sat, 21 Nov 2026 12:00:30 GMT", 30.0),
         ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
         ("soon", 0.0),
+        ("Sat, 21 Nov 2026 12:00:30 +99999999999999", 0.0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.pid.pace import SLACK, WINDOW, Pace, after, granted, room
+from pipeline.pid.pace import SLACK, WINDOW, Pace, after, granted, rests_until, room
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -79,3 +79,18 @@ def test_the_registry_says_for_how_long_it_is_left_alone(answered: bool) -> None
 def test_a_wish_to_be_left_alone_outlives_the_answer_to_an_earlier_request() -> None:
     pace = after(after(FRESH, NOW, answered=False, wait=timedelta(minutes=7)), NOW, answered=True)
     assert room(pace, 500, NOW + timedelta(minutes=6)) == 0
+
+
+@pytest.mark.parametrize("rate", [10, 500])
+def test_a_clock_that_was_ahead_holds_nobody_up(rate: int) -> None:
+    """What it wrote down of next month is believed no more; so many may have been asked just before, so that all but
+    one request wait for five minutes."""
+    month = timedelta(days=30)
+    ahead = granted(after(FRESH, NOW + month, answered=True, wait=timedelta(days=1)), 8, rate, NOW + month)
+    assert rests_until(ahead, NOW) <= NOW
+    assert room(ahead, rate, NOW) == 1
+    then = granted(ahead, 1, rate, NOW)
+    assert room(then, rate, NOW + WINDOW - timedelta(seconds=31)) == 0
+    assert room(then, rate, NOW + WINDOW + timedelta(minutes=2)) > 0
+    resting = after(ahead, NOW, answered=False, wait=timedelta(minutes=7))
+    assert rests_until(resting, NOW) == NOW + timedelta(minutes=7)
