@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final, TypeAlias
 
 from pipeline.index.analysis import unspaced, words
@@ -16,6 +16,9 @@ from pipeline.index.query import parse
 
 Pieces: TypeAlias = list[tuple[str, bool]]
 """A text in pieces, each with whether it was asked for."""
+
+LOOKED_AT: Final = 5_000
+"""Characters of a text, from its beginning: what a page takes to show is bounded, however long its descriptions are."""
 
 _TOKEN: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*")
 
@@ -33,30 +36,38 @@ class Highlights:
             )
         }
         self._patterns = tuple(leaf for leaf in found if isinstance(leaf, Wildcard | Fuzzy))
+        self._answers: dict[tuple[str, str], bool] = {}
 
     def pieces(self, text: str, field: str) -> Pieces:
         """`text` in pieces, as the value of `field`; what was asked without a field is looked for as well."""
-        marked = ((piece, self._is_asked(piece, field)) for piece in _tokens(text))
+        rest = [(text[LOOKED_AT:], False)] if len(text) > LOOKED_AT else []
         return [
-            ("".join(piece for piece, _ in run), is_asked) for is_asked, run in groupby(marked, _is_marked)
+            ("".join(piece for piece, _ in run), is_asked)
+            for is_asked, run in groupby(chain(self._marked(text, field), rest), _is_marked)
         ]
 
     def first(self, text: str, field: str) -> int:
         """Where the first of what was asked for begins; 0 where there is none."""
         at = 0
-        for piece, is_asked in self.pieces(text, field):
+        for piece, is_asked in self._marked(text, field):
             if is_asked:
                 return at
             at += len(piece)
         return 0
 
-    def _is_asked(self, piece: str, field: str) -> bool:
-        return any(
-            (name, word) in self._words
-            or any(leaf.field == name and matches(leaf, {name: [word]}) for leaf in self._patterns)
-            for word in words(piece)
-            for name in (field, EVERYWHERE)
-        )
+    def _marked(self, text: str, field: str) -> Iterator[tuple[str, bool]]:
+        for piece in _tokens(text[:LOOKED_AT]):
+            yield piece, any(self._is_asked(word, field) for word in words(piece))
+
+    def _is_asked(self, word: str, field: str) -> bool:
+        # A language has few words, and each is compared with all that is asked for.
+        if (answer := self._answers.get((word, field))) is None:
+            answer = self._answers[word, field] = any(
+                (name, word) in self._words
+                or any(leaf.field == name and matches(leaf, {name: [word]}) for leaf in self._patterns)
+                for name in (field, EVERYWHERE)
+            )
+        return answer
 
 
 def _is_marked(pair: tuple[str, bool]) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from fnmatch import translate
+from functools import lru_cache
 from typing import Any, cast
 
 from pipeline.index.document import Terms, terms
@@ -56,7 +58,7 @@ def matches(query: Query, found: Terms) -> bool:
             expression = _expression(pattern)
             return any(expression.fullmatch(one) for one in _values(found, field))
         case Fuzzy(field, word, distance):
-            return any(_edits(word, one) <= distance for one in _values(found, field))
+            return any(_are_near(word, one, distance) for one in _values(found, field))
         case Phrase(field, words, slop):
             return stand_near(words, slop, places(_texts(found, field)))
 
@@ -83,6 +85,7 @@ def _within(low: int | None, one: int, high: int | None) -> bool:
     return (low is None or low <= one) and (high is None or one <= high)
 
 
+@lru_cache(maxsize=100)
 def _expression(pattern: str) -> re.Pattern[str]:
     # As a pattern of `fnmatch`, whose expressions take linear time.
     pieces = (wild or _literal(escaped or plain) for escaped, wild, plain in _WILD.findall(pattern))
@@ -93,15 +96,20 @@ def _literal(char: str) -> str:
     return f"[{char}]" if char in "*?[" else char
 
 
-def _edits(left: str, right: str) -> int:
-    """Insertions, deletions, replacements and swaps of neighbours between two words."""
-    before: list[int] = []
-    row = list(range(len(right) + 1))
-    for i, one in enumerate(left, 1):
-        two_before, before, row = before, row, [i]
-        for j, other in enumerate(right, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (one != other))
-            if i > 1 and j > 1 and one == right[j - 2] and left[i - 2] == other:
-                cost = min(cost, two_before[j - 2] + 1)
-            row.append(cost)
-    return row[-1]
+def _are_near(left: str, right: str, edits: int) -> bool:
+    """Whether so many insertions, deletions, replacements and swaps of neighbours lead from one word to the other. Takes
+    about as long for words of any length, whatever a stranger asks for."""
+    if abs(len(left) - len(right)) > edits:
+        return False
+    alike = bisect_left(
+        range(min(len(left), len(right))), True, key=lambda at: left[: at + 1] != right[: at + 1]
+    )
+    left, right = left[alike:], right[alike:]
+    if not edits or left == right:
+        return left == right
+    return (
+        _are_near(left[1:], right[1:], edits - 1)
+        or _are_near(left[1:], right, edits - 1)
+        or _are_near(left, right[1:], edits - 1)
+        or (left[1::-1] == right[:2] and _are_near(left[2:], right[2:], edits - 1))
+    )

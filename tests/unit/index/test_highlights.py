@@ -1,5 +1,6 @@
 """Where a text answers a question."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.index.fields import TITLE
-from pipeline.index.highlights import Highlights
+from pipeline.index.highlights import LOOKED_AT, Highlights
+from pipeline.index.query import MOST_EXPANSIONS
 
 
 def marked(query: str, text: str) -> str:
@@ -54,3 +56,24 @@ def test_the_first_is_told_by_its_place() -> None:
     highlights = Highlights("tide")
     assert highlights.first("the tide, the tide", TITLE) == 4
     assert highlights.first("the sea", TITLE) == 0
+
+
+def test_what_stands_far_behind_is_not_looked_for() -> None:
+    """A text that goes on and on is shown whole, and takes no longer."""
+    text = "sea " * (LOOKED_AT // 4) + "tide"
+    assert Highlights("tide").first(text, TITLE) == 0
+    assert Highlights("tide").pieces(text, TITLE) == [(text, False)]
+
+
+def test_the_dearest_question_takes_no_time() -> None:
+    """As many fuzzy words as may be asked for, as long as words may be, in descriptions that are made for it: compared
+    letter by letter that was a minute of a processor."""
+    asked = [f"{'ab' * 90}{number:02}{'cd' * 9}" for number in range(MOST_EXPANSIONS)]
+    page = [
+        " ".join(f"{'ba' * 90}{number:03}{'dc' * 8}" for number in range(first, first + 20))
+        for first in range(25)
+    ]
+    begun = time.thread_time()
+    highlights = Highlights(" ".join(f"{word}~2" for word in asked))
+    assert [highlights.first(text, TITLE) for text in page] == [0] * len(page)
+    assert time.thread_time() - begun < 2
