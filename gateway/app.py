@@ -94,7 +94,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.receivers = Receivers()
     app.state.documents = Documents()
     app.state.organisations = vocabularies.organisations(services.settings.ror)
-    app.state.store_probe = operations.StoreProbe(services.store)
+    app.state.probes = operations.probes(services)
     app.state.metrics, counted = operations.registries(services)
     # They are tried one after the other: what is asked for most comes first.
     for router in (

@@ -36,7 +36,8 @@ from loadtests.figures import Figure, keep, show
 from pipeline.index import query_dsl
 from pipeline.index.document import Entry, prepared
 from pipeline.index.fields import FACETS, FIELDS, OPEN
-from pipeline.index.opensearch import OpenSearchIndex, OpenSearchServer, parse_server
+from pipeline.index.opensearch import OpenSearchIndex
+from pipeline.index.opensearch_server import OpenSearchServer, parse_server
 from pipeline.ports import IndexDocument, SearchRequest
 
 _TURN = 2_000

@@ -275,7 +275,8 @@ def open_index(settings: Settings, now: Clock) -> SearchIndex:
 
             return EmbeddedIndex(_path(settings.index), now)
         case "opensearch" | "opensearchs":
-            from pipeline.index.opensearch import OpenSearchIndex, parse_server
+            from pipeline.index.opensearch import OpenSearchIndex
+            from pipeline.index.opensearch_server import parse_server
 
             return OpenSearchIndex(
                 parse_server(settings.index, settings.index_password.get_secret_value()), now

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,6 @@ from pipeline.catalogue import fixity, outbox, records
 from pipeline.catalogue.outbox import Standing
 from pipeline.errors import HeadraceError, Unavailable
 from pipeline.model import EffectKind
-from pipeline.ports import ObjectStore
 from pipeline.services import Services
 from pipeline.store import layout
 
@@ -33,7 +32,7 @@ router = APIRouter()
 _LOG = logging.getLogger(__name__)
 
 [_DECLARATION] = layout.DECLARATION
-_STORE_SECONDS = 1.0
+_PROBE_SECONDS = 1.0
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -43,11 +42,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 @router.api_route("/healthz", methods=READ)
 def health(request: Request, services: ServicesHere) -> Response:
     """200 when requests can be answered: without the catalogue none can, without the others some can."""
-    store: StoreProbe = request.app.state.store_probe
-    parts = {
-        "catalogue": _state(services.catalogue.ping),
-        "store": store.state(),
-        "index": _state(services.index.count),
+    probes: Mapping[str, Probe] = request.app.state.probes
+    parts = {"catalogue": _state(services.catalogue.ping)} | {
+        name: probe.state() for name, probe in probes.items()
     }
     is_up = parts["catalogue"] == "ok"
     status = "ok" if set(parts.values()) == {"ok"} else "degraded" if is_up else "unavailable"
@@ -55,12 +52,12 @@ def health(request: Request, services: ServicesHere) -> Response:
     return json_answer(request, body, 200 if is_up else 503, {"Cache-Control": "no-store"})
 
 
-class StoreProbe:
-    """Whether the store answers, and still has the root's declaration. One that is away is tried again for minutes: a
-    thread of its own does that, one at a time, and whoever wants to know waits a second."""
+class Probe:
+    """Whether a part answers. One that is away is waited for, for seconds or minutes: a thread of its own does that,
+    one at a time, and whoever wants to know waits a second."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    def __init__(self, name: str, ask: Callable[[], object]) -> None:
+        self._name, self._ask = name, ask
         self._lock = threading.Lock()
         self._asked: Future[str] | None = None
 
@@ -70,14 +67,25 @@ class StoreProbe:
             if (asked := self._asked) is None or asked.done():
                 asked = self._asked = Future()
                 # A daemon: no gateway stays because its store is away.
-                threading.Thread(target=self._ask, args=(asked,), name="store-probe", daemon=True).start()
+                threading.Thread(
+                    target=self._answer, args=(asked,), name=f"{self._name}-probe", daemon=True
+                ).start()
         try:
-            return asked.result(_STORE_SECONDS)
+            return asked.result(_PROBE_SECONDS)
         except TimeoutError:
             return Unavailable.code
 
-    def _ask(self, asked: Future[str]) -> None:
-        asked.set_result(_state(partial(self._store.size, _DECLARATION)))
+    def _answer(self, asked: Future[str]) -> None:
+        asked.set_result(_state(self._ask))
+
+
+def probes(services: Services) -> dict[str, Probe]:
+    """Of the parts that may not answer, by their names: whether the store still has the root's declaration, and
+    whether the index counts."""
+    return {
+        "store": Probe("store", partial(services.store.size, _DECLARATION)),
+        "index": Probe("index", services.index.count),
+    }
 
 
 def _state(probe: Callable[[], object]) -> str:

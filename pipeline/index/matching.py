@@ -97,13 +97,11 @@ def _literal(char: str) -> str:
 
 
 def _are_near(left: str, right: str, edits: int) -> bool:
-    """Whether so many insertions, deletions, replacements and swaps of neighbours lead from one word to the other. Takes
-    about as long for words of any length, whatever a stranger asks for."""
+    """Whether so many insertions, deletions, replacements and swaps of neighbours lead from one word to the other. It
+    takes about as long for words of any length, whatever a stranger asks for."""
     if abs(len(left) - len(right)) > edits:
         return False
-    alike = bisect_left(
-        range(min(len(left), len(right))), True, key=lambda at: left[: at + 1] != right[: at + 1]
-    )
+    alike = _alike(left, right)
     left, right = left[alike:], right[alike:]
     if not edits or left == right:
         return left == right
@@ -113,3 +111,9 @@ def _are_near(left: str, right: str, edits: int) -> bool:
         or _are_near(left, right[1:], edits - 1)
         or (left[1::-1] == right[:2] and _are_near(left[2:], right[2:], edits - 1))
     )
+
+
+def _alike(left: str, right: str) -> int:
+    """How many letters they begin with alike."""
+    lengths = range(1, min(len(left), len(right)) + 1)
+    return bisect_left(lengths, 1, key=lambda length: left[:length] != right[:length])

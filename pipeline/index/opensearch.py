@@ -19,48 +19,36 @@ from __future__ import annotations
 
 import logging
 import re
-import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC
 from random import random
 from typing import Any, Final, TypeVar
 
 import orjson
-from opensearchpy import OpenSearch
 from opensearchpy.exceptions import (
     HTTP_EXCEPTIONS,
-    AuthenticationException,
-    AuthorizationException,
     NotFoundError,
-    OpenSearchException,
     RequestError,
-    SSLError,
     TransportError,
 )
-from opensearchpy.exceptions import ConnectionError as NoAnswer
 
-from pipeline.errors import Conflict, HeadraceError, Misconfigured, OutOfSpace, Rejected, Unavailable
+from pipeline.errors import Conflict, Misconfigured, OutOfSpace, Rejected, Unavailable
 from pipeline.index import dates, query_dsl
 from pipeline.index.document import Entry, prepared
+from pipeline.index.opensearch_server import OpenSearchServer, connect, reason, translated
 from pipeline.index.query_dsl import SCHEMA_DIGEST
 from pipeline.index.selection import select
 from pipeline.model import JsonObject
 from pipeline.ports import Clock, IndexDocument, IndexEntry, SearchPage, SearchRequest
-from pipeline.server_url import parse_server_url
 
 R = TypeVar("R")
 
-_PORT: Final = 9200
 _OLDEST: Final = (2, 12)
-_ALIAS: Final = re.compile("[a-z0-9][a-z0-9_-]{0,99}")
-_SECONDS: Final = 10.0
 _BULK_SECONDS: Final = 120.0
-_CONNECTIONS: Final = 40
-"""Kept open by a process: as many as a gateway has threads that serve."""
 _BULK_BYTES: Final = 5 << 20
 _REFRESH: Final = {"refresh_interval": "500ms"}
 """Writes are to be found within a second."""
@@ -74,38 +62,7 @@ _PATIENCE: Final = 30.0
 _FINE = (200, 201)
 _STALE = 409
 _BUSY = (429, 503)
-_ALIAS_ERRORS = ("invalid_alias_name_exception", "invalid_index_name_exception")
-
 _LOG = logging.getLogger(__name__)
-# Each of its warnings is of an error that it raises as well.
-logging.getLogger("opensearch").setLevel(logging.ERROR)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSearchServer:
-    """Where the index is, and as whom it is spoken to; as nobody where `user` is empty."""
-
-    host: str
-    port: int
-    alias: str
-    is_tls: bool
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-
-def parse_server(url: str, password: str) -> OpenSearchServer:
-    """The server and alias of `opensearch://user@host:9200/alias`, or of `opensearchs://…` in TLS. Raises
-    `Misconfigured`."""
-    named = parse_server_url(url)
-    if named is None or not _ALIAS.fullmatch(named.path):
-        raise Misconfigured(
-            "HEADRACE_INDEX is not of the form opensearch://user@host:9200/alias, or opensearchs:// in TLS",
-            field="HEADRACE_INDEX",
-            remedy="put the password into HEADRACE_INDEX_PASSWORD, @ in a user's name as %40, and name an alias of "
-            "small letters, digits, - and _",
-        )
-    is_tls = named.scheme == "opensearchs"
-    return OpenSearchServer(named.host, named.port or _PORT, named.path, is_tls, named.user, password)
 
 
 class _MovedError(Exception):
@@ -128,7 +85,7 @@ class OpenSearchIndex:
     def __init__(self, server: OpenSearchServer, clock: Clock, *, rebuilding: str = "") -> None:
         """`rebuilding` names the generation of a rebuild under way; without it the index in use is meant."""
         self._server, self._clock, self._rebuilding = server, clock, rebuilding
-        self._client = _connect(server)
+        self._client = connect(server)
         self._alias = f"{server.alias}.{SCHEMA_DIGEST}"
         self._building = f"{self._alias}.building"
 
@@ -137,7 +94,7 @@ class OpenSearchIndex:
         if not ready:
             return refused
         chunks = list(_chunks(ready))
-        with self._translated():
+        with translated(self._server):
             for wait in _waits():
                 with suppress(_MovedError):
                     for alias in self._targets():
@@ -152,13 +109,20 @@ class OpenSearchIndex:
         now = dates.start_of_day(self._clock().astimezone(UTC).date())
         selection = select(request, now)
         searches = query_dsl.searches(selection, request.facets, now)
-        page, counted = self._reading(lambda alias: self._look_up(alias, searches))
-        total = counted["hits"]["total"]["value"]
-        return SearchPage(total, query_dsl.ids(page), query_dsl.counts(counted, selection, request.facets))
+
+        def read(alias: str) -> SearchPage:
+            page, counted = self._look_up(alias, searches)
+            total = int(counted["hits"]["total"]["value"])
+            return SearchPage(
+                total, query_dsl.ids(page), query_dsl.counts(counted, selection, request.facets)
+            )
+
+        return self._reading(read)
 
     def count(self) -> int:
-        answer = self._reading(lambda alias: self._client.count(index=alias, body=query_dsl.COUNTED))
-        return int(answer["count"])
+        return self._reading(
+            lambda alias: int(self._client.count(index=alias, body=query_dsl.COUNTED)["count"])
+        )
 
     def entries(self, after: int, upto: int) -> Iterator[IndexEntry]:
         self._reading(lambda alias: self._client.indices.refresh(index=alias))
@@ -168,11 +132,11 @@ class OpenSearchIndex:
 
     def _batch(self, after: int, upto: int) -> list[IndexEntry]:
         body = query_dsl.entries_body(after, upto, _ENTRIES)
-        return query_dsl.entries(self._reading(lambda alias: self._ask(alias, body)))
+        return self._reading(lambda alias: query_dsl.entries(self._ask(alias, body)))
 
     def describe(self) -> str:
         server = self._server
-        with self._translated():
+        with translated(self._server):
             version = self._require_version()
         how = (", in TLS" * server.is_tls) + (f", as {server.user}" * bool(server.user))
         return f"OpenSearch {version} at {server.host}:{server.port}{how}, alias {server.alias}"
@@ -198,7 +162,7 @@ class OpenSearchIndex:
 
     def begin_rebuild(self) -> OpenSearchIndex:
         """A rebuild that was under way before is abandoned: its next call raises `Conflict`."""
-        with self._translated():
+        with translated(self._server):
             name = self._create(uuid.uuid4().hex[:12], settings=_NO_REFRESH)
             for wait in _waits():
                 others = [one for one in self._generations().building if one != name]
@@ -216,7 +180,7 @@ class OpenSearchIndex:
         name = self._rebuilding
         if not name:
             raise Conflict("No rebuild has begun on this index.")
-        with self._translated():
+        with translated(self._server):
             self._require_under_way(self._generations())
             self._client.indices.put_settings(index=name, body={"index": _REFRESH})
             self._client.indices.refresh(index=name)
@@ -329,7 +293,7 @@ class OpenSearchIndex:
     def _reading(self, read: Callable[[str], R]) -> R:
         """`read` on the generation in use now; again where it was swapped out meanwhile."""
         failure: TransportError | None = None
-        with self._translated():
+        with translated(self._server):
             if self._rebuilding:
                 self._client.indices.refresh(index=self._building)
                 return read(self._building)
@@ -387,7 +351,7 @@ class OpenSearchIndex:
                 params={
                     "require_alias": "true",
                     "filter_path": "errors,items.index._id,items.index.status,items.index.error",
-                    "request_timeout": _SECONDS if at_once else _BULK_SECONDS,
+                    "request_timeout": None if at_once else _BULK_SECONDS,
                 },
             )
         except TransportError as error:
@@ -410,63 +374,14 @@ class OpenSearchIndex:
             if status in _BUSY:
                 again[number] = entries[number]
             elif status == 400:
-                refused[number] = _reason(why)
+                refused[number] = reason(why)
             else:
-                raise Unavailable(f"OpenSearch takes no documents: {_reason(why)}")
+                raise Unavailable(f"OpenSearch takes no documents: {reason(why)}")
         return again
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        where = f"OpenSearch at {self._server.host}:{self._server.port}"
-        try:
-            yield
-        except HeadraceError:
-            raise
-        except SSLError as error:
-            raise Misconfigured(
-                f"{where} cannot be trusted with the search index: {error.info}",
-                field="HEADRACE_INDEX",
-                remedy="name it as its certificate does; SSL_CERT_FILE names the certificates of an authority of your "
-                "own",
-            ) from error
-        except NoAnswer as error:
-            raise Unavailable(
-                f"{where} does not answer: {error.info}", remedy="start OpenSearch, or correct HEADRACE_INDEX"
-            ) from error
-        except (AuthenticationException, AuthorizationException) as error:
-            raise Misconfigured(
-                f"{where} does not let {self._server.user or 'nobody'} in: {error}",
-                field="HEADRACE_INDEX",
-                remedy="correct the user in HEADRACE_INDEX, HEADRACE_INDEX_PASSWORD, or what that user may do",
-            ) from error
-        except RequestError as error:
-            if error.error in _ALIAS_ERRORS:
-                raise Misconfigured(
-                    f"{where} cannot have the search index as {self._server.alias}: {_words(error)}",
-                    field="HEADRACE_INDEX",
-                    remedy="name an alias that is nothing else there",
-                ) from error
-            raise Unavailable(f"{where} refuses what it is asked for: {_words(error)}") from error
-        except OpenSearchException as error:
-            raise Unavailable(f"{where} cannot serve the search index: {error}") from error
 
 
 class _AlreadyThereError(Exception):
     """There is an index of that name."""
-
-
-def _connect(server: OpenSearchServer) -> OpenSearch:
-    return OpenSearch(
-        [{"host": server.host, "port": server.port}],
-        use_ssl=server.is_tls,
-        # Its certificate is verified; SSL_CERT_FILE is heeded.
-        ssl_context=ssl.create_default_context() if server.is_tls else None,
-        http_auth=(server.user, server.password) if server.user else None,
-        timeout=_SECONDS,
-        # A connection that was kept open may be gone; all that we send can be sent twice.
-        max_retries=1,
-        pool_maxsize=_CONNECTIONS,
-    )
 
 
 def _removal(name: str) -> Mapping[str, Any]:
@@ -505,14 +420,3 @@ def _release(number: str) -> tuple[int, ...]:
 def _lines(entry: Entry) -> bytes:
     action = b'{"index":{"_id":"%d","version":%d,"version_type":"external"}}\n' % (entry.id, entry.version)
     return b"%b%b\n" % (action, orjson.dumps(query_dsl.source(entry)))
-
-
-def _words(error: TransportError) -> str:
-    """The server's own."""
-    told = error.info.get("error") if isinstance(error.info, dict) else None
-    return _reason(told) if isinstance(told, dict) else str(error)
-
-
-def _reason(error: Mapping[str, Any]) -> str:
-    cause = error.get("caused_by", {}).get("reason", "")
-    return ": ".join(filter(None, (str(error.get("reason", "no reason given")), cause)))

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from pipeline.index.embedded import EmbeddedIndex
-from pipeline.index.opensearch import OpenSearchIndex, parse_server
+from pipeline.index.opensearch import OpenSearchIndex
+from pipeline.index.opensearch_server import parse_server
 from pipeline.ports import Clock, SearchIndex, SearchRequest
 from tests.index_corpus import CORPUS, NOW
 

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ from pipeline.catalogue import outbox
 from pipeline.errors import Conflict, Misconfigured, OutOfSpace, Unavailable
 from pipeline.index import indexer, query_dsl
 from pipeline.index.document import entry
-from pipeline.index.opensearch import OpenSearchIndex, parse_server
+from pipeline.index.opensearch import OpenSearchIndex
+from pipeline.index.opensearch_server import parse_server
 from pipeline.model import EffectKind
 from pipeline.ports import IndexDocument, SearchRequest
 from tests.archive import open_archive
@@ -39,6 +39,7 @@ from tests.asking import Client
 from tests.fault_proxy import Kind, fault_proxy
 from tests.index_corpus import CORPUS, NOW, indexed
 from tests.mail_server import make_certificate
+from tests.opensearch_front import ALL, ODD, front
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -228,82 +229,6 @@ def test_what_a_busy_server_refuses_is_sent_again_item_by_item(
         assert busy.sent[-3:] == [list(range(1, 8)), list(range(1, 8)), [1, 3, 5, 7]]
         index.close()
     assert held(opened()) == list(range(1, 8))
-
-
-ALL, ODD = "all", "odd"
-
-
-class Front(ThreadingHTTPServer):
-    """Answers bulk requests as a server with too much to do, as often as `refuse` says, and says that it is of
-    `version`; passes on all else."""
-
-    daemon_threads = True
-
-    def __init__(self, upstream: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Front)
-        self.upstream = upstream
-        self.url = f"opensearch://127.0.0.1:{self.server_address[1]}"
-        self.refuse: list[str] = []
-        self.sent: list[list[int]] = []
-        self.version: dict[str, str] = {}
-
-
-class _Front(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Front
-
-    def do_ANY(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        is_bulk = "_bulk" in self.path
-        refusal = self.server.refuse.pop(0) if is_bulk and self.server.refuse else ""
-        lines = body.splitlines(keepends=True)
-        ids = [int(json.loads(line)["index"]["_id"]) for line in lines[::2]] if is_bulk else []
-        if is_bulk:
-            self.server.sent.append(ids)
-        if self.path == "/" and self.server.version:
-            return self._answer(200, {"version": self.server.version})
-        if refusal == ALL:
-            return self._answer(429, {"error": {"type": "rejected_execution", "root_cause": []}})
-        if refusal == ODD:
-            kept = [n for n, id_ in enumerate(ids) if id_ % 2 == 0]
-            body = b"".join(line for n in kept for line in lines[2 * n : 2 * n + 2])
-        answer = httpx.request(
-            self.command,
-            self.server.upstream + self.path,
-            content=body,
-            headers={"Content-Type": self.headers.get("Content-Type", "application/json")},
-            timeout=60,
-            trust_env=False,
-        )
-        found = answer.json()
-        if refusal == ODD:
-            busy = {"type": "rejected_execution_exception", "reason": "too much to do"}
-            items = [{"index": {"_id": str(n), "status": 429, "error": busy}} for n in ids if n % 2]
-            found = {"errors": True, "items": items}
-        return self._answer(answer.status_code, found)
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_ANY  # noqa: N815
-
-    def _answer(self, status: int, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def front(upstream: str) -> Iterator[Front]:
-    with Front(upstream) as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(

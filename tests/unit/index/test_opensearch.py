@@ -6,7 +6,7 @@ from pipeline.errors import Misconfigured
 from pipeline.index.document import terms
 from pipeline.index.fields import EVERYWHERE, PRESENT
 from pipeline.index.nodes import NOTHING, Bool, MatchAll, Term
-from pipeline.index.opensearch import OpenSearchServer, parse_server
+from pipeline.index.opensearch_server import OpenSearchServer, parse_server
 from pipeline.index.query_dsl import MAPPINGS, translate
 from tests.index_corpus import CORPUS
 
