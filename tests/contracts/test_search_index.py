@@ -137,6 +137,33 @@ def test_what_is_held_is_listed(index: SearchIndex) -> None:
     assert list(index.entries(9, 1 << 62)) == []
 
 
+@pytest.mark.parametrize("swap", [False, True], ids=["in use", "swapped meanwhile"])
+def test_what_is_held_is_listed_once_whatever_changes_meanwhile(index: SearchIndex, swap: bool) -> None:
+    """Across pages, which hold 5,000: none is lost, none comes twice, and what changes behind the page that is being
+    read is seen as it is by then, also where another generation was swapped in."""
+    held = [IndexDocument(number, 1, {"metadata.title": "tide"}) for number in range(1, 5_102)]
+    index.write(held)
+    listed = index.entries(0, 1 << 62)
+    seen = [next(listed)]
+    changed = [
+        *(IndexDocument(number, 2, {"metadata.title": "sea"}) for number in (1, 2, 5_050, 6_000)),
+        *(IndexDocument(number, 2, None) for number in (3, 5_060)),
+    ]
+    if swap:
+        fresh = index.begin_rebuild()
+        fresh.write([*held, *changed])
+        fresh.finish_rebuild()
+        fresh.close()
+    else:
+        index.write(changed, at_once=True)
+    seen += listed
+    assert [one.id for one in seen] == [
+        *(number for number in range(1, 5_102) if number != 5_060),
+        6_000,
+    ]
+    assert {one.id for one in seen if one.version == 2} == {5_050, 6_000}
+
+
 def test_another_content_has_another_checksum(index: SearchIndex) -> None:
     """Of the same version, too: what an index has wrong is told from what is right."""
     index.write([indexed(1, title="right")])
