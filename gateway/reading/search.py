@@ -1,6 +1,7 @@
 """Search: the parameters of `/api/records` and `/search`, and the envelope of hits (Zenodo's REST API, records)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlencode
@@ -12,7 +13,9 @@ from pipeline.access import Viewer
 from pipeline.catalogue import communities
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Misconfigured, Rejected, SearchAway, Unavailable
+from pipeline.index import spelling
 from pipeline.metadata import vocabulary
+from pipeline.metadata.text import plain
 from pipeline.model import JsonObject, RecordState
 from pipeline.ports import SearchRequest
 from pipeline.services import Services
@@ -176,7 +179,15 @@ class Found:
 def search(services: Services, question: Question, *, facets: Sequence[str] = tuple(FACETS)) -> Found:
     """Ask the index. Raises `Rejected` (field `q`, `sort` or a filter's), `SearchAway`."""
     question = _with_known_communities(services, question)
-    request = SearchRequest(
+    try:
+        page = services.index.search(_request(question, facets))
+    except (Unavailable, Misconfigured) as away:
+        raise SearchAway(away.message) from away
+    return Found(question, page.total, page.ids, page.facets)
+
+
+def _request(question: Question, facets: Sequence[str]) -> SearchRequest:
+    return SearchRequest(
         query=question.q,
         filters=question.filters,
         sort=question.sort,
@@ -185,11 +196,29 @@ def search(services: Services, question: Question, *, facets: Sequence[str] = tu
         all_versions=question.all_versions,
         facets=facets,
     )
-    try:
-        page = services.index.search(request)
-    except (Unavailable, Misconfigured) as away:
-        raise SearchAway(away.message) from away
-    return Found(question, page.total, page.ids, page.facets)
+
+
+def meant(services: Services, found: Found) -> Question | None:
+    """What may have been meant by a question that found little and has words that no record has; None where search went
+    away, for whoever asks has had an answer."""
+
+    def texts(ids: Sequence[int]) -> Iterator[Sequence[str]]:
+        return map(_spoken, described(services, Found(found.question, len(ids), tuple(ids))))
+
+    with suppress(Unavailable, Misconfigured):
+        asked = _request(found.question, ())
+        if (better := spelling.meant(services.index, asked, found.total, texts)) is not None:
+            return replace(found.question, q=better, page=1)
+    return None
+
+
+def _spoken(one: Dissemination) -> list[str]:
+    """What a record says in words that people may have meant; its description is public, whatever its files are."""
+    metadata = one.record.description.metadata
+    names = (each.get("person_or_org", {}).get("name", "") for each in metadata.get("creators", []))
+    keywords = (each.get("subject", "") for each in metadata.get("subjects", []))
+    described = plain(str(metadata.get("description") or ""))
+    return [str(metadata.get("title") or ""), *map(str, keywords), *map(str, names), described]
 
 
 def _with_known_communities(services: Services, question: Question) -> Question:

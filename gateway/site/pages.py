@@ -69,11 +69,18 @@ def search(request: Request, services: ServicesHere, viewer: ViewerHere) -> Resp
     except Rejected as error:
         asked = Question(q=request.query_params.get("q", ""))
         return page(services, "search.html", 400, **_context(asked, None, (), problem=error.message))
-    return page(services, "search.html", **_context(question, found, searching.described(services, found)))
+    hits = searching.described(services, found)
+    meant = searching.meant(services, found)
+    return page(services, "search.html", **_context(question, found, hits, meant=meant))
 
 
 def _context(
-    question: Question, found: Found | None, hits: Sequence[Dissemination], *, problem: str = ""
+    question: Question,
+    found: Found | None,
+    hits: Sequence[Dissemination],
+    *,
+    problem: str = "",
+    meant: Question | None = None,
 ) -> JsonObject:
     chosen = [(name, value) for name, values in question.filters.items() for value in values]
     highlights = Highlights(question.q if hits else "")
@@ -82,6 +89,7 @@ def _context(
         "question": question,
         "found": found,
         "problem": problem,
+        "meant": Link(meant.q, _address(meant)) if meant else None,
         "references": [presentation.reference(one, begins=begins) for one in hits],
         "highlights": highlights,
         "sorts": [

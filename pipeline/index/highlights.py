@@ -27,7 +27,7 @@ class Highlights:
     """Of one question. Raises `Rejected` (field `q`) where it cannot be understood."""
 
     def __init__(self, query: str) -> None:
-        found = tuple(_asked(parse(query)))
+        found = tuple(asked(parse(query)))
         self._words = {
             (leaf.field, word)
             for leaf in found
@@ -56,7 +56,7 @@ class Highlights:
         return 0
 
     def _marked(self, text: str, field: str) -> Iterator[tuple[str, bool]]:
-        for piece in _tokens(text[:LOOKED_AT]):
+        for piece in tokens(text[:LOOKED_AT]):
             yield piece, any(self._is_asked(word, field) for word in words(piece))
 
     def _is_asked(self, word: str, field: str) -> bool:
@@ -74,19 +74,19 @@ def _is_marked(pair: tuple[str, bool]) -> bool:
     return pair[1]
 
 
-def _asked(query: Query) -> Iterator[Term | Phrase | Wildcard | Fuzzy]:
+def asked(query: Query) -> Iterator[Term | Phrase | Wildcard | Fuzzy]:
     """What is to be there; what is not to be there is left out."""
     match query:
         case Bool(must, should):
             for part in (*must, *should):
-                yield from _asked(part)
+                yield from asked(part)
         case Boost(inner):
-            yield from _asked(inner)
+            yield from asked(inner)
         case Term() | Phrase() | Wildcard() | Fuzzy():
             yield query
 
 
-def _tokens(text: str) -> Iterator[str]:
+def tokens(text: str) -> Iterator[str]:
     """Words as they are written, letters of scripts without spaces one by one, and what is between them."""
     at = 0
     for token in _TOKEN.finditer(text):

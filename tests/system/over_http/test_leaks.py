@@ -148,6 +148,8 @@ def shores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shore, Sh
 _SEARCHES = (
     "plover",
     "sandpiper",
+    "plovres",
+    "sandpipres",
     "roosts",
     "birds",
     "limicolae",

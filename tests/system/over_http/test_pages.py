@@ -203,6 +203,25 @@ def test_a_search_shows_what_was_asked_for(archive: Archive, client: Client) -> 
     assert html.fromstring(client.get("/search").content).find(".//mark") is None
 
 
+def test_a_search_with_a_slip_leads_to_what_was_meant(archive: Archive, client: Client) -> None:
+    """Where little is found: a link to the question in words that there are, with all else that was chosen, which
+    finds the record. None to a word of a record that was withdrawn."""
+    archive.publish(title="Tide gauge <b>readings")
+    gone = archive.publish(title="Sandpipers")
+    page = html.fromstring(client.get("/search?q=tide+guage+raedings&size=10&resource_type=dataset").content)
+    [meant] = page.xpath("//p[@class='meant']/a")
+    assert meant.text_content() == "tide gauge readings"
+    found = html.fromstring(client.get("/search" + meant.get("href")).content)
+    assert [one.text_content() for one in found.xpath("//ol[@class='hits']//h3/a")] == [
+        "Tide gauge <b>readings"
+    ]
+    assert len(found.xpath("//ul[@class='chosen']/li")) == 1
+    assert not found.xpath("//p[@class='meant']")
+    assert html.fromstring(client.get("/search?q=sandpipres").content).xpath("//p[@class='meant']")
+    archive.withdraw(gone)
+    assert not html.fromstring(client.get("/search?q=sandpipres").content).xpath("//p[@class='meant']")
+
+
 def test_an_empty_search_teaches_how_to_ask(standing: tuple[Client, Record]) -> None:
     """Where nothing is found the page shows examples, each of which is understood."""
     client, _ = standing
