@@ -137,11 +137,9 @@ def create_app(services: Services) -> FastAPI:
         operations.router,
         openapi.router,
     ):
-        app.include_router(router)
-    # The framework makes its routes when one is first asked for: here, before anybody waits, and by one thread, since
-    # several at once disturb each other.
-    for route in app.routes:
-        route.matches({"type": "http", "method": "GET", "path": "/"})
+        # The routes are all that the routers have: `include_router` would make each of them anew, with what it depends on,
+        # and look at them through a layer more at every request.
+        app.router.routes.extend(router.routes)
     app.state.openapi = None
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.add_exception_handler(RecordMoved, _redirect_to_newest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -132,21 +133,26 @@ def alembic_config() -> Config:
 def _migrate(engine: sa.Engine) -> None:
     """Bring the schema to its newest revision, one process at a time. Raises `Misconfigured` where it is of a later
     release."""
-    config = alembic_config()
-    scripts = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    if current == scripts.get_current_head():
+    if current == _scripts().get_current_head():
         return
-    if current not in {None, *(one.revision for one in scripts.walk_revisions())}:
+    if current not in {None, *(one.revision for one in _scripts().walk_revisions())}:
         raise Misconfigured(
             f"the catalogue at {redacted(str(engine.url))} is of a later release of Headrace ({current})",
             field="HEADRACE_DATABASE",
             remedy="install that release here, too, or restore the backup from before the upgrade",
         )
+    config = alembic_config()
     with _one_at_a_time(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations. Each is compiled when they are read, which takes longer than the rest of opening a catalogue."""
+    return ScriptDirectory.from_config(alembic_config())
 
 
 @contextmanager
