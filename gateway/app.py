@@ -137,8 +137,8 @@ def create_app(services: Services) -> FastAPI:
         operations.router,
         openapi.router,
     ):
-        # The routes are all that the routers have: `include_router` would make each of them anew, with what it depends on,
-        # and look at them through a layer more at every request.
+        # The routers' own routes: `include_router` would make each of them anew, with all that it depends on, and ask
+        # them through a layer more at every request.
         app.router.routes.extend(router.routes)
     app.state.openapi = None
     app.mount("/static", StaticFiles(directory=_STATIC))
