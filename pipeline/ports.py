@@ -331,13 +331,14 @@ class DoiRequest:
 
 @dataclass(frozen=True, slots=True)
 class DoiSeen:
-    """A DOI as the registry has it; one that does not `resolve` leads nowhere yet, though it is registered."""
+    """A DOI as the registry has it, in a state that is none of ours, maybe. `leads_to` is where whoever follows it
+    comes, which may be behind its `url`: `""` nowhere, None where nobody tells."""
 
     doi: str
-    state: DoiState
+    state: DoiState | str
     url: str
     metadata: JsonObject
-    resolves: bool = True
+    leads_to: str | None = None
 
 
 class DoiFault(StrEnum):
@@ -376,9 +377,9 @@ class DoiRegistry(Protocol):
         """Bring each DOI to its wanted state: an idempotent upsert; one outcome a request, in order."""
 
     def get(self, doi: str) -> DoiSeen | None:
-        """None where the registry does not know it. Raises `Misconfigured` where it lets nobody in with our
-        credentials, `Unavailable` where it is away, `AskedToWait` where it says for how long it wants to be left
-        alone."""
+        """None where the registry does not know it. Takes two requests at most. Raises `Misconfigured` where it lets
+        nobody in with our credentials, `Unavailable` where it is away, or has no answer for this DOI, `AskedToWait`
+        where it says for how long it wants to be left alone."""
 
     def describe(self) -> str:
         """For people; holds no secret. Raises as `get`."""

@@ -231,7 +231,8 @@ def open_archive(home: Path, location: StoreLocation | None = None, **settings: 
         settings |= {"store" if name == "url" else name: value for name, value in asdict(location).items()}
     if "database" not in settings:
         add_catalogue(home)
-    with wiring.open_services(Settings(home=home, base_url=BASE_URL, **settings), now=clock) as services:
+    chosen = {"base_url": BASE_URL, **settings}
+    with wiring.open_services(Settings(home=home, **chosen), now=clock) as services:
         yield Archive(services, clock)
 
 

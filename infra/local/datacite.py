@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -61,6 +61,10 @@ class Control:
     def limit(self, requests: int, seconds: float) -> None:
         """Answer 429 to more in any period; 0: to none. Counting begins anew."""
         self._web.put("/rate", json={"requests": requests, "seconds": seconds}).raise_for_status()
+
+    def move(self, states: Mapping[str, str]) -> None:
+        """Have DOIs in these states, also where no event leads there."""
+        self._web.put("/states", json=dict(states)).raise_for_status()
 
     def forget(self) -> None:
         """All faults, DOIs and counts: the double is as at its start."""

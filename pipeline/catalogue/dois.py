@@ -88,9 +88,9 @@ def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: date
         )
 
 
-def note_looked_at(tx: Transaction, name: str, *, now: datetime) -> None:
-    """It was its turn to be compared; of what the registry said last nothing changes."""
-    tx.execute(sa.update(doi).where(doi.c.name == name).values(seen_at=now))
+def note_turn(tx: Transaction, record_id: int, *, now: datetime) -> None:
+    """It was the turn of a record's own DOI to be compared; of what the registry said last nothing changes."""
+    tx.execute(sa.update(doi).where(doi.c.record_id == record_id, ~doi.c.external).values(seen_at=now))
 
 
 def doubt(tx: Transaction, name: str, *, now: datetime) -> None:

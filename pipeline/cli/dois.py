@@ -145,10 +145,19 @@ def reconcile(limit: int | None, as_json: bool) -> None:  # noqa: FBT001
             named = (str(one[name]) for name in ("record", "what", "wanted", "seen"))
             rows.add_row(one["doi"], *map(escape, named))
         out.print(rows)
+    if document["uncompared"]:
+        rows = table("DOI", "record", "could not be compared")
+        for one in document["uncompared"][:_SHOWN]:
+            rows.add_row(one["doi"], str(one["record"]), escape(one["error"]))
+        out.print(rows)
     say(
         f"{document['dois']:,} DOIs, {document['compared']:,} compared with the registry, "
         f"{document['differences_total']:,} differ and are put again"
     )
+    if document["uncompared_total"]:
+        say(
+            f"{document['uncompared_total']:,} could not be compared, and are the next time that it is their turn"
+        )
     if document["parked_total"]:
         say(f"{document['parked_total']:,} wait for somebody to mend them: headrace dois list --parked")
     say(f"  the run: {document['ui']}")

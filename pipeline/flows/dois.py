@@ -56,6 +56,7 @@ def _reconcile(page: RunPage, limit: int | None) -> JsonObject:
         document = report(services, done)
     get_run_logger().info("%d DOIs, %d compared, %d differed", done.dois, done.compared, done.differing)
     _show("differences", document["differences"], "DOIs that differed; they are put again")
+    _show("uncompared", document["uncompared"], "DOIs that could not be compared")
     _show("parked", document["parked"], "DOIs that wait for somebody to mend them")
     return document
 

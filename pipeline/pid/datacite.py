@@ -9,7 +9,7 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -60,6 +60,11 @@ _EVENTS = {
     DoiState.DRAFT: ("",),
     DoiState.REGISTERED: ("hide", "register"),
     DoiState.FINDABLE: ("publish",),
+}
+# The others are DataCite's own people's (its REST API, DOI states).
+_STATES: Mapping[str, str] = {
+    **{state.value: state for state in DoiState},
+    **{state: state for state in ("tombstoned", "flagged", "broken")},
 }
 _TRIED_AGAIN = "it is tried again; see status.datacite.org, and that this machine reaches it"
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY}
@@ -137,9 +142,21 @@ class DataCiteRegistry:
         if found is None:
             raise self._error(DoiFault.AWAY, answer)
         state, attributes = found
-        # Its handle was made once this is set, which may be later than the state tells (DataCite's REST API).
-        resolves = state is DoiState.DRAFT or bool(attributes.get("registered"))
-        return DoiSeen(doi.lower(), state, str(attributes.get("url") or ""), attributes, resolves)
+        leads_to = None if state is DoiState.DRAFT else self._leads_to(doi)
+        return DoiSeen(doi.lower(), state, str(attributes.get("url") or ""), attributes, leads_to)
+
+    def _leads_to(self, doi: str) -> str:
+        """What the handle server says: where it could not be told of a change, DataCite says so nowhere else (its REST
+        API, handles)."""
+        answer = self._ask("GET", doi, part="/get-url")
+        if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+            return ""
+        if (fault := _fault(answer)) is not None:
+            raise self._error(fault, answer)
+        url = answer.document().get("url")
+        if not isinstance(url, str):
+            raise self._error(DoiFault.AWAY, answer)
+        return url
 
     def describe(self) -> str:
         # Nobody has it; whoever is not let in is told so all the same.
@@ -153,7 +170,7 @@ class DataCiteRegistry:
     # ------------------------------------------------------------ one DOI
 
     def _put(self, request: DoiRequest) -> DoiOutcome:
-        seen: DoiState | None = None
+        seen: str | None = None
         for event in _EVENTS[request.state]:
             try:
                 answer = self._sent(request, event)
@@ -167,8 +184,8 @@ class DataCiteRegistry:
             if found is None:
                 return self._outcome(request, DoiFault.AWAY, answer)
             seen, _ = found
-            if seen is request.state:
-                return DoiOutcome(request.doi, seen)
+            if seen == request.state:
+                return DoiOutcome(request.doi, request.state)
         return DoiOutcome(
             request.doi,
             None,
@@ -189,7 +206,7 @@ class DataCiteRegistry:
 
     # ------------------------------------------------------------ asking
 
-    def _ask(self, method: str, doi: str, document: JsonObject | None = None) -> _Answer:
+    def _ask(self, method: str, doi: str, document: JsonObject | None = None, *, part: str = "") -> _Answer:
         """Raises `Unavailable`, and `Misconfigured` where there is no password."""
         if not self._account.password:
             raise Misconfigured(
@@ -197,7 +214,7 @@ class DataCiteRegistry:
                 field="HEADRACE_DOIS_PASSWORD",
                 remedy="set it to the password of the repository account in HEADRACE_DOIS",
             )
-        path = f"/dois/{quote(doi, safe=_IN_PATHS)}?publisher=true&affiliation=true"
+        path = f"/dois/{quote(doi, safe=_IN_PATHS)}{part}?publisher=true&affiliation=true"
         sent: dict[str, Any] = {}
         if document is not None:
             sent = {"content": json.dumps(document).encode(), "headers": {"content-type": _MEDIA_TYPE}}
@@ -316,13 +333,11 @@ def _fault(answer: _Answer) -> DoiFault | None:
     return DoiFault.REFUSED
 
 
-def _attributes(answer: _Answer, doi: str) -> tuple[DoiState, JsonObject] | None:
+def _attributes(answer: _Answer, doi: str) -> tuple[str, JsonObject] | None:
     """State and attributes of the DOI; None where the answer is not of it, or of no form that is known."""
     data = answer.document().get("data")
     attributes = data.get("attributes") if isinstance(data, dict) else None
     if not isinstance(attributes, dict) or str(attributes.get("doi", "")).lower() != doi.lower():
         return None
-    try:
-        return DoiState(str(attributes.get("state"))), attributes
-    except ValueError:
-        return None
+    state = str(attributes.get("state"))
+    return (_STATES[state], attributes) if state in _STATES else None

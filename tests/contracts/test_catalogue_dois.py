@@ -72,7 +72,7 @@ def test_those_unseen_for_longest_come_first(works: Catalogue) -> None:
         dois.note_seen(tx, {"10.5072/a.11": (FINDABLE, "d")}, now=NOW + timedelta(hours=1))
         assert dois.longest_unseen(tx, before=NOW + timedelta(days=1), limit=9) == [12, 11]
         assert dois.longest_unseen(tx, before=NOW + timedelta(minutes=1), limit=9) == [12]
-        dois.note_looked_at(tx, "10.5072/a.11", now=NOW + timedelta(hours=2))
+        dois.note_turn(tx, 11, now=NOW + timedelta(hours=2))
         assert dois.longest_unseen(tx, before=NOW + timedelta(hours=2), limit=9) == [12]
         dois.note_seen(tx, {"10.5072/a.11": (FINDABLE, "d")}, now=NOW + timedelta(hours=1))
         dois.doubt(tx, "10.5072/a.12", now=NOW + timedelta(hours=2))

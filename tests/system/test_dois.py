@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from infra.local.datacite import ACCOUNT, Control, registry_url
-from pipeline import codec, dispatch, publication, wiring
+from pipeline import codec, dispatch, publication
 from pipeline.catalogue import outbox, records
 from pipeline.catalogue.outbox import Parked
 from pipeline.errors import Interrupted, Unavailable
@@ -22,8 +21,7 @@ from pipeline.model import EffectKind, Record
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.pid.reconcile import Difference, Reconciled, reconcile
 from pipeline.ports import SearchRequest
-from pipeline.settings import Settings
-from tests.archive import BASE_URL, Archive, Clock, open_archive
+from tests.archive import BASE_URL, Archive, open_archive
 
 RATE = 100_000
 
@@ -254,12 +252,21 @@ def test_nothing_else_waits_for_a_slow_registry(
     assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
 
 
-def reconciled(archive: Archive, limit: int = 1000) -> list[tuple[str, Difference]]:
-    """What differed; then all that is wanted is put."""
+def compared(archive: Archive, limit: int = 1000) -> Reconciled:
     # What was compared in this second was compared before the next.
     archive.clock.move(seconds=1)
-    found = reconcile(archive.services, limit, wait=lambda seconds: archive.clock.move(seconds=seconds))
+
+    def wait(seconds: float) -> None:
+        archive.clock.move(seconds=seconds)
+
+    found = reconcile(archive.services, limit, patience=Patience(60, wait), wait=wait)
     archive.clock.move(seconds=1)
+    return found
+
+
+def reconciled(archive: Archive, limit: int = 1000) -> list[tuple[str, Difference]]:
+    """What differed; then all that is wanted is put."""
+    found = compared(archive, limit)
     dispatch.drain(archive.services)
     return sorted((one.doi, one.what) for one in found.differences)
 
@@ -272,7 +279,7 @@ def put(url: str, doi: str, /, **attributes: Any) -> None:
 
 
 def test_a_registry_that_has_all_differs_in_nothing(archive: Archive, datacite_control: Control) -> None:
-    """And is written nothing; each DOI is asked for once."""
+    """And is written nothing; each DOI is asked for once, and once where it leads."""
     first = archive.publish(files={"a": b"a"}, title="Tides & ebbs – “a” <b>")
     archive.publish(files={"a": b"b"}, version_of=first)
     archive.withdraw(archive.publish(files={"a": b"a"}))
@@ -280,7 +287,7 @@ def test_a_registry_that_has_all_differs_in_nothing(archive: Archive, datacite_c
     assert reconciled(archive) == []
     after = datacite_control.counts()
     assert {doi: after["calls"][doi] - before["calls"][doi] for doi in before["calls"]} == dict.fromkeys(
-        before["calls"], 1
+        before["calls"], 2
     )
 
 
@@ -322,20 +329,82 @@ def test_a_new_base_url_is_told(tmp_path: Path, datacite_url: str, datacite_cont
     """Without asking for anything."""
     with open_at(tmp_path, datacite_url) as archive:
         dois = of(archive, archive.publish(files={"a": b"a"}))
-    moved = Settings(
-        home=tmp_path,
-        base_url="https://new.example.org",
-        dois=registry_url(datacite_url),
-        dois_password=SecretStr(ACCOUNT.password),
-        doi_rate=RATE,
-    )
-    clock = Clock()
-    clock.move(days=1)
-    with wiring.open_services(moved, now=clock) as services:
-        found = reconciled(Archive(services, clock), limit=0)
+    with open_at(tmp_path, datacite_url, base_url="https://new.example.org") as moved:
+        found = reconciled(moved, limit=0)
     assert found == sorted((doi, Difference.BEHIND) for doi in dois)
     assert all(url.startswith("https://new.example.org/") for _, url in datacite_control.dois().values())
     assert set(datacite_control.counts()["calls"].values()) == {2}
+
+
+def test_a_handle_that_stayed_behind_is_noticed(
+    tmp_path: Path, datacite_url: str, datacite_control: Control
+) -> None:
+    """DataCite has the new target, and who follows the DOI still comes to the old one."""
+    with open_at(tmp_path, datacite_url) as archive:
+        own, _ = of(archive, record := archive.publish(files={"a": b"a"}))
+    with open_at(tmp_path, datacite_url, base_url="https://new.example.org") as moved:
+        datacite_control.befall(next=["late-handle"])
+        reconciled(moved, limit=0)
+        [one] = compared(moved).differences
+        assert (one.doi, one.what) == (own, Difference.UNRESOLVED)
+        assert (one.wanted, one.seen) == tuple(
+            f"{base}/records/{record.id}" for base in ("https://new.example.org", BASE_URL)
+        )
+        dispatch.drain(moved.services)
+        assert reconciled(moved) == []
+
+
+@pytest.mark.parametrize("fault", ["503", "truncated", "endless"])
+def test_a_doi_without_an_answer_keeps_no_other_waiting(
+    archive: Archive, datacite_control: Control, fault: str
+) -> None:
+    """It is told of, and those come first that were not compared yet."""
+    own, *_ = [of(archive, archive.publish(files={"a": b"a"}))[0] for _ in range(3)]
+    datacite_control.befall(of={own: fault})
+    found = compared(archive, limit=3)
+    assert [(one.doi, bool(one.error)) for one in found.uncompared] == [(own, True)]
+    assert (found.compared, found.differences) == (3, [])
+    again = compared(archive, limit=2)
+    assert (again.compared, again.uncompared) == (2, [])
+
+
+def test_a_registry_that_answers_for_no_doi_ends_the_comparing(
+    archive: Archive, datacite_control: Control
+) -> None:
+    """After some of them: the rest is for another night."""
+    named = [doi for _ in range(4) for doi in of(archive, archive.publish(files={"a": b"a"}))]
+    datacite_control.befall(of=dict.fromkeys(named, "500"))
+    with pytest.raises(Unavailable, match="500"):
+        compared(archive)
+    assert datacite_control.counts()["faults"] == {"500": 15}
+
+
+@pytest.mark.parametrize("state", ["tombstoned", "flagged", "broken"])
+def test_a_state_that_nothing_of_ours_leads_to_is_told_of(
+    archive: Archive, datacite_control: Control, state: str
+) -> None:
+    """By name; and its DOI is parked, for somebody to ask DataCite."""
+    own, _ = of(archive, archive.publish(files={"a": b"a"}))
+    datacite_control.move({own: state})
+    [one] = compared(archive).differences
+    assert (one.doi, one.what, one.wanted, one.seen) == (own, Difference.STATE, "findable", state)
+    dispatch.drain(archive.services)
+    assert f"from {state} to findable" in parked(archive)[0].error
+
+
+def test_a_record_that_cannot_be_described_keeps_no_other_waiting(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told of once, and its trace is logged once."""
+    _, broken, _ = (archive.publish(files={"a": b"a"}) for _ in range(3))
+    with archive.services.catalogue.write() as tx:
+        records.revise(tx, broken.id, {"description": {"metadata": {"creators": [{}]}}})
+    found = compared(archive)
+    own, _ = of(archive, broken)
+    assert [(one.doi, one.record_id) for one in found.uncompared] == [(own, broken.id)]
+    assert "KeyError" in found.uncompared[0].error
+    assert (found.compared, found.differences) == (4, [])
+    assert [str(broken.id) in one.getMessage() for one in caplog.records if one.exc_info] == [True]
 
 
 def test_a_new_registry_is_told_of_all(tmp_path: Path, datacite_url: str, datacite_control: Control) -> None:
@@ -357,8 +426,8 @@ def test_the_longest_unseen_are_compared_first(archive: Archive, datacite_contro
     for _ in range(4):
         assert reconciled(archive, limit=2) == []
     calls = datacite_control.counts()["calls"]
-    assert {calls[of(archive, one)[0]] for one in records} == {2}
-    assert datacite_control.counts()["requests"] == before + 8
+    assert {calls[of(archive, one)[0]] for one in records} == {3}
+    assert datacite_control.counts()["requests"] == before + 16
 
 
 def test_what_is_parked_stays_so_until_somebody_releases_it(
@@ -385,7 +454,7 @@ def test_a_refused_edit_stays_parked(archive: Archive, datacite_control: Control
         assert reconciled(archive) == []
         assert parked(archive) == [before]
         assert datacite_control.counts()["calls"] != asked
-    assert datacite_control.counts()["calls"][other] == 3
+    assert datacite_control.counts()["calls"][other] == 5
 
 
 def refuse_edit(archive: Archive, record: Record) -> None:

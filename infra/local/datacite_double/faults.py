@@ -27,7 +27,8 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     LATENCY = "latency"
     LATE_HANDLE = "late-handle"
-    """The handle server did not answer: `registered` stays null until the DOI is written again."""
+    """The handle server did not answer: it sends whoever follows the DOI where it did before, and `registered` stays
+    null where it is, until the DOI is written again."""
     REDIRECT = "redirect"
     ENDLESS = "endless"
     """The answer is larger than anybody should read."""
@@ -44,28 +45,34 @@ class Faults:
 
     def set(self, settings: Mapping[str, Any]) -> None:
         """`rate` is the share of calls that meet one of `kinds` (default: all but the last two), drawn with `seed`;
-        `next` befall the next calls for certain. `retry_after` and `latency` are in seconds. What is left out is as at
-        the start. Raises `ValueError`."""
+        `next` befall the next calls for certain, and that `of` a DOI every call for it. `retry_after` and `latency` are
+        in seconds. What is left out is as at the start. Raises `ValueError`."""
         usual = [one for one in Fault if one not in (Fault.REDIRECT, Fault.ENDLESS)]
         with self._lock:
             self._random = random.Random(settings.get("seed", 0))
             self._rate = float(settings.get("rate", 0.0))
             self._kinds = [Fault(one) for one in settings.get("kinds", usual)]
             self._certain = deque(Fault(one) for one in settings.get("next", []))
+            self._of = {doi: Fault(one) for doi, one in settings.get("of", {}).items()}
             self.retry_after: int | str = settings.get("retry_after", 1)
             self.latency = float(settings.get("latency", 0.2))
             self.met.clear()
 
-    def draw(self) -> Fault | None:
+    def draw(self, path: str) -> Fault | None:
+        """What befalls the next call, of what lies at that path."""
         with self._lock:
-            fault = None
-            if self._certain:
-                fault = self._certain.popleft()
-            elif self._kinds and self._random.random() < self._rate:
-                fault = self._random.choice(self._kinds)
+            fault = next((one for doi, one in self._of.items() if f"/{doi}/" in f"{path}/"), None)
+            fault = fault or self._drawn()
             if fault is not None:
                 self.met[fault] += 1
             return fault
+
+    def _drawn(self) -> Fault | None:
+        if self._certain:
+            return self._certain.popleft()
+        if self._kinds and self._random.random() < self._rate:
+            return self._random.choice(self._kinds)
+        return None
 
 
 class Turnstile:

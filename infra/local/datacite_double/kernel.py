@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from infra.local.datacite_double.rules import Attributes, Fault
+from infra.local.datacite_double.rules import Attributes, Error
 
 _NAMESPACE = "http://datacite.org/schema/kernel-4"
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -36,7 +36,7 @@ class Kernel:
     def __init__(self, schema: Path | None) -> None:
         self._schema = None if schema is None else etree.XMLSchema(etree.parse(schema))
 
-    def faults(self, doi: str, attributes: Attributes) -> list[Fault]:
+    def errors(self, doi: str, attributes: Attributes) -> list[Error]:
         """Errors as the REST API words them: the element, and what libxml says."""
         resource = _resource(doi, attributes)
         if self._schema is None:
@@ -46,12 +46,12 @@ class Kernel:
         return [_told(doi, entry) for entry in self._schema.error_log][:1]
 
 
-def _lacking(doi: str, attributes: Attributes) -> list[Fault]:
+def _lacking(doi: str, attributes: Attributes) -> list[Error]:
     mandatory = ("creators", "titles", "publisher", "publicationYear", "types")
     return [(key, f"DOI {doi}: Missing child element(s).") for key in mandatory if not attributes.get(key)]
 
 
-def _told(doi: str, entry: Any) -> Fault:
+def _told(doi: str, entry: Any) -> Error:
     found = re.match(r"Element '\{[^}]*\}([^']*)(.*)", entry.message, re.DOTALL)
     source, said = (found[1], found[2].lstrip("':, ")) if found else ("xml", entry.message)
     return source, f"DOI {doi}: {said} at line {entry.line}, column 0"

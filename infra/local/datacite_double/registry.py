@@ -5,17 +5,16 @@ from __future__ import annotations
 import hmac
 import json
 import threading
-import uuid
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from infra.local.datacite_double import rules
 from infra.local.datacite_double.kernel import Kernel
-from infra.local.datacite_double.rules import DRAFT, FINDABLE, Attributes, Fault
+from infra.local.datacite_double.rules import DRAFT, FINDABLE, Attributes, Error
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Account:
 
 @dataclass(slots=True)
 class Doi:
-    """A DOI. `activities` are the accepted changes, the first one first."""
+    """A DOI. `handle` is where the handle server sends who follows it, which may be behind `attributes`."""
 
     name: str
     account: str
@@ -40,7 +39,8 @@ class Doi:
     created: str
     updated: str
     registered: str | None = None
-    activities: list[Attributes] = field(default_factory=list)
+    handle: str | None = None
+    changes: int = 0
 
 
 class Refused(Exception):
@@ -95,20 +95,6 @@ class Registry:
             assert account is not None
             return self._write(account, doi, known, attributes, is_late=is_late), known is None
 
-    def post(self, account: Account | None, attributes: Attributes, *, is_late: bool = False) -> Doi:
-        """Make a DOI, with a suffix of its own where none is said."""
-        name = attributes.get("doi") or f"{attributes.get('prefix', '')}/{_suffix()}"
-        doi = rules.name_of(str(name))
-        if doi is None:
-            raise _invalid(str(name), [("doi", "Is invalid")])
-        with self._lock:
-            self.calls[doi] += 1
-            _require_owner(account, doi, None)
-            assert account is not None
-            if doi in self._dois:
-                raise _invalid(doi, [("doi", "This DOI has already been taken")])
-            return self._write(account, doi, None, attributes, is_late=is_late)
-
     def get(self, account: Account | None, name: str) -> Doi:
         """Only owners see what is not findable."""
         doi = rules.name_of(name)
@@ -120,27 +106,16 @@ class Registry:
                 raise refused(HTTPStatus.NOT_FOUND, _MISSING)
             return known
 
-    def delete(self, account: Account | None, name: str) -> None:
-        known = self.get(account, name)
-        _require_owner(account, known.name, known)
-        if known.state != DRAFT:
-            raise refused(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed")
-        with self._lock:
-            self._dois.pop(known.name, None)
-            self._keep({"name": known.name})
-
-    def validate(self, account: Account | None, attributes: Attributes) -> Doi:
-        """What it would be once it is findable; nothing is kept."""
-        name = rules.name_of(str(attributes.get("doi", ""))) or "10.5072/none"
-        now = _now()
-        would_be = Doi(name, account.id if account else "", FINDABLE, _kept(attributes), now, now)
-        self._require_valid(account, would_be)
-        return would_be
-
     def list(self) -> list[Doi]:
         """All of them, for tests."""
         with self._lock:
             return [self._dois[name] for name in sorted(self._dois)]
+
+    def move(self, states: Mapping[str, str]) -> None:
+        """Have DOIs in any state, as DataCite's own people can."""
+        with self._lock:
+            for name, state in states.items():
+                self._dois[name].state = state
 
     def forget(self) -> None:
         """All of them, and what was counted, for tests."""
@@ -158,11 +133,11 @@ class Registry:
         merged = before.attributes | _kept(attributes)
         state = rules.step(before.state, attributes.get("event"))
         # What is not valid in its new state is not kept at all.
-        after = Doi(doi, account.id, state, merged, before.created, now, before.registered, before.activities)
+        after = replace(before, state=state, attributes=merged, updated=now, changes=before.changes + 1)
         self._require_valid(account, after)
-        after.activities.append(_activity(known, after, now))
         if state != DRAFT and not is_late:
             after.registered = after.registered or now
+            after.handle = merged["url"]
         self.published[doi] += state == FINDABLE != before.state
         self._dois[doi] = after
         self._keep(asdict(after))
@@ -173,14 +148,13 @@ class Registry:
             with self._kept.open("a", encoding="utf-8") as file:
                 file.writelines(f"{json.dumps(one)}\n" for one in changes)
 
-    def _require_valid(self, account: Account | None, doi: Doi) -> None:
-        faults = rules.faults_of_any(doi.attributes)
-        if not faults and doi.state != DRAFT:
-            domains, name = (account.domains, account.id) if account else ("*", "")
-            faults = rules.faults_of_registered(doi.attributes, domains, name)
-            faults = faults or self._kernel.faults(doi.name, doi.attributes)
-        if faults:
-            raise _invalid(doi.name, faults)
+    def _require_valid(self, account: Account, doi: Doi) -> None:
+        errors = rules.errors_of_any(doi.attributes)
+        if not errors and doi.state != DRAFT:
+            errors = rules.errors_of_registered(doi.attributes, account.domains, account.id)
+            errors = errors or self._kernel.errors(doi.name, doi.attributes)
+        if errors:
+            raise _invalid(doi.name, errors)
 
 
 def _read(kept: Path) -> dict[str, Doi]:
@@ -201,8 +175,8 @@ def _is_owner(account: Account | None, known: Doi) -> bool:
     return account is not None and known.account == account.id
 
 
-def _invalid(doi: str, faults: list[Fault]) -> Refused:
-    told = dict(reversed(faults))
+def _invalid(doi: str, errors: list[Error]) -> Refused:
+    told = dict(reversed(errors))
     errors: list[Attributes] = [
         {"source": source, "title": title, "uid": doi} for source, title in reversed(told.items())
     ]
@@ -211,31 +185,6 @@ def _invalid(doi: str, faults: list[Fault]) -> Refused:
 
 def _kept(attributes: Attributes) -> Attributes:
     return {key: attributes[key] for key in rules.WRITABLE if key in attributes}
-
-
-def _activity(known: Doi | None, after: Doi, now: str) -> Attributes:
-    before: dict[str, Any] = {} if known is None else {**known.attributes, "aasm_state": known.state}
-    changed = {**after.attributes, "aasm_state": after.state}
-    changes = {
-        key: value if known is None else [before.get(key), value]
-        for key, value in changed.items()
-        if before.get(key) != value
-    }
-    return {
-        "id": str(uuid.uuid4()),
-        "type": "activities",
-        "attributes": {
-            "prov:generatedAtTime": now,
-            "action": "create" if known is None else "update",
-            "version": len(after.activities) + 1,
-            "changes": changes,
-        },
-    }
-
-
-def _suffix() -> str:
-    letters = uuid.uuid4().hex[:8]
-    return f"{letters[:4]}-{letters[4:]}"
 
 
 def _now() -> str:

@@ -68,7 +68,7 @@ class _Connection(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_PUT = do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
+    do_PUT = do_DELETE = do_GET  # noqa: N815
 
     def _serve(self) -> None:
         body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _LARGEST))
@@ -96,7 +96,7 @@ class _Connection(BaseHTTPRequestHandler):
     def _befallen(self) -> Fault | None:
         if not self.server.turnstile.passes():
             return Fault.TOO_MANY_FOR_A_WHILE
-        fault = self.server.faults.draw()
+        fault = self.server.faults.draw(self._path)
         if fault is Fault.LATENCY:
             time.sleep(self.server.faults.latency)
         return fault
@@ -129,50 +129,27 @@ class _Connection(BaseHTTPRequestHandler):
         try:
             return action()
         except Refused as refusal:
-            allow = (
-                (("Allow", "HEAD, GET, POST, PATCH, PUT, OPTIONS"),)
-                if refusal.status is HTTPStatus.METHOD_NOT_ALLOWED
-                else ()
-            )
-            return _Answer(refusal.status, {"errors": refusal.errors}, headers=allow)
+            return _Answer(refusal.status, {"errors": refusal.errors})
 
     def _route(self, body: bytes, *, is_late: bool) -> _Answer:
         registry, path, method = self.server.registry, self._path, self.command
         if path == "/heartbeat":
             return _Answer(HTTPStatus.OK, text="OK", media_type="text/plain")
         account = self._account()
-        if path == "/dois" and method == "POST":
-            made = registry.post(account, _attributes(body), is_late=is_late)
-            where = (("Location", f"http://{self.headers['Host']}/dois/{made.name}"),)
-            return _Answer(HTTPStatus.CREATED, self._document(made), headers=where)
-        if path == "/dois/validate" and method == "POST":
-            return self._validated(account, body)
         if not path.startswith("/dois/"):
             raise refused(HTTPStatus.NOT_FOUND, "The resource you are looking for doesn't exist.")
         name = path.removeprefix("/dois/")
-        if method in ("PUT", "PATCH"):
+        if method == "PUT":
             doi, is_new = registry.put(account, name, _attributes(body), is_late=is_late)
             return _Answer(HTTPStatus.CREATED if is_new else HTTPStatus.OK, self._document(doi))
-        if method == "DELETE":
-            registry.delete(account, name)
-            return _Answer(HTTPStatus.NO_CONTENT)
-        if method == "GET" and name.endswith("/activities"):
-            activities = registry.get(account, name.removesuffix("/activities")).activities
-            return _Answer(
-                HTTPStatus.OK, {"data": activities[::-1], "meta": {"total": len(activities), "totalPages": 1}}
-            )
-        if method == "GET" and name.endswith("/get-url"):
-            url = registry.get(account, name.removesuffix("/get-url")).attributes.get("url")
-            return _Answer(HTTPStatus.OK, {"url": url}) if url else _Answer(HTTPStatus.NO_CONTENT)
+        if method != "GET":
+            raise refused(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed")
+        if name.endswith("/get-url"):
+            url = registry.get(account, name.removesuffix("/get-url")).handle
+            if url is None:
+                raise refused(HTTPStatus.NOT_FOUND, "The resource you are looking for doesn't exist.")
+            return _Answer(HTTPStatus.OK, {"url": url})
         return _Answer(HTTPStatus.OK, self._document(registry.get(account, name)))
-
-    def _validated(self, account: Account | None, body: bytes) -> _Answer:
-        """DataCite answers 200 in both cases."""
-        try:
-            would_be = self.server.registry.validate(account, _attributes(body))
-        except Refused as refusal:
-            return _Answer(HTTPStatus.OK, {"errors": refusal.errors})
-        return _Answer(HTTPStatus.OK, self._document(would_be))
 
     def _account(self) -> Account | None:
         kind, _, value = self.headers.get("Authorization", "").partition(" ")
@@ -200,7 +177,7 @@ class _Connection(BaseHTTPRequestHandler):
             **metadata,
             "state": doi.state,
             "isActive": doi.state == rules.FINDABLE,
-            "metadataVersion": len(doi.activities) - 1,
+            "metadataVersion": doi.changes - 1,
             "created": doi.created,
             "registered": doi.registered,
             "updated": doi.updated,
@@ -218,6 +195,8 @@ class _Connection(BaseHTTPRequestHandler):
             case "PUT", "rate":
                 wanted = json.loads(body)
                 server.turnstile.set(int(wanted["requests"]), float(wanted["seconds"]))
+            case "PUT", "states":
+                server.registry.move(json.loads(body))
             case "DELETE", "dois":
                 server.registry.forget()
             case "GET", "counts":

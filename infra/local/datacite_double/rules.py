@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 Attributes: TypeAlias = dict[str, Any]
-Fault: TypeAlias = tuple[str, str]
+Error: TypeAlias = tuple[str, str]
 """What is wrong: `source` and `title` of an error."""
 
 DRAFT, REGISTERED, FINDABLE = "draft", "registered", "findable"
@@ -83,33 +83,33 @@ def name_of(text: str) -> str | None:
     return bare.lower() if _NAME.fullmatch(bare) else None
 
 
-def faults_of_any(attributes: Attributes) -> list[Fault]:
+def errors_of_any(attributes: Attributes) -> list[Error]:
     """What is wrong whatever the state."""
-    faults: list[Fault] = []
+    errors: list[Error] = []
     for key in _OBJECTS:
         singular = _singular(key)
-        faults += [
+        errors += [
             (_snake(key), f"{singular} '{one}' should be an object instead of a string.")
             for one in _listed(attributes.get(key))
             if not isinstance(one, dict)
         ][:1]
     for one in _listed(attributes.get("contributors")):
         if isinstance(one, dict) and not one.get("contributorType"):
-            faults.append(
+            errors.append(
                 ("contributors", f"Contributor '{one}' is missing a required element: contributor type.")
             )
     language = attributes.get("language")
     if language and not _LANGUAGE.fullmatch(str(language)):
-        faults.append(("language", f"Language {language} is in an invalid format."))
+        errors.append(("language", f"Language {language} is in an invalid format."))
     for one in _listed(attributes.get("rightsList")):
         if isinstance(one, dict) and len(str(one.get("rights", ""))) > _LONGEST_RIGHTS:
-            faults.append(("rights_list", "Rights should not have a length of more than 2000 characters."))
+            errors.append(("rights_list", "Rights should not have a length of more than 2000 characters."))
     if (url := attributes.get("url")) and not _URL.fullmatch(str(url)):
-        faults.append(("url", "URL is not valid"))
-    return faults
+        errors.append(("url", "URL is not valid"))
+    return errors
 
 
-def faults_of_registered(attributes: Attributes, domains: str, account: str) -> list[Fault]:
+def errors_of_registered(attributes: Attributes, domains: str, account: str) -> list[Error]:
     """What is wrong besides with a DOI that is to resolve, but for its XML."""
     url = attributes.get("url")
     if not url:

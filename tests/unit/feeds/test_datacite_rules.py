@@ -66,8 +66,8 @@ def test_what_has_no_fault_is_valid(d: Dissemination, data: st.DataObject) -> No
     for _ in range(data.draw(st.integers(1, 3))):
         spoil(attributes, data)
     if not datacite_faults(attributes, URL):
-        assert kernel().faults(attributes["doi"], attributes) == []
-        assert rules.faults_of_any({**attributes, "url": URL}) == []
+        assert kernel().errors(attributes["doi"], attributes) == []
+        assert rules.errors_of_any({**attributes, "url": URL}) == []
         assert rules.name_of(attributes["doi"]) is not None
 
 
