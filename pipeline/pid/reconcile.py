@@ -263,8 +263,7 @@ class _Reconciliation:
         self.reconciled.compared += 1
         self._note(one, is_right=found is None)
         if found is not None:
-            what, wanted, seen = found
-            self.reconciled.add(Discrepancy(one.request.doi, one.record_id, what, wanted, seen))
+            self.reconciled.add(Discrepancy(one.request.doi, one.record_id, *found))
 
     def _note_turn(self, record_id: int) -> None:
         with self._services.catalogue.write() as tx:

@@ -175,8 +175,8 @@ def _is_owner(account: Account | None, known: Doi) -> bool:
     return account is not None and known.account == account.id
 
 
-def _invalid(doi: str, errors: list[Error]) -> Refused:
-    told = dict(reversed(errors))
+def _invalid(doi: str, found: list[Error]) -> Refused:
+    told = dict(reversed(found))
     errors: list[Attributes] = [
         {"source": source, "title": title, "uid": doi} for source, title in reversed(told.items())
     ]
