@@ -343,8 +343,9 @@ def test_a_handle_that_stayed_behind_is_noticed(
     with open_at(tmp_path, datacite_url) as archive:
         own, _ = of(archive, record := archive.publish(files={"a": b"a"}))
     with open_at(tmp_path, datacite_url, base_url="https://new.example.org") as moved:
-        datacite_control.befall(next=["late-handle"])
+        datacite_control.befall(of={own: "late-handle"})
         reconciled(moved, limit=0)
+        datacite_control.befall()
         [one] = compared(moved).differences
         assert (one.doi, one.what) == (own, Difference.UNRESOLVED)
         assert (one.wanted, one.seen) == tuple(
