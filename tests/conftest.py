@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import threading
@@ -46,6 +47,17 @@ _GRACE_SECONDS = 2.0
 _LASTING_THREADS = ("Dask-", "TCP-Executor", "fan-out")
 """How the names begin of threads that are kept for the whole process on purpose, by `distributed` and by
 `pipeline.running.fan_out`."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded and collected stays until the end: nobody searches it again and again for what may go."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
