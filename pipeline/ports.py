@@ -303,8 +303,8 @@ class SearchIndex(Protocol):
         that was written before the call is seen."""
 
     def begin_rebuild(self) -> SearchIndex:
-        """A new, empty generation to be filled beside the one in use. What others write meanwhile goes into
-        both."""
+        """A new, empty generation to be filled beside the one in use. What others write meanwhile goes into both. Where
+        it is closed, or its process dies, before it is finished, it is given up."""
 
     def finish_rebuild(self) -> None:
         """Called on the new generation: swap it in for the one in use, drop the old."""

@@ -16,7 +16,8 @@ ALL, ODD = "all", "odd"
 
 class Front(ThreadingHTTPServer):
     """Answers bulk requests as a server with too much to do, as often as `refuse` says; says that it is of `version`,
-    `instead` (with its type) of all else, and nothing while it does not `speak`. What is left it passes on."""
+    `instead` (with its type) of all else, and nothing while it does not `speak`. What is left it passes on; the
+    answer to a request whose line has the next of `lost` in it is lost."""
 
     daemon_threads = True
 
@@ -28,6 +29,7 @@ class Front(ThreadingHTTPServer):
         self.sent: list[list[int]] = []
         self.version: dict[str, str] = {}
         self.instead: tuple[bytes, str] | None = None
+        self.lost: list[str] = []
         self.speak = threading.Event()
         self.speak.set()
 
@@ -62,6 +64,10 @@ class _Front(BaseHTTPRequestHandler):
             timeout=60,
             trust_env=False,
         )
+        if self.server.lost and self.server.lost[0] in self.requestline:
+            del self.server.lost[0]
+            self.close_connection = True
+            return None
         found = answer.json()
         if refusal == ODD:
             busy = {"type": "rejected_execution_exception", "reason": "too much to do"}

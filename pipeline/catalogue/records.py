@@ -41,6 +41,7 @@ _BY_IDS = (
 _CHANGES = sa.select(record.c.id, record.c.change).where(
     record.c.id.in_(_WANTED), record.c.state == RecordState.PUBLISHED
 )
+_SIZES = sa.select(record.c.id, record.c.file_count).where(record.c.id.in_(_WANTED))
 _CHANGE = Glance(
     sa.select(record.c.change).where(
         record.c.id == sa.bindparam("wanted"), record.c.state == RecordState.PUBLISHED
@@ -83,6 +84,11 @@ def get(tx: Transaction, record_id: int) -> Record:
 def changes(tx: Transaction, record_ids: Sequence[int]) -> dict[int, int]:
     """The `change` of those of the records that are published: another whenever what outputs show of one is."""
     return {row.id: row.change for row in tx.execute(_CHANGES, {"wanted": list(record_ids)})}
+
+
+def listed(tx: Transaction, record_ids: Sequence[int]) -> dict[int, int]:
+    """How many files of each of the records outputs list."""
+    return {row.id: min(row.file_count, LISTED) for row in tx.execute(_SIZES, {"wanted": list(record_ids)})}
 
 
 def change_at_a_glance(catalogue: Catalogue, record_id: int) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from pipeline import wiring
@@ -25,7 +27,8 @@ def index() -> None:
 def rebuild(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
     """Make the index anew from the catalogue; the old one answers until then.
 
-    Needed when the index was lost or damaged, or was written by another version of Headrace.
+    Needed when the index was lost or damaged, or was written by another version of Headrace. It waits for an index that
+    is away for HEADRACE_PATIENCE seconds; what was under way of another rebuild ends.
     """
     done = 0
 
@@ -33,8 +36,12 @@ def rebuild(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
         nonlocal done
         done += number
 
+    def wait(seconds: float) -> None:
+        say(f"the index or the catalogue is away; once more in {seconds:.0f} s")
+        time.sleep(seconds)
+
     with wiring.open_services(load_settings()) as services:
-        refused = rebuild_index(services, on_batch=count)
+        refused = rebuild_index(services, on_batch=count, wait=wait)
     if as_json:
         print_json({"records": done, "refused": {id_: error.message for id_, error in refused.items()}})
     else:

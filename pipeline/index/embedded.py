@@ -3,14 +3,15 @@
     <folder>/current             name of the generation in use, replaced by rename
     <folder>/building            name of the generation that a rebuild is filling, if any
     <folder>/lock                held (flock) while anything is written
-    <folder>/generations/<name>  one tantivy index each
+    <folder>/generations/<name>  one tantivy index each; its file `builder` is held (flock) by the rebuild that fills it
 
 Any number of processes read and write. A writer holds the lock for one batch and opens the index afresh
 under it, because tantivy keeps its list of segments in memory and would bring back an old one over
 another writer's. The lock dies with its process, and a batch whose commit did not finish was never
 there. A reader looks at each search whether a commit or a swap has happened since the last.
 
-While a rebuild goes on, batches go into both generations: the versions decide which document stays.
+While a rebuild goes on, batches go into both generations: the versions decide which document stays. The generation of
+one that died is taken away by the next batch.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import fcntl
 import os
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.durability import flush_folder, is_out_of_room
 from pipeline.errors import Conflict, HeadraceError, OutOfSpace, Unavailable
-from pipeline.index import dates, generation
+from pipeline.index import dates, generation, rebuilds
 from pipeline.index.document import prepared
 from pipeline.index.generation import SCHEMA_DIGEST, Generation
 from pipeline.index.selection import select
@@ -33,6 +34,7 @@ from pipeline.index.selection import select
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import TextIO
 
     from pipeline.ports import Clock, IndexDocument, IndexEntry, SearchPage, SearchRequest
 
@@ -49,9 +51,10 @@ class EmbeddedIndex:
         Raises `Unavailable`."""
         self._path, self._clock, self._rebuilding = path, clock, rebuilding
         self._opened: tuple[str, Generation] | None = None
+        self._builder = self._hold(rebuilding) if rebuilding else None
         with _translated():
             path.mkdir(parents=True, exist_ok=True)
-            if not self._read("current"):
+            if not rebuilding and not self._read("current"):
                 with self._lock():
                     if not self._read("current"):
                         self._point("current", self._create())
@@ -89,31 +92,38 @@ class EmbeddedIndex:
     def begin_rebuild(self) -> EmbeddedIndex:
         """A rebuild that was under way before is abandoned: its next call raises `Conflict`."""
         with _translated(), self._lock():
-            abandoned, name = self._read("building"), self._create()
+            self._give_up(self._read("building"))
+            name = self._create()
+            begun = EmbeddedIndex(self._path, self._clock, rebuilding=name)
             self._point("building", name)
-            # One that was killed at its very end had become the one in use.
-            if abandoned and abandoned != self._read("current"):
-                shutil.rmtree(self._folder(abandoned))
-        return EmbeddedIndex(self._path, self._clock, rebuilding=name)
+        return begun
 
     def finish_rebuild(self) -> None:
         """Raises `Conflict` where another rebuild has begun since."""
         with _translated(), self._lock():
             (name,) = self._targets() if self._rebuilding else ("",)
             if not name:
-                raise Conflict("No rebuild has begun on this index.")
+                raise Conflict(rebuilds.NONE_BEGAN)
             self._point("current", name)
-            (self._path / "building").unlink()
+            self._give_up(name)
             for folder in (self._path / "generations").iterdir():
                 if folder.name != name:
                     shutil.rmtree(folder)
         self._rebuilding = ""
 
     def describe(self) -> str:
-        return f"{generation.ENGINE} in {self._path}"
+        building = self._read("building")
+        rebuild = rebuilds.described(is_alive=self._is_held(building)) if building else ""
+        return f"{generation.ENGINE} in {self._path}{rebuild}"
 
     def close(self) -> None:
         self._opened = None
+        if self._rebuilding:
+            with suppress(HeadraceError), _translated(), self._lock():
+                if self._read("building") == self._rebuilding:
+                    self._give_up(self._rebuilding)
+        if self._builder is not None:
+            self._builder.close()
 
     # ------------------------------------------------------------ generations
 
@@ -142,14 +152,45 @@ class EmbeddedIndex:
         # Before what it pointed at is removed.
         flush_folder(self._path)
 
+    def _hold(self, name: str) -> TextIO:
+        """For as long as this process lives: that it is dead is seen by its hold being gone."""
+        builder = (self._folder(name) / "builder").open("w")
+        fcntl.flock(builder, fcntl.LOCK_EX)
+        return builder
+
+    def _is_held(self, name: str) -> bool:
+        try:
+            with (self._folder(name) / "builder").open() as builder:
+                fcntl.flock(builder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
+
+    def _give_up(self, name: str) -> None:
+        """No rebuild is under way any more; what it filled goes, if it did not become the index in use. The lock is
+        held."""
+        if name and name != self._read("current"):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self._folder(name))
+        (self._path / "building").unlink(missing_ok=True)
+        flush_folder(self._path)
+
     def _targets(self) -> list[str]:
         """Where a batch goes. The lock is held."""
         building = self._read("building")
         if self._rebuilding:
             if building != self._rebuilding:
-                raise Conflict("Another rebuild of the index has begun, or this one is finished.")
+                raise Conflict(rebuilds.UNDER_WAY)
             return [building]
-        return [_fitting(self._read("current")), *([building] if building else [])]
+        current = _fitting(self._read("current"))
+        if building and not self._is_held(building):
+            self._give_up(building)
+            building = ""
+        if building and not _fits(building):
+            raise rebuilds.rebuilt_elsewhere()
+        return [current, *([building] if building else [])]
 
     def _reading(self, read: Callable[[Generation], R]) -> R:
         """`read` on the generation in use now; once more when it was swapped out meanwhile."""
@@ -178,12 +219,13 @@ class EmbeddedIndex:
             yield
 
 
+def _fits(name: str) -> bool:
+    return name.startswith(f"{SCHEMA_DIGEST}-")
+
+
 def _fitting(name: str) -> str:
-    if not name.startswith(f"{SCHEMA_DIGEST}-"):
-        raise Unavailable(
-            "The search index is missing, or was written by another version of Headrace.",
-            remedy="Run `headrace index rebuild`.",
-        )
+    if not _fits(name):
+        raise rebuilds.made_elsewhere()
     return name
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields
+from functools import partial
+from itertools import accumulate
 
-from pipeline.catalogue import outbox, records
+from pipeline.catalogue import Transaction, outbox, records
 from pipeline.dissemination import Dissemination
 from pipeline.errors import HeadraceError, Rejected
 from pipeline.index.document import document, entry
+from pipeline.ingest.patience import Patience
 from pipeline.model import EffectKind
 from pipeline.ports import IndexEntry, SearchIndex
 from pipeline.services import Services
 
 _BATCH = 500
+_FILES = 20_000
+"""Files that the records of a batch list together, which is what a batch takes in memory."""
 _LARGEST_ID = 1 << 62
 
 
@@ -23,30 +29,42 @@ def index(
 ) -> Mapping[int, HeadraceError]:
     """Write records into search as they are now, so that it shows them within a second, or `at_once` when this returns;
     what was refused, by id."""
-    return _write(services, services.index, record_ids, at_once=at_once)
+    refused: dict[int, HeadraceError] = {}
+    left = list(record_ids)
+    while left:
+        with services.catalogue.read() as tx:
+            batch = _few(tx, left)
+        refused |= _write(services, services.index, batch, at_once=at_once)
+        left = left[len(batch) :]
+    return refused
 
 
 def rebuild(
-    services: Services, *, on_batch: Callable[[int], None] = lambda _number: None
+    services: Services,
+    *,
+    on_batch: Callable[[int], None] = lambda _number: None,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Mapping[int, HeadraceError]:
     """Fill a new index from the catalogue and swap it in for the one in use, which need not be readable; what was
-    refused, by record id. `on_batch` is told how many records each batch had. Raises `Conflict` where another
-    rebuild began meanwhile, `Unavailable`."""
+    refused, by record id. `on_batch` is told how many records each batch had. Each is tried again, for as long as the
+    setting `patience` says, where the index or the catalogue is away: `wait` is told for how many seconds. Raises
+    `Conflict` where another rebuild began meanwhile, `Unavailable`."""
     refused: dict[int, HeadraceError] = {}
+    patience = Patience(services.settings.patience, wait)
     with closing(services.index.begin_rebuild()) as fresh:
         last = 0
-        while batch := _following(services, last):
-            refused |= _write(services, fresh, batch)
+        while batch := patience.insist(partial(_following, services, last)):
+            refused |= patience.insist(partial(_write, services, fresh, batch))
             last = batch[-1]
             on_batch(len(batch))
-        fresh.finish_rebuild()
+        patience.insist(fresh.finish_rebuild)
     return refused
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Where an index is not what the catalogue says, as record ids: those that it lacks, has besides, has in another
-    version, and has in the same version with something else in it. `awaited` records wait to be written anyway."""
+    """Where an index is not what the catalogue says, as record ids: those that it lacks, has besides, has as they were
+    before, and has in the same version with something else in it. `awaited` records wait to be written anyway."""
 
     records: int
     missing: tuple[int, ...] = ()
@@ -65,7 +83,7 @@ def verify(services: Services, *, on_batch: Callable[[int], None] = lambda _numb
     found, last, is_over = Differences(0), 0, False
     while not is_over:
         batch = _following(services, last)
-        is_over = len(batch) < _BATCH
+        is_over = not batch
         upto = _LARGEST_ID if is_over else batch[-1]
         found = _joined(found, _differences(services, batch, last, upto))
         last = upto
@@ -78,7 +96,9 @@ def _differences(services: Services, batch: Sequence[int], after: int, upto: int
         shown = records.disseminate(tx, services.repository, batch)
     wanted = {one.id: one for one in map(_wanted, shown.values()) if one is not None}
     held = {one.id: one for one in services.index.entries(after, upto)}
-    differing = sorted(id_ for id_ in wanted.keys() | held.keys() if wanted.get(id_) != held.get(id_))
+    differing = sorted(
+        id_ for id_ in wanted.keys() | held.keys() if not _is_right(held.get(id_), wanted.get(id_))
+    )
     # What changed since it was read above was maybe written since as well.
     with services.catalogue.read() as tx:
         changes = records.changes(tx, differing)
@@ -99,6 +119,13 @@ def _differences(services: Services, batch: Sequence[int], after: int, upto: int
     )
 
 
+def _is_right(held: IndexEntry | None, wanted: IndexEntry | None) -> bool:
+    if held is None or wanted is None:
+        return held is wanted
+    # Not all that changes of a record is searched; where none of it is, nothing was written.
+    return held.checksum == wanted.checksum and held.version <= wanted.version
+
+
 def _wanted(shown: Dissemination) -> IndexEntry | None:
     with suppress(Rejected):  # then its effect is parked
         return entry(document(shown, version=shown.record.change))
@@ -111,7 +138,18 @@ def _joined(one: Differences, other: Differences) -> Differences:
 
 def _following(services: Services, last: int) -> list[int]:
     with services.catalogue.read() as tx:
-        return records.ids(tx, after=last, limit=_BATCH)
+        return _few(tx, records.ids(tx, after=last, limit=_BATCH))
+
+
+def _few(tx: Transaction, record_ids: Sequence[int]) -> list[int]:
+    """The first of them, and one at least, that list no more than `_FILES` together."""
+    listed = records.listed(tx, record_ids)
+    files = accumulate(listed.get(id_, 0) for id_ in record_ids)
+    return [
+        id_
+        for nth, (id_, sum_) in enumerate(zip(record_ids, files, strict=True))
+        if nth == 0 or sum_ <= _FILES
+    ]
 
 
 def _write(

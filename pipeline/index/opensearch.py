@@ -12,7 +12,8 @@ somebody else was faster. Writes go to aliases only (`require_alias`): no index 
 swapped out.
 
 A writer looks where to write after it has read the catalogue. Where it sees no rebuild, the rebuild reads the catalogue
-later, and finds there what was written; where it sees one, it writes to both.
+later, and finds there what was written; where it sees one, it writes to both. Who rebuilds says in the generation's
+mapping (`_meta`) from time to time that it goes on; one that says nothing for `_DEAD_AFTER` is taken away by a writer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from random import random
 from typing import Any, Final, TypeVar
 
@@ -36,8 +37,8 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
-from pipeline.errors import Conflict, Misconfigured, OutOfSpace, Rejected, Unavailable
-from pipeline.index import dates, query_dsl
+from pipeline.errors import Conflict, HeadraceError, Misconfigured, OutOfSpace, Rejected, Unavailable
+from pipeline.index import dates, query_dsl, rebuilds
 from pipeline.index.document import Entry, prepared
 from pipeline.index.opensearch_server import OpenSearchServer, connect, reason, translated
 from pipeline.index.query_dsl import SCHEMA_DIGEST
@@ -58,6 +59,11 @@ _ENTRIES: Final = 5_000
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 _PATIENCE: Final = 30.0
 """Seconds for which a write waits where the server has too much to do; then the outbox does."""
+
+_GENERATION: Final = re.compile(r"\.[0-9a-f]{8}\.(?:first|[0-9a-f]{12})")
+_SAYS_ALIVE: Final = timedelta(minutes=1)
+_DEAD_AFTER: Final = timedelta(minutes=15)
+"""Longer than a rebuild waits for a server that is away."""
 
 _FINE = (200, 201)
 _STALE = 409
@@ -86,6 +92,7 @@ class OpenSearchIndex:
         """`rebuilding` names the generation of a rebuild under way; without it the index in use is meant."""
         self._server, self._clock, self._rebuilding = server, clock, rebuilding
         self._client = connect(server)
+        self._said_alive = clock()
         self._alias = f"{server.alias}.{SCHEMA_DIGEST}"
         self._building = f"{self._alias}.building"
 
@@ -136,10 +143,12 @@ class OpenSearchIndex:
 
     def describe(self) -> str:
         server = self._server
-        with translated(self._server):
+        with translated(server):
             version = self._require_version()
+            building = self._generations().building
+            rebuild = rebuilds.described(is_alive=all(map(self._is_alive, building))) if building else ""
         how = (", in TLS" * server.is_tls) + (f", as {server.user}" * bool(server.user))
-        return f"OpenSearch {version} at {server.host}:{server.port}{how}, alias {server.alias}"
+        return f"OpenSearch {version} at {server.host}:{server.port}{how}, alias {server.alias}{rebuild}"
 
     def _require_version(self) -> str:
         """That of the server. Raises `Misconfigured` where it is another server, or too old."""
@@ -156,6 +165,9 @@ class OpenSearchIndex:
         return number
 
     def close(self) -> None:
+        if self._rebuilding:
+            with suppress(HeadraceError, NotFoundError), translated(self._server):
+                self._change(_removal(self._rebuilding))
         self._client.close()
 
     # ------------------------------------------------------------ rebuilding
@@ -163,7 +175,11 @@ class OpenSearchIndex:
     def begin_rebuild(self) -> OpenSearchIndex:
         """A rebuild that was under way before is abandoned: its next call raises `Conflict`."""
         with translated(self._server):
-            name = self._create(uuid.uuid4().hex[:12], settings=_NO_REFRESH)
+            unique = uuid.uuid4().hex[:12]
+            # It is there already where the answer to a first request was lost.
+            with suppress(_AlreadyThereError):
+                self._create(unique, settings=_NO_REFRESH)
+            name = f"{self._alias}.{unique}"
             for wait in _waits():
                 others = [one for one in self._generations().building if one != name]
                 with suppress(NotFoundError):
@@ -179,63 +195,93 @@ class OpenSearchIndex:
         """Raises `Conflict` where another rebuild has begun since."""
         name = self._rebuilding
         if not name:
-            raise Conflict("No rebuild has begun on this index.")
+            raise Conflict(rebuilds.NONE_BEGAN)
         with translated(self._server):
-            self._require_under_way(self._generations())
-            self._client.indices.put_settings(index=name, body={"index": _REFRESH})
-            self._client.indices.refresh(index=name)
             for wait in _waits():
-                found = self._generations()
-                self._require_under_way(found)
-                with suppress(NotFoundError):
-                    self._change(
-                        {"remove": {"index": name, "alias": self._building, "must_exist": True}},
-                        {"add": {"index": name, "alias": self._server.alias}},
-                        {"add": {"index": name, "alias": self._alias}},
-                        *(_removal(one) for one in found.every if one != name),
-                    )
+                if self._is_swapped_in(name):
                     self._rebuilding = ""
                     return
                 time.sleep(wait)
         raise Unavailable("The search index is being swapped again and again.")
 
+    def _is_swapped_in(self, name: str) -> bool:
+        found = self._generations()
+        # It may be already, where the answer to a request was lost.
+        if name not in found.current:
+            self._require_under_way(found)
+            self._client.indices.put_settings(index=name, body={"index": _REFRESH})
+            self._client.indices.refresh(index=name, params={"request_timeout": _BULK_SECONDS})
+            try:
+                self._change(
+                    {"remove": {"index": name, "alias": self._building, "must_exist": True}},
+                    {"add": {"index": name, "alias": self._server.alias}},
+                    {"add": {"index": name, "alias": self._alias}},
+                    *(_removal(one) for one in found.every if one != name),
+                )
+            except NotFoundError:
+                return False
+        return True
+
     def _require_under_way(self, found: _Generations) -> None:
         if found.building != (self._rebuilding,):
-            raise Conflict("Another rebuild of the index has begun, or this one is finished.")
+            raise Conflict(rebuilds.UNDER_WAY)
 
     # ------------------------------------------------------------ generations
 
     def _generations(self) -> _Generations:
-        found = self._client.indices.get_alias(index=f"{self._server.alias}.*")
+        """Ours alone: others may have indices whose names begin as ours do."""
+        listed = self._client.indices.get_alias(index=f"{self._server.alias}.*")
+        found = {name: known["aliases"] for name, known in listed.items() if self._is_ours(name)}
         return _Generations(
             every=tuple(found),
-            current=tuple(name for name, known in found.items() if self._server.alias in known["aliases"]),
+            current=tuple(name for name, aliases in found.items() if self._server.alias in aliases),
             building=tuple(
                 name
-                for name, known in found.items()
-                if any(alias.endswith(".building") for alias in known["aliases"])
+                for name, aliases in found.items()
+                if any(alias.endswith(".building") for alias in aliases)
             ),
         )
+
+    def _is_ours(self, name: str) -> bool:
+        return _GENERATION.fullmatch(name.removeprefix(self._server.alias)) is not None
 
     def _targets(self) -> list[str]:
         """Aliases that a batch goes to."""
         found = self._generations()
         if self._rebuilding:
             self._require_under_way(found)
+            self._say_alive()
             return [self._building]
         if not found.current:
             self._create_first()
         self._require_fitting(found)
-        if any(not self._fits(name) for name in found.building):
-            raise Unavailable("Another version of Headrace is rebuilding the search index.")
-        return [self._alias, *([self._building] if found.building else [])]
+        building = [name for name in found.building if self._is_alive_or_goes(name)]
+        if not all(map(self._fits, building)):
+            raise rebuilds.rebuilt_elsewhere()
+        return [self._alias, *([self._building] if building else [])]
+
+    def _say_alive(self) -> None:
+        now = self._clock()
+        if now - self._said_alive > _SAYS_ALIVE:
+            self._client.indices.put_mapping(index=self._rebuilding, body=_alive(now))
+            self._said_alive = now
+
+    def _is_alive_or_goes(self, name: str) -> bool:
+        """Whether the rebuild that fills it goes on; where it does not, it is taken away."""
+        with suppress(NotFoundError):
+            if self._is_alive(name):
+                return True
+            self._change(_removal(name))
+        return False
+
+    def _is_alive(self, name: str) -> bool:
+        found = self._client.indices.get_mapping(index=name)[name]["mappings"]
+        said = found.get("_meta", {}).get("alive")
+        return said is not None and self._clock() - datetime.fromisoformat(said) < _DEAD_AFTER
 
     def _require_fitting(self, found: _Generations) -> None:
         if not all(map(self._fits, found.current)):
-            raise Unavailable(
-                "The search index was written by another version of Headrace.",
-                remedy="Run `headrace index rebuild`.",
-            )
+            raise rebuilds.made_elsewhere()
 
     def _fits(self, name: str) -> bool:
         return name.startswith(f"{self._alias}.")
@@ -255,7 +301,7 @@ class OpenSearchIndex:
         name = f"{self._alias}.{unique}"
         body = {
             "settings": {**query_dsl.SETTINGS, **settings},
-            "mappings": query_dsl.MAPPINGS,
+            "mappings": {**query_dsl.MAPPINGS, **_alive(self._clock())},
             "aliases": aliases or {},
         }
         try:
@@ -382,6 +428,11 @@ class OpenSearchIndex:
 
 class _AlreadyThereError(Exception):
     """There is an index of that name."""
+
+
+def _alive(now: datetime) -> JsonObject:
+    """Part of the mapping of a generation that is being filled."""
+    return {"_meta": {"alive": now.isoformat()}}
 
 
 def _removal(name: str) -> Mapping[str, Any]:

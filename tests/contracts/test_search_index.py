@@ -41,8 +41,7 @@ def test_a_write_is_seen_by_others(
 def test_a_newer_version_replaces(index: SearchIndex) -> None:
     """A document with a higher version takes the place of the one before."""
     index.write([indexed(1, title="old", stamp=1)])
-    index.write([indexed(1, title="new", stamp=2)])
-    settled(index, 1)
+    index.write([indexed(1, title="new", stamp=2)], at_once=True)
     assert (ids(index, "old"), ids(index, "new")) == ([], [1])
 
 
@@ -347,6 +346,20 @@ def test_what_is_written_during_a_rebuild_survives_it(filled: SearchIndex) -> No
     settled(filled, 2)
     assert (ids(filled, "meanwhile"), ids(filled)) == ([1], [1, 3])
     rebuilt.close()
+
+
+def test_a_rebuild_that_is_closed_before_it_is_finished_is_given_up(filled: SearchIndex) -> None:
+    """Nothing goes into it any more, and the next one begins as if it had never been."""
+    plain = filled.describe()
+    filled.begin_rebuild().close()
+    assert filled.describe() == plain
+    filled.write([indexed(9, title="meanwhile")])
+    with closing(filled.begin_rebuild()) as rebuilt:
+        assert filled.describe() == f"{plain}, being rebuilt"
+        rebuilt.write([indexed(2)])
+        rebuilt.finish_rebuild()
+    settled(filled, 1)
+    assert (ids(filled), filled.describe()) == ([2], plain)
 
 
 # ---------------------------------------------------------------- many processes

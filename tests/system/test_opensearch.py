@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -33,7 +33,7 @@ from pipeline.index.document import entry
 from pipeline.index.opensearch import OpenSearchIndex
 from pipeline.index.opensearch_server import parse_server
 from pipeline.model import EffectKind
-from pipeline.ports import IndexDocument, SearchRequest
+from pipeline.ports import Clock, IndexDocument, SearchRequest
 from tests.archive import open_archive
 from tests.asking import Client
 from tests.fault_proxy import Kind, fault_proxy
@@ -61,7 +61,7 @@ def opened(opensearch_url: str, alias: str) -> Iterator[Callable[..., OpenSearch
     """Opens the index of the alias, again and again; at another server's URL, too."""
     with ExitStack() as stack:
 
-        def open_(url: str = opensearch_url) -> OpenSearchIndex:
+        def open_(url: str = opensearch_url, clock: Clock = clock) -> OpenSearchIndex:
             index = OpenSearchIndex(parse_server(f"{url}/{alias}", ""), clock)
             return stack.enter_context(closing(index))
 
@@ -164,6 +164,32 @@ def test_processes_that_begin_at_once_share_one_index(
     assert len(names(opensearch_url, alias)) == 1
 
 
+def test_a_rebuild_goes_on_after_trouble(
+    opensearch_url: str, alias: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had is not lost, whichever answer is: those to what makes the new index, fills it and swaps it in, and as
+    often as not even the second try helps. Another rebuild did not begin only because it asks twice."""
+    monkeypatch.setattr("pipeline.index.indexer._BATCH", 2)
+    waits: list[float] = []
+    with (
+        front(http(opensearch_url)) as server,
+        open_archive(tmp_path / "home", index=f"{server.url}/{alias}") as archive,
+    ):
+        for number in range(6):
+            archive.publish(title=f"Tides {number}")
+        server.lost = ["PUT /", "_aliases"]
+        troubles = [["_bulk", "_bulk"], ["_alias ", "_alias "], ["_aliases", "_aliases"]]
+
+        def trouble(_batch: int) -> None:
+            assert server.lost == []
+            server.lost = troubles.pop(0)
+
+        assert indexer.rebuild(archive.services, on_batch=trouble, wait=waits.append) == {}
+        assert (len(waits), troubles, server.lost) == (3, [], [])
+        assert not indexer.verify(archive.services)
+    assert len(names(opensearch_url, alias)) == 1
+
+
 def test_an_index_of_other_code_asks_for_a_rebuild(
     opened: Callable[..., OpenSearchIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +213,50 @@ def test_an_index_of_other_code_asks_for_a_rebuild(
     assert held(newer) == [3]
     with pytest.raises(Unavailable, match="another version"):
         older.search(SearchRequest())
+
+
+def test_a_rebuild_that_died_goes_with_the_next_write(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str, alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that said nothing of itself for a quarter of an hour: also where it was by another version, which keeps
+    everybody from writing as long as it lives. One that writes lives."""
+    now = NOW
+    index = opened(clock=lambda: now)
+    index.write([indexed(1)])
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.index.opensearch.SCHEMA_DIGEST", "0123abcd")
+        other = opened(clock=lambda: now).begin_rebuild()
+    for _ in range(3):
+        now += timedelta(minutes=10)
+        other.write([indexed(1)])
+        with pytest.raises(Unavailable, match="Another version"):
+            index.write([indexed(2)])
+    assert ", being rebuilt" in index.describe()
+    now += timedelta(minutes=20)
+    assert ", with a rebuild that died" in index.describe()
+    assert index.write([indexed(2)]) == {}
+    assert len(names(opensearch_url, alias)) == 1
+    with pytest.raises(Conflict):
+        other.write([indexed(3)])
+    other.close()
+    assert held(index) == [1, 2]
+
+
+def test_indices_of_others_are_left_alone(
+    opened: Callable[..., OpenSearchIndex], opensearch_url: str, alias: str
+) -> None:
+    """Their names may begin as ours do."""
+    others = {f"{alias}.{name}" for name in ("backup", "0123abcd.old", "0123abcd.0123456789ab.old")}
+    for name in others:
+        httpx.put(f"{http(opensearch_url)}/{name}", timeout=60, trust_env=False).raise_for_status()
+    index = opened()
+    for _ in range(2):
+        with closing(index.begin_rebuild()) as rebuilt:
+            rebuilt.write([indexed(1)])
+            rebuilt.finish_rebuild()
+    assert held(index) == [1]
+    assert len(names(opensearch_url, alias)) == 4
+    assert others < names(opensearch_url, alias)
 
 
 # ---------------------------------------------------------------- trouble

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline import dispatch
 from pipeline.catalogue import outbox, records
 from pipeline.cli.main import headrace
 from pipeline.index.document import document
-from pipeline.index.indexer import rebuild
+from pipeline.index.indexer import index, rebuild
 from pipeline.model import EffectKind
 from pipeline.ports import IndexDocument, SearchRequest
 from tests.archive import Archive, open_archive
@@ -84,17 +85,17 @@ def test_an_index_is_verified_against_the_catalogue(
     with archive.services.catalogue.read() as tx:
         shown = records.disseminate(tx, archive.services.repository, records.ids(tx, limit=10))
     is_right = {id_: document(one, version=one.record.change) for id_, one in shown.items()}
-    damaged = archive.services.index.begin_rebuild()
-    damaged.write(
-        [
-            is_right[right.id],
-            replace(is_right[altered.id], body={**is_right[right.id].body, "id": altered.id}),
-            older(is_right[outdated.id]),
-            older(is_right[awaited.id]),
-            replace(is_right[right.id], id=10**9),
-        ]
-    )
-    damaged.finish_rebuild()
+    with closing(archive.services.index.begin_rebuild()) as damaged:
+        damaged.write(
+            [
+                is_right[right.id],
+                replace(is_right[altered.id], body={**is_right[right.id].body, "id": altered.id}),
+                older(is_right[outdated.id]),
+                older(is_right[awaited.id]),
+                replace(is_right[right.id], id=10**9),
+            ]
+        )
+        damaged.finish_rebuild()
     with archive.services.catalogue.write() as tx:
         outbox.want(tx, [(EffectKind.INDEX, awaited.id)], now=archive.clock())
     assert verified() == told(
@@ -108,6 +109,35 @@ def test_an_index_is_verified_against_the_catalogue(
     )
     rebuild(archive.services)
     assert verified() == told(records=5, documents=5)
+
+
+def test_a_change_that_search_does_not_show_is_no_difference(archive: Archive) -> None:
+    """Nobody had it written, nor is there anything to write."""
+    record = archive.publish()
+    dispatch.drain(archive.services)
+    with archive.services.catalogue.write() as tx:
+        records.touch(tx, record.id)
+        assert records.changes(tx, [record.id])[record.id] > record.change
+    assert verified() == told(records=1, documents=1)
+
+
+def test_batches_are_bounded_by_the_files_of_their_records(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of records with many files there are few in memory at once, and one at least; all of them are written."""
+    monkeypatch.setattr("pipeline.index.indexer._FILES", 4)
+    published = [
+        archive.publish(files={f"{nth}.csv": b"1" for nth in range(number)}).id
+        for number in (1, 3, 5, 1, 2, 2)
+    ]
+    batches: list[int] = []
+    rebuild(archive.services, on_batch=batches.append)
+    assert batches == [2, 1, 2, 1]
+    assert verified() == told(records=6, documents=6)
+    with closing(archive.services.index.begin_rebuild()) as empty:
+        empty.finish_rebuild()
+    index(archive.services, published)
+    assert found(archive) == set(published)
 
 
 def verified() -> tuple[int, dict[str, object]]:
@@ -129,7 +159,9 @@ def told(
 
 
 def older(one: IndexDocument) -> IndexDocument:
-    return replace(one, version=one.version - 1)
+    """As it may have been a change ago."""
+    assert one.body is not None
+    return replace(one, version=one.version - 1, body={**one.body, "metadata.title": ["Tide"]})
 
 
 def park(archive: Archive, record_id: int) -> None:

@@ -1,11 +1,16 @@
 """What only the embedded index promises: overlapping rebuilds, indexes of other versions, disk faults."""
 
+import multiprocessing
+import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
+from pipeline.durability import flush_folder
 from pipeline.errors import Conflict, Unavailable
 from pipeline.index.embedded import EmbeddedIndex
 from pipeline.ports import SearchRequest
@@ -45,22 +50,93 @@ def test_counts_of_more_questions_than_are_kept(tmp_path: Path) -> None:
 def test_a_second_rebuild_abandons_the_first(tmp_path: Path) -> None:
     """Of two rebuilds the later one counts; the earlier is told so at its next call, and changes nothing."""
     index = EmbeddedIndex(tmp_path, clock)
-    first, second = index.begin_rebuild(), index.begin_rebuild()
-    with pytest.raises(Conflict):
-        first.write([indexed(1)])
-    with pytest.raises(Conflict):
-        first.finish_rebuild()
-    second.write([indexed(2)])
-    second.finish_rebuild()
+    with closing(index.begin_rebuild()) as first, closing(index.begin_rebuild()) as second:
+        with pytest.raises(Conflict):
+            first.write([indexed(1)])
+        with pytest.raises(Conflict):
+            first.finish_rebuild()
+        first.close()
+        second.write([indexed(2)])
+        second.finish_rebuild()
     assert index.search(SearchRequest()).ids == (2,)
 
 
 def test_a_finished_rebuild_leaves_one_generation(tmp_path: Path) -> None:
-    """Nothing of earlier generations stays on the disk, those of rebuilds that died included."""
+    """Nothing of earlier generations stays on the disk."""
     index = EmbeddedIndex(tmp_path, clock)
-    index.begin_rebuild()
-    index.begin_rebuild().finish_rebuild()
+    with closing(index.begin_rebuild()), closing(index.begin_rebuild()) as second:
+        second.finish_rebuild()
     assert len(list((tmp_path / "generations").iterdir())) == 1
+
+
+def _begin_and_wait(folder: Path, ready: Event) -> None:
+    index = EmbeddedIndex(folder, clock).begin_rebuild()
+    index.write([indexed(7)])
+    ready.set()
+    time.sleep(600)
+
+
+def test_a_rebuild_that_was_killed_goes_with_the_next_batch(tmp_path: Path) -> None:
+    """While its process lives batches go into its generation as well; once it does not nothing is left of it. Who asks
+    is told both."""
+    index, spawn = EmbeddedIndex(tmp_path, clock), multiprocessing.get_context("spawn")
+    ready, plain = spawn.Event(), index.describe()
+    builder = spawn.Process(target=_begin_and_wait, args=(tmp_path, ready))
+    builder.start()
+    try:
+        assert ready.wait(60)
+        index.write([indexed(1)])
+        assert ", being rebuilt" in index.describe()
+        assert len(list((tmp_path / "generations").iterdir())) == 2
+    finally:
+        builder.kill()
+        builder.join()
+    assert ", with a rebuild that died" in index.describe()
+    index.write([indexed(2)])
+    assert len(list((tmp_path / "generations").iterdir())) == 1
+    assert index.describe() == plain
+    assert sorted(index.search(SearchRequest()).ids) == [1, 2]
+
+
+def test_a_rebuild_by_other_code_is_written_to_by_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words are others: who writes is told to wait, or to begin a rebuild of his own, which ends it."""
+    index = EmbeddedIndex(tmp_path, clock)
+    index.write([indexed(1)])
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.index.embedded.SCHEMA_DIGEST", "0123abcd")
+        other = index.begin_rebuild()
+    with pytest.raises(Unavailable, match="Another version") as caught:
+        index.write([indexed(2)])
+    assert "index rebuild" in caught.value.remedy
+    assert index.search(SearchRequest()).ids == (1,)
+    with closing(other), closing(index.begin_rebuild()) as rebuilt:
+        rebuilt.write([indexed(2)])
+        rebuilt.finish_rebuild()
+    index.write([indexed(3)])
+    assert sorted(index.search(SearchRequest()).ids) == [2, 3]
+
+
+def names(folder: Path) -> set[str]:
+    return {one.name for one in folder.iterdir()}
+
+
+def test_what_a_rebuild_does_to_names_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at its end nor where it is given up may the power bring back what it took away."""
+    index, on_disk = EmbeddedIndex(tmp_path, clock), set[str]()
+
+    def flush(folder: Path) -> None:
+        flush_folder(folder)
+        on_disk.clear()
+        on_disk.update(names(folder))
+
+    monkeypatch.setattr("pipeline.index.embedded.flush_folder", flush)
+    for end in (EmbeddedIndex.finish_rebuild, EmbeddedIndex.close):
+        with closing(index.begin_rebuild()) as rebuilt:
+            assert "building" in on_disk
+            end(rebuilt)
+        assert on_disk == names(tmp_path) == {"current", "generations", "lock"}
 
 
 def test_a_rebuild_that_was_killed_at_its_very_end_is_the_index_in_use(tmp_path: Path) -> None:
@@ -68,10 +144,10 @@ def test_a_rebuild_that_was_killed_at_its_very_end_is_the_index_in_use(tmp_path:
     index = EmbeddedIndex(tmp_path, clock)
     index.write([indexed(1)])
     (tmp_path / "building").write_text((tmp_path / "current").read_text())
-    rebuilt = index.begin_rebuild()
-    assert index.search(SearchRequest()).ids == (1,)
-    rebuilt.write([indexed(2)])
-    rebuilt.finish_rebuild()
+    with closing(index.begin_rebuild()) as rebuilt:
+        assert index.search(SearchRequest()).ids == (1,)
+        rebuilt.write([indexed(2)])
+        rebuilt.finish_rebuild()
     assert index.search(SearchRequest()).ids == (2,)
 
 
@@ -91,9 +167,9 @@ def test_an_index_of_other_code_asks_for_a_rebuild(tmp_path: Path) -> None:
         with pytest.raises(Unavailable) as caught:
             use()
         assert "index rebuild" in caught.value.remedy
-    rebuilt = index.begin_rebuild()
-    rebuilt.write([indexed(1)])
-    rebuilt.finish_rebuild()
+    with closing(index.begin_rebuild()) as rebuilt:
+        rebuilt.write([indexed(1)])
+        rebuilt.finish_rebuild()
     assert index.search(SearchRequest()).ids == (1,)
 
 
