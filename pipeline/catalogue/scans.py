@@ -84,6 +84,8 @@ def give(tx: Transaction, verdicts: Sequence[tuple[str, ScanVerdict]], *, now: d
     """Bytes, by their digest, have these verdicts now; where a person answers for them that stays."""
     if not verdicts:
         return
+    # Once for all files that have the same bytes: each time would go to every one of them.
+    given = dict(sorted(verdicts, key=lambda one: one[1].status is ScanStatus.RELEASED)).items()
     is_ours = sa.and_(
         record_file.c.root_digest == sa.bindparam("b_digest"),
         record_file.c.scan["status"].as_string() != ScanStatus.RELEASED,
@@ -91,14 +93,11 @@ def give(tx: Transaction, verdicts: Sequence[tuple[str, ScanVerdict]], *, now: d
     # Joined, for SQLite would look for each subquery's answer through the whole table.
     tx.execute(
         sa.update(fixity).where(is_of_file(), is_ours),
-        [
-            {"b_digest": digest, "scan_status": verdict.status, "scanned_at": now}
-            for digest, verdict in verdicts
-        ],
+        [{"b_digest": digest, "scan_status": verdict.status, "scanned_at": now} for digest, verdict in given],
     )
     tx.execute(
         sa.update(record_file).where(is_ours),
-        [{"b_digest": digest, "scan": codec.verdict_to_json(verdict)} for digest, verdict in verdicts],
+        [{"b_digest": digest, "scan": codec.verdict_to_json(verdict)} for digest, verdict in given],
     )
 
 

@@ -12,8 +12,8 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,6 @@ Item = TypeVar("Item")
 
 _BLOCK = 1 << 20
 _FLUSHES_AT_ONCE = 16
-_CHAIN = 8  # folders of one object, one in the other
 _GROUP = 64  # flushes from which on flushing everything at once waits less
 
 
@@ -230,18 +229,23 @@ class LocalStore:
             while folder not in due and folder.is_relative_to(self._folder):
                 due.add(folder)
                 folder = folder.parent
-        if len(due) <= _CHAIN:
-            # The outermost first, which others change as well: what waits for its flush is written with it, and those
-            # inside it, which nobody else changes, have nothing left to wait for.
-            with translated():
-                for folder in sorted(due, key=_depth):
-                    self._disk.flush_folder(folder)
-        elif len(due) < _GROUP or not self._disk.flush_all(self._folder):
+        if len(due) < _GROUP or not self._disk.flush_all(self._folder):
+            # At once also where they are few: one after the other each has the disk empty its own cache again, though
+            # all were written with the first.
             self._each(self._disk.flush_folder, sorted(due, key=_depth, reverse=True))
 
-    def _each(self, action: Callable[[Item], None], items: Iterable[Item]) -> None:
+    def _each(self, action: Callable[[Item], None], items: Collection[Item]) -> None:
+        """All at once, the last of them in this thread."""
+        if not items:
+            return
+        *others, own = items
+        under_way = [self._pool.submit(action, item) for item in others]
         with translated():
-            for done in [self._pool.submit(action, item) for item in items]:
+            try:
+                action(own)
+            finally:
+                wait(under_way)
+            for done in under_way:
                 done.result()
 
 

@@ -67,6 +67,13 @@ def test_a_persons_word_stays(tx: Transaction) -> None:
     assert scans.infected_in_service(tx, limit=9) == []
 
 
+def test_a_persons_word_stays_among_verdicts_that_are_given_together(tx: Transaction) -> None:
+    released = ScanVerdict(ScanStatus.RELEASED, "engine")
+    scans.give(tx, [("d1", CLEAN), ("d1", released), ("d2", CLEAN), ("d1", FOUND)], now=NOW)
+    assert [one.key for one in due(tx, ScanStatus.RELEASED)] == ["a", "c"]
+    assert [one.key for one in due(tx, ScanStatus.CLEAN)] == ["b"]
+
+
 def test_infected_files_in_service_are_found(tx: Transaction) -> None:
     """Of every record that has the bytes."""
     scans.give(tx, [("d1", FOUND)], now=NOW)

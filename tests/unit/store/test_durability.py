@@ -6,6 +6,7 @@ at every rename in turn, from which the next attempt has to recover.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import shutil
 import threading
@@ -27,6 +28,7 @@ from pipeline.services import Services
 from pipeline.settings import ScannerLocation, SourceLocation, StoreLocation
 from pipeline.stewardship import preservation
 from pipeline.store import layout
+from pipeline.store.disk import Disk
 from pipeline.store.local import LocalStore
 from pipeline.store.transfer import MIB, PartPlan
 from tests.instance import Instance, open_instance, write_record
@@ -45,6 +47,45 @@ def test_put_many_answers_when_everything_is_safe(tmp_path: Path, count: int) ->
         store.put_many({f"a/{number % 3}/{number}": b"x" for number in range(count)})
     assert [fault for path in disk.renames() for fault in disk.unsafe(path, tmp_path)] == []
     assert len(disk.renames()) == count
+
+
+class _MeetingDisk(Disk):
+    """Flushes no folder before all that it waits for are to be flushed."""
+
+    def __init__(self, folders: int) -> None:
+        self._all = threading.Barrier(folders, timeout=30)
+
+    def flush_folder(self, folder: Path) -> None:
+        self._all.wait()
+        super().flush_folder(folder)
+
+
+def test_the_folders_of_one_object_are_flushed_at_once(tmp_path: Path) -> None:
+    """Whoever deposits a file waits for the disk once, not for each folder on the way to it."""
+    with closing(LocalStore(tmp_path, _MeetingDisk(4))) as store:
+        upload = store.begin("a/b/c/file", 1)
+        upload.write(b"x")
+        upload.commit()
+        store.settle(["a/b/c/file"])
+
+
+def test_a_folder_that_cannot_be_flushed_is_told_once_the_others_are(tmp_path: Path) -> None:
+    flushed: list[Path] = []
+
+    class _Refusing(Disk):
+        def flush_folder(self, folder: Path) -> None:
+            if folder.name == "b":
+                raise OSError(errno.EIO, "Input/output error")
+            time.sleep(0.05)
+            flushed.append(folder)
+
+    with closing(LocalStore(tmp_path, _Refusing())) as store:
+        upload = store.begin("a/b/c/file", 1)
+        upload.write(b"x")
+        upload.commit()
+        with pytest.raises(Unavailable, match="Input/output error"):
+            store.settle(["a/b/c/file"])
+        assert set(flushed) == {tmp_path, tmp_path / "a", tmp_path / "a/b/c"}
 
 
 def test_a_move_is_safe_when_it_answers(tmp_path: Path) -> None:
