@@ -14,6 +14,7 @@ from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
 from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
 from pipeline.feeds.announce import announce
+from pipeline.index.extraction import extract
 from pipeline.index.indexer import index
 from pipeline.mail.send import send
 from pipeline.model import EffectKind
@@ -28,8 +29,8 @@ _LOG = logging.getLogger(__name__)
 _BATCH = 250
 # A mail server may take its time: others, and whoever waits for an end, are not to wait for many mails. Files of many
 # records are looked into together, which is several times as fast where they are small; what is read before it is noted
-# is bounded by files and bytes (`examination._groups`), and the lease is renewed meanwhile.
-_BATCHES = {EffectKind.EXAMINE: 64, EffectKind.MAIL: 4}
+# is bounded by files and bytes (`examination._groups`), and the lease is renewed meanwhile. A text may take a minute.
+_BATCHES = {EffectKind.EXAMINE: 64, EffectKind.MAIL: 4, EffectKind.EXTRACT: 4}
 _LEASE = timedelta(minutes=5)
 _RENEWAL = timedelta(minutes=1)
 _FIRST_WAIT = timedelta(seconds=2)
@@ -206,6 +207,9 @@ def _bring_about(
         case EffectKind.MAIL:
             with renewing(_RENEWAL, renew):
                 return send(services, record_ids)
+        case EffectKind.EXTRACT:
+            with renewing(_RENEWAL, renew):
+                return extract(services, record_ids)
 
 
 def _failure(kind: EffectKind, record_id: int, error: Exception) -> HeadraceError:

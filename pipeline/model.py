@@ -541,7 +541,8 @@ class FileOutcome:
 
 class EffectKind(StrEnum):
     """What must happen outside after a commit; drained in this order: what is found in files is known by the time that
-    they are preserved. A mail is for itself, all else for a record."""
+    they are preserved, and nothing waits for what is to be read in them. A mail is for itself, all else for a
+    record."""
 
     EXAMINE = "examine"
     PRESERVE = "preserve"
@@ -549,6 +550,7 @@ class EffectKind(StrEnum):
     INDEX = "index"
     ANNOUNCE = "announce"
     MAIL = "mail"
+    EXTRACT = "extract"
 
 
 class DoiState(StrEnum):

@@ -139,6 +139,13 @@ class Settings(BaseSettings):
         "",
         description="search: file:///folder, opensearch://user@host:9200/alias, or opensearchs://… in TLS",
     )
+    full_text: int = Field(
+        0,
+        ge=0,
+        le=1 << 30,
+        description="bytes that a file may have whose text is searched, too (plain text, Markdown, HTML, LaTeX, PDF; "
+        "of open files only); 0: none",
+    )
     index_password: SecretStr = Field(
         SecretStr(""),
         description="password of the user in HEADRACE_INDEX; better in the environment than in a file",

@@ -89,8 +89,8 @@ def dissemination(
     )
 
 
-def indexed(number: int, *, stamp: int = 1, **more: Any) -> IndexDocument:
-    return document(dissemination(number, **more), version=stamp)
+def indexed(number: int, *, stamp: int = 1, texts: tuple[str, ...] = (), **more: Any) -> IndexDocument:
+    return document(dissemination(number, **more), version=stamp, texts=texts)
 
 
 def withdrawn(found: Dissemination) -> Dissemination:
@@ -110,6 +110,7 @@ CORPUS: Final = (
         languages=[{"id": "eng"}],
         communities=("tide-tables",),
         files=("gauge_01.csv", "README.txt"),
+        texts=("How the barometers were read.",),
         publication_date="2024-03-05",
     ),
     indexed(
@@ -130,9 +131,15 @@ CORPUS: Final = (
         publication_date="2020/2022",
         access=embargoed_until(date(2026, 3, 10)),
         files=("embargoed.nc",),
+        texts=("Unheard soundings",),
     ),
     indexed(
-        4, title="Closed interviews", access=CLOSED, files=("secret.wav",), resource_type={"id": "video"}
+        4,
+        title="Closed interviews",
+        access=CLOSED,
+        files=("secret.wav",),
+        texts=("Whispers",),
+        resource_type={"id": "video"},
     ),
     indexed(5, title="Plan without data", files=(), resource_type={"id": "publication-dissertation"}),
     indexed(

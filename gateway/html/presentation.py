@@ -237,11 +237,12 @@ def reference(
         creators=shown,
         published=str(metadata.get("publication_date", "")),
         resource_type=resource_type(metadata),
-        snippet=_excerpt(plain, begins(plain)),
+        snippet=excerpt(plain, begins(plain)),
     )
 
 
-def _excerpt(plain: str, begins: int) -> str:
+def excerpt(plain: str, begins: int) -> str:
+    """Of a long text a piece around where what matters `begins`."""
     if len(plain) <= _SNIPPET:
         return plain
     # Some words before it are shown as well, and no end of a word.

@@ -14,12 +14,14 @@ from gateway.http.methods import READ
 from gateway.http.problems import Answer
 from gateway.reading import search as searching
 from gateway.reading.search import Found, Question
+from gateway.site.passages import passages
 from pipeline.catalogue import records
 from pipeline.dissemination import Dissemination
 from pipeline.errors import Rejected, Unavailable
 from pipeline.index.fields import DESCRIPTION
 from pipeline.index.highlights import Highlights
 from pipeline.model import JsonObject
+from pipeline.services import Services
 
 router = APIRouter()
 
@@ -68,13 +70,16 @@ def search(request: Request, services: ServicesHere, viewer: ViewerHere) -> Resp
         found = searching.search(services, question)
     except Rejected as error:
         asked = Question(q=request.query_params.get("q", ""))
-        return page(services, "search.html", 400, **_context(asked, None, (), problem=error.message))
+        return page(
+            services, "search.html", 400, **_context(services, asked, None, (), problem=error.message)
+        )
     hits = searching.described(services, found)
     meant = searching.meant(services, found)
-    return page(services, "search.html", **_context(question, found, hits, meant=meant))
+    return page(services, "search.html", **_context(services, question, found, hits, meant=meant))
 
 
 def _context(
+    services: Services,
     question: Question,
     found: Found | None,
     hits: Sequence[Dissemination],
@@ -92,6 +97,7 @@ def _context(
         "meant": Link(meant.q, _address(meant)) if meant else None,
         "references": [presentation.reference(one, begins=begins) for one in hits],
         "highlights": highlights,
+        "passages": passages(services, hits, highlights) if question.q else {},
         "sorts": [
             Link(
                 title,

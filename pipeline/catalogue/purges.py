@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.catalogue import Transaction, deposit_files
+from pipeline.catalogue import Transaction, deposit_files, file_texts
 from pipeline.catalogue.deposits import PENDING
 from pipeline.catalogue.fixity import is_of_file
 from pipeline.catalogue.tables import deposit, deposit_file, fixity, purge, record, record_file
@@ -88,6 +88,7 @@ def extend(tx: Transaction, one: Purge, content: Collection[str]) -> Purge:
     # No audit is to miss them.
     taken = sa.exists().where(is_of_file(), record_file.c.purge_id == one.id)
     tx.execute(sa.delete(fixity).where(fixity.c.record_id.in_(versions), taken))
+    file_texts.forget_unserved(tx, digests=one.digests)
     known = sorted({*one.content, *content})
     tx.execute(sa.update(purge).where(purge.c.id == one.id).values(content=known))
     return get(tx, one.id)

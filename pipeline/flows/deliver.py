@@ -165,7 +165,7 @@ def _kinds(services: Services) -> list[EffectKind]:
 
 
 def _beside(services: Services) -> list[EffectKind]:
-    return [EffectKind.INDEX, EffectKind.MAIL, *dispatch.drained_apart(services)]
+    return [EffectKind.INDEX, EffectKind.MAIL, EffectKind.EXTRACT, *dispatch.drained_apart(services)]
 
 
 def _told(drained: Drained) -> JsonObject:

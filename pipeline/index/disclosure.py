@@ -10,7 +10,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from pipeline.index.fields import EVERYWHERE, FIELDS, FILENAMES, NEVER, NO_FILES, OPEN, OPENS, Kind
+from pipeline.index.fields import EVERYWHERE, FIELDS, FILENAMES, FULL_TEXT, NEVER, NO_FILES, OPEN, OPENS, Kind
 from pipeline.index.nodes import (
     NOTHING,
     Bool,
@@ -42,7 +42,7 @@ def statuses(now: int) -> Mapping[str, Range]:
 
 def as_of(query: Query, now: int) -> Query:
     """`query` with access statuses resolved at `now`, files' facts hidden while the files are closed,
-    and words without a field also looked up in names of open files."""
+    and words without a field also looked up in names and texts of open files."""
     match query:
         case Bool(must, should, must_not):
             return Bool(_each(must, now), _each(should, now), _each(must_not, now))
@@ -65,7 +65,8 @@ def _each(queries: tuple[Query, ...], now: int) -> tuple[Query, ...]:
 
 
 def _everywhere(leaf: Leaf, now: int) -> Query:
-    return some(leaf, every(replace(leaf, field=FILENAMES), statuses(now)["open"]))
+    in_files = (replace(leaf, field=field) for field in (FILENAMES, FULL_TEXT))
+    return some(leaf, every(some(*in_files), statuses(now)["open"]))
 
 
 def _status(leaf: Leaf, now: int) -> Query:

@@ -22,6 +22,7 @@ from pipeline.index.fields import (
     CHECKSUM,
     EVERYWHERE,
     FIELDS,
+    FULL_TEXT,
     LATEST,
     NESTED,
     NEVER,
@@ -71,9 +72,11 @@ _METADATA: Final = _paths("metadata.", "metadata.publication_date", "metadata.re
 _CUSTOM_FIELDS: Final = _paths("custom_fields.")
 
 
-def document(d: Dissemination, *, version: int, views: int = 0, downloads: int = 0) -> IndexDocument:
-    """The index's document of a record; `views` and `downloads` are those of unique visitors over all its
-    versions. A withdrawn record is deleted from the index."""
+def document(
+    d: Dissemination, *, version: int, texts: Sequence[str] = (), views: int = 0, downloads: int = 0
+) -> IndexDocument:
+    """The index's document of a record; `texts` are those of its files, `views` and `downloads` those of unique
+    visitors over all its versions. A withdrawn record is deleted from the index."""
     if d.record.state is RecordState.WITHDRAWN:
         return IndexDocument(d.record.id, version, None)
     metadata = d.record.description.metadata
@@ -82,7 +85,7 @@ def document(d: Dissemination, *, version: int, views: int = 0, downloads: int =
         **_described(metadata),
         **{name: list(_at(d.record.description.custom_fields, path)) for name, path in _CUSTOM_FIELDS},
         **_access(d.record),
-        **_files(d),
+        **_files(d, texts),
         **_facets(metadata),
         **_sorts(d, views, downloads),
     }
@@ -168,11 +171,12 @@ def _opens(access: Access) -> int:
     return NEVER if access.embargo_until is None else dates.start_of_day(access.embargo_until)
 
 
-def _files(d: Dissemination) -> JsonObject:
+def _files(d: Dissemination, texts: Sequence[str]) -> JsonObject:
     if _opens(d.record.description.access) == NEVER:
         return {}
     return {
         "files.entries.key": [file.key for file in d.files],
+        FULL_TEXT: list(texts),
         "files.entries.checksum": list(chain.from_iterable(map(_checksums, d.files))),
         "files.entries.size": [file.size for file in d.files],
         "files.types": [suffix for file in d.files if (suffix := PurePosixPath(file.key).suffix[1:])],

@@ -56,6 +56,7 @@ NO_FILES: Final = -1
 OPEN: Final = 0
 NEVER: Final = 1 << 40
 FILENAMES: Final = "files.entries.key"
+FULL_TEXT: Final = "files.text"
 TITLE: Final = "metadata.title"
 DESCRIPTION: Final = "metadata.description"
 LATEST: Final = "versions.is_latest"
@@ -137,6 +138,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "custom_fields.imprint:imprint.pages": _KEYWORD,
     "custom_fields.thesis:thesis.university": _TEXT,
     FILENAMES: Field(Kind.TEXT, of_files=True),
+    FULL_TEXT: Field(Kind.TEXT, of_files=True),
     "files.entries.checksum": Field(Kind.KEYWORD, of_files=True),
     "files.entries.size": Field(Kind.NUMBER, of_files=True),
     "files.types": Field(Kind.KEYWORD, of_files=True),

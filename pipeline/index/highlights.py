@@ -48,15 +48,19 @@ class Highlights:
 
     def first(self, text: str, field: str) -> int:
         """Where the first of what was asked for begins; 0 where there is none."""
+        return self.find(text, field) or 0
+
+    def find(self, text: str, field: str, *, within: int = LOOKED_AT) -> int | None:
+        """Where the first of what was asked for begins, `within` so many characters; None where there is none."""
         at = 0
-        for piece, is_asked in self._marked(text, field):
+        for piece, is_asked in self._marked(text, field, within):
             if is_asked:
                 return at
             at += len(piece)
-        return 0
+        return None
 
-    def _marked(self, text: str, field: str) -> Iterator[tuple[str, bool]]:
-        for piece in tokens(text[:LOOKED_AT]):
+    def _marked(self, text: str, field: str, within: int = LOOKED_AT) -> Iterator[tuple[str, bool]]:
+        for piece in tokens(text[:within]):
             yield piece, any(self._is_asked(word, field) for word in words(piece))
 
     def _is_asked(self, word: str, field: str) -> bool:

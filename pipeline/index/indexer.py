@@ -8,19 +8,23 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import accumulate
+from typing import NamedTuple
 
-from pipeline.catalogue import Transaction, outbox, records
-from pipeline.dissemination import Dissemination
+from pipeline import access
+from pipeline.catalogue import Transaction, file_texts, outbox, records
+from pipeline.catalogue.file_texts import Unread
 from pipeline.errors import HeadraceError, Rejected
 from pipeline.index.document import document, entry
 from pipeline.ingest.patience import Patience
-from pipeline.model import EffectKind
-from pipeline.ports import IndexEntry, SearchIndex
+from pipeline.model import EffectKind, Record
+from pipeline.ports import IndexDocument, IndexEntry, SearchIndex
 from pipeline.services import Services
 
 _BATCH = 500
 _FILES = 20_000
 """Files that the records of a batch list together, which is what a batch takes in memory."""
+_CHARACTERS = 4_000_000
+"""Of the texts of their files, which are in memory several times."""
 _LARGEST_ID = 1 << 62
 
 
@@ -28,12 +32,12 @@ def index(
     services: Services, record_ids: Sequence[int], *, at_once: bool = False
 ) -> Mapping[int, HeadraceError]:
     """Write records into search as they are now, so that it shows them within a second, or `at_once` when this returns;
-    what was refused, by id."""
+    what was refused, by id. What is to be read in their files, and was not yet, is wanted."""
     refused: dict[int, HeadraceError] = {}
     left = list(record_ids)
     while left:
         with services.catalogue.read() as tx:
-            batch = _few(tx, left)
+            batch = _few(services, tx, left)
         refused |= _write(services, services.index, batch, at_once=at_once)
         left = left[len(batch) :]
     return refused
@@ -92,9 +96,8 @@ def verify(services: Services, *, on_batch: Callable[[int], None] = lambda _numb
 
 
 def _differences(services: Services, batch: Sequence[int], after: int, upto: int) -> Differences:
-    with services.catalogue.read() as tx:
-        shown = records.disseminate(tx, services.repository, batch)
-    wanted = {one.id: one for one in map(_wanted, shown.values()) if one is not None}
+    documents = _held(services, batch).documents
+    wanted = {one.id: one for one in map(_wanted, documents) if one is not None}
     held = {one.id: one for one in services.index.entries(after, upto)}
     differing = sorted(
         id_ for id_ in wanted.keys() | held.keys() if not _is_right(held.get(id_), wanted.get(id_))
@@ -126,9 +129,9 @@ def _is_right(held: IndexEntry | None, wanted: IndexEntry | None) -> bool:
     return held.checksum == wanted.checksum and held.version <= wanted.version
 
 
-def _wanted(shown: Dissemination) -> IndexEntry | None:
+def _wanted(one: IndexDocument) -> IndexEntry | None:
     with suppress(Rejected):  # then its effect is parked
-        return entry(document(shown, version=shown.record.change))
+        return entry(one)
     return None
 
 
@@ -138,25 +141,59 @@ def _joined(one: Differences, other: Differences) -> Differences:
 
 def _following(services: Services, last: int) -> list[int]:
     with services.catalogue.read() as tx:
-        return _few(tx, records.ids(tx, after=last, limit=_BATCH))
+        return _few(services, tx, records.ids(tx, after=last, limit=_BATCH))
 
 
-def _few(tx: Transaction, record_ids: Sequence[int]) -> list[int]:
-    """The first of them, and one at least, that list no more than `_FILES` together."""
+def _few(services: Services, tx: Transaction, record_ids: Sequence[int]) -> list[int]:
+    """The first of them, and one at least, that list no more than `_FILES` together, with no more text than
+    `_CHARACTERS`."""
     listed = records.listed(tx, record_ids)
+    largest = services.settings.full_text
+    lengths = file_texts.characters(tx, record_ids, largest=largest) if largest else {}
     files = accumulate(listed.get(id_, 0) for id_ in record_ids)
+    characters = accumulate(lengths.get(id_, 0) for id_ in record_ids)
     return [
         id_
-        for nth, (id_, sum_) in enumerate(zip(record_ids, files, strict=True))
-        if nth == 0 or sum_ <= _FILES
+        for nth, (id_, *sums) in enumerate(zip(record_ids, files, characters, strict=True))
+        if nth == 0 or (sums[0] <= _FILES and sums[1] <= _CHARACTERS)
     ]
 
 
 def _write(
     services: Services, index_: SearchIndex, record_ids: Sequence[int], *, at_once: bool = False
 ) -> Mapping[int, HeadraceError]:
+    held = _held(services, record_ids)
+    refused = index_.write(held.documents, at_once=at_once)
+    if held.unread:
+        with services.catalogue.write() as tx:
+            outbox.want(tx, [(EffectKind.EXTRACT, one) for one in held.unread], now=services.now())
+    return {record_id: Rejected(reason) for record_id, reason in refused.items()}
+
+
+class _Held(NamedTuple):
+    """What search shall hold of some records, and of which of them not all texts were read."""
+
+    documents: list[IndexDocument]
+    unread: list[int]
+
+
+def _held(services: Services, record_ids: Sequence[int]) -> _Held:
+    largest = services.settings.full_text
     with services.catalogue.read() as tx:
         shown = records.disseminate(tx, services.repository, record_ids)
-    documents = [document(one, version=one.record.change) for one in shown.values()]
-    refused = index_.write(documents, at_once=at_once)
-    return {record_id: Rejected(reason) for record_id, reason in refused.items()}
+        texts = file_texts.of_records(tx, record_ids, largest=largest) if largest else {}
+        left = unread(services, tx, [one.record for one in shown.values()])
+    said = {record_id: [each.text for each in some] for record_id, some in texts.items()}
+    documents = [
+        document(one, version=one.record.change, texts=said.get(id_, ())) for id_, one in shown.items()
+    ]
+    return _Held(documents, sorted({one.record_id for one in left}))
+
+
+def unread(services: Services, tx: Transaction, shown: Sequence[Record]) -> list[Unread]:
+    """Files of records that everybody may read now, that search is to know the text of, and that nobody has read it
+    of."""
+    largest, today = services.settings.full_text, services.now().date()
+    opened = [one.id for one in shown if largest and access.are_files_open(one, today=today)]
+    left = file_texts.left(tx, opened, largest=largest) if opened else []
+    return [one for one in left if access.withheld(one.scan, services.settings.scan_gate) is None]

@@ -190,7 +190,8 @@ def _read(services: Services, one: Unexamined) -> Iterator[bytes]:
 
 
 def _note(services: Services, examined: Sequence[Examined], *, tells: Collection[int]) -> None:
-    """`tells` of which records all that is kept is to follow. Search goes by nothing that is found here."""
+    """`tells` of which records all that is kept is to follow. Of what is found here search goes by nothing
+    but which files have text."""
     now = services.now()
     published = [one for one in examined if one.file.file_id is None]
     drafted = [one for one in examined if one.file.file_id is not None]
@@ -203,7 +204,12 @@ def _note(services: Services, examined: Sequence[Examined], *, tells: Collection
             examinations.note_published(tx, published)
             scans.give(tx, [(one.file.digest, one.verdict) for one in published], now=now)
             records.touch(tx, *sorted({one.file.record_id for one in published}))
-        outbox.want(tx, [(EffectKind.PRESERVE, one) for one in sorted(tells)], now=now)
+        told = (
+            (EffectKind.PRESERVE, EffectKind.EXTRACT)
+            if services.settings.full_text
+            else (EffectKind.PRESERVE,)
+        )
+        outbox.want(tx, [(kind, one) for one in sorted(tells) for kind in told], now=now)
 
 
 def _refuse(services: Services, unsound: Sequence[tuple[Unexamined, str]]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
-from pipeline.catalogue import references
+from pipeline.catalogue import file_texts, references
 from pipeline.ingest import abandonment, accession, multipart
 from pipeline.people import signing_in
 from pipeline.ports import OpenUpload
@@ -29,8 +29,8 @@ class Leftover:
 
 def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -> Iterator[Leftover]:
     """End uploads, and delete staged bytes, that nothing refers to and that are older; and the folders of runs that
-    died; and forget sessions that are over. Nothing in the storage root is touched but what was begun there and given
-    up. Tells what goes as it goes, but for sessions."""
+    died; and forget sessions that are over, and texts of files that nobody is served any more. Nothing in the storage
+    root is touched but what was begun there and given up. Tells what goes as it goes, but for what is forgotten."""
     before = services.now() - older_than
     told = set()
     for gone in chain(_expired_uploads(services, dry_run=dry_run), _expired_files(services, dry_run=dry_run)):
@@ -53,6 +53,7 @@ def sweep(services: Services, older_than: timedelta, *, dry_run: bool = False) -
         # Also where nobody signs in.
         with services.catalogue.write() as tx:
             signing_in.forget_ended(services, tx)
+            file_texts.forget_unserved(tx)
     for folder in abandoned_runs(services.settings.home):
         if not dry_run:
             shutil.rmtree(folder, ignore_errors=True)

@@ -36,6 +36,7 @@ TEXTS = (
     "metadata.description",
     "metadata.creators.person_or_org.name",
     "files.entries.key",
+    "files.text",
 )
 KEPT_WHOLE = ("pids.doi.identifier", "parent.communities.ids", "metadata.version", "files.types")
 SHOWN = ("facet.resource_type", "facet.subject", "facet.year")

@@ -171,6 +171,15 @@ def test_another_content_has_another_checksum(index: SearchIndex) -> None:
     assert held != entry(indexed(1, title="wrong"))
 
 
+@pytest.mark.parametrize(
+    "query", ["barometers", '"barometers were"', "files.text:read", "barom*", "gauge +barometers"]
+)
+def test_a_record_is_found_by_the_text_of_its_files(corpus: SearchIndex, query: str) -> None:
+    """As by all else that it says."""
+    assert ids(corpus, query) == [1]
+    assert ids(corpus, "title:barometers") == []
+
+
 # ---------------------------------------------------------------- order and pages
 
 
@@ -285,6 +294,7 @@ def test_a_facet_is_not_narrowed_by_its_own_choice(corpus: SearchIndex) -> None:
     [
         *("embargoed.nc", "filename:embargoed.nc", "filename:emb*", "filename:embargoe~", "filetype:nc"),
         *("filesize:100", "filecount:[1 TO *]", "_exists_:filename"),
+        *("soundings", "files.text:sound*", '"unheard soundings"', "_exists_:files.text"),
         "_files.checksum:md5\\:00000000000000000000000000000003",
     ],
 )
@@ -313,7 +323,13 @@ def test_the_last_second_of_an_embargo_is_closed(index: SearchIndex, clock: Cloc
     assert ids(index, "access_right:open") == [1]
 
 
-@pytest.mark.parametrize("query", ["secret.wav", "filename:secret", "filetype:wav", "_exists_:filename"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("secret.wav", "filename:secret", "filetype:wav", "_exists_:filename"),
+        *("whispers", "_exists_:files.text"),
+    ],
+)
 def test_restricted_files_are_never_found(corpus_in_time: SearchIndex, clock: Clockwork, query: str) -> None:
     """Files that are restricted for good stay unfindable."""
     clock.now = NOW + timedelta(days=36_500)

@@ -150,6 +150,18 @@ fixity = sa.Table(
     one_of("scan_status", ScanStatus),
 )
 
+# What is to be read in files, for search: of bytes, whichever records have them; nothing where there is no text.
+file_text = sa.Table(
+    "file_text",
+    metadata,
+    sa.Column("root_digest", sa.Text, primary_key=True),
+    # Deflated (zlib).
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("characters", sa.Integer, nullable=False),
+    sa.Column("read_at", Utc, nullable=False),
+    sa.CheckConstraint("characters >= 0", name="length_not_negative"),
+)
+
 # Other serialisations of a record that its depositor attached, one of a media type: small documents, no files of it.
 extra_format = sa.Table(
     "extra_format",

@@ -37,12 +37,17 @@ class Hidden:
     links: int
 
 
-SOME = Hidden("Plover", "Nests.", "birds", {"plover.csv": CSV}, "Yes", 0)
+SOME = Hidden("Plover", "Nests.", "birds", {"plover.csv": CSV, "notes.txt": b"They nest."}, "Yes", 0)
 OTHER = Hidden(
     "Sandpipers of the estuary",
     "<p>Where they roost, and with whom.</p>",
     "limicolae",
-    {"roosts/map.pdf": b"%PDF-1.7\n" * 50, "sandpiper.csv": CSV * 30, "c.png": b"\x89PNG\r\n\x1a\n"},
+    {
+        "roosts/map.pdf": b"%PDF-1.7\n" * 50,
+        "notes.txt": b"They moult.",
+        "sandpiper.csv": CSV * 30,
+        "c.png": b"\x89PNG\r\n\x1a\n",
+    },
     "Much longer a comment than the other",
     3,
 )
@@ -138,7 +143,7 @@ def _filling(archive: Archive, made: dict[str, object]) -> dict[str, str]:
 def shores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shore, Shore]]:
     with ExitStack() as stack:
         folders: list[Path] = [tmp_path_factory.mktemp("shore") for _ in range(2)]
-        archives = [stack.enter_context(open_archive(folder / "home")) for folder in folders]
+        archives = [stack.enter_context(open_archive(folder / "home", full_text=1_000)) for folder in folders]
         some, other = (
             _made(archive, hidden) for archive, hidden in zip(archives, (SOME, OTHER), strict=True)
         )
@@ -150,6 +155,8 @@ _SEARCHES = (
     "sandpiper",
     "plovres",
     "sandpipres",
+    "moult",
+    "files.text:nest",
     "roosts",
     "birds",
     "limicolae",
