@@ -10,7 +10,7 @@ from pipeline import dispatch
 from pipeline.model import Access, FilesAccess
 from tests.archive import Archive
 from tests.asking import Client
-from tests.system.over_http.contract.depositor import METADATA, Depositor
+from tests.system.over_http.contract.depositor import Depositor
 from tests.system.over_http.doors import DOORS
 
 _NAMES = (
@@ -31,13 +31,6 @@ def found(client: Client, path: str) -> tuple[int, dict[str, int], bool]:
     return answer["hits"]["total"], counted, "secret.txt" in json.dumps(answer["hits"])
 
 
-def set_access(ida: Depositor, record_id: int, **access: str) -> None:
-    edit = ida.send("POST", f"/api/deposit/depositions/{record_id}/actions/edit").json()
-    answer = ida.send("PUT", edit["links"]["self"], {"metadata": {**METADATA, **access}})
-    assert answer.status_code == 200
-    ida.publish(edit)
-
-
 def test_access_that_is_set_holds_in_search_before_anything_else_is_done(
     archive: Archive, client: Client, ida: Depositor
 ) -> None:
@@ -50,7 +43,7 @@ def test_access_that_is_set_holds_in_search_before_anything_else_is_done(
     opened = {"file_type:txt": 1, "access_status:open": 1}
     for path in _NAMES:
         assert found(client, path) == (1, opened, True)
-    set_access(ida, record_id, access_right="restricted")
+    ida.set_access(record_id, access_right="restricted")
     for path in _NAMES:
         assert found(client, path) == (0, {}, False)
     assert found(client, "/api/records?q=tide") == (1, {"access_status:restricted": 1}, False)
@@ -59,7 +52,7 @@ def test_access_that_is_set_holds_in_search_before_anything_else_is_done(
     harvested = client.get("/oai2d?verb=ListRecords&metadataPrefix=oai_datacite").text
     assert "restrictedAccess" in harvested
     assert "openAccess" not in harvested
-    set_access(ida, record_id, access_right="open")
+    ida.set_access(record_id, access_right="open")
     for path in _NAMES:
         assert found(client, path) == (1, opened, True)
     assert client.get(f"/records/{record_id}/files/secret.txt").status_code == 200

@@ -3,6 +3,7 @@ SQLite, a folder and the embedded index, and on PostgreSQL, S3 and OpenSearch.""
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
@@ -21,7 +22,6 @@ from tests.archive import Archive, GivenFile, open_archive
 from tests.asking import Client
 from tests.pdf_file import pdf
 from tests.system.over_http.contract.depositor import Depositor
-from tests.system.over_http.test_access_at_once import set_access
 
 PLAIN = Identification("x-fmt/111", mime="text/plain")
 PDF = Identification("fmt/18", mime="application/pdf")
@@ -110,12 +110,12 @@ def test_what_is_closed_is_neither_found_nor_shown(archive: Archive, client: Cli
     record_id = ida.publish(deposition)["id"]
     dispatch.drain(archive.services)
     assert finds(client, "barometer", record_id)
-    set_access(ida, record_id, access_right="restricted")
+    ida.set_access(record_id, access_right="restricted")
     assert client.get("/api/records?q=barometer").json()["hits"]["total"] == 0
     assert "barometer fell" not in client.get("/search?q=fell+OR+tide").text
     dispatch.drain(archive.services)
     assert finds(client, "barometer")
-    set_access(ida, record_id, access_right="open")
+    ida.set_access(record_id, access_right="open")
     dispatch.drain(archive.services)
     assert finds(client, "barometer", record_id)
     hidden = archive.publish(files={"a.txt": text("Hygrometers")}, access=CLOSED)
@@ -170,7 +170,9 @@ def test_bytes_that_several_have_are_read_once_and_found_of_all(archive: Archive
 
 def test_what_nobody_is_served_yet_is_not_read(tmp_path: Path) -> None:
     """Where files wait for a verdict; a rebuild has those read that have one by then."""
-    with open_archive(tmp_path / "home", full_text=LARGEST, scan_gate="serve") as archive:
+    with open_archive(tmp_path / "home", full_text=LARGEST) as opened:
+        waiting = opened.services.settings.model_copy(update={"scan_gate": "serve"})
+        archive = Archive(replace(opened.services, settings=waiting), opened.clock)
         client = Client(create_app(archive.services))
         record = archive.publish(files={"a.txt": text("Hygrometers")})
         assert finds(client, "hygrometers")

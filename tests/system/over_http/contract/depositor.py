@@ -83,6 +83,13 @@ class Depositor:
         document: dict[str, Any] = answer.json()
         return document
 
+    def set_access(self, record_id: int, **access: str) -> None:
+        """With an edit of a published record."""
+        edit = self.send("POST", f"/api/deposit/depositions/{record_id}/actions/edit").json()
+        answer = self.send("PUT", edit["links"]["self"], {"metadata": {**METADATA, **access}})
+        assert answer.status_code == 200
+        self.publish(edit)
+
     def published(self, **metadata: object) -> dict[str, Any]:
         """A published deposition with one file."""
         deposition = self.create(**metadata)
