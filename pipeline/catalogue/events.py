@@ -37,7 +37,10 @@ def of_accession(tx: Transaction, accession_id: str, *, limit: int) -> list[Even
 def add(tx: Transaction, new: Sequence[Event], *, accession_id: str | None = None) -> None:
     if new:
         rows = [{**codec.event_to_json(one), "at": one.at, "accession_id": accession_id} for one in new]
-        tx.execute(sa.insert(event), rows)
+        tx.execute(_ADD, rows)
+
+
+_ADD = sa.insert(event)
 
 
 def _event(row: sa.Row[Any]) -> Event:

@@ -191,7 +191,6 @@ def of_accession(tx: Transaction, accession_id: str) -> dict[tuple[str, str], De
 def refuse(tx: Transaction, deposit_ids: Collection[int]) -> list[Refused]:
     """Reject the files in custody whose bytes were purged from their deposit's work since they were read; not those
     that are empty."""
-    ofs = deposit.c.id.in_(deposit_ids)
     decisions = {
         (row.deposit_id, digest): _purge(row).decision
         for row in tx.execute(_BEGUN, {"wanted": list(deposit_ids)})
@@ -203,7 +202,7 @@ def refuse(tx: Transaction, deposit_ids: Collection[int]) -> list[Refused]:
         sa.select(deposit_file, deposit.c.home)
         .join(deposit, deposit.c.id == deposit_file.c.deposit_id)
         .where(
-            ofs,
+            deposit.c.id.in_(deposit_ids),
             deposit_file.c.state == FileState.IN_CUSTODY,
             deposit_file.c.size > 0,
             deposit_file.c.root_digest.in_({digest for _, digest in decisions}),

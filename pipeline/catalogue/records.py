@@ -144,15 +144,18 @@ NEWEST_FIRST = (
 def newest_published(tx: Transaction, concept_id: int, *, besides: int = 0) -> int:
     """The newest version of a work that is still published; of a work that is withdrawn altogether, its newest.
     The version `besides` does not count. Raises `Missing`."""
-    found = tx.execute(
-        sa.select(record.c.id)
-        .where(record.c.concept_id == concept_id, record.c.id != besides)
-        .order_by(*NEWEST_FIRST)
-        .limit(1)
-    ).scalar_one_or_none()
+    found = tx.execute(_NEWEST_PUBLISHED, {"wanted": concept_id, "besides": besides}).scalar_one_or_none()
     if found is None:
         raise Missing(f"there is no record {concept_id}")
     return int(found)
+
+
+_NEWEST_PUBLISHED = (
+    sa.select(record.c.id)
+    .where(record.c.concept_id == sa.bindparam("wanted"), record.c.id != sa.bindparam("besides"))
+    .order_by(*NEWEST_FIRST)
+    .limit(1)
+)
 
 
 def beside(tx: Transaction, one: Record) -> list[int]:
@@ -280,7 +283,7 @@ def of_accession(tx: Transaction, accession_id: str, *, after: int = 0, limit: i
 def add_concepts(tx: Transaction, concepts: Sequence[Concept], *, now: datetime) -> None:
     if concepts:
         tx.execute(
-            sa.insert(concept),
+            _ADD_CONCEPT,
             [
                 {
                     "id": one.id,
@@ -305,7 +308,10 @@ def add_records(tx: Transaction, rows: Sequence[JsonObject]) -> None:
             .where(record.c.concept_id.in_(older), record.c.is_latest)
             .values(is_latest=False, change=record.c.change + 1)
         )
-    tx.execute(sa.insert(record), list(rows))
+    tx.execute(_ADD, list(rows))
+
+
+_ADD_CONCEPT, _ADD = sa.insert(concept), sa.insert(record)
 
 
 def measure(tx: Transaction, record_ids: Sequence[int]) -> None:

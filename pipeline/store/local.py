@@ -78,10 +78,11 @@ class LocalStore:
 
     def put_many(self, objects: Mapping[str, bytes]) -> None:
         uploads: list[WholeUpload] = []
+        contents = {self._path(key): content for key, content in objects.items()}
         try:
             with translated():
-                for key, content in objects.items():
-                    uploads.append(self._partial.whole(self._path(key)))
+                for path, content in contents.items():
+                    uploads.append(self._partial.whole(path))
                     uploads[-1].write(content)
                     # A group may be larger than the number of files that a process may have open.
                     uploads[-1].close()
@@ -89,7 +90,7 @@ class LocalStore:
                     self._each(WholeUpload.flush, uploads)
                 for upload in uploads:
                     upload.appear()
-                self._flush_folders(self._path(key).parent for key in objects)
+                self._flush_folders(path.parent for path in contents)
         finally:
             for upload in uploads:
                 upload.abort()
@@ -136,25 +137,21 @@ class LocalStore:
         return found.st_size
 
     def move_many(self, moves: Mapping[str, str]) -> None:
-        due = [
-            (self._path(source), self._path(target))
-            for source, target in moves.items()
-            if self._is_due(source, target)
-        ]
+        named = [(self._path(source), self._path(target)) for source, target in moves.items()]
+        due = [(old, new) for old, new in named if self._is_due(old, new)]
         with translated():
             for old, new in due:
                 rename_into_folder(self._disk, old, new)
             self._flush_folders(new.parent for _, new in due)
             self._each(self._prune, {old.parent for old, _ in due})
 
-    def _is_due(self, source: str, target: str) -> bool:
-        old, new = self._path(source), self._path(target)
+    def _is_due(self, old: Path, new: Path) -> bool:
         if not old.exists():
             if new.exists():
                 return False
-            raise Missing(f"the store has no {source}")
+            raise Missing(f"the store has no {self._key(old)}")
         if new.exists():
-            raise Conflict(f"{target} is there already, {source} cannot be moved to it")
+            raise Conflict(f"{self._key(new)} is there already, {self._key(old)} cannot be moved to it")
         return True
 
     def copy_many(self, copies: Mapping[str, str]) -> None:
@@ -206,6 +203,9 @@ class LocalStore:
             raise Rejected(f"not a key of the store: {key!r}")
         return self._folder.joinpath(*parts)
 
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
+
     def _prune(self, folder: Path) -> None:
         """After something went from `folder`: take away folders that are empty, for a store of objects has none and
         OCFL allows none, and flush the first that stays. Those right below the store's own always do."""
@@ -226,9 +226,10 @@ class LocalStore:
         nothing counts as durable before all of them are flushed."""
         due: set[Path] = set()
         for folder in folders:
-            while folder not in due and folder.is_relative_to(self._folder):
+            while folder not in due:
                 due.add(folder)
-                folder = folder.parent
+                if folder != self._folder:
+                    folder = folder.parent
         if len(due) < _GROUP or not self._disk.flush_all(self._folder):
             # At once also where they are few: one after the other each has the disk empty its own cache again, though
             # all were written with the first.
