@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,6 +17,8 @@ from tests.contracts.indexes import Clockwork, Implementation
 from tests.index_corpus import indexed
 
 STANDING, BATCH = 3_000, 500
+EDITED = 2_000
+"""Below are those that writers edit, behind those that an editor does."""
 SEARCHERS, WRITERS = 4, 2
 
 
@@ -27,6 +30,7 @@ class Catalogue:
         self._lock = threading.Lock()
         self.documents: dict[int, IndexDocument] = {}
         self.seen: dict[int, IndexDocument] = {}
+        self._latest: deque[int] = deque(maxlen=300)
 
     def put(self, *documents: IndexDocument) -> None:
         with self._lock:
@@ -35,30 +39,30 @@ class Catalogue:
     def note(self, *documents: IndexDocument) -> None:
         with self._lock:
             self.seen |= {one.id: one for one in documents}
+            self._latest += [one.id for one in documents]
 
     def behind(self, last: int) -> list[IndexDocument]:
         with self._lock:
             return [self.documents[id_] for id_ in sorted(self.documents) if id_ > last][:BATCH]
 
     def one_seen(self) -> IndexDocument:
+        """One of the latest: what a rebuild could miss is among them."""
         with self._lock:
-            return self.seen[random.choice(list(self.seen))]
+            return self.seen[random.choice(self._latest)]
 
 
 def edition(number: int, stamp: int) -> IndexDocument:
     return indexed(number, stamp=stamp, version=stamp)
 
 
-def write_on(index: SearchIndex, catalogue: Catalogue, first: int, stop: threading.Event) -> None:
+def write_on(index: SearchIndex, catalogue: Catalogue, nth: int, stop: threading.Event) -> None:
     """New documents, edits of some that stand, and withdrawals of new ones, a few at a time, each seen at once."""
-    number, stamp = first, 1
+    number, stamp = 10_000 * nth, 1
     while not stop.is_set():
         stamp += 1
-        batch = [
-            *(edition(number + nth, 1) for nth in range(3)),
-            *(edition(id_, stamp) for id_ in range(first % 10 + 1, STANDING, STANDING // 3)),
-        ]
-        if stamp % 2:
+        batch = [edition(number + more, 1) for more in range(3)]
+        batch += [edition(id_, stamp) for id_ in random.sample(range(nth, EDITED, WRITERS), 5)]
+        if stamp > 2:
             batch.append(IndexDocument(number - 3, 2, None))
         catalogue.put(*batch)
         assert index.write(batch, at_once=True) == {}
@@ -72,7 +76,7 @@ def edit_on(index: SearchIndex, catalogue: Catalogue, stop: threading.Event) -> 
     stamp = 1
     while not stop.is_set():
         stamp += 1
-        batch = [edition(number, stamp) for number in range(2_000, 2_100)]
+        batch = [edition(number, stamp) for number in range(EDITED, EDITED + 100)]
         catalogue.put(*batch)
         assert index.write(batch) == {}
         stop.wait(0.5)
@@ -129,13 +133,14 @@ def test_nobody_who_searches_or_writes_notices_a_rebuild(
     with ThreadPoolExecutor(SEARCHERS + WRITERS + 1) as pool:
         searching = [pool.submit(until_stopped, search_on, one, catalogue) for one in searchers]
         writing = [
-            pool.submit(until_stopped, write_on, one, catalogue, 10_001 * nth)
-            for nth, one in enumerate(writers, 1)
+            pool.submit(until_stopped, write_on, one, catalogue, nth) for nth, one in enumerate(writers, 1)
         ]
         writing.append(pool.submit(until_stopped, edit_on, editor, catalogue))
         try:
             for _ in range(2):
                 rebuild(index, catalogue)
+                # What it missed is looked for.
+                stop.wait(1)
         finally:
             stop.set()
         for each in writing:
