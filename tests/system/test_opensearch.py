@@ -1,5 +1,5 @@
-"""What a real OpenSearch alone can show: rebuilds that begin at once, a server that is
-away, busy, full, of another version, or one that nobody should trust."""
+"""What a real OpenSearch alone can show: rebuilds that begin at once, die or meet trouble, a server that is away, busy,
+full, of another version, or one that nobody should trust."""
 
 from __future__ import annotations
 
