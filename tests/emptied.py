@@ -29,8 +29,8 @@ class Databases:
 
     @contextmanager
     def lent(self) -> Iterator[str]:
-        """SQLAlchemy URL of a database with what the template has. Fails when a connection to it was left open. One that
-        was lent when an error came is not lent again."""
+        """SQLAlchemy URL of a database with what the template has. Fails when a connection to it was left open. After
+        an error it is not lent again."""
         name = self._free.pop() if self._free else self._made()
         yield self._url(name)
         self._await_nobody(name)
