@@ -1,58 +1,107 @@
 """Connections of the HTTP server: h11 reads all of it that can be misunderstood, and large bodies pass it by.
 
 Of a body whose length was declared, the middle needs no parser, which would copy it four times in small pieces: bytes
-are counted, and go to the application as they came. What the head says, and how the body ends, is h11's to tell. Once
-an application has taken a MiB of one, the system writes the rest into a buffer that is used again and again.
+are counted, and go to the application as they came. What the head says, and how the body ends, is h11's to tell. Of a
+large body the middle needs no event loop either: it is lent to the thread that takes it, which reads the socket itself,
+into memory of its own. (TLS is a proxy's: what the socket has is the body.)
 """
 
-import asyncio
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import cast
 
 import h11
+from fastapi import Request
 from h11._readers import ContentLengthReader
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_BUFFER = 1 << 20
-_MOST_BUFFERS = 8
-"""Of a process: those that send fast end soon, and what comes beyond is read piece by piece."""
+from pipeline import refusals
+from pipeline.errors import Rejected
+
+SILENCE = 120.0
+"""Seconds that a client may send nothing."""
+_LARGE = 1 << 20
+"""Bytes of a body that are still to come, from which on they are worth being lent."""
+_WORTH = 256 << 10
+"""Bytes that are worth waking a thread for: they lie in the system meanwhile, which wants them for its window anyway.
+Of more, some would be out of the processor's caches when they are read."""
+_LOOK = 1.0
+"""Seconds from one look to the next whether somebody who is waited for is wanted any more."""
+_CONNECTION = "headrace.connection"
+"""What a request's scope calls its connection, where that may lend."""
 
 
 class Connection(H11Protocol):
-    """A connection, as long as each piece is read into memory of its own."""
+    """A connection. While `_loan` is there, a thread reads it, and nobody else."""
+
+    _loan: Loan | None = None
 
     def data_received(self, data: bytes) -> None:
-        if not self._passes_by(data):
+        if self._loan is not None:
+            # Somebody had the event loop read all the same: the thread will never have all of the body.
+            self._loan.end()
+            self.transport.abort()
+        elif not self._passes_by(data):
             super().data_received(data)
-            return
-        if self.cycle.body:
-            self.cycle.body += data
         else:
-            # What takes it makes bytes of it.
-            self.cycle.body = data  # type: ignore[assignment]
-        if len(self.cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        self._buffer_what_comes()
-        self.cycle.message_event.set()
+            self.cycle.body += data
+            if len(self.cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            self.cycle.message_event.set()
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        reader = body_reader(self.conn)
+        if reader is not None and reader._remaining > _LARGE:
+            # Before the application begins, which is a task by now.
+            cast("dict[str, object]", self.scope)[_CONNECTION] = self
 
     def _passes_by(self, data: bytes) -> bool:
-        """Whether they are of the body of a request that is still to be answered, and not its end. Then they count as
-        read."""
-        # Until the first piece of the body has come, the client may be waiting to be asked for it.
-        if self.conn.they_are_waiting_for_100_continue or self.conn.trailing_data != (b"", False):
-            return False
-        reader = body_reader(self.conn)
+        """Whether they are of the middle of a body. Then they count as read."""
+        reader = self._in_the_middle()
         if reader is None or reader._remaining <= len(data):
             return False
         reader._remaining -= len(data)
         return True
 
-    def _buffer_what_comes(self) -> None:
-        """Once the application has taken a MiB."""
-        reader, untaken = body_reader(self.conn), len(self.cycle.body)
-        if reader is None or untaken > _BUFFER or reader._remaining < 2 * _BUFFER:
-            return
-        if reader._length - reader._remaining - untaken >= _BUFFER and _Buffered.number < _MOST_BUFFERS:
-            self.transport.set_protocol(_Buffered(self, reader))
+    def _in_the_middle(self) -> ContentLengthReader | None:
+        """What counts the body of a request that is still to be answered, if h11 holds nothing of it."""
+        # Until the first piece of the body has come, the client may be waiting to be asked for it.
+        if self.conn.they_are_waiting_for_100_continue or self.conn.trailing_data != (b"", False):
+            return None
+        return body_reader(self.conn)
+
+    def lend(self) -> Loan | None:
+        """What is still to come of the body, but for its end, which is h11's. None where that is little or cannot be
+        known, or the application has not taken yet what came before. For the event loop, which reads nothing until
+        `take_back`."""
+        reader = self._in_the_middle()
+        if reader is None or reader._remaining <= _LARGE or self.cycle.body or self.transport.is_closing():
+            return None
+        self.flow.pause_reading()
+        descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+        self._loan = Loan(socket.socket(fileno=descriptor), reader._remaining - 1)
+        return self._loan
+
+    def take_back(self) -> None:
+        """End the loan, if there is one: what was read of it counts as read. For the event loop."""
+        loan, self._loan = self._loan, None
+        if loan is not None:
+            loan.end()
+            if (reader := body_reader(self.conn)) is not None:
+                reader._remaining -= loan.came
+
+
+def connection_of(request: Request) -> Connection | None:
+    """Who may lend some of this request's body."""
+    found = request.scope.get(_CONNECTION)
+    return found if isinstance(found, Connection) else None
 
 
 def body_reader(conn: h11.Connection) -> ContentLengthReader | None:
@@ -61,69 +110,61 @@ def body_reader(conn: h11.Connection) -> ContentLengthReader | None:
     return conn._reader if is_awaited and isinstance(conn._reader, ContentLengthReader) else None
 
 
-class _Buffered(asyncio.BufferedProtocol):
-    """A connection in the middle of a large body."""
+class Loan:
+    """`size` bytes of a body, of which `came` were read: by one thread, from the connection's socket."""
 
-    number = 0
-    """How many there are in this process, which has one event loop."""
-
-    def __init__(self, connection: Connection, reader: ContentLengthReader) -> None:
-        _Buffered.number += 1
+    def __init__(self, connection: socket.socket, size: int) -> None:
+        self.came = 0
+        self._size = size
         self._connection = connection
-        self._reader = reader
-        self._buffer = memoryview(bytearray(_BUFFER))
-        untaken = connection.cycle.body
-        self._buffer[: len(untaken)] = untaken
-        self._came = self._buffer[: len(untaken)]
-        """What the application has not taken; the cycle has something else once it has."""
-        self._offer()
+        self._is_ended = False
+        connection.settimeout(_LOOK)
+        self._wake_for(_WORTH)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        # Where there is no room and yet more is read, the request was answered: nobody will take what is there.
-        if self._connection.cycle.body is not self._came or len(self._came) == _BUFFER:
-            self._came = self._buffer[:0]
-        # Never up to the end: that is h11's.
-        return self._buffer[len(self._came) :][: self._reader._remaining - 1]
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """All of it, in blocks of `size` bytes and a last one. Raises `Rejected` where the client goes away or falls
+        silent, and once this was ended."""
+        buffer = memoryview(bytearray(min(size, self._size)))
+        while self.came < self._size:
+            block = buffer[: self._size - self.came]
+            self._fill(block)
+            yield bytes(block)
 
-    def buffer_updated(self, nbytes: int) -> None:
-        connection, start = self._connection, len(self._came)
-        if body_reader(connection.conn) is not self._reader:
-            # Answered meanwhile: what still comes is not taken.
-            piece = bytes(self._buffer[start : start + nbytes])
-            self._end()
-            connection.data_received(piece)
-            return
-        self._reader._remaining -= nbytes
-        self._came = self._buffer[: start + nbytes]
-        self._offer()
-        if len(self._came) == _BUFFER:
-            # As soon as it is taken, there is room again.
-            connection.flow.pause_reading()
-        if self._reader._remaining <= _BUFFER:
-            self._end()
-        connection.cycle.message_event.set()
+    def _fill(self, block: memoryview) -> None:
+        heard = time.monotonic()
+        while block:
+            try:
+                came = self._connection.recv_into(block)
+            except TimeoutError:
+                if time.monotonic() - heard > SILENCE:
+                    raise Rejected(f"Nothing came for {SILENCE:.0f} seconds.") from None
+                # From somebody who is slow, whatever comes is taken as it does.
+                self._wake_for(1)
+            except OSError:
+                raise refusals.transfer_failed() from None
+            else:
+                self._count(came)
+                block = block[came:]
+                heard = time.monotonic()
+            if self._is_ended:
+                raise refusals.transfer_failed()
 
-    def _offer(self) -> None:
-        # What takes it makes bytes of it.
-        self._connection.cycle.body = self._came  # type: ignore[assignment]
+    def _count(self, came: int) -> None:
+        if not came:
+            raise refusals.transfer_failed()
+        self.came += came
+        if self._size - self.came < _WORTH:
+            # What is waited for may be more than will ever come.
+            self._wake_for(1)
 
-    def _end(self) -> None:
-        """Give the connection back, which appends to what was not taken."""
-        self._connection.cycle.body = bytearray(self._connection.cycle.body)
-        self._connection.transport.set_protocol(self._connection)
-        _Buffered.number -= 1
+    def _wake_for(self, size: int) -> None:
+        # Ended meanwhile, it is closed.
+        with suppress(OSError):
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
-    # All else is as it was.
-
-    def eof_received(self) -> None:
-        self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        _Buffered.number -= 1
-        self._connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()
+    def end(self) -> None:
+        """No more is read. A thread that is at it hears of that as if the client had gone."""
+        if not self._is_ended:
+            self._is_ended = True
+            self._wake_for(1)
+            self._connection.close()

@@ -9,21 +9,23 @@ import anyio.to_thread
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from gateway.http.connections import SILENCE, Loan, connection_of
 from gateway.http.headers import whole_number
 from pipeline import refusals
 from pipeline.catalogue import MOST_THREADS
 from pipeline.errors import Rejected, Unavailable
+from pipeline.running.fan_out import STREAMS
 
 T = TypeVar("T")
 
 BLOCK = 1 << 20
 """Bytes that are collected before they go to the thread: a hop costs the same for one byte."""
+_SMALL_BLOCK = 128 << 10
+"""The same where more bodies come at once than there are cores: they have enough to do, and blocks cost memory."""
 SERVING = 40
 """Threads of a gateway that do everything else."""
 _AT_ONCE = (MOST_THREADS - SERVING) // 2
 """Each has another thread beside it, which renews its lease (`pipeline.ingest.transferring`)."""
-_SILENCE = 120.0
-"""Seconds that a client may send nothing."""
 _TURN = 30.0
 
 
@@ -54,15 +56,23 @@ class Receivers:
         except TimeoutError:
             raise Unavailable("too many uploads at once") from None
         try:
-            body = _Body(request)
-            return await anyio.to_thread.run_sync(use, body.blocks(), limiter=anyio.CapacityLimiter(1))
+            body = _Body(request, BLOCK if self._limiter.borrowed_tokens <= STREAMS else _SMALL_BLOCK)
+            try:
+                return await anyio.to_thread.run_sync(use, body.blocks(), limiter=anyio.CapacityLimiter(1))
+            finally:
+                body.end()
         finally:
             self._limiter.release()
 
 
 class _Body:
-    def __init__(self, request: Request) -> None:
+    """`block` bytes at a time: collected by the event loop, or, of the middle of a large one, by the thread itself."""
+
+    def __init__(self, request: Request, block: int) -> None:
         self._stream = request.stream()
+        self._connection = connection_of(request)
+        self._loan: Loan | None = None
+        self._block = block
         self._is_over = False
 
     def blocks(self) -> Iterator[bytes]:
@@ -71,22 +81,33 @@ class _Body:
             yield block
             # Of many uploads at once, each would hold a block that is done with while it waits for the next.
             del block
+            if self._connection is not None and self._loan is not None:
+                yield from self._loan.blocks(self._block)
+                anyio.from_thread.run_sync(self._connection.take_back)
+                self._loan = None
+
+    def end(self) -> None:
+        """Nobody takes any of it any more. For the event loop."""
+        if self._connection is not None:
+            self._connection.take_back()
 
     async def _next(self) -> bytes:
         """The next block; empty where nothing comes any more."""
         pieces: list[bytes] = []
         size = 0
         try:
-            while size < BLOCK:
-                with anyio.fail_after(_SILENCE):
+            while size < self._block and self._loan is None:
+                with anyio.fail_after(SILENCE):
                     piece = await anext(self._stream, None)
                 if piece is None:
                     self._is_over = True
                     break
                 pieces.append(piece)
                 size += len(piece)
+                if self._connection is not None:
+                    self._loan = self._connection.lend()
         except ClientDisconnect:
             raise refusals.transfer_failed() from None
         except TimeoutError:
-            raise Rejected(f"Nothing came for {_SILENCE:.0f} seconds.") from None
+            raise Rejected(f"Nothing came for {SILENCE:.0f} seconds.") from None
         return b"".join(pieces)

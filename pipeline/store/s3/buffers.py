@@ -50,6 +50,11 @@ class Budget:
             self._left -= size
             return True
 
+    def overdraw(self, size: int) -> None:
+        """Hold as many bytes whether they are there or not. There are none for others until so many were given back."""
+        with self._changed:
+            self._left -= size
+
     def give(self, size: int) -> None:
         """Give bytes back."""
         with self._changed:

@@ -49,7 +49,7 @@ class CollectedUpload:
     """An object of `size` bytes, or of as many as come where that is None. It goes in one piece where it turns out to
     be small, else in parts, of which `senders` send one after the other: `begin` begins those when the first is full;
     `under_way` is what was begun before and is gone on with. Memory for one part it always has; for more of them,
-    while those before are being sent, only what `spare` can do without."""
+    while those before are being sent, only where the `budget` of all uploads together allows."""
 
     part_size = COLLECTED_PART
 
@@ -59,7 +59,7 @@ class CollectedUpload:
         name: str,
         size: int | None,
         senders: Executor,
-        spare: Budget,
+        budget: Budget,
         begin: Callable[[], Assembly],
         under_way: Assembly | None,
     ) -> None:
@@ -69,7 +69,7 @@ class CollectedUpload:
         self._name = name
         self._size = size
         self._senders = senders
-        self._spare = spare
+        self._budget = budget
         self._begin = begin
         self._assembly = under_way
         self._part = _PartBuffer()
@@ -94,18 +94,20 @@ class CollectedUpload:
     def _hold(self) -> None:
         """Have memory for one more part: at once where none is held, so that no upload waits for another."""
         with self._changed:
-            while self._held and not self._may_hold_more():
-                self._changed.wait()
-            self._held += 1
+            self._changed.wait_for(self._holds_one_more)
 
-    def _may_hold_more(self) -> bool:
-        return self._held < PARTS_AT_ONCE and self._spare.take_at_once(self.part_size)
+    def _holds_one_more(self) -> bool:
+        if not self._held:
+            self._budget.overdraw(self.part_size)
+        elif self._held == PARTS_AT_ONCE or not self._budget.take_at_once(self.part_size):
+            return False
+        self._held += 1
+        return True
 
     def _let_go(self) -> None:
         with self._changed:
             self._held -= 1
-            if self._held:
-                self._spare.give(self.part_size)
+            self._budget.give(self.part_size)
             self._changed.notify()
 
     def _send_part(self) -> None:

@@ -38,8 +38,8 @@ _TRIES = 3
 # Of the whole process, however many uploads and stores there are.
 _PARTS = BufferPool(64)
 _SINGLES = Budget(32 * MIB)
-# All that one upload alone can use besides the part that it always has.
-_COLLECTED = Budget(15 * MIB)
+# Beyond these, each upload has the one part that it always has: a few have more, of many each waits for none.
+_COLLECTED = Budget(12 * COLLECTED_PART)
 
 
 class S3Store:

@@ -8,16 +8,21 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 import uvicorn
+from fastapi import Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.http.connections import _MOST_BUFFERS, Connection, _Buffered
+from gateway.http import connections
+from gateway.http.connections import Connection
+from gateway.http.receiving import Receivers
+from pipeline import refusals
+from pipeline.errors import Rejected
 from pipeline.running.loopback import LOOPBACK
 from pipeline.store.transfer import MIB
 
@@ -25,29 +30,59 @@ _LARGE = random.Random(1).randbytes(7 * MIB + 3)
 _SIZES = (0, 1, 9, 1000, 70_000, MIB, 2 * MIB + 1, len(_LARGE))
 
 
+_RECEIVERS = Receivers()
+_ENOUGH = 3 * MIB
+
+
 async def _application(scope: dict, receive, send) -> None:  # type: ignore[no-untyped-def, type-arg]
-    """Answers with the digest of the body: of a `DELETE` without reading it, of a `POST` while it takes its time, of a
-    `PATCH` once it has read some MiB. It holds all pieces meanwhile, which what comes behind them must not change."""
-    held, more = list[bytes](), scope["method"] != "DELETE"
-    came = 0
+    """Answers with the digest of what it takes of the body: all, in `PUT` in a thread, in `POST` as it comes, both of
+    which are slow about it in `LOCK` and `LINK`; some MiB in `MOVE` in a thread, and in `PATCH` as they come; nothing
+    in `DELETE`. It holds all pieces meanwhile, which what comes behind them must not change. `BREW` has the body read
+    by the event loop while a thread is at it."""
+    method, held = scope["method"], list[bytes]()
+
+    def take(blocks: Iterator[bytes]) -> None:
+        for block in blocks:
+            assert type(block) is bytes
+            held.append(block)
+            if method == "MOVE" and sum(map(len, held)) > _ENOUGH:
+                break
+            if method == "BREW":
+                asyncio.run_coroutine_threadsafe(receive(), loop).result(30)
+            if method == "LOCK":
+                time.sleep(0.002)
+
+    loop = asyncio.get_running_loop()
+    try:
+        if method in ("PUT", "LOCK", "MOVE", "BREW"):
+            await _RECEIVERS.take(Request(scope, receive), take)
+        elif method != "DELETE" and not await _taken(method, receive, held):
+            return
+    except Rejected as refused:
+        held = [refused.message.encode()]
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"64")]})
+    await send({"type": "http.response.body", "body": _digest(b"".join(held))})
+
+
+async def _taken(method: str, receive, held: list[bytes]) -> bool:  # type: ignore[no-untyped-def]
+    """Whether the client was there to the end."""
+    more = True
     while more:
-        if scope["method"] == "POST":
+        if method == "LINK":
             await asyncio.sleep(0.002)
         message = await receive()
         if message["type"] == "http.disconnect":
-            return
+            return False
         assert type(message["body"]) is bytes
         held.append(message["body"])
-        came += len(message["body"])
-        more = message["more_body"] and not (scope["method"] == "PATCH" and came > 3 * MIB)
-    if scope["method"] == "PATCH":
+        more = message["more_body"] and not (method == "PATCH" and sum(map(len, held)) > _ENOUGH)
+    if method == "PATCH":
         # What comes meanwhile was asked for, and is not taken.
         asking = asyncio.create_task(receive())
         await asyncio.sleep(0)
         asking.cancel()
         await asyncio.sleep(0.1)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"64")]})
-    await send({"type": "http.response.body", "body": _digest(b"".join(held))})
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +134,7 @@ def _digest(body: bytes) -> bytes:
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(_SIZES), st.booleans(), st.sampled_from(["PUT", "POST"])),
+        st.tuples(st.sampled_from(_SIZES), st.booleans(), st.sampled_from(["PUT", "POST", "LOCK", "LINK"])),
         min_size=1,
         max_size=3,
     ),
@@ -122,14 +157,15 @@ def test_requests_come_out_as_they_were_sent(
     ]
 
 
-def test_a_large_body_comes_whole_in_small_pieces(port: int) -> None:
+@pytest.mark.parametrize("method", ["LOCK", "LINK"])
+def test_a_large_body_comes_whole_in_small_pieces(port: int, method: str) -> None:
     """Of which many are there before the one before is taken, or none."""
-    request = _put(_LARGE, method="POST", closes=True)
+    request = _put(_LARGE, method=method, closes=True)
     pieces = [request[start : start + 30_011] for start in range(0, len(request), 30_011)]
     assert _sent(port, pieces).endswith(_digest(_LARGE))
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PATCH"])
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "MOVE"])
 def test_a_body_ends_though_it_was_answered_before(port: int, method: str) -> None:
     """What the client sends behind the answer is read past, and the next request is heard."""
     request = _put(_LARGE, method=method)
@@ -151,19 +187,43 @@ def test_a_client_is_asked_for_the_body_that_it_waits_to_send(port: int) -> None
     assert answered.endswith(_digest(body))
 
 
-def test_buffers_are_given_back(port: int) -> None:
-    """By connections that end in the middle of a body as well."""
-    head = _put(_LARGE)[: -len(_LARGE)]
-    with ExitStack() as stack:
-        for _ in range(_MOST_BUFFERS + 2):
-            connection = stack.enter_context(socket.create_connection((LOOPBACK, port), timeout=30))
-            connection.sendall(head + _LARGE[: 4 * MIB])
-        _await(lambda: _Buffered.number == _MOST_BUFFERS)
-    _await(lambda: _Buffered.number == 0)
+def test_who_stops_for_a_while_is_waited_for(port: int) -> None:
+    """In the middle of what a thread reads, with less at hand than is worth waking it for, and more behind it."""
+    request = _put(_LARGE, closes=True)
+    with socket.create_connection((LOOPBACK, port), timeout=30) as connection:
+        for piece in (request[: 4 * MIB], request[4 * MIB : -5]):
+            connection.sendall(piece)
+            time.sleep(1.5)
+        connection.sendall(request[-5:])
+        answered = b""
+        while came := connection.recv(1 << 16):
+            answered += came
+    assert answered.endswith(_digest(_LARGE))
 
 
-def _await(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_who_falls_silent_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of what a thread reads."""
+    monkeypatch.setattr(connections, "SILENCE", 0.1)
+    assert _digest(b"Nothing came for 0 seconds.") in _cut(port, "PUT", ends=False)
+
+
+def test_a_client_that_goes_away_is_noticed(port: int) -> None:
+    """In the middle of what a thread reads. It may still hear what is answered."""
+    assert _digest(refusals.transfer_failed().message.encode()) in _cut(port, "PUT", ends=True)
+
+
+def test_a_body_that_two_are_reading_is_nobodys(port: int) -> None:
+    """The event loop has a piece of what a thread reads: the connection ends, and nothing counts as come."""
+    assert _cut(port, "BREW", ends=False) == b""
+
+
+def _cut(port: int, method: str, *, ends: bool) -> bytes:
+    """What is answered to some MiB of a larger body."""
+    answered = b""
+    with socket.create_connection((LOOPBACK, port), timeout=30) as connection, suppress(ConnectionError):
+        connection.sendall(_put(_LARGE, method=method)[: 4 * MIB])
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
+        while len(answered) < 64 and (came := connection.recv(1 << 16)):
+            answered += came
+    return answered

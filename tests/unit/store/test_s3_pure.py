@@ -220,3 +220,14 @@ def test_who_wants_more_than_is_left_waits() -> None:
     budget.give(8)
     assert had.wait(10)
     waiting.join()
+
+
+def test_who_always_has_some_leaves_less_to_others() -> None:
+    """Who overdraws waits for nobody; nothing is left for others until as much was given back."""
+    budget = Budget(10)
+    for _ in range(3):
+        budget.overdraw(5)
+    budget.give(5)
+    assert not budget.take_at_once(1)
+    budget.give(5)
+    assert (budget.take_at_once(5), budget.take_at_once(1)) == (True, False)
