@@ -29,6 +29,7 @@ from infra.local.service import running
 from infra.local.versitygw import versitygw
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.settings import StoreLocation
+from tests.emptied import Databases
 from tests.migrated import add_catalogue
 from tests.reference import reference
 from tests.web_server import WebServer, serving
@@ -109,22 +110,22 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def postgres_database(postgres_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty PostgreSQL database that is this test's own. Dropping it afterwards fails,
     and so does the test, when a connection to it was left open."""
-    with _database(postgres_url, "template1") as url:
+    with _database(postgres_url) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def _migrated_database(postgres_url: str) -> Iterator[str]:
-    """The name of a PostgreSQL database with the catalogue's tables, to be copied: migrating takes longer."""
-    with _database(postgres_url, "template1") as url:
+def _catalogues(postgres_url: str) -> Iterator[Databases]:
+    """PostgreSQL databases with the catalogue's tables, copied from one that was migrated once."""
+    with _database(postgres_url) as url:
         open_catalogue(url).close()
-        yield str(sa.make_url(url).database)
+        yield Databases(postgres_url, str(sa.make_url(url).database))
 
 
 @pytest.fixture
-def postgres_catalogue(postgres_url: str, _migrated_database: str) -> Iterator[str]:
+def postgres_catalogue(_catalogues: Databases) -> Iterator[str]:
     """As `postgres_database`, with the catalogue's tables and nothing in them."""
-    with _database(postgres_url, _migrated_database) as url:
+    with _catalogues.lent() as url:
         yield url
 
 
@@ -139,25 +140,24 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def production(
-    postgres_url: str,
-    _migrated_database: str,
+    _catalogues: Databases,
     _versitygw_bucket: StoreLocation,
 ) -> Callable[[], AbstractContextManager[tuple[StoreLocation, str]]]:
     """Opens an empty place on S3 and an empty catalogue on PostgreSQL: (the place, `HEADRACE_DATABASE`)."""
 
     @contextmanager
     def opened() -> Iterator[tuple[StoreLocation, str]]:
-        with _database(postgres_url, _migrated_database) as url:
+        with _catalogues.lent() as url:
             yield _empty_place(_versitygw_bucket), url
 
     return opened
 
 
 @contextmanager
-def _database(server_url: str, template: str) -> Iterator[str]:
+def _database(server_url: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_url.replace("+psycopg", ""), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        server.execute(f"CREATE DATABASE {name}")
         yield server_url.replace("/postgres?", f"/{name}?")
         server.execute(f"DROP DATABASE {name}")
 

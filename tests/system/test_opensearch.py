@@ -1,5 +1,5 @@
-"""What a real OpenSearch alone can show: rebuilds by several processes while others search and write, a server that is
-away, busy, full, of another version, or one that nobody should trust."""
+"""What a real OpenSearch alone can show: rebuilds that begin at once, die or meet trouble, a server that is away, busy,
+full, of another version, or one that nobody should trust."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -82,52 +81,6 @@ def held(index: OpenSearchIndex) -> list[int]:
 
 
 # ---------------------------------------------------------------- rebuilding
-
-
-def test_nobody_who_searches_or_writes_notices_a_rebuild(opened: Callable[..., OpenSearchIndex]) -> None:
-    """Two rebuilds are filled and swapped in while two search and one writes: no search fails or finds less than
-    before, and what was written is there in the end, in its last version."""
-    index = opened()
-    everything = [indexed(number) for number in range(1, 121)]
-    index.write(everything, at_once=True)
-    over, failures = threading.Event(), list[str]()
-    written = count(2)
-
-    def search() -> None:
-        reader = opened()
-        while not over.is_set():
-            try:
-                page = reader.search(SearchRequest("record", facets=("resource_type",), size=25))
-                if page.total != 120 or len(page.ids) != 25:
-                    failures.append(f"{page}")
-            except Exception as error:
-                failures.append(repr(error))
-
-    def write() -> int:
-        writer, stamp = opened(), 1
-        while not over.is_set():
-            stamp = next(written)
-            writer.write([indexed(number, stamp=stamp) for number in range(1, 21)])
-        return stamp
-
-    assert held(index) == list(range(1, 121))
-    with ThreadPoolExecutor(3) as pool:
-        others = [pool.submit(search), pool.submit(search)]
-        writing = pool.submit(write)
-        try:
-            for _ in range(2):
-                with closing(index.begin_rebuild()) as rebuilt:
-                    for first in range(0, 120, 40):
-                        rebuilt.write(everything[first : first + 40])
-                    rebuilt.finish_rebuild()
-        finally:
-            over.set()
-        for each in others:
-            each.result()
-    assert failures == []
-    last = writing.result()
-    assert {one.id: one.version for one in index.entries(0, 20)} == dict.fromkeys(range(1, 21), last)
-    assert held(index) == list(range(1, 121))
 
 
 def test_of_rebuilds_that_begin_at_once_one_is_swapped_in(
