@@ -35,6 +35,10 @@ class RecordEvent(StrEnum):
     WITHDRAW = "withdraw"
     RESTORE = "be restored"
     PURGE = "lose files to a purge"
+    EXAMINE = "have its files looked into"
+    EXTRACT = "have the text of its files read"
+    GAIN_ACCOUNT = "be of somebody who has an account now"
+    REWORD = "be shown in other words"
 
 
 class QuarantineEvent(StrEnum):
@@ -90,6 +94,20 @@ _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, t
     (RecordState.PUBLISHED, RecordEvent.PURGE): (RecordState.PUBLISHED, _ALL),
     # Of a withdrawn record nobody sees a file; its object tells of the purge.
     (RecordState.WITHDRAWN, RecordEvent.PURGE): (RecordState.WITHDRAWN, (EffectKind.PRESERVE,)),
+    # What formats its files have, by which nothing is searched for; its object tells of them once it is whole.
+    (RecordState.PUBLISHED, RecordEvent.EXAMINE): (
+        RecordState.PUBLISHED,
+        (EffectKind.REGISTER, EffectKind.ANNOUNCE),
+    ),
+    (RecordState.WITHDRAWN, RecordEvent.EXAMINE): (RecordState.WITHDRAWN, ()),
+    (RecordState.PUBLISHED, RecordEvent.EXTRACT): (RecordState.PUBLISHED, (EffectKind.INDEX,)),
+    (RecordState.WITHDRAWN, RecordEvent.EXTRACT): (RecordState.WITHDRAWN, ()),
+    # Outputs for the world at large name no owners.
+    (RecordState.PUBLISHED, RecordEvent.GAIN_ACCOUNT): (RecordState.PUBLISHED, (EffectKind.INDEX,)),
+    (RecordState.WITHDRAWN, RecordEvent.GAIN_ACCOUNT): (RecordState.WITHDRAWN, ()),
+    # Pages and their JSON alone have the titles of its communities, and which of these stands for it.
+    (RecordState.PUBLISHED, RecordEvent.REWORD): (RecordState.PUBLISHED, ()),
+    (RecordState.WITHDRAWN, RecordEvent.REWORD): (RecordState.WITHDRAWN, ()),
 }
 
 _Q, _QE = QuarantineState, QuarantineEvent
@@ -120,6 +138,13 @@ def step_record(state: RecordState | None, event: RecordEvent) -> tuple[RecordSt
         return _RECORD_STEPS[state, event]
     except KeyError:
         raise Conflict(f"a record that is {state or 'not there'} cannot {event}") from None
+
+
+def record_steps(event: RecordEvent) -> dict[RecordState, tuple[RecordState, tuple[EffectKind, ...]]]:
+    """What follows from an event in each of the states in which it can happen to a record that there is."""
+    return {
+        state: step for (state, each), step in _RECORD_STEPS.items() if each is event and state is not None
+    }
 
 
 def step_quarantine(state: QuarantineState, event: QuarantineEvent) -> QuarantineState:

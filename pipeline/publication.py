@@ -254,12 +254,12 @@ def _bring_out(
     revised = [one for one in chosen if one.action is DepositAction.REVISION]
     _add_versions(tx, fresh, owner=owner, now=now)
     for one in revised:
-        _revise(tx, one, now=now)
+        _revise(tx, one, accession_id, now=now)
         if one.home:
             _change_files(tx, one)
     _name(tx, services, fresh)
     events.add(tx, [_event(one, now) for one in chosen], accession_id=accession_id)
-    _want_effects(tx, fresh, revised, accession_id, now=now)
+    _want_effects(tx, fresh, accession_id, now=now)
     deposits.move(tx, chosen, DepositEvent.PUBLISH)
     deposit_files.forget(tx, [one.id for one in chosen])
 
@@ -287,14 +287,12 @@ def withdraw_in(tx: Transaction, record_id: int, tombstone: Tombstone) -> set[in
     # Which of its versions stands for the work is told by the last who changes that.
     works.lock(tx, [concept_id])
     record = records.get(tx, record_id)
-    _, effects = step_record(record.state, RecordEvent.WITHDRAW)
     was_newest = records.newest_published(tx, record.concept_id) == record_id
     records.withdraw(tx, record_id, tombstone)
     _want_own_dois(tx, record_id, now=now)
     detail = {"reason": tombstone.reason, "note": tombstone.note}
     event = _event_of(record_id, EventType.DEACCESSION, tombstone.removed_by, now, detail)
     events.add(tx, [event])
-    outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
     return {record_id, *(_succeed(tx, record.concept_id, now=now) if was_newest else ())}
 
 
@@ -306,19 +304,15 @@ def restore(services: Services, record_id: int, *, by: str) -> None:
         concept_id = records.get(tx, record_id).concept_id
         works.lock(tx, [concept_id])
         record = records.get(tx, record_id)
-        _, effects = step_record(record.state, RecordEvent.RESTORE)
         if record.tombstone is not None and record.tombstone.reason == INFECTED:
             raise Conflict("a record that was withdrawn for an infected file stays withdrawn")
         stood = records.get(tx, records.newest_published(tx, concept_id))
         records.restore(tx, record_id, now=now)
         _want_own_dois(tx, record_id, now=now)
         events.add(tx, [_event_of(record_id, EventType.ACCESSION, by, now, {})])
-        outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
         if stood.id != record_id:
             # What stood for the work may do so no more.
-            records.touch(tx, stood.id)
-            _, effects = step_record(stood.state, RecordEvent.GAIN_VERSION)
-            outbox.want(tx, [(kind, stood.id) for kind in effects], now=now)
+            records.tell(tx, RecordEvent.GAIN_VERSION, [stood.id], now=now)
     show_at_once(services, {record_id, stood.id})
 
 
@@ -362,10 +356,8 @@ def _succeed(tx: Transaction, concept_id: int, *, now: datetime) -> set[int]:
     heir = records.get(tx, records.newest_published(tx, concept_id))
     if heir.state is not RecordState.PUBLISHED:
         return set()
-    records.touch(tx, heir.id)
     # To outputs it is the same whether the versions beside it become more or fewer.
-    _, effects = step_record(heir.state, RecordEvent.GAIN_VERSION)
-    outbox.want(tx, [(kind, heir.id) for kind in effects], now=now)
+    records.tell(tx, RecordEvent.GAIN_VERSION, [heir.id], now=now)
     return {heir.id}
 
 
@@ -411,12 +403,12 @@ def _missing(tx: Transaction, one: Deposit) -> list[str]:
     return sorted(path for path, outcome in found if outcome is not Outcome.WARNED and path)
 
 
-def _revise(tx: Transaction, one: Deposit, *, now: datetime) -> None:
-    values: JsonObject = {"description": one.description, "modified": now}
+def _revise(tx: Transaction, one: Deposit, accession_id: str | None, *, now: datetime) -> None:
+    values: JsonObject = {"description": one.description}
     if one.accession_id is not None:
         # Otherwise the source that the record came from goes on knowing it by what was found there last.
         values |= {"fingerprint": one.fingerprint, "accession_id": one.accession_id}
-    records.revise(tx, one.record_id, values)
+    records.revise(tx, one.record_id, values, now=now, accession_id=accession_id)
 
 
 def _change_files(tx: Transaction, one: Deposit) -> None:
@@ -520,7 +512,6 @@ def _event_type(one: Deposit) -> EventType:
 def _want_effects(
     tx: Transaction,
     fresh: Sequence[Deposit],
-    revised: Sequence[Deposit],
     accession_id: str | None,
     *,
     now: datetime,
@@ -530,10 +521,6 @@ def _want_effects(
         effects += [(kind, one.record_id) for kind in step_record(None, RecordEvent.PUBLISH)[1]]
         if one.base_record_id is not None:
             # Not the version before where that was withdrawn: the one that stood for the work until now.
-            older = records.get(tx, records.newest_published(tx, one.concept_id, besides=one.record_id))
-            records.touch(tx, older.id)
-            effects += [(kind, older.id) for kind in step_record(older.state, RecordEvent.GAIN_VERSION)[1]]
-    for one in revised:
-        current = records.get(tx, one.record_id)
-        effects += [(kind, one.record_id) for kind in step_record(current.state, RecordEvent.REVISE)[1]]
+            older = records.newest_published(tx, one.concept_id, besides=one.record_id)
+            records.tell(tx, RecordEvent.GAIN_VERSION, [older], now=now, accession_id=accession_id)
     outbox.want(tx, effects, now=now, accession_id=accession_id)

@@ -82,7 +82,7 @@ def create_account(tx: Transaction, email: str, *, admin: bool, now: datetime) -
     account_id = tx.execute(added.returning(user.c.id)).scalar_one_or_none()
     if account_id is None:
         raise Conflict(f"{email} has an account already")
-    records.touch_owned(tx, normal)
+    records.tell_owned(tx, normal, now=now)
     return Account(account_id, normal, admin)
 
 

@@ -4,18 +4,19 @@ wanting it twice is wanting it once, and `generation` tells whether it was wante
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert_into
-from pipeline.catalogue.tables import accession, outbox
+from pipeline.catalogue.tables import accession, outbox, record
 from pipeline.display import told
-from pipeline.model import EffectKind
+from pipeline.model import EffectKind, RecordState
 
 _PATIENCE = timedelta(hours=1)
 
@@ -86,9 +87,41 @@ def want(
         tx.execute(_wanting(tx.dialect.name), rows)
 
 
+def want_chosen(
+    tx: Transaction,
+    effects: Mapping[RecordState, Sequence[EffectKind]],
+    chosen: sa.ColumnElement[bool],
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+) -> None:
+    """The same, for all records that are chosen: of each what those in its state want."""
+    pairs = [
+        sa.select(sa.literal(state.value).label("state"), sa.literal(kind.value).label("kind"))
+        for state, kinds in effects.items()
+        for kind in kinds
+    ]
+    if not pairs:
+        return
+    each = sa.union_all(*pairs).subquery()
+    found = sa.select(
+        each.c.kind,
+        record.c.id,
+        sa.literal(accession_id, outbox.c.accession_id.type),
+        sa.literal(now, outbox.c.created.type),
+        sa.literal(now, outbox.c.due.type),
+    )
+    found = found.join_from(record, each, record.c.state == each.c.state).where(chosen)
+    names = ["kind", "record_id", "accession_id", "created", "due"]
+    tx.execute(_or_anew(insert_into(tx.dialect.name, outbox).from_select(names, found)))
+
+
 @cache
 def _wanting(dialect: str) -> sa.Insert:
-    statement = insert_into(dialect, outbox)
+    return _or_anew(insert_into(dialect, outbox))
+
+
+def _or_anew(statement: postgresql.Insert | sqlite.Insert) -> sa.Insert:
     return statement.on_conflict_do_update(
         index_elements=[outbox.c.kind, outbox.c.record_id],
         set_={

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline import codec
-from pipeline.catalogue import Catalogue, Transaction, communities, record_files, sharing
+from pipeline.catalogue import Catalogue, Transaction, communities, outbox, record_files, sharing
 from pipeline.catalogue.sqlite import Glance
 from pipeline.catalogue.tables import (
     concept,
@@ -22,6 +23,7 @@ from pipeline.catalogue.tables import (
 )
 from pipeline.dissemination import Dissemination, Repository, VersionRef
 from pipeline.errors import Missing
+from pipeline.lifecycle import RecordEvent, record_steps, step_record
 from pipeline.model import Concept, JsonObject, Record, RecordState, Tombstone
 
 LISTED = 1000
@@ -298,7 +300,8 @@ def add_concepts(tx: Transaction, concepts: Sequence[Concept], *, now: datetime)
 
 
 def add_records(tx: Transaction, rows: Sequence[JsonObject]) -> None:
-    """Add record versions (columns of `record`) as the latest of their works."""
+    """Add record versions (columns of `record`) as the latest of their works. Those that stood for these until then
+    are to be told of that (`tell`)."""
     if not rows:
         return
     older = [row["concept_id"] for row in rows if row["version"] > 1]
@@ -306,7 +309,7 @@ def add_records(tx: Transaction, rows: Sequence[JsonObject]) -> None:
         tx.execute(
             sa.update(record)
             .where(record.c.concept_id.in_(older), record.c.is_latest)
-            .values(is_latest=False, change=record.c.change + 1)
+            .values(is_latest=False)
         )
     tx.execute(_ADD, list(rows))
 
@@ -353,39 +356,83 @@ def refresh_times(tx: Transaction, record_id: int, deposit_id: int, fingerprint:
     tx.execute(sa.update(record).where(record.c.id == record_id).values(fingerprint=fingerprint))
 
 
-def revise(tx: Transaction, record_id: int, values: Mapping[str, Any]) -> None:
-    """A new description of the same version."""
-    tx.execute(
-        sa.update(record)
-        .where(record.c.id == record_id)
-        .values(revision=record.c.revision + 1, change=record.c.change + 1, **values)
-    )
+def _change(
+    tx: Transaction,
+    event: RecordEvent,
+    chosen: sa.ColumnElement[bool],
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+    values: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """What outputs show of records changes by an event, where it can happen; to how many it does. The one place that
+    raises `change`: whatever else shows what changed is wanted with it. `chosen` goes by nothing that is set."""
+    steps = record_steps(event)
+    changed = sa.update(record).where(chosen, record.c.state.in_([state.value for state in steps]))
+    number = tx.execute(changed.values(change=record.c.change + 1, **values)).rowcount
+    if number:
+        # Behind the rows of the records: all lock them in this order.
+        outbox.want_chosen(tx, dict(steps.values()), chosen, now=now, accession_id=accession_id)
+    return number
 
 
-def touch(tx: Transaction, *record_ids: int) -> None:
+def _change_one(
+    tx: Transaction,
+    event: RecordEvent,
+    record_id: int,
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+    values: Mapping[str, Any],
+) -> None:
+    """The same, of a record. Raises `Missing`, and `Conflict` where it cannot happen."""
+    mine = record.c.id == record_id
+    if not _change(tx, event, mine, now=now, accession_id=accession_id, values=values):
+        step_record(get(tx, record_id).state, event)
+
+
+def revise(
+    tx: Transaction,
+    record_id: int,
+    values: Mapping[str, Any],
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+) -> None:
+    """A new description of the same version. Raises `Missing`, and `Conflict` where it was withdrawn."""
+    raised = {"revision": record.c.revision + 1, "modified": now, **values}
+    _change_one(tx, RecordEvent.REVISE, record_id, now=now, accession_id=accession_id, values=raised)
+
+
+def tell(
+    tx: Transaction,
+    event: RecordEvent,
+    record_ids: Collection[int],
+    *,
+    now: datetime,
+    accession_id: str | None = None,
+) -> None:
     """What outputs show of the records changes with something that is not theirs, such as another of their work."""
-    tx.execute(_TOUCH, {"wanted": record_ids})
+    _change(tx, event, record.c.id.in_(record_ids), now=now, accession_id=accession_id)
 
 
-_TOUCH = sa.update(record).where(record.c.id.in_(_WANTED)).values(change=record.c.change + 1)
-
-
-def touch_owned(tx: Transaction, owner: str) -> None:
+def tell_owned(tx: Transaction, owner: str, *, now: datetime) -> None:
     """What outputs show of all records of an address changes: they name its account, once it has one."""
-    tx.execute(sa.update(record).where(record.c.owner == owner).values(change=record.c.change + 1))
+    _change(tx, RecordEvent.GAIN_ACCOUNT, record.c.owner == owner, now=now)
 
 
-def touch_works(
-    tx: Transaction, concept_ids: Collection[int], *, besides: Collection[int] = ()
-) -> list[tuple[int, RecordState]]:
-    """What outputs show of all versions of works changes, `besides` some; (id, state) of each version."""
-    touched = (
-        sa.update(record)
-        .where(record.c.concept_id.in_(concept_ids), record.c.id.not_in(besides))
-        .values(change=record.c.change + 1)
-        .returning(record.c.id, record.c.state)
-    )
-    return sorted((row.id, RecordState(row.state)) for row in tx.execute(touched))
+def tell_works(
+    tx: Transaction,
+    event: RecordEvent,
+    concept_ids: Collection[int],
+    *,
+    besides: Collection[int] = (),
+    now: datetime,
+) -> None:
+    """What outputs show of all versions of works changes, `besides` some."""
+    if concept_ids:
+        chosen = sa.and_(record.c.concept_id.in_(concept_ids), record.c.id.not_in(besides))
+        _change(tx, event, chosen, now=now)
 
 
 def stage_again(tx: Transaction, record_id: int, home: str) -> None:
@@ -395,31 +442,25 @@ def stage_again(tx: Transaction, record_id: int, home: str) -> None:
 
 
 def withdraw(tx: Transaction, record_id: int, tombstone: Tombstone) -> None:
-    tx.execute(
-        sa.update(record)
-        .where(record.c.id == record_id)
-        .values(
-            state=RecordState.WITHDRAWN,
-            change=record.c.change + 1,
-            modified=tombstone.removed_at,
-            tombstone={
-                "reason": tombstone.reason,
-                "note": tombstone.note,
-                "removed_by": tombstone.removed_by,
-                "removed_at": codec.time_to_json(tombstone.removed_at),
-                "policy": tombstone.policy,
-            },
-        )
-    )
+    """Raises `Missing`, and `Conflict` where it is withdrawn already."""
+    values = {
+        "state": RecordState.WITHDRAWN,
+        "modified": tombstone.removed_at,
+        "tombstone": {
+            "reason": tombstone.reason,
+            "note": tombstone.note,
+            "removed_by": tombstone.removed_by,
+            "removed_at": codec.time_to_json(tombstone.removed_at),
+            "policy": tombstone.policy,
+        },
+    }
+    _change_one(tx, RecordEvent.WITHDRAW, record_id, now=tombstone.removed_at, values=values)
 
 
 def restore(tx: Transaction, record_id: int, *, now: datetime) -> None:
-    """Put a withdrawn record into service again."""
-    tx.execute(
-        sa.update(record)
-        .where(record.c.id == record_id)
-        .values(state=RecordState.PUBLISHED, change=record.c.change + 1, modified=now, tombstone=sa.null())
-    )
+    """Put a withdrawn record into service again. Raises `Missing`, and `Conflict` where it is in service."""
+    values = {"state": RecordState.PUBLISHED, "modified": now, "tombstone": sa.null()}
+    _change_one(tx, RecordEvent.RESTORE, record_id, now=now, values=values)
 
 
 def note_preserved(tx: Transaction, versions: Mapping[int, int | None]) -> None:

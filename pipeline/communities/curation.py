@@ -12,14 +12,14 @@ from datetime import datetime
 
 from pipeline import refusals, security_events
 from pipeline.access import Viewer
-from pipeline.catalogue import Transaction, communities, members, outbox, records, requests, rights, works
+from pipeline.catalogue import Transaction, communities, members, records, requests, rights, works
 from pipeline.catalogue.communities import Logo, ManagedCommunity
 from pipeline.communities import notices
 from pipeline.communities.requests import COMMUNITY_INCLUSION, Entity, EntityKind, Request, RequestAction
 from pipeline.communities.roles import Power, Role, includes_directly, submits
 from pipeline.dissemination import Repository
 from pipeline.errors import Conflict, FieldFault, InvalidFields, Missing, Rejected
-from pipeline.lifecycle import RecordEvent, step_record
+from pipeline.lifecycle import RecordEvent
 from pipeline.metadata.community_form import Charter
 from pipeline.model import JsonObject, Record, RecordState, Right
 from pipeline.services import Services
@@ -56,9 +56,8 @@ def describe(services: Services, community_id: str, viewer: Viewer, charter: Cha
             raise InvalidFields((FieldFault("slug", (text,)),))
         communities.describe(tx, one.id, charter, now=now)
         if charter.title != one.charter.title:
-            # Records show it; what search and harvesters have does not.
             for batch in _works(tx, one.id):
-                records.touch_works(tx, batch)
+                records.tell_works(tx, RecordEvent.REWORD, batch, now=now)
         return communities.get(tx, one.id)
 
 
@@ -71,7 +70,7 @@ def rename(services: Services, community_id: str, slug: str) -> ManagedCommunity
         if slug != one.slug:
             communities.rename(tx, one, slug, now=now)
             for batch in _works(tx, one.id):
-                tell(tx, batch, now=now)
+                records.tell_works(tx, RecordEvent.CHANGE_COMMUNITIES, batch, now=now)
         return communities.get(tx, one.id)
 
 
@@ -250,35 +249,23 @@ def join(
     # A version that is being published meanwhile is seen here, or sees the community when it is indexed.
     works.lock(tx, changed)
     communities.include(tx, new)
-    tell(tx, changed, besides=besides, now=now)
+    records.tell_works(tx, RecordEvent.CHANGE_COMMUNITIES, changed, besides=besides, now=now)
 
 
 def leave(tx: Transaction, community_id: str, concept_ids: Collection[int], *, now: datetime) -> set[int]:
     """Take works out of a community; which of them were in it."""
     works.lock(tx, concept_ids)
     gone = communities.exclude(tx, community_id, concept_ids)
-    tell(tx, gone, now=now)
+    records.tell_works(tx, RecordEvent.CHANGE_COMMUNITIES, gone, now=now)
     return set(gone)
-
-
-def tell(
-    tx: Transaction, concept_ids: Collection[int], *, besides: Collection[int] = (), now: datetime
-) -> None:
-    """Have the world see what has changed in the communities of works."""
-    touched = records.touch_works(tx, concept_ids, besides=besides) if concept_ids else []
-    effects = [
-        (kind, record_id)
-        for record_id, state in touched
-        for kind in step_record(state, RecordEvent.CHANGE_COMMUNITIES)[1]
-    ]
-    outbox.want(tx, effects, now=now)
 
 
 def choose_default(services: Services, concept_id: int, viewer: Viewer, community_id: str | None) -> None:
     """Have a community, or none, stand for a work. Raises `Denied`, `Rejected` where the work is not in it."""
+    now = services.now()
     with services.catalogue.write() as tx:
-        rights.hold(tx, concept_id, viewer, Right.MANAGE, now=services.now())
-        records.touch_works(tx, [concept_id])
+        rights.hold(tx, concept_id, viewer, Right.MANAGE, now=now)
+        records.tell_works(tx, RecordEvent.REWORD, [concept_id], now=now)
         if not communities.set_default(tx, concept_id, community_id):
             raise Rejected("The record is not included in this community.", field="default")
 

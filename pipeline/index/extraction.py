@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from pipeline.catalogue import file_texts, outbox, records
+from pipeline.catalogue import file_texts, records
 from pipeline.catalogue.file_texts import MOST_CHARACTERS, Unread
 from pipeline.errors import HeadraceError, Missing
 from pipeline.index import indexer, pdf, plain_text
-from pipeline.model import EffectKind
+from pipeline.lifecycle import RecordEvent
 from pipeline.services import Services
 from pipeline.stewardship import retrieval
 
@@ -40,8 +40,7 @@ def _extract(services: Services, record_id: int) -> None:
     # Where nothing was left the same bytes were read for another record meanwhile.
     with services.catalogue.write() as tx:
         if has_more and file_texts.characters(tx, [record_id], largest=services.settings.full_text):
-            records.touch(tx, record_id)
-            outbox.want(tx, [(EffectKind.INDEX, record_id)], now=services.now())
+            records.tell(tx, RecordEvent.EXTRACT, [record_id], now=services.now())
 
 
 def _read(services: Services, one: Unread) -> str:

@@ -22,6 +22,7 @@ from pipeline.catalogue.examinations import Examined, Unexamined
 from pipeline.errors import FieldFault, HeadraceError, Missing
 from pipeline.ingest.digests import Hash, PartsHash, new_hashes
 from pipeline.ingest.identify import Sample, identify_many
+from pipeline.lifecycle import RecordEvent
 from pipeline.model import Digests, EffectKind, ScanVerdict
 from pipeline.services import Services
 from pipeline.stewardship import retrieval
@@ -203,7 +204,8 @@ def _note(services: Services, examined: Sequence[Examined], *, tells: Collection
         if published:
             examinations.note_published(tx, published)
             scans.give(tx, [(one.file.digest, one.verdict) for one in published], now=now)
-            records.touch(tx, *sorted({one.file.record_id for one in published}))
+            changed = sorted({one.file.record_id for one in published})
+            records.tell(tx, RecordEvent.EXAMINE, changed, now=now)
         told = (
             (EffectKind.PRESERVE, EffectKind.EXTRACT)
             if services.settings.full_text

@@ -20,7 +20,6 @@ from pipeline.catalogue import (
     Transaction,
     events,
     extra_formats,
-    outbox,
     purges,
     record_files,
     records,
@@ -28,7 +27,7 @@ from pipeline.catalogue import (
 )
 from pipeline.catalogue.purges import Copy, Purge
 from pipeline.errors import Conflict, Missing, Unavailable
-from pipeline.lifecycle import RecordEvent, step_record
+from pipeline.lifecycle import RecordEvent
 from pipeline.model import Decision, Event, EventType, JsonObject, RecordState
 from pipeline.publication import withdraw
 from pipeline.services import Services, lease_owner
@@ -164,9 +163,7 @@ def _tell(tx: Transaction, services: Services, one: Purge, copies: list[Copy]) -
             detail={"reason": one.decision.reason, "keys": [copy.key for copy in lost]},
         )
         events.add(tx, [event])
-        records.touch(tx, record_id)
-        _, effects = step_record(records.get(tx, record_id).state, RecordEvent.PURGE)
-        outbox.want(tx, [(kind, record_id) for kind in effects], now=now)
+        records.tell(tx, RecordEvent.PURGE, [record_id], now=now)
 
 
 def _log(services: Services, object_id: str, one: Purge, copies: list[Copy]) -> JsonObject:

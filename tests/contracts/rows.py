@@ -75,6 +75,11 @@ def add_record(tx: Transaction, id_: int, *, concept_id: int | None = None, vers
     return id_
 
 
+def give(tx: Transaction, record_id: int, owner: str) -> None:
+    """Have a record be of that address."""
+    tx.execute(sa.update(tables.record).where(tables.record.c.id == record_id).values(owner=owner))
+
+
 def add_deposit(tx: Transaction, record_id: int = 2, **values: object) -> int:
     """A planned deposit of the accession `a1`; its id."""
     [id_] = deposits.add(

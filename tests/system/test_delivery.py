@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from pipeline import dispatch
-from pipeline.catalogue import Catalogue, Transaction, outbox, records
+from pipeline.catalogue import Catalogue, Transaction, outbox
 from pipeline.errors import Unavailable
 from pipeline.ingest import report
 from pipeline.model import Access, EffectKind, FilesAccess
 from pipeline.store import layout
 from pipeline.store.local import LocalStore
 from pipeline.store.s3.refusals import refusal
-from tests.archive import Archive, open_archive
+from tests.archive import Archive, open_archive, rewrite
 from tests.instance import open_instance, write_record
 
 
@@ -49,8 +49,7 @@ def parked(archive: Archive) -> list[outbox.Parked]:
 
 def misdescribe(archive: Archive, record_id: int) -> None:
     """Leave a record in the catalogue that no crosswalk can read."""
-    with archive.services.catalogue.write() as tx:
-        records.revise(tx, record_id, {"description": {"metadata": {"creators": [{}]}}})
+    rewrite(archive, record_id, description={"metadata": {"creators": [{}]}})
 
 
 def test_one_record_that_breaks_a_batch_is_parked_and_the_others_go_on(

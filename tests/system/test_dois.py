@@ -13,7 +13,7 @@ import pytest
 
 from infra.local.datacite import ACCOUNT, Control, registry_url
 from pipeline import codec, dispatch, publication
-from pipeline.catalogue import outbox, records
+from pipeline.catalogue import outbox
 from pipeline.catalogue.outbox import Parked
 from pipeline.errors import Interrupted, Unavailable
 from pipeline.ingest.patience import Patience
@@ -21,7 +21,7 @@ from pipeline.model import EffectKind, Record
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.pid.reconcile import Difference, Reconciled, reconcile
 from pipeline.ports import SearchRequest
-from tests.archive import BASE_URL, Archive, open_archive
+from tests.archive import BASE_URL, Archive, open_archive, rewrite
 
 RATE = 100_000
 
@@ -398,8 +398,7 @@ def test_a_record_that_cannot_be_described_keeps_no_other_waiting(
 ) -> None:
     """It is told of once, and its trace is logged once."""
     _, broken, _ = (archive.publish(files={"a": b"a"}) for _ in range(3))
-    with archive.services.catalogue.write() as tx:
-        records.revise(tx, broken.id, {"description": {"metadata": {"creators": [{}]}}})
+    rewrite(archive, broken.id, description={"metadata": {"creators": [{}]}})
     found = compared(archive)
     own, _ = of(archive, broken)
     assert [(one.doi, one.record_id) for one in found.uncompared] == [(own, broken.id)]
@@ -460,10 +459,10 @@ def test_a_refused_edit_stays_parked(archive: Archive, datacite_control: Control
 
 def refuse_edit(archive: Archive, record: Record) -> None:
     """Edit a record to what DataCite does not take."""
+    described = archive.record(record.id).description
+    untitled = replace(described, metadata={**described.metadata, "title": ""})
+    rewrite(archive, record.id, description=codec.description_to_json(untitled))
     with archive.services.catalogue.write() as tx:
-        described = records.get(tx, record.id).description
-        untitled = replace(described, metadata={**described.metadata, "title": ""})
-        records.revise(tx, record.id, {"description": codec.description_to_json(untitled)})
         outbox.want(tx, [(EffectKind.REGISTER, record.id)], now=archive.clock())
     dispatch.drain(archive.services)
 
@@ -521,3 +520,16 @@ def test_deliver_that_is_begun_by_hand_leaves_no_kind_out(
     with archive.services.catalogue.read() as tx:
         assert outbox.waiting(tx) == []
     assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
+
+
+def test_what_is_found_in_its_files_later_is_told(archive: Archive, datacite_url: str) -> None:
+    """A record's formats, where nobody had looked into its files when it was published."""
+    record = archive.publish(files={"a.csv": b"1,2\n"})
+    own, _ = of(archive, record)
+    assert attributes(datacite_url, own)["formats"] == []
+    with archive.services.catalogue.write() as tx:
+        outbox.want(tx, [(EffectKind.EXAMINE, record.id)], now=archive.clock())
+    dispatch.drain(archive.services)
+    archive.clock.move(seconds=1)
+    dispatch.drain(archive.services)
+    assert attributes(datacite_url, own)["formats"] == ["text/csv"]

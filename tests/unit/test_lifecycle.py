@@ -108,8 +108,8 @@ def test_outputs_end_as_the_record_was_seen_last(events: list[RecordEvent]) -> N
     """After each event that changes what an output shows, the effect that brings it there is wanted: each output
     shows the newest revision, the versions there are, and the withdrawal."""
     state: RecordState | None = None
-    actual = [0, 0]  # changes of the record itself, and of its place among versions and communities
-    beside = (RecordEvent.GAIN_VERSION, RecordEvent.CHANGE_COMMUNITIES)
+    # Changes of the record itself, and of what is beside it: other versions, communities, what is found in its files.
+    actual = {kind: [0, 0] for kind in _SHOWN}
     shown = {kind: [0, 0] for kind in EffectKind}
     for event in events:
         try:
@@ -117,20 +117,32 @@ def test_outputs_end_as_the_record_was_seen_last(events: list[RecordEvent]) -> N
         except Conflict:
             continue
         if state is RecordState.PUBLISHED or event is RecordEvent.WITHDRAW:
-            actual[event in beside] += 1
+            for kind in _SHOWN_BY.get(event, _SHOWN):
+                actual[kind][event in _BESIDE] += 1
         for kind in effects:
-            shown[kind] = list(actual)
-    for kind in (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE):
-        assert shown[kind] == actual
+            shown[kind] = list(actual.get(kind, actual[EffectKind.REGISTER]))
+    for kind in _SHOWN:
+        assert shown[kind] == actual[kind]
     # The stored object says nothing of later versions, nor of communities.
-    assert shown[EffectKind.PRESERVE][0] == actual[0]
+    assert shown[EffectKind.PRESERVE][0] == actual[EffectKind.REGISTER][0]
 
+
+_SHOWN = (EffectKind.REGISTER, EffectKind.INDEX, EffectKind.ANNOUNCE)
+_SHOWN_BY = {
+    RecordEvent.EXAMINE: (EffectKind.REGISTER, EffectKind.ANNOUNCE),
+    RecordEvent.GAIN_ACCOUNT: (EffectKind.INDEX,),
+    RecordEvent.EXTRACT: (EffectKind.INDEX,),
+    RecordEvent.REWORD: (),
+}
+"""Outputs besides pages that show what an event changes, where that is not all of them."""
+_BESIDE = {RecordEvent.GAIN_VERSION, RecordEvent.CHANGE_COMMUNITIES, *_SHOWN_BY}
 
 _WHILE_WITHDRAWN = {
     RecordEvent.GAIN_VERSION,
     RecordEvent.PURGE,
     RecordEvent.RESTORE,
     RecordEvent.CHANGE_COMMUNITIES,
+    *_SHOWN_BY,
 }
 
 
@@ -151,6 +163,8 @@ def test_nothing_is_done_to_a_withdrawn_record(event: RecordEvent) -> None:
     assert step_record(RecordState.WITHDRAWN, RecordEvent.GAIN_VERSION) == (RecordState.WITHDRAWN, ())
     left = step_record(RecordState.WITHDRAWN, RecordEvent.CHANGE_COMMUNITIES)
     assert left == (RecordState.WITHDRAWN, (EffectKind.ANNOUNCE,))
+    for beside in _SHOWN_BY:
+        assert step_record(RecordState.WITHDRAWN, beside) == (RecordState.WITHDRAWN, ())
 
 
 @given(st.lists(st.sampled_from(QuarantineEvent), max_size=20))

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.app import create_app
-from pipeline.catalogue import records
 from pipeline.model import Access, FilesAccess, ScanStatus, ScanVerdict
-from tests.archive import BASE_URL, Archive, open_archive
+from tests.archive import BASE_URL, Archive, open_archive, rewrite
 from tests.asking import Client
 from tests.system.over_http.doors import DOORS
 
@@ -184,8 +183,7 @@ def test_what_is_missing_from_a_closed_record_is_named_to_its_owner_only(
 ) -> None:
     """Names of files that a partial record lacks are names of its files."""
     record = archive.publish(files={"here.txt": b"x"}, access=_CLOSED, owner="ida@pier.example")
-    with archive.services.catalogue.write() as tx:
-        records.revise(tx, record.id, {"missing_files": ["patient-names.csv"]})
+    rewrite(archive, record.id, missing_files=["patient-names.csv"])
     owner = Client(create_app(archive.services), archive.token("ida@pier.example"))
     assert "patient-names.csv" not in client.get(f"/records/{record.id}").text
     assert "patient-names.csv" in owner.get(f"/records/{record.id}").text

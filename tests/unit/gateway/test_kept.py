@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.http.kept import LARGEST, Documents, Kept, KeptAnswers, get, keep_for_strangers
 from pipeline.access import Viewer
 from pipeline.catalogue import records
+from pipeline.lifecycle import RecordEvent
 from pipeline.model import Record
 from tests.archive import Archive, open_archive
 
@@ -196,7 +197,7 @@ def test_an_answer_that_shows_a_record_is_right_until_that_is_another(archive: A
         asked.ask(b"/")
     assert len(asked.made) == 1
     with archive.services.catalogue.write() as tx:
-        records.touch(tx, one.id)
+        records.tell(tx, RecordEvent.REWORD, [one.id], now=archive.clock())
     asked.shows = archive.record(one.id)
     for _ in range(2):
         asked.ask(b"/")
