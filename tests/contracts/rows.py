@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from pipeline.catalogue import (
     deposit_files,
     deposits,
     fixity,
+    outbox,
     records,
     tables,
 )
@@ -29,6 +30,7 @@ from pipeline.model import (
     DepositAction,
     DepositState,
     Description,
+    EffectKind,
     FileOutcome,
     FileState,
     JsonObject,
@@ -78,6 +80,13 @@ def add_record(tx: Transaction, id_: int, *, concept_id: int | None = None, vers
 def give(tx: Transaction, record_id: int, owner: str) -> None:
     """Have a record be of that address."""
     tx.execute(sa.update(tables.record).where(tables.record.c.id == record_id).values(owner=owner))
+
+
+def bring_about_all(tx: Transaction) -> None:
+    """Have no effect wait."""
+    for kind in EffectKind:
+        claims = outbox.claim(tx, kind, now=NOW, owner="one", lease=timedelta(minutes=5), limit=100)
+        outbox.settle(tx, claims, owner="one")
 
 
 def add_deposit(tx: Transaction, record_id: int = 2, **values: object) -> int:

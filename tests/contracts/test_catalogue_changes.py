@@ -30,12 +30,6 @@ def wanted(tx: Transaction, record_id: int) -> set[EffectKind]:
     return {kind for kind in EffectKind if outbox.wanted(tx, kind, [record_id])}
 
 
-def bring_about_all(tx: Transaction) -> None:
-    for kind in EffectKind:
-        claims = outbox.claim(tx, kind, now=NOW, owner="one", lease=timedelta(minutes=5), limit=100)
-        outbox.settle(tx, claims, owner="one")
-
-
 @pytest.mark.parametrize(
     "tell",
     [
@@ -53,7 +47,7 @@ def test_whatever_shows_a_change_is_wanted_with_it(
         for one in (1, 2, 3):
             rows.add_record(tx, one)
         records.withdraw(tx, 2, GONE)
-        bring_about_all(tx)
+        rows.bring_about_all(tx)
         before = {one: records.get(tx, one).change for one in (1, 2, 3)}
         steps = record_steps(event)
         for _ in range(2):
@@ -85,7 +79,7 @@ def test_search_hears_of_an_account_that_was_made_later(catalogue: Catalogue) ->
             rows.add_record(tx, one)
             rows.give(tx, one, owner)
         records.withdraw(tx, 2, GONE)
-        bring_about_all(tx)
+        rows.bring_about_all(tx)
         accounts.create_account(tx, OWNER.upper(), admin=False, now=NOW)
         assert [wanted(tx, one) for one in (1, 2, 3)] == [{EffectKind.INDEX}, set(), set()]
 
@@ -97,7 +91,7 @@ def test_what_cannot_happen_changes_nothing(catalogue: Catalogue) -> None:
         with pytest.raises(Conflict, match="published"):
             records.restore(tx, 1, now=NOW)
         records.withdraw(tx, 1, GONE)
-        bring_about_all(tx)
+        rows.bring_about_all(tx)
         before = records.get(tx, 1)
         with pytest.raises(Conflict, match="withdrawn"):
             records.withdraw(tx, 1, GONE)

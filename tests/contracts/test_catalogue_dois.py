@@ -29,6 +29,7 @@ def works(catalogue: Catalogue) -> Catalogue:
         rows.add_record(tx, 12, concept_id=1, version=2)
         rows.add_record(tx, 21, concept_id=2)
         records.withdraw(tx, 12, Tombstone("test-record", "", "admin@archive.example", NOW))
+        rows.bring_about_all(tx)
         dois.want(
             tx,
             [
