@@ -12,13 +12,11 @@ each new one past the inodes that they had, and small files would pay for the be
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +28,8 @@ from infra.local.seaweedfs import seaweedfs
 from infra.local.service import running
 from loadtests import bare, machine, shell, workers
 from loadtests.bench_survey import make_tree
-from loadtests.figures import Figure, keep, show
+from loadtests.figures import Figure
+from loadtests.options import options, tell, work_folder
 from loadtests.running import Memory, ingest, plan
 from loadtests.sources import make_cold, make_large, make_small
 from pipeline.flows.server import standing_server
@@ -483,25 +482,18 @@ def _remove_large(folder: Path) -> None:
 
 def main(chosen: Sequence[str] = ()) -> None:
     """Measure what is asked for by `--only`, else what is `chosen`, else everything."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options("loadtests.bench", __doc__)
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(chosen or FIGURES), metavar="NAME")
     parser.add_argument("--short", action="store_true", help="small sizes")
-    parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    options = parser.parse_args()
-    if options.keep and options.short:
+    asked = parser.parse_args()
+    if asked.keep and asked.short:
         parser.error("figures of --short are not worth keeping")
     # Identification sets these for the Go in its own process; servers and peers in Go would inherit them.
     for variable in ("GOMAXPROCS", "GOGC"):
         os.environ.pop(variable, None)
     print("machine:", ", ".join(f"{name} {value}" for name, value in machine.describe().items()))
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
-        for one in measure(options.only, SHORT if options.short else Sizes(), Path(folder)):
-            show(one)
-            if options.keep:
-                keep([one])
+    with work_folder(asked) as folder:
+        tell(measure(asked.only, SHORT if asked.short else Sizes(), folder), asked)
 
 
 if __name__ == "__main__":

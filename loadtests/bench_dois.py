@@ -8,8 +8,6 @@ writes docs/performance.json and docs/performance.md. Nothing else should run me
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +17,8 @@ from pydantic import SecretStr
 from infra.local.datacite import ACCOUNT, Control, datacite, registry_url
 from infra.local.service import running
 from loadtests import filling
-from loadtests.figures import Figure, keep, show
+from loadtests.figures import Figure
+from loadtests.options import options, tell, work_folder
 from pipeline import dispatch, wiring
 from pipeline.model import EffectKind
 from pipeline.settings import Settings
@@ -51,13 +50,11 @@ def measure(home: Path, records: int) -> tuple[int, float, float]:
 
 def main() -> None:
     """Measure, print and keep."""
-    options = argparse.ArgumentParser(prog="python -m loadtests.bench_dois")
-    options.add_argument("--records", type=int, default=1000)
-    options.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    options.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="bench-") as folder:
-        number, seconds, cpu = measure(Path(folder), chosen.records)
+    parser = options("loadtests.bench_dois")
+    parser.add_argument("--records", type=int, default=1000)
+    chosen = parser.parse_args()
+    with work_folder(chosen) as folder:
+        number, seconds, cpu = measure(folder, chosen.records)
     taken = Figure(
         name="DOIs registered by one dispatcher",
         value=number / seconds,
@@ -68,9 +65,7 @@ def main() -> None:
         cache="warm",
         beside={"dispatcher": f"{1000 * cpu / number:.1f} ms of a core each"},
     )
-    show(taken)
-    if chosen.keep:
-        keep([taken])
+    tell([taken], chosen)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ docs/performance.json and docs/performance.md. Nothing else should run meanwhile
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -28,7 +26,8 @@ from infra.local.gateway import gateway
 from infra.local.postgres import postgres
 from infra.local.service import Service, launched, running
 from loadtests.depositing import client, depositor_token, draft, p95, spread
-from loadtests.figures import Figure, keep, show
+from loadtests.figures import Figure
+from loadtests.options import options, tell, work_folder
 from loadtests.running import peak
 from pipeline import codec, wiring
 from pipeline.catalogue import deposit_files, drafts, outbox, records
@@ -246,22 +245,17 @@ def _figure(
 
 def main() -> None:
     """Measure, print and keep."""
-    options = argparse.ArgumentParser(prog="python -m loadtests.bench_many_files")
-    options.add_argument("--files", type=int, default=100_000)
-    options.add_argument(
+    parser = options("loadtests.bench_many_files")
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument(
         "--postgresql", action="store_true", help="the catalogue in a PostgreSQL of this machine"
     )
-    options.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    options.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    chosen = options.parse_args()
+    chosen = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=chosen.folder, prefix="bench-")))
+        folder = stack.enter_context(work_folder(chosen))
         database = _postgresql(stack, folder / "postgresql") if chosen.postgresql else ""
         settings = Settings(home=folder / "home", database=database)
-        for one in measure(settings, chosen.files, "PostgreSQL" if chosen.postgresql else "SQLite"):
-            show(one)
-            if chosen.keep:
-                keep([one])
+        tell(measure(settings, chosen.files, "PostgreSQL" if chosen.postgresql else "SQLite"), chosen)
 
 
 def _postgresql(stack: ExitStack, folder: Path) -> str:

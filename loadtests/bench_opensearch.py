@@ -11,10 +11,8 @@ should run meanwhile.
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -33,6 +31,7 @@ from infra.local.service import launched
 from loadtests import bench_index
 from loadtests.depositing import p95, spread
 from loadtests.figures import Figure, keep, show
+from loadtests.options import options, work_folder
 from pipeline.index import query_dsl
 from pipeline.index.document import Entry, prepared
 from pipeline.index.fields import FACETS, FIELDS, OPEN
@@ -238,14 +237,12 @@ def _search(times: Sequence[float], records: int, node: float) -> Figure:
 
 def main() -> None:
     """Measure, print and keep."""
-    options = argparse.ArgumentParser(prog="python -m loadtests.bench_opensearch")
-    options.add_argument("--records", type=int, default=1_000_000)
-    options.add_argument("--compared", type=int, default=20_000)
-    options.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    options.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="bench-") as folder:
-        taken = measure(Path(folder), chosen.records, chosen.compared)
+    parser = options("loadtests.bench_opensearch")
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--compared", type=int, default=20_000)
+    chosen = parser.parse_args()
+    with work_folder(chosen) as folder:
+        taken = measure(folder, chosen.records, chosen.compared)
     if chosen.keep:
         keep(taken)
 

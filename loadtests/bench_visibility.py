@@ -9,8 +9,6 @@ docs/performance.json and docs/performance.md. Nothing else should run meanwhile
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +20,8 @@ import httpx
 from infra.local.gateway import instance
 from infra.local.service import launched
 from loadtests.depositing import client, depositor_token, draft, p95, spread
-from loadtests.figures import Figure, keep, show
+from loadtests.figures import Figure
+from loadtests.options import options, tell, work_folder
 from pipeline.settings import Settings
 
 _GOAL = 3.0
@@ -83,17 +82,12 @@ def figures(alone: Sequence[float], together: Sequence[float]) -> list[Figure]:
 
 def main() -> None:
     """Measure, print and keep."""
-    options = argparse.ArgumentParser(prog="python -m loadtests.bench_visibility")
-    options.add_argument("--records", type=int, default=100)
-    options.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    options.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="bench-") as folder:
-        taken = figures(*measure(Path(folder) / "home", chosen.records))
-    for one in taken:
-        show(one)
-    if chosen.keep:
-        keep(taken)
+    parser = options("loadtests.bench_visibility")
+    parser.add_argument("--records", type=int, default=100)
+    chosen = parser.parse_args()
+    with work_folder(chosen) as folder:
+        taken = figures(*measure(folder / "home", chosen.records))
+    tell(taken, chosen)
 
 
 if __name__ == "__main__":

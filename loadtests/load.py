@@ -18,7 +18,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -32,9 +31,10 @@ from infra.local.gateway import instance
 from infra.local.service import launched
 from loadtests import figures, plots, users
 from loadtests.depositing import client, depositor_token, draft
-from loadtests.figures import Figure, keep, show
+from loadtests.figures import Figure
 from loadtests.file_server import file_server
 from loadtests.filling import fill
+from loadtests.options import options, tell, work_folder
 from loadtests.sources import make_small
 from loadtests.users import Asked
 from loadtests.watching import Watch, command, processor_seconds
@@ -513,7 +513,7 @@ def _shares(times: Mapping[int, int]) -> list[tuple[float, float]]:
 
 def main() -> None:
     """Measure, print and keep."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.load")
+    parser = options("loadtests.load")
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES), metavar="NAME")
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=12, help="of one run")
@@ -528,16 +528,17 @@ def main() -> None:
     parser.add_argument(
         "--home", type=Path, help="of an instance that is to be used, and kept; default: a new one"
     )
-    parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="load-") as folder:
-        begun = time.monotonic()
-        for one in measure(options.only, options, Path(folder)):
-            print(f"after {time.monotonic() - begun:,.0f} s:", end=" ", flush=True)
-            show(one)
-            if options.keep:
-                keep([one])
+    chosen = parser.parse_args()
+    with work_folder(chosen) as folder:
+        tell(_timed(measure(chosen.only, chosen, folder)), chosen)
+
+
+def _timed(figures: Iterator[Figure]) -> Iterator[Figure]:
+    """Each with the time that it came at before it."""
+    begun = time.monotonic()
+    for one in figures:
+        print(f"after {time.monotonic() - begun:,.0f} s:", end=" ", flush=True)
+        yield one
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ docs/performance.md with a picture.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
 import threading
 import time
 import uuid
@@ -27,8 +25,9 @@ from infra.local.gateway import instance
 from infra.local.service import launched
 from loadtests import figures, plots, users
 from loadtests.depositing import depositor_token
-from loadtests.figures import Figure, keep, show
+from loadtests.figures import Figure
 from loadtests.filling import fill
+from loadtests.options import options, tell, work_folder
 from loadtests.users import Asked
 from loadtests.watching import Sample, Watch
 from pipeline import wiring
@@ -163,17 +162,15 @@ def _draw(soaked: Soaked) -> None:
 
 def main() -> None:
     """Soak, print and keep."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.soak")
+    parser = options("loadtests.soak")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--records", type=int, default=5_000)
     parser.add_argument("--users", type=int, default=30)
     parser.add_argument("--rate", type=float, default=0.0, help="what users begin a second; 0: as they think")
-    parser.add_argument("--folder", type=Path, help="where to work; default: the temporary folder")
-    parser.add_argument("--keep", action="store_true", help="write the figures into docs/")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=chosen.folder, prefix="soak-") as folder:
+    with work_folder(chosen) as folder:
         soaked = soak(
-            Path(folder) / "home",
+            folder / "home",
             minutes=chosen.minutes,
             number=chosen.records,
             count=chosen.users,
@@ -185,11 +182,10 @@ def main() -> None:
         f" `headrace up` with {chosen.records:,} records at first; median of the last quarter ÷ that of the second"
     )
     taken = list(measured(soaked, how))
-    for one in taken:
-        show(one)
     if chosen.keep:
+        # The document of the figures shows it.
         _draw(soaked)
-        keep(taken)
+    tell(taken, chosen)
 
 
 if __name__ == "__main__":

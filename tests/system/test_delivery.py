@@ -220,17 +220,18 @@ def test_draining_ends_between_two_batches(archive: Archive) -> None:
     assert not drained.done[EffectKind.INDEX]
 
 
-class _Restarting(Catalogue):
-    """A database that is away for the first question."""
+class _Failing(Catalogue):
+    """A database that fails the first question that a thread asks, if it has the `name`."""
 
-    def __init__(self, inner: Catalogue) -> None:
-        self._inner, self._is_away = inner, True
+    def __init__(self, inner: Catalogue, error: Exception, name: str = "") -> None:
+        self._inner, self._error, self._name = inner, error, name
+        self.has_failed = False
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        if self._is_away:
-            self._is_away = False
-            raise Unavailable("the database does not answer: it restarts")
+        if not self.has_failed and self._name in ("", threading.current_thread().name):
+            self.has_failed = True
+            raise self._error
         with self._inner.read() as tx:
             yield tx
 
@@ -249,7 +250,8 @@ def test_the_dispatcher_survives_a_restart_of_the_database(
     monkeypatch.setattr(deliver, "_AWAY", 0.01)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     want(archive, EffectKind.INDEX, archive.publish().id)
-    restarting = replace(archive.services, catalogue=_Restarting(archive.services.catalogue))
+    away = Unavailable("the database does not answer: it restarts")
+    restarting = replace(archive.services, catalogue=_Failing(archive.services.catalogue, away))
 
     def is_idle() -> bool:
         with archive.services.catalogue.read() as tx:
@@ -259,26 +261,6 @@ def test_the_dispatcher_survives_a_restart_of_the_database(
     assert is_idle()
 
 
-class _Failing(Catalogue):
-    """A database that fails whoever writes search, once, as nobody foresaw."""
-
-    def __init__(self, inner: Catalogue) -> None:
-        self._inner, self._has_failed = inner, False
-
-    @contextmanager
-    def read(self) -> Iterator[Transaction]:
-        if threading.current_thread().name == EffectKind.INDEX and not self._has_failed:
-            self._has_failed = True
-            raise RuntimeError("of whom nobody knew")
-        with self._inner.read() as tx:
-            yield tx
-
-    @contextmanager
-    def write(self) -> Iterator[Transaction]:
-        with self._inner.write() as tx:
-            yield tx
-
-
 def test_search_goes_on_after_a_fault(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that writes it, which nobody else does, outlives whatever befalls it."""
     from pipeline.flows import deliver
@@ -286,12 +268,14 @@ def test_search_goes_on_after_a_fault(archive: Archive, monkeypatch: pytest.Monk
     monkeypatch.setattr(deliver, "_AWAY", 0.01)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     want(archive, EffectKind.INDEX, archive.publish().id)
-    failing, deadline = _Failing(archive.services.catalogue), time.monotonic() + 60
+    unforeseen = RuntimeError("of whom nobody knew")
+    failing = _Failing(archive.services.catalogue, unforeseen, EffectKind.INDEX)
+    deadline = time.monotonic() + 60
     deliver.dispatch_forever(
         replace(archive.services, catalogue=failing),
         lambda: not due(archive, EffectKind.INDEX) or time.monotonic() > deadline,
     )
-    assert failing._has_failed
+    assert failing.has_failed
     assert not due(archive, EffectKind.INDEX)
 
 
