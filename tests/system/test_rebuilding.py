@@ -17,6 +17,7 @@ from pipeline.catalogue import outbox, records
 from pipeline.cli.main import headrace
 from pipeline.index.document import document
 from pipeline.index.indexer import index, rebuild
+from pipeline.lifecycle import RecordEvent
 from pipeline.model import EffectKind
 from pipeline.ports import IndexDocument, SearchRequest
 from tests.archive import Archive, open_archive
@@ -116,7 +117,7 @@ def test_a_change_that_search_does_not_show_is_no_difference(archive: Archive) -
     record = archive.publish()
     dispatch.drain(archive.services)
     with archive.services.catalogue.write() as tx:
-        records.touch(tx, record.id)
+        records.tell(tx, RecordEvent.REWORD, [record.id], now=archive.clock())
         assert records.changes(tx, [record.id])[record.id] > record.change
     assert verified() == told(records=1, documents=1)
 
