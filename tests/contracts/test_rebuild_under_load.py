@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pipeline.ports import IndexDocument, SearchIndex, SearchRequest
+from pipeline.errors import Unavailable
+from pipeline.ingest.patience import Patience
+from pipeline.ports import IndexDocument, SearchIndex, SearchPage, SearchRequest
 from tests.contracts.indexes import Clockwork, Implementation
 from tests.index_corpus import indexed
 
@@ -65,7 +68,7 @@ def write_on(index: SearchIndex, catalogue: Catalogue, nth: int, stop: threading
         if stamp > 2:
             batch.append(IndexDocument(number - 3, 2, None))
         catalogue.put(*batch)
-        assert index.write(batch, at_once=True) == {}
+        assert Patience(60).insist(partial(index.write, batch, at_once=True)) == {}
         catalogue.note(*batch)
         number += 3
         stop.wait(0.2)
@@ -78,7 +81,7 @@ def edit_on(index: SearchIndex, catalogue: Catalogue, stop: threading.Event) -> 
         stamp += 1
         batch = [edition(number, stamp) for number in range(EDITED, EDITED + 100)]
         catalogue.put(*batch)
-        assert index.write(batch) == {}
+        assert Patience(60).insist(partial(index.write, batch)) == {}
         stop.wait(0.5)
 
 
@@ -88,12 +91,12 @@ def search_on(index: SearchIndex, catalogue: Catalogue, stop: threading.Event) -
     rounds = 0
     while not stop.is_set():
         known = catalogue.one_seen()
-        page = index.search(SearchRequest(f"id:{known.id} AND versions.index:[{known.version} TO *]"))
+        page = searched(index, SearchRequest(f"id:{known.id} AND versions.index:[{known.version} TO *]"))
         if known.body is None:
             assert page.ids == ()
         elif known.id <= STANDING or catalogue.documents[known.id].body is not None:
             assert page.ids == (known.id,)
-        page = index.search(standing)
+        page = searched(index, standing)
         assert (page.total, len(page.ids)) == (STANDING, 20)
         assert dict(page.facets["resource_type"]) == {"dataset": STANDING}
         rounds += 1
@@ -101,13 +104,25 @@ def search_on(index: SearchIndex, catalogue: Catalogue, stop: threading.Event) -
     return rounds
 
 
+def searched(index: SearchIndex, asked: SearchRequest) -> SearchPage:
+    """No search fails, but where the machine is so busy that a server does not answer for ten seconds."""
+    while True:
+        try:
+            return index.search(asked)
+        except Unavailable as away:
+            if "does not answer" not in away.message:
+                raise
+
+
 def rebuild(index: SearchIndex, catalogue: Catalogue) -> None:
-    with closing(index.begin_rebuild()) as fresh:
+    """As `pipeline.index.indexer` does it."""
+    patience = Patience(60)
+    with closing(patience.insist(index.begin_rebuild)) as fresh:
         last = 0
         while batch := catalogue.behind(last):
-            assert fresh.write(batch) == {}
+            assert patience.insist(partial(fresh.write, batch)) == {}
             last = batch[-1].id
-        fresh.finish_rebuild()
+        patience.insist(fresh.finish_rebuild)
 
 
 @pytest.mark.timeout(300)
