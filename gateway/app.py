@@ -66,6 +66,7 @@ from pipeline import wiring
 from pipeline.catalogue import secrets
 from pipeline.errors import Unavailable
 from pipeline.running import logs
+from pipeline.running.memory import given_back
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -186,7 +187,7 @@ def serve(settings: Settings, *, host: str, port: int, shares_port: bool = False
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logs.to_stderr()
     logs.keep_security_events(settings.home / "logs")
-    with wiring.open_services(settings) as services, suppress(KeyboardInterrupt):
+    with wiring.open_services(settings) as services, given_back(), suppress(KeyboardInterrupt):
         app = create_app(services)
         # Not before it can answer: those that share the port would take this one's connections meanwhile.
         with _listening(host, port, shares_port=shares_port) as listener:

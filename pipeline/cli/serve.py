@@ -26,6 +26,7 @@ from pipeline.flows.server import flow_environment, standing_server
 from pipeline.running import logs, processes
 from pipeline.running.home_lock import only_one
 from pipeline.running.loopback import LOOPBACK, http_url, is_bindable, keep_port, remembered_port
+from pipeline.running.memory import given_back
 from pipeline.running.supervisor import Child, Supervisor
 from pipeline.settings import Settings, load_settings
 
@@ -206,7 +207,7 @@ def dispatch() -> None:
         os.environ.update(flow_environment(server, settings.home))
         from pipeline.flows.deliver import dispatch_forever
 
-        with wiring.open_services(settings) as services:
+        with wiring.open_services(settings) as services, given_back():
             dispatch_forever(services, stop.is_set)
 
 
