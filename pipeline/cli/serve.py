@@ -19,8 +19,7 @@ import click
 from pipeline import wiring
 from pipeline.cli.console import operator, say
 from pipeline.compute import standalone, tuning
-from pipeline.compute.local import local_cluster
-from pipeline.compute.standing import announced, standing_address
+from pipeline.compute.standing import standing_address, standing_command
 from pipeline.errors import Unavailable
 from pipeline.flows.server import flow_environment, standing_server
 from pipeline.running import logs, processes
@@ -30,7 +29,6 @@ from pipeline.running.memory import given_back
 from pipeline.running.supervisor import Child, Supervisor
 from pipeline.settings import Settings, load_settings
 
-_POLL = 0.2  # seconds between looks at the workers
 _AWAY = 2.0  # seconds until a store or database that did not answer is asked again
 
 
@@ -242,15 +240,7 @@ def worker(workers: int | None, scheduler: str) -> None:
     number = workers or len(os.sched_getaffinity(0))
     if scheduler:
         _join(settings, scheduler, number)
-    stop = _stop_event()
-    with local_cluster(number, settings.home) as cluster, announced(settings.home, cluster.address):
-        say(f"workers at {cluster.address}")
-        while not stop.wait(_POLL):
-            if cluster.is_over():
-                raise Unavailable(
-                    "the scheduler of the workers is gone, and they with it",
-                    remedy="start the workers again; `headrace up` does so by itself",
-                )
+    _become(standing_command(number, settings.home))
 
 
 def _join(settings: Settings, scheduler: str, workers: int) -> NoReturn:

@@ -96,8 +96,8 @@ class DaskCompute:
         if standing := standing_address(home):
             return cls.connect(standing)
         with ExitStack() as closing:
-            cluster = closing.enter_context(local_cluster(workers or CPU_COUNT, home))
-            client = closing.enter_context(_client(cluster.address))
+            address = closing.enter_context(local_cluster(workers or CPU_COUNT, home))
+            client = closing.enter_context(_client(address))
             return cls(client, "this machine", closing.pop_all())
 
     @classmethod

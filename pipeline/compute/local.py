@@ -3,9 +3,8 @@
 import argparse
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.compute.owned import START_TIMEOUT, owned_cluster, serve
@@ -14,14 +13,6 @@ from pipeline.errors import Misconfigured
 from pipeline.running.loopback import LOOPBACK
 
 _URL = re.compile(r"local:(?:(?:\?workers=)?([1-9]\d{0,3}))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """A cluster of this machine that runs; `is_over` says whether its scheduler is gone."""
-
-    address: str
-    is_over: Callable[[], bool]
 
 
 def parse_local(url: str) -> int | None:
@@ -38,34 +29,44 @@ def parse_local(url: str) -> int | None:
 
 
 @contextmanager
-def local_cluster(workers: int, home: Path) -> Iterator[Local]:
-    """Run a scheduler and `workers` single-threaded worker processes, scratch and log below `home`. Raises
-    `Unavailable` where they do not start."""
-    log = home / "logs" / "workers.log"
-    arguments = ("--workers", str(workers), "--scratch", str(home / "scratch"), "--log", str(log))
-    with owned_cluster(__name__, *arguments, log=log) as owned:
-        yield Local(str(owned.said["address"]), owned.is_over)
+def local_cluster(workers: int, home: Path) -> Iterator[str]:
+    """Run `scheduler_and_workers` in a process apart; the scheduler's address. Raises `Unavailable` where they do not
+    start."""
+    arguments = ("--workers", str(workers), "--home", str(home))
+    with owned_cluster(__name__, *arguments, log=_log(home)) as said:
+        yield str(said["address"])
 
 
-def main() -> None:
-    """Run the cluster, say its address on stdout, and end when stdin does."""
-    # Here, because the process that only starts us does not need Dask.
+@contextmanager
+def scheduler_and_workers(workers: int, home: Path) -> Iterator[str]:
+    """Run a scheduler here, and `workers` single-threaded worker processes, scratch and log below `home`; the
+    scheduler's address. The environment is `tuning.environment()`. Raises `TimeoutError` where they do not start."""
+    # Here, because processes that only start such a cluster do not need Dask.
     from distributed import LocalCluster
 
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--workers", type=int, required=True)
-    parser.add_argument("--scratch", required=True)
-    parser.add_argument("--log", type=Path, required=True)
-    options = parser.parse_args()
     with LocalCluster(
         n_workers=0, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0", silence_logs=logging.WARNING
     ) as cluster:
         command = worker_command(
-            cluster.scheduler_address, "--host", LOOPBACK, "--local-directory", options.scratch
+            cluster.scheduler_address, "--host", LOOPBACK, "--local-directory", str(home / "scratch")
         )
-        with kept([command] * options.workers, options.log):
-            cluster.wait_for_workers(options.workers, timeout=START_TIMEOUT)
-            serve({"address": cluster.scheduler_address})
+        with kept([command] * workers, _log(home)):
+            cluster.wait_for_workers(workers, timeout=START_TIMEOUT)
+            yield cluster.scheduler_address
+
+
+def _log(home: Path) -> Path:
+    return home / "logs" / "workers.log"
+
+
+def main() -> None:
+    """Run the cluster, say its address on stdout, and end when stdin does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    options = parser.parse_args()
+    with scheduler_and_workers(options.workers, options.home) as address:
+        serve({"address": address})
 
 
 if __name__ == "__main__":

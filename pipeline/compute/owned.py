@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -26,22 +25,10 @@ START_TIMEOUT = 120.0
 STOP_TIMEOUT = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """A cluster that runs, and what it `said` when it began to."""
-
-    said: JsonObject
-    _process: processes.Process
-
-    def is_over(self) -> bool:
-        """Whether it has ended by itself, or somebody killed it."""
-        return processes.has_ended(self._process)
-
-
 @contextmanager
-def owned_cluster(module: str, *arguments: str, log: Path) -> Iterator[Owned]:
-    """Run `module`, whose main calls `serve`, for as long as the block lasts. Raises `Unavailable` where it does not
-    start."""
+def owned_cluster(module: str, *arguments: str, log: Path) -> Iterator[JsonObject]:
+    """Run `module`, whose main calls `serve`, for as long as the block lasts: what it said. Raises `Unavailable` where
+    it does not start."""
     process = processes.start(
         processes.python(module, *arguments),
         log=log,
@@ -50,7 +37,7 @@ def owned_cluster(module: str, *arguments: str, log: Path) -> Iterator[Owned]:
         stdout=subprocess.PIPE,
     )
     try:
-        yield Owned(_await_word(process, log), process)
+        yield _await_word(process, log)
     finally:
         _stop(process)
 

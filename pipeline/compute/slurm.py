@@ -101,8 +101,8 @@ def slurm_cluster(url: str, home: Path) -> Iterator[tuple[str, Mapping[str, str]
     """Run a scheduler beside us and submit the jobs; yields the scheduler's address, and what a client needs to speak
     TLS with it, as fields of Dask's `Security`. Raises `Unavailable` where SLURM does not take such jobs."""
     log = home / "logs" / "slurm.log"
-    with owned_cluster(__name__, url, str(home.absolute()), log=log) as owned:
-        yield owned.said["address"], owned.said["tls"]
+    with owned_cluster(__name__, url, str(home.absolute()), log=log) as said:
+        yield said["address"], said["tls"]
 
 
 def describe_partitions(jobs: SlurmJobs) -> str:
