@@ -1,17 +1,22 @@
 """What an operator can begin in Prefect's pages: which flows, with which forms, when by themselves, how many at once.
 
 One more is one more line of `DEPLOYMENTS`.
+
+    python -m pipeline.flows.deployments REPOSITORY
+
+registers them: what the forms are made of is more than half of what a runner would keep in memory for nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from prefect import Flow
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
@@ -51,12 +56,6 @@ DEPLOYMENTS = (
 )
 
 
-def register(client: SyncPrefectClient, repository_id: str) -> Mapping[UUID, Deployment]:
-    """Make every deployment of the repository known to Prefect, or bring it up to date there; by their ids. Several
-    repositories may share a server: their deployments bear their names."""
-    return {_register(client, one, repository_id): one for one in DEPLOYMENTS}
-
-
 def register_flow(client: SyncPrefectClient, flow: Flow[Any, Any], repository_id: str) -> UUID:
     """The same for one flow, which is one of `DEPLOYMENTS`."""
     [one] = [one for one in DEPLOYMENTS if one.flow is flow]
@@ -83,3 +82,19 @@ def _register(client: SyncPrefectClient, one: Deployment, repository_id: str) ->
     # What was changed there by hand stays: schedules, limits, whether it is paused.
     client.update_deployment(found.id, DeploymentUpdate(**details))
     return found.id
+
+
+def main(repository_id: str) -> None:
+    """Make every deployment of the repository known to Prefect, or bring it up to date there; what a runner has to know
+    of them goes to stdout, by their ids. Several repositories may share a server: their deployments bear their
+    names."""
+    with get_client(sync_client=True) as client:
+        offered = {
+            str(_register(client, one, repository_id)): {"verb": one.verb, "at_once": one.at_once}
+            for one in DEPLOYMENTS
+        }
+    sys.stdout.write(json.dumps(offered))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

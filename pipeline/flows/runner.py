@@ -6,8 +6,10 @@ was killed, or that ended with the runner, is begun anew, and goes on where it w
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +33,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Pending
 
 from pipeline.flows import api, run_files
-from pipeline.flows.deployments import Deployment, register
 from pipeline.flows.run_files import Orphan
 from pipeline.running import processes
 from pipeline.running.guardian import Guardian, guardian
@@ -62,7 +63,7 @@ def run_scheduled(settings: Settings, should_stop: Callable[[], bool]) -> None:
                         # One for all looks: to make it anew takes longer than to ask with it.
                         client = client or stack.enter_context(get_client(sync_client=True))
                         runner.look(client)
-                    except httpx.HTTPError as error:
+                    except (httpx.HTTPError, _NotRegistered) as error:
                         _LOG.warning("Prefect does not do what it is asked; trying again: %s", error)
                 runner.bury()
                 _rest(should_stop)
@@ -76,11 +77,23 @@ def _rest(should_stop: Callable[[], bool]) -> None:
         time.sleep(_SLICE)
 
 
+class _NotRegistered(Exception):
+    """The process that was to register the deployments has failed; its log is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """A deployment, as far as a runner has to know it (`deployments.Deployment`)."""
+
+    verb: str
+    at_once: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Under:
     """A run under way."""
 
-    deployment: Deployment
+    deployment: _Offered
     process: processes.Process
 
 
@@ -88,14 +101,14 @@ class _Under:
 class _Runner:
     settings: Settings
     watch: Guardian
-    deployments: Mapping[UUID, Deployment] = field(default_factory=dict)
+    deployments: Mapping[UUID, _Offered] = field(default_factory=dict)
     under_way: list[_Under] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)  # ids of all runs that a process was started for
 
     def look(self, client: SyncPrefectClient) -> None:
-        """Begin what is due, and say of what is over that it is. Raises `httpx.HTTPError`."""
+        """Begin what is due, and say of what is over that it is. Raises `httpx.HTTPError`, and `_NotRegistered`."""
         if not self.deployments:
-            self.deployments = register(client, self.settings.repository_id)
+            self.deployments = _registered(self.settings.repository_id)
         for run_id in run_files.orphaned(self.settings.home):
             with run_files.concluding(self.settings.home, run_id) as orphan:
                 if orphan is not None:
@@ -136,7 +149,7 @@ class _Runner:
                 return
             self._start(deployment, str(run.id), file)
 
-    def _start(self, deployment: Deployment, run_id: str, file: IO[str]) -> None:
+    def _start(self, deployment: _Offered, run_id: str, file: IO[str]) -> None:
         process = processes.start(
             processes.python("pipeline.flows.run_process", deployment.verb, run_id),
             log=self.settings.home / "logs" / "flow-runs.log",
@@ -190,6 +203,22 @@ class _Runner:
         processes.signal_group(one.process, signal.SIGKILL)
         one.process.wait()
         self.watch.forget(one.process.pid)
+
+
+def _registered(repository_id: str) -> Mapping[UUID, _Offered]:
+    """The deployments, which are registered now, by their ids. In a process of its own, which takes with it all that
+    forms of flows are made of: the flows, and what these import."""
+    registering = subprocess.run(  # noqa: S603 - our own program
+        processes.python("pipeline.flows.deployments", repository_id),
+        env=processes.environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if registering.returncode != 0:
+        raise _NotRegistered("the deployments could not be registered")
+    offered: Mapping[str, Mapping[str, Any]] = json.loads(registering.stdout)
+    return {UUID(one): _Offered(**known) for one, known in offered.items()}
 
 
 def _conclude(client: SyncPrefectClient, orphan: Orphan) -> None:

@@ -32,6 +32,15 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
     assert {"prefect", "fastapi", "starlette", "uvicorn", "distributed", "gateway"}.isdisjoint(loaded)
 
 
+def test_a_runner_keeps_no_flow_in_memory() -> None:
+    """What it has to know of flows a process of its own finds out, which ends: it would keep 50 MB for that."""
+    program = "import sys, pipeline.flows.runner; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=_CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"pipeline.flows.ingest", "pipeline.catalogue", "pyarrow", "sqlalchemy"}.isdisjoint(loaded)
+
+
 def test_no_module_is_longer_than_600_lines() -> None:
     """What is longer does two things."""
     modules = [path for top in ("pipeline", "gateway") for path in (_CHECKOUT / top).rglob("*.py")]
