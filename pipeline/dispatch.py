@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from pipeline.catalogue import Transaction, harvest, outbox
 from pipeline.catalogue.outbox import Claim
-from pipeline.errors import Corrupt, HeadraceError, Misconfigured, Unavailable
+from pipeline.errors import AskedToWait, Corrupt, HeadraceError, Misconfigured, Unavailable
 from pipeline.feeds.announce import announce
 from pipeline.index.extraction import extract
 from pipeline.index.indexer import index
@@ -225,7 +225,7 @@ def _put_off(
 ) -> None:
     is_parked = not error.retryable or claim.attempts + 1 >= _ATTEMPTS
     wait = min(_FIRST_WAIT * 2 ** min(claim.attempts, 12), _LONGEST_WAIT)
-    due = services.now() + wait
+    due = services.now() + (error.wait if isinstance(error, AskedToWait) else wait)
     outbox.put_off(
         tx, claim, owner=owner, due=due, error=error.message, remedy=error.remedy, parked=is_parked
     )

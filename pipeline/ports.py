@@ -321,12 +321,14 @@ class SearchIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DoiRequest:
-    """The state that a DOI shall be in. `metadata` is DataCite JSON (kernel 4), `url` its target."""
+    """The state that a DOI shall be in. `metadata` is DataCite JSON (kernel 4), `url` its target; where it `is_bare`
+    both stay as the registry has them."""
 
     doi: str
     state: DoiState
     url: str
     metadata: JsonObject
+    is_bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

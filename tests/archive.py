@@ -201,6 +201,13 @@ class Archive:
         return accession_id, record_id
 
 
+class Unsettled(Archive):
+    """Publishes, and leaves all that follows to a dispatcher."""
+
+    def _settle(self) -> None:
+        self.clock.move(seconds=1)
+
+
 def minimal_metadata() -> JsonObject:
     """A valid description."""
     return {

@@ -29,6 +29,7 @@ from infra.local.service import running
 from infra.local.versitygw import versitygw
 from pipeline.catalogue.engine import open_catalogue
 from pipeline.settings import StoreLocation
+from tests.doi_accounts import REFUSED, STRICT
 from tests.emptied import Databases
 from tests.migrated import add_catalogue
 from tests.reference import reference
@@ -237,7 +238,8 @@ DATACITE_ACCOUNTS = (
     ACCOUNT,
     Account("OTHER.REPO", "of others", ("10.9999",)),
     Account("IDLE.REPO", "of nobody", ("10.5072",), is_active=False),
-    Account("STRICT.REPO", "of the strict", ("10.8888",), domains="archive.example.org,*.pier.example"),
+    STRICT,
+    REFUSED,
 )
 
 

@@ -24,13 +24,20 @@ def hold(tx: Transaction) -> Pace:
 def lift(tx: Transaction, *, now: datetime) -> None:
     """The registry is asked at once, however it failed and whatever it wished."""
     resting = sa.or_(doi_pace.c.rests_until > now, doi_pace.c.failures > 0)
-    tx.execute(sa.update(doi_pace).where(resting).values(rests_until=now, failures=0))
+    tx.execute(sa.update(doi_pace).where(resting).values(rests_until=now, failures=0, probing_until=None))
 
 
 def keep(tx: Transaction, pace: Pace) -> None:
     """After `hold`."""
-    tx.execute(sa.update(doi_pace).values(due=pace.due, rests_until=pace.rests_until, failures=pace.failures))
+    tx.execute(
+        sa.update(doi_pace).values(
+            due=pace.due,
+            rests_until=pace.rests_until,
+            failures=pace.failures,
+            probing_until=pace.probing_until,
+        )
+    )
 
 
 def _pace(row: sa.Row[tuple[object, ...]]) -> Pace:
-    return Pace(row.due, row.rests_until, row.failures)
+    return Pace(row.due, row.rests_until, row.failures, row.probing_until)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -16,6 +16,7 @@ from pipeline.catalogue.dialects import insert_into
 from pipeline.catalogue.records import NEWEST_FIRST
 from pipeline.catalogue.tables import doi, outbox, record
 from pipeline.model import EffectKind
+from pipeline.pid.putting import UNTOUCHED, Putting
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class WantedDoi:
     external: bool = False
     seen: str | None = None
     seen_digest: str | None = None
+    putting: Putting = UNTOUCHED
 
 
 def want(tx: Transaction, dois: Sequence[WantedDoi]) -> None:
@@ -44,7 +46,8 @@ def want(tx: Transaction, dois: Sequence[WantedDoi]) -> None:
                     "wanted": one.wanted,
                     "external": one.external,
                 }
-                for one in dois
+                # In the order in which they are held: nobody waits in a circle.
+                for one in sorted(dois, key=lambda one: one.name)
             ],
         )
 
@@ -70,14 +73,48 @@ def of_concepts(tx: Transaction, concept_ids: Sequence[int]) -> list[WantedDoi]:
     return [_wanted(row) for row in rows]
 
 
+def hold(tx: Transaction, names: Collection[str]) -> dict[str, WantedDoi]:
+    """DOIs by name; nobody else changes them before the transaction ends. After `doi_rate.hold`."""
+    rows = tx.execute(sa.select(doi).where(doi.c.name.in_(names)).order_by(doi.c.name).with_for_update())
+    return {row.name: _wanted(row) for row in rows}
+
+
 def _wanted(row: sa.Row[Any]) -> WantedDoi:
+    putting = Putting(row.putter, row.put_digest, row.late_until, row.late_digest)
     return WantedDoi(
-        row.name, row.concept_id, row.record_id, row.wanted, row.external, row.seen, row.seen_digest
+        row.name,
+        row.concept_id,
+        row.record_id,
+        row.wanted,
+        row.external,
+        row.seen,
+        row.seen_digest,
+        putting,
     )
 
 
-def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: datetime) -> None:
-    """What the registry said: the state of each DOI, with the digest of what it was put to."""
+def note_putting(tx: Transaction, puttings: Mapping[str, Putting]) -> None:
+    """Who puts DOIs, or did, by name; to what they are put is not known then. After `hold`."""
+    if puttings:
+        tx.execute(
+            sa.update(doi).where(doi.c.name == sa.bindparam("b_name")),
+            [
+                {
+                    "b_name": name,
+                    "seen_digest": None,
+                    "putter": one.putter,
+                    "put_digest": one.digest,
+                    "late_until": one.late_until,
+                    "late_digest": one.late_digest,
+                }
+                for name, one in puttings.items()
+            ],
+        )
+
+
+def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str | None]], *, now: datetime) -> None:
+    """What the registry said: the state of each DOI, with the digest of what it was put to, where it is sure to
+    stay so."""
     if seen:
         tx.execute(
             sa.update(doi).where(doi.c.name == sa.bindparam("b_name")),
@@ -86,6 +123,12 @@ def note_seen(tx: Transaction, seen: Mapping[str, tuple[str, str]], *, now: date
                 for name, (state, digest) in seen.items()
             ],
         )
+
+
+def confirm(tx: Transaction, name: str, *, now: datetime) -> None:
+    """The registry still has it as it said last. Somebody may put it to something else just now: that is theirs to
+    note."""
+    tx.execute(sa.update(doi).where(doi.c.name == name).values(seen_at=now))
 
 
 def note_turn(tx: Transaction, record_id: int, *, now: datetime) -> None:

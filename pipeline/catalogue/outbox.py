@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.catalogue import Transaction
 from pipeline.catalogue.dialects import insert_into
-from pipeline.catalogue.tables import accession, outbox, record
+from pipeline.catalogue.tables import TO_BE_HIDDEN, accession, doi, outbox, record
 from pipeline.display import told
 from pipeline.model import EffectKind, RecordState
 
@@ -145,13 +145,41 @@ def claim(
     accession_id: str | None = None,
 ) -> list[Claim]:
     """Lease up to `limit` due effects of a kind, the longest waiting first: of one accession, or all but those of
-    accessions that a run works on and will bring about itself."""
-    due = _due(now, accession_id).where(outbox.c.kind == kind)
-    due = due.order_by(outbox.c.due, outbox.c.id).limit(limit).with_for_update(skip_locked=True)
+    accessions that a run works on and will bring about itself. Before any other those that register what was
+    withdrawn: it can be found until then."""
+    due = _due(now, accession_id)
+    claims: list[Claim] = []
+    if kind is EffectKind.REGISTER and (withdrawn := tx.execute(_TO_BE_HIDDEN).scalars().all()):
+        # By their ids and in no order: else all that waits would be looked at, one after the other.
+        claims = _lease(tx, due.where(outbox.c.id.in_(withdrawn)), owner, now + lease, limit)
+    if left := limit - len(claims):
+        in_turn = due.where(outbox.c.kind == kind).order_by(outbox.c.due, outbox.c.id)
+        claims += _lease(tx, in_turn, owner, now + lease, left)
+    return sorted(claims, key=lambda one: one.id)
+
+
+_TO_BE_HIDDEN = (
+    sa.select(outbox.c.id)
+    .where(
+        outbox.c.kind == EffectKind.REGISTER,
+        outbox.c.record_id.in_(
+            sa.select(record.c.id).where(
+                record.c.concept_id.in_(sa.select(doi.c.concept_id).where(sa.text(TO_BE_HIDDEN)))
+            )
+        ),
+    )
+    .limit(1000)
+)
+
+
+def _lease(
+    tx: Transaction, due: sa.Select[tuple[int]], owner: str, until: datetime, limit: int
+) -> list[Claim]:
+    due = due.limit(limit).with_for_update(skip_locked=True)
     leased = (
         sa.update(outbox)
         .where(outbox.c.id.in_(due.scalar_subquery() if tx.dialect.name == "sqlite" else due))
-        .values(lease_owner=owner, lease_until=now + lease)
+        .values(lease_owner=owner, lease_until=until)
         .returning(
             outbox.c.id,
             outbox.c.kind,
@@ -161,11 +189,10 @@ def claim(
             outbox.c.accession_id,
         )
     )
-    claims = [
+    return [
         Claim(row.id, EffectKind(row.kind), row.record_id, row.generation, row.attempts, row.accession_id)
         for row in tx.execute(leased)
     ]
-    return sorted(claims, key=lambda one: one.id)
 
 
 def renew(tx: Transaction, claims: Collection[Claim], *, owner: str, until: datetime) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from time import monotonic
@@ -130,11 +130,17 @@ class DataCiteRegistry:
         self._pool = ThreadPoolExecutor(IN_FLIGHT, "datacite")
 
     def put_many(self, requests: Sequence[DoiRequest]) -> Sequence[DoiOutcome]:
-        return list(self._pool.map(self._put, requests))
+        put = list(self._pool.map(self._put, requests))
+        # An account that may write nothing is told the same: who may write another's is no such.
+        may_write = any(one.fault in (None, DoiFault.REFUSED) for one, _ in put)
+        return [
+            replace(one, fault=DoiFault.REFUSED) if status == HTTPStatus.FORBIDDEN and may_write else one
+            for one, status in put
+        ]
 
     def get(self, doi: str) -> DoiSeen | None:
         answer = self._ask("GET", doi)
-        if answer.status == HTTPStatus.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND and answer.has_errors():
             return None
         if (fault := _fault(answer)) is not None:
             raise self._error(fault, answer)
@@ -169,34 +175,38 @@ class DataCiteRegistry:
 
     # ------------------------------------------------------------ one DOI
 
-    def _put(self, request: DoiRequest) -> DoiOutcome:
+    def _put(self, request: DoiRequest) -> tuple[DoiOutcome, int | None]:
+        """What came of it, and the status of the answer that it failed with."""
         seen: str | None = None
-        for event in _EVENTS[request.state]:
+        for event in ("hide",) if request.is_bare else _EVENTS[request.state]:
             try:
                 answer = self._sent(request, event)
             except Unavailable as away:
-                return DoiOutcome(request.doi, None, DoiFault.AWAY, away.message, away.remedy)
+                return DoiOutcome(request.doi, None, DoiFault.AWAY, away.message, away.remedy), None
             except Misconfigured as wrong:
-                return DoiOutcome(request.doi, None, DoiFault.LOCKED_OUT, wrong.message, wrong.remedy)
+                return DoiOutcome(request.doi, None, DoiFault.LOCKED_OUT, wrong.message, wrong.remedy), None
             if (fault := _fault(answer)) is not None:
-                return self._outcome(request, fault, answer)
+                return self._outcome(request, fault, answer), answer.status
             found = _attributes(answer, request.doi)
             if found is None:
-                return self._outcome(request, DoiFault.AWAY, answer)
+                return self._outcome(request, DoiFault.AWAY, answer), answer.status
             seen, _ = found
-            if seen == request.state:
-                return DoiOutcome(request.doi, request.state)
-        return DoiOutcome(
+            if seen == request.state or (request.is_bare and seen != DoiState.FINDABLE):
+                return DoiOutcome(request.doi, request.state), None
+        stays = DoiOutcome(
             request.doi,
             None,
             DoiFault.REFUSED,
             f"cannot go from {seen} to {request.state}",
             "nothing leads back to an earlier state: see at DataCite whether the DOI is what it should be",
         )
+        return stays, None
 
     def _sent(self, request: DoiRequest, event: str) -> _Answer:
-        described = {key: value for key, value in request.metadata.items() if key != "doi"}
-        attributes = {**_EMPTY, **described, "url": request.url} | ({"event": event} if event else {})
+        attributes: JsonObject = {"event": event} if event else {}
+        if not request.is_bare:
+            described = {key: value for key, value in request.metadata.items() if key != "doi"}
+            attributes |= {**_EMPTY, **described, "url": request.url}
         document = {"data": {"type": "dois", "attributes": attributes}}
         answer = self._ask("PUT", request.doi, document)
         if answer.status == HTTPStatus.CONFLICT:
@@ -269,7 +279,7 @@ class DataCiteRegistry:
                     f"{self._host} was asked too often",
                     "it is tried again; lower HEADRACE_DOI_RATE where others use the account, too",
                 )
-            case status if fault is DoiFault.LOCKED_OUT:
+            case status if 300 <= status < 400:
                 return f"{self._host} sends us elsewhere ({status})", "correct the host in HEADRACE_DOIS"
             case status if fault is DoiFault.AWAY:
                 said = "what is no answer" if 200 <= status < 300 else str(status)
@@ -299,6 +309,11 @@ class _Answer:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def has_errors(self) -> bool:
+        """Whether it is of DataCite, and no page of whatever stands before it."""
+        errors = self.document().get("errors")
+        return isinstance(errors, list) and bool(errors)
+
     def told(self) -> str:
         """What its `errors` say, in one line."""
         errors = self.document().get("errors")
@@ -317,8 +332,8 @@ class _Answer:
 
 
 def _fault(answer: _Answer) -> DoiFault | None:
-    """What a status means (DataCite's REST API, errors); None for success. 403 is of one DOI: other prefixes may be
-    ours all the same."""
+    """What an answer means (DataCite's REST API, errors); None for success. 403 is of one DOI, or of an account that
+    is not active."""
     match answer.status:
         case status if 200 <= status < 300:
             return None
@@ -326,11 +341,13 @@ def _fault(answer: _Answer) -> DoiFault | None:
             return DoiFault.BUSY
         case HTTPStatus.UNAUTHORIZED:
             return DoiFault.LOCKED_OUT
+        case HTTPStatus.FORBIDDEN if answer.has_errors():
+            return DoiFault.LOCKED_OUT
         case status if 300 <= status < 400:
             return DoiFault.LOCKED_OUT
         case status if status >= 500 or status in _PASSING or status == HTTPStatus.CONFLICT:
             return DoiFault.AWAY
-    return DoiFault.REFUSED
+    return DoiFault.REFUSED if answer.has_errors() else DoiFault.AWAY
 
 
 def _attributes(answer: _Answer, doi: str) -> tuple[str, JsonObject] | None:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import Unavailable
@@ -69,8 +70,10 @@ class LocalRegistry:
 
     def _put(self, database: sqlite3.Connection, request: DoiRequest) -> DoiOutcome:
         name = request.doi.lower()
-        row = database.execute("SELECT state FROM doi WHERE name = ?", (name,)).fetchone()
+        row = database.execute("SELECT state, url, metadata FROM doi WHERE name = ?", (name,)).fetchone()
         before = None if row is None else DoiState(row[0])
+        if request.is_bare and row is not None:
+            request = replace(request, url=row[1], metadata=json.loads(row[2]))
         if (before, request.state) not in _LEGAL:
             return DoiOutcome(
                 request.doi,

@@ -23,6 +23,8 @@ _BURST = timedelta(seconds=30)
 _FIRST_REST = timedelta(seconds=1)
 _LONGEST_REST = timedelta(minutes=5)
 _DOUBLED = 12
+PROBE = timedelta(minutes=2)
+"""For so long one request is waited for that tells whether a registry is there again; whoever sent it may be dead."""
 _NO_BOUND = 1_000_000
 # No request was ever due later, whatever the rate.
 _FARTHEST = 2 * WINDOW
@@ -31,17 +33,19 @@ _FARTHEST = 2 * WINDOW
 @dataclass(frozen=True, slots=True)
 class Pace:
     """`due` is when the next request would be, were all so far evenly spread; nothing is asked before `rests_until`.
-    `failures` counts the groups of requests, one after the other, of which none was answered."""
+    `failures` counts the groups of requests, one after the other, of which none was answered; the one that tells
+    whether the registry is there again is under way until `probing_until` at most."""
 
     due: datetime
     rests_until: datetime
     failures: int = 0
+    probing_until: datetime | None = None
 
 
 def room(pace: Pace, rate: int, now: datetime) -> int:
     """Requests that may be made now, of so many in five minutes; 0: no bound. Of a registry that failed the last time
-    one, which tells whether it is there again."""
-    if now < rests_until(pace, now):
+    one, which tells whether it is there again, and no other before that is answered."""
+    if now < rests_until(pace, now) or _is_probed(pace, now):
         return 0
     return min(_room(pace, rate, now), 1 if pace.failures else _NO_BOUND)
 
@@ -57,6 +61,8 @@ def _room(pace: Pace, rate: int, now: datetime) -> int:
 
 def granted(pace: Pace, requests: int, rate: int, now: datetime) -> Pace:
     """As it is once so many are made."""
+    if pace.failures:
+        pace = replace(pace, probing_until=now + PROBE)
     if not rate:
         return pace
     due = now + WINDOW if _is_ahead(pace, now) else max(pace.due, now)
@@ -71,7 +77,8 @@ def after(pace: Pace, now: datetime, *, answered: bool, wait: timedelta | None =
     if wait is not None:
         rest = max(rest, wait)
     until = rests_until(pace, now)
-    return replace(pace, failures=failures, rests_until=max(until, now + rest) if rest else until)
+    until = max(until, now + rest) if rest else until
+    return replace(pace, failures=failures, rests_until=until, probing_until=None)
 
 
 def rests_until(pace: Pace, now: datetime) -> datetime:
@@ -81,6 +88,10 @@ def rests_until(pace: Pace, now: datetime) -> datetime:
 
 def _is_ahead(pace: Pace, now: datetime) -> bool:
     return pace.due > now + _FARTHEST
+
+
+def _is_probed(pace: Pace, now: datetime) -> bool:
+    return pace.probing_until is not None and now < pace.probing_until <= now + 2 * PROBE
 
 
 def _step(rate: int) -> timedelta:

@@ -315,7 +315,7 @@ class _Reconciliation:
         with self._services.catalogue.write() as tx:
             asking.heed_answer(tx, self._services, answered=True)
             if is_right:
-                dois.note_seen(tx, {name: (str(one.request.state), one.digest)}, now=now)
+                dois.confirm(tx, name, now=now)
                 return
             dois.doubt(tx, name, now=now)
             if not outbox.wanted(tx, EffectKind.REGISTER, [one.record_id], parked=True):

@@ -100,6 +100,20 @@ def test_effects_of_some_records_are_released(works: Catalogue) -> None:
         assert outbox.wanted(tx, EFFECT, {11, 12, 13}, parked=False) == {11}
 
 
+def test_what_was_withdrawn_is_claimed_first(works: Catalogue) -> None:
+    """With all that registers its work, however long others wait; until it is hidden."""
+    lease = timedelta(minutes=5)
+    with works.write() as tx:
+        outbox.want(tx, [(EFFECT, 21)], now=NOW - timedelta(days=1))
+        outbox.want(tx, [(EFFECT, 12), (EFFECT, 11)], now=NOW)
+        first = outbox.claim(tx, EFFECT, now=NOW, owner="a", lease=lease, limit=2)
+        assert {one.record_id for one in first} == {11, 12}
+        outbox.give_back(tx, first, owner="a")
+        dois.note_seen(tx, {"10.5072/a.12": (REGISTERED, None)}, now=NOW)
+        [next_] = outbox.claim(tx, EFFECT, now=NOW, owner="a", lease=lease, limit=1)
+        assert next_.record_id == 21
+
+
 def test_those_who_ask_at_once_are_granted_no_more_than_one(catalogue: Catalogue) -> None:
     """However many they are, together they get what one would."""
 

@@ -168,9 +168,65 @@ def test_what_is_refused_says_which_field(registry: DataCiteRegistry) -> None:
 
 def test_others_dois_are_refused(registry: DataCiteRegistry) -> None:
     """Which says nothing of our own."""
-    outcome = put(registry, replace(WANTED, doi="10.9999/a"))
-    assert (outcome.fault, "prefix" in outcome.remedy) == (DoiFault.REFUSED, True)
-    assert put(registry).seen is DoiState.FINDABLE
+    refused, taken = registry.put_many([replace(WANTED, doi="10.9999/a"), WANTED])
+    assert (refused.fault, "prefix" in refused.remedy) == (DoiFault.REFUSED, True)
+    assert taken.seen is DoiState.FINDABLE
+
+
+def test_an_account_that_may_write_nothing_is_no_dois_fault(account: DataCiteAccount) -> None:
+    """DataCite answers as for others' DOIs: all of them, or the only one."""
+    idle = replace(account, repository="IDLE.REPO", password="of nobody")
+    many = [replace(WANTED, doi=f"10.5072/archive.{at}") for at in range(8)]
+    with closing(DataCiteRegistry(idle)) as registry:
+        outcomes = [*registry.put_many(many), *registry.put_many(many[:1])]
+    assert {one.fault for one in outcomes} == {DoiFault.LOCKED_OUT}
+    assert all("active" in one.remedy for one in outcomes)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_what_stands_before_datacite_refuses_nothing(status: int) -> None:
+    """A page is no answer of DataCite's, whatever its status; nor does it tell that there is no such DOI."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            body = b"<html>Access denied</html>"
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        account = DataCiteAccount(f"http://127.0.0.1:{server.server_port}", "A.B", "secret", "10.5072")
+        with closing(DataCiteRegistry(account)) as registry:
+            outcome = put(registry)
+            with pytest.raises(Unavailable):
+                registry.describe()
+        server.shutdown()
+        thread.join()
+    assert (outcome.fault, "<" in outcome.reason) == (DoiFault.AWAY, False)
+
+
+def test_who_is_hidden_alone_stays_as_described(registry: DataCiteRegistry) -> None:
+    """Whatever is wrong with what it would be described by now; what is not there is no more than a draft."""
+    bare = replace(WANTED, state=DoiState.REGISTERED, metadata={}, url="", is_bare=True)
+    put(registry)
+    assert put(registry, bare).seen is DoiState.REGISTERED
+    seen = registry.get(WANTED.doi)
+    assert seen is not None
+    assert (seen.url, seen.metadata["titles"]) == (WANTED.url, METADATA["titles"])
+    assert put(registry, replace(bare, doi="10.5072/archive.2")).seen is DoiState.REGISTERED
+    unknown = registry.get("10.5072/archive.2")
+    assert unknown is not None
+    assert unknown.state is DoiState.DRAFT
 
 
 def test_who_is_not_let_in_is_told_so(account: DataCiteAccount, datacite_control: Control) -> None:

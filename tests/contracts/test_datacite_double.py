@@ -12,6 +12,7 @@ import pytest
 
 from infra.local.datacite import ACCOUNT, Control, datacite
 from infra.local.service import running
+from tests.doi_accounts import STRICT
 from tests.reference import reference
 
 DOI = "10.5072/archive.1"
@@ -144,7 +145,7 @@ def test_who_may_do_what(web: httpx.Client, datacite_url: str) -> None:
 
 def test_urls_are_of_the_accounts_domains(datacite_url: str) -> None:
     """Where it has any."""
-    auth = ("STRICT.REPO", "of the strict")
+    auth = (STRICT.id, STRICT.password)
     with httpx.Client(base_url=datacite_url, auth=auth, trust_env=False) as strict:
         for url, is_taken in (
             (URL, True),

@@ -13,6 +13,7 @@ from pipeline.catalogue import doi_rate
 from pipeline.cli.console import Exit
 from tests.archive import open_archive
 from tests.command import Instance as Command
+from tests.doi_accounts import REFUSED
 from tests.instance import write_record
 
 
@@ -61,8 +62,8 @@ def test_what_is_parked_is_told_apart(
 ) -> None:
     """In a list of its own, among all, and after comparing, which does not try it again; `status` names the command
     that does."""
-    elsewhere = registry_url(datacite_url).replace(ACCOUNT.prefixes[0], "10.7777")
-    command = opened(tmp_path / "home", elsewhere, prefect, password=ACCOUNT.password)
+    elsewhere = registry_url(datacite_url, REFUSED)
+    command = opened(tmp_path / "home", elsewhere, prefect, password=REFUSED.password)
     [own, concept] = command.run("dois", "list", "--parked", "--json").report["items"]
     assert (own["parked"], own["record"], own["remedy"]) == (True, concept["record"], concept["remedy"])
     assert [one["doi"] for one in command.run("dois", "list", "--all", "--json").report["items"]] == [

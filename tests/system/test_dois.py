@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from infra.local.datacite import ACCOUNT, Control, registry_url
-from pipeline import codec, dispatch, publication
+from pipeline import codec, dispatch, publication, wiring
 from pipeline.catalogue import outbox
 from pipeline.catalogue.outbox import Parked
 from pipeline.errors import Interrupted, Unavailable
@@ -21,7 +21,9 @@ from pipeline.model import EffectKind, Record
 from pipeline.pid.doi import concept_doi, version_doi
 from pipeline.pid.reconcile import Difference, Reconciled, reconcile
 from pipeline.ports import SearchRequest
-from tests.archive import BASE_URL, Archive, open_archive, rewrite
+from pipeline.settings import Settings
+from tests.archive import BASE_URL, Archive, Unsettled, open_archive, rewrite
+from tests.doi_accounts import REFUSED, STRICT
 
 RATE = 100_000
 
@@ -37,6 +39,11 @@ def open_at(home: Path, url: str, rate: int = RATE, **settings: object) -> Any:
     return open_archive(
         home, dois=registry_url(url), dois_password=ACCOUNT.password, doi_rate=rate, **settings
     )
+
+
+def open_refused(home: Path, url: str) -> Any:
+    """One whose DOIs are refused."""
+    return open_archive(home, dois=registry_url(url, REFUSED), dois_password=REFUSED.password, doi_rate=0)
 
 
 def of(archive: Archive, record: Record) -> tuple[str, str]:
@@ -171,13 +178,12 @@ def test_what_datacite_never_takes_is_parked_with_cause_and_remedy(
     tmp_path: Path, datacite_url: str, datacite_control: Control
 ) -> None:
     """And keeps nobody else from theirs."""
-    url = registry_url(datacite_url).replace("10.5072", "10.7777")
-    with open_archive(tmp_path, dois=url, dois_password=ACCOUNT.password, doi_rate=0) as archive:
-        assert archive.services.repository.doi_prefix == "10.7777"
+    with open_refused(tmp_path, datacite_url) as archive:
+        assert archive.services.repository.doi_prefix == REFUSED.prefixes[0]
         record = archive.publish(files={"a": b"a"})
         [one] = parked(archive)
     assert (one.kind, one.record_id) == (EffectKind.REGISTER, record.id)
-    assert "10.7777" in one.error
+    assert "domain settings" in one.error
     assert "headrace dois retry" in one.remedy
     assert datacite_control.dois() == {}
 
@@ -189,6 +195,75 @@ def test_wrong_credentials_are_nobodys_fault_but_the_operators(tmp_path: Path, d
     ) as archive:
         archive.publish(files={"a": b"a"})
         assert (parked(archive), are_waiting(archive)) == ([], 1)
+
+
+def test_an_account_that_is_not_active_parks_nothing(tmp_path: Path, datacite_url: str) -> None:
+    """Once it is active all of it comes about; until then one request at a time tells."""
+    idle = registry_url(datacite_url).replace(ACCOUNT.id, "IDLE.REPO")
+    with open_archive(tmp_path, dois=idle, dois_password="of nobody", doi_rate=0) as archive:
+        for _ in range(9):
+            archive.publish(files={"a": b"a"})
+            archive.clock.move(minutes=5)
+        assert (parked(archive), are_waiting(archive)) == ([], 9)
+
+
+def test_what_is_withdrawn_is_hidden_though_it_cannot_be_described(
+    archive: Archive, datacite_control: Control
+) -> None:
+    """By our own rules; its effect is parked all the same, and nothing is asked in vain."""
+    record = archive.publish(files={"a": b"a"})
+    spoil(archive, record)
+    asked = datacite_control.counts()["requests"]
+    archive.withdraw(record)
+    assert [one.record_id for one in parked(archive)] == [record.id]
+    assert {state for state, _ in datacite_control.dois().values()} == {"registered"}
+    assert datacite_control.counts()["requests"] == asked + 2
+    assert reconciled(archive) == []
+
+
+@pytest.mark.parametrize("rate", [10, RATE])
+def test_what_is_withdrawn_is_hidden_though_its_description_is_refused(
+    tmp_path: Path, datacite_url: str, datacite_control: Control, rate: int
+) -> None:
+    """By DataCite; also where nothing more may be asked in between."""
+    strict = {"dois": registry_url(datacite_url, STRICT), "dois_password": STRICT.password, "doi_rate": rate}
+    with open_archive(tmp_path, **strict) as archive:
+        record = archive.publish(files={"a": b"a"})
+        settle(archive)
+    moved = Settings(home=tmp_path, base_url="https://new.example.org", **strict)  # type: ignore[arg-type]
+    with wiring.open_services(moved, now=archive.clock) as services:
+        later = Archive(services, archive.clock)
+        later.withdraw(record)
+        settle(later)
+        assert [one.record_id for one in parked(later)] == [record.id]
+    assert {state for state, _ in datacite_control.dois().values()} == {"registered"}
+
+
+def settle(archive: Archive) -> None:
+    """Put what there was no room for."""
+    for _ in range(10):
+        archive.clock.move(minutes=1)
+        dispatch.drain(archive.services)
+
+
+def test_what_is_withdrawn_is_hidden_before_all_that_waits(
+    tmp_path: Path, datacite_url: str, datacite_control: Control
+) -> None:
+    """However little may be asked."""
+    with open_at(tmp_path, datacite_url, rate=10) as archive:
+        record = archive.publish(files={"a": b"a"})
+        settle(archive)
+        unsettled = Unsettled(archive.services, archive.clock)
+        for _ in range(20):
+            unsettled.publish(files={"a": b"a"})
+        unsettled.withdraw(record)
+        archive.clock.move(minutes=1)
+        for _ in range(3):
+            dispatch.drain(archive.services)
+            archive.clock.move(minutes=1)
+        states = datacite_control.dois()
+        assert [states[doi][0] for doi in of(archive, record)] == ["registered", "registered"]
+        assert are_waiting(archive) >= 20
 
 
 def test_no_more_is_asked_than_the_rate_allows(
@@ -222,13 +297,6 @@ def test_retry_after_is_obeyed_by_everybody(archive: Archive, datacite_control: 
     dispatch.drain(archive.services)
     assert {state for state, _ in datacite_control.dois().values()} == {"findable"}
     assert len(datacite_control.dois()) == 4
-
-
-class Unsettled(Archive):
-    """Publishes, and leaves all that follows to a dispatcher."""
-
-    def _settle(self) -> None:
-        self.clock.move(seconds=1)
 
 
 def test_nothing_else_waits_for_a_slow_registry(
@@ -434,8 +502,7 @@ def test_what_is_parked_stays_so_until_somebody_releases_it(
     tmp_path: Path, datacite_url: str, datacite_control: Control
 ) -> None:
     """Comparing does not try again what nobody has mended."""
-    url = registry_url(datacite_url).replace("10.5072", "10.7777")
-    with open_archive(tmp_path, dois=url, dois_password=ACCOUNT.password, doi_rate=0) as archive:
+    with open_refused(tmp_path, datacite_url) as archive:
         archive.publish(files={"a": b"a"})
         asked = datacite_control.counts()["requests"]
         assert reconciled(archive) == []
@@ -457,11 +524,16 @@ def test_a_refused_edit_stays_parked(archive: Archive, datacite_control: Control
     assert datacite_control.counts()["calls"][other] == 5
 
 
-def refuse_edit(archive: Archive, record: Record) -> None:
-    """Edit a record to what DataCite does not take."""
+def spoil(archive: Archive, record: Record) -> None:
+    """Describe it as DataCite does not take it."""
     described = archive.record(record.id).description
     untitled = replace(described, metadata={**described.metadata, "title": ""})
     rewrite(archive, record.id, description=codec.description_to_json(untitled))
+
+
+def refuse_edit(archive: Archive, record: Record) -> None:
+    """Edit a record to what DataCite does not take."""
+    spoil(archive, record)
     with archive.services.catalogue.write() as tx:
         outbox.want(tx, [(EffectKind.REGISTER, record.id)], now=archive.clock())
     dispatch.drain(archive.services)

@@ -1,6 +1,7 @@
 """The catalogue's tables. Invariants stand here as constraints, where no code can skip them."""
 
 from pipeline.catalogue.tables.archive import (
+    TO_BE_HIDDEN,
     concept,
     doi,
     earlier_content,
@@ -44,6 +45,7 @@ from pipeline.catalogue.tables.running import doi_pace, mail, outbox, secret, se
 from pipeline.catalogue.tables.sharing import access_grant, inquiry, share_link
 
 __all__ = [
+    "TO_BE_HIDDEN",
     "Utc",
     "access_grant",
     "accession",

@@ -189,6 +189,9 @@ event = sa.Table(
     sa.Column("detail", sa.JSON, nullable=False),
 )
 
+# A database takes an index for a question that is in the words of the index.
+TO_BE_HIDDEN = "wanted = 'registered' AND (seen IS NULL OR seen <> 'registered')"
+
 doi = sa.Table(
     "doi",
     metadata,
@@ -199,6 +202,18 @@ doi = sa.Table(
     sa.Column("wanted", sa.Text, nullable=False),
     sa.Column("seen", sa.Text),
     sa.Column("seen_at", Utc),
-    # Of all that it was put to when the registry said so.
+    # Of all that it was put to when the registry said so; nobody knows it while it is put.
     sa.Column("seen_digest", sa.Text),
+    # See `pipeline.pid.putting`.
+    sa.Column("putter", sa.Text),
+    sa.Column("put_digest", sa.Text),
+    sa.Column("late_until", Utc),
+    sa.Column("late_digest", sa.Text),
+    # These are few, and looked for each time before any other.
+    sa.Index(
+        "ix_doi_to_be_hidden",
+        "concept_id",
+        sqlite_where=sa.text(TO_BE_HIDDEN),
+        postgresql_where=sa.text(TO_BE_HIDDEN),
+    ),
 )

@@ -51,6 +51,7 @@ doi_pace = sa.Table(
     sa.Column("due", Utc, nullable=False),
     sa.Column("rests_until", Utc, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("probing_until", Utc),
     sa.CheckConstraint("id = 1", name="only_one"),
 )
 

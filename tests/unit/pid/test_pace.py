@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.pid.pace import SLACK, WINDOW, Pace, after, granted, rests_until, room
+from pipeline.pid.pace import PROBE, SLACK, WINDOW, Pace, after, granted, rests_until, room
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -94,3 +94,16 @@ def test_a_clock_that_was_ahead_holds_nobody_up(rate: int) -> None:
     assert room(then, rate, NOW + WINDOW + timedelta(minutes=2)) > 0
     resting = after(ahead, NOW, answered=False, wait=timedelta(minutes=7))
     assert rests_until(resting, NOW) == NOW + timedelta(minutes=7)
+
+
+def test_one_at_a_time_tells_whether_a_registry_is_there_again() -> None:
+    """However many ask; the next once it was answered, or whoever sent it is dead."""
+    away = after(FRESH, NOW, answered=False)
+    now = away.rests_until
+    assert room(away, 600, now) == 1
+    probing = granted(away, 1, 600, now)
+    assert room(probing, 600, now + PROBE - timedelta(seconds=1)) == 0
+    assert room(probing, 600, now + PROBE) == 1
+    assert room(after(probing, now, answered=True), 600, now) > 1
+    still = after(probing, now, answered=False)
+    assert room(still, 600, still.rests_until) == 1
