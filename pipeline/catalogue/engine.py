@@ -30,6 +30,7 @@ _POSTGRESQL_MOST = 40
 # Whoever writes when the log has grown to so many pages (16 MiB) brings them into the database, while others wait: the
 # longer the log, the more often a page was changed that is then written once.
 _GROWTH = "wal_autocheckpoint=4096"
+_READ_ONLY = "25006"  # after a failover, or while it recovers (PostgreSQL, error codes)
 _MIGRATION_LOCK = 0x48656164  # one number for all processes: "Head"
 
 
@@ -120,9 +121,17 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             field="HEADRACE_DATABASE",
             remedy="use sqlite:///path or postgresql+psycopg://user@host/name",
         )
-    return sa.create_engine(
+    engine = sa.create_engine(
         url, pool_pre_ping=True, pool_size=_POSTGRESQL_KEPT, max_overflow=_POSTGRESQL_MOST - _POSTGRESQL_KEPT
     )
+
+    @sa.event.listens_for(engine, "handle_error")
+    def leave(context: sa.ExceptionContext) -> None:
+        # It answers a ping, and is not the server to write to any more: the next connection may find that one.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
+
+    return engine
 
 
 def alembic_config() -> Config:

@@ -519,3 +519,14 @@ def test_any_commit_changes_the_state_of_a_catalogue(catalogue: Catalogue, datab
             failing(others, lambda tx: identifiers.allot(tx, 1))
         others.ping()
         assert catalogue.state() == seen
+
+
+def test_a_server_that_became_read_only_is_away_and_left(postgres_catalogue: str) -> None:
+    """After a failover connections lead to what is a standby by now: the next one is made anew."""
+    with closing(open_catalogue(postgres_catalogue)) as catalogue:
+        with catalogue.write() as tx:
+            tx.execute(sa.text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+        with pytest.raises(Unavailable, match="read-only"), catalogue.write() as tx:
+            tx.execute(sa.text("UPDATE doi_pace SET failures = 1"))
+        with catalogue.write() as tx:
+            assert tx.execute(sa.text("UPDATE doi_pace SET failures = 0")).rowcount == 1
