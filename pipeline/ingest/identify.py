@@ -21,14 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-# The engine's Go runtime reads these when it is loaded. It is called by one thread at a time, so a second processor
-# of its own, and collecting garbage after every few files, only cost. Signatures take 70 MiB; what garbage once took
-# besides is kept. The closer it all comes to the limit, the more often garbage is collected: 96 MiB cost 2 % of the
-# engine's time, 88 MiB would cost 19 %.
-os.environ.setdefault("GOMAXPROCS", "1")
-os.environ.setdefault("GOGC", "400")
-os.environ.setdefault("GOMEMLIMIT", "96MiB")
-
 import pygfried
 
 from pipeline.model import UNIDENTIFIED, Identification
