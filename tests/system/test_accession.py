@@ -83,8 +83,10 @@ def test_the_same_collection_from_another_place_is_unchanged(
 
 
 def test_changed_bytes_make_a_new_version(instance: Instance, source: Path) -> None:
-    """A new DOI under the same concept; the old version stays, and both know of each other."""
+    """A new DOI under the same concept; the old version stays, and both know of each other. What outputs show of the
+    old one has changed."""
     [first, _] = instance.ingest(source)["records"]
+    before = instance.record(first["id"])
     write_record(source / "harbour", {"readings.csv": b"time,level\n0,9.9\n"})
     document = instance.ingest(source)
     [second] = document["records"]
@@ -92,6 +94,7 @@ def test_changed_bytes_make_a_new_version(instance: Instance, source: Path) -> N
     assert (second["concept_id"], second["concept_doi"]) == (first["concept_id"], first["concept_doi"])
     old, new = instance.record(first["id"]), instance.record(second["id"])
     assert (old.is_latest, new.is_latest) == (False, True)
+    assert old.change > before.change
     assert instance.files(first["id"]) == TIDES
     assert instance.files(second["id"])["readings.csv"] == b"time,level\n0,9.9\n"
     assert ("IsNewVersionOf", first["doi"]) in relations(instance, second["doi"])
