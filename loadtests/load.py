@@ -39,7 +39,10 @@ from loadtests.sources import make_small
 from loadtests.users import Asked
 from loadtests.watching import Watch, command, processor_seconds
 from pipeline import wiring
+from pipeline.catalogue import outbox
 from pipeline.catalogue import records as catalogue
+from pipeline.model import EffectKind
+from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.store.root import preferred_algorithm
 
@@ -256,14 +259,16 @@ def _collection(load: Load) -> Path:
 def upload(load: Load) -> Iterator[Figure]:
     block = os.urandom(_BLOCK)
     seconds = {name: list[float]() for name in ("md5", preferred_algorithm())}
-    took = list[float]()
+    took, at_once = list[float](), list[float]()
     with client(load.url, load.token) as asking:
         bucket = draft(asking, "A large file")["links"]["bucket"]
     for number in range(load.rounds):
+        _await_examined(load)
         # In turn, for the machine may be faster at one time than at another.
         for name, each in seconds.items():
             each.append(_digest(name, block, load.mib))
         took.append(_put(load, f"{bucket}/{number}.bin", block))
+        at_once.append(_put(load, f"{bucket}/{number}-next.bin", block))
     digests = {name: _middle(each) for name, each in seconds.items()}
     yield Figure(
         f"upload of {load.mib:,} MiB: wall ÷ its slower digest alone",
@@ -272,13 +277,15 @@ def upload(load: Load) -> Iterator[Figure]:
         1.3,
         "lower",
         load.how(
-            "PUT into the bucket, from the first byte to the answer, durable, by a client on the same cores"
+            "PUT into the bucket, from the first byte to the answer, durable, by a client on the same cores, "
+            "once all that came before was looked into"
         ),
         cache="warm",
         digests=_digests(),
         beside={
             **{f"{name} alone": f"{each:.2f} s" for name, each in digests.items()},
             **{f"upload {number}": f"{each:.2f} s" for number, each in enumerate(took, 1)},
+            "while the file before is looked into": ", ".join(f"{each:.2f} s" for each in at_once),
         },
     )
 
@@ -418,16 +425,34 @@ def errors(load: Load) -> Iterator[Figure]:
 
 def _await_search(load: Load) -> None:
     """Wait until search has what the catalogue has. Raises `SystemExit` where it never does."""
+
+    def missing(services: Services) -> str:
+        with services.catalogue.read() as tx:
+            published = catalogue.count(tx)
+        found = services.index.count()
+        return "" if found == published else f"search has {found:,} of {published:,} records"
+
+    _await_none(load, missing)
+
+
+def _await_examined(load: Load) -> None:
+    """Wait until every file was looked into. Raises `SystemExit` where that never is so."""
+
+    def unexamined(services: Services) -> str:
+        with services.catalogue.read() as tx:
+            waiting = sum(one.due for one in outbox.waiting(tx) if one.kind is EffectKind.EXAMINE)
+        return f"files of {waiting:,} records wait to be looked into" if waiting else ""
+
+    _await_none(load, unexamined)
+
+
+def _await_none(load: Load, told: Callable[[Services], str]) -> None:
+    """Wait until nothing is told any more. Raises `SystemExit` with what is told where that takes too long."""
     with wiring.open_services(Settings(home=load.home)) as services:
         deadline = time.monotonic() + _PATIENCE
-        while True:
-            with services.catalogue.read() as tx:
-                published = catalogue.count(tx)
-            found = services.index.count()
-            if found == published:
-                return
+        while found := told(services):
             if time.monotonic() > deadline:
-                raise SystemExit(f"search has {found:,} of {published:,} records")
+                raise SystemExit(found)
             time.sleep(1)
 
 
