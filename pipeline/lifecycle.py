@@ -94,7 +94,8 @@ _RECORD_STEPS: dict[tuple[RecordState | None, RecordEvent], tuple[RecordState, t
     (RecordState.PUBLISHED, RecordEvent.PURGE): (RecordState.PUBLISHED, _ALL),
     # Of a withdrawn record nobody sees a file; its object tells of the purge.
     (RecordState.WITHDRAWN, RecordEvent.PURGE): (RecordState.WITHDRAWN, (EffectKind.PRESERVE,)),
-    # What formats its files have, by which nothing is searched for; its object tells of them once it is whole.
+    # What formats its files have, which search goes by only where their text is read; its object tells of them once
+    # it is whole.
     (RecordState.PUBLISHED, RecordEvent.EXAMINE): (
         RecordState.PUBLISHED,
         (EffectKind.REGISTER, EffectKind.ANNOUNCE),

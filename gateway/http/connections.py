@@ -79,13 +79,16 @@ class Connection(H11Protocol):
 
     def lend(self) -> Loan | None:
         """What is still to come of the body, but for its end, which is h11's. None where that is little or cannot be
-        known, or the application has not taken yet what came before. For the event loop, which reads nothing until
-        `take_back`."""
+        known, the application has not taken yet what came before, or there is no descriptor left. For the event loop,
+        which reads nothing until `take_back`."""
         reader = self._in_the_middle()
         if reader is None or reader._remaining <= _LARGE or self.cycle.body or self.transport.is_closing():
             return None
+        try:
+            descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+        except OSError:
+            return None
         self.flow.pause_reading()
-        descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
         self._loan = Loan(socket.socket(fileno=descriptor), reader._remaining - 1)
         return self._loan
 

@@ -200,12 +200,12 @@ def _request(question: Question, facets: Sequence[str]) -> SearchRequest:
 
 def meant(services: Services, found: Found) -> Question | None:
     """What may have been meant by a question that found little and has words that no record has; None where search went
-    away, for whoever asks has had an answer."""
+    away or cannot be asked that, for whoever asks has had an answer."""
 
     def texts(ids: Sequence[int]) -> Iterator[Sequence[str]]:
         return map(_spoken, described(services, Found(found.question, len(ids), tuple(ids))))
 
-    with suppress(Unavailable, Misconfigured):
+    with suppress(Unavailable, Misconfigured, Rejected):
         asked = _request(found.question, ())
         if (better := spelling.meant(services.index, asked, found.total, texts)) is not None:
             return replace(found.question, q=better, page=1)

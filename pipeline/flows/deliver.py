@@ -46,7 +46,8 @@ _AWAY = 5.0  # seconds until a database that did not answer is asked again
 @flow(
     name="deliver",
     description="Preserve, register, index and announce what was published or changed, and send mails: whatever is "
-    "due. The dispatcher does so by itself, run after run; search, mails and DOIs of DataCite it sees to beside that.",
+    "due. The dispatcher does so by itself, run after run; search, mails, texts of files and DOIs of DataCite it sees "
+    "to beside that.",
     validate_parameters=False,
     persist_result=False,
 )

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import Final
 
@@ -34,9 +33,10 @@ def read(blocks: Iterable[bytes], most: int) -> str:
             stdout=told,
         )
         processes.put_behind(process)
-        with suppress(subprocess.TimeoutExpired):
+        try:
             process.wait(SECONDS)
-        processes.signal_group(process, signal.SIGKILL)
-        process.wait()
+        except subprocess.TimeoutExpired:
+            processes.signal_group(process, signal.SIGKILL)
+            process.wait()
         told.seek(0)
         return tidied(told.read(most * BYTES_PER_CHARACTER).decode(errors="ignore"))[:most]

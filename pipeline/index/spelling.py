@@ -31,6 +31,8 @@ FEW: Final = 10
 Texts: TypeAlias = Callable[[Sequence[int]], Iterable[Sequence[str]]]
 """From ids of records to what everybody may read of each: titles, keywords, names, descriptions."""
 
+_MOST_LOOKED_AT: Final = 8
+"""Words of a question, each of which costs a search."""
 _MOST_WORDS: Final = 3
 _SHORTEST, _LONGEST = 4, 40
 """Letters of words that are looked at: to shorter ones too many others are near."""
@@ -63,7 +65,7 @@ def meant(index: SearchIndex, request: SearchRequest, total: int, texts: Texts) 
 
 def _unknown(index: SearchIndex, request: SearchRequest) -> list[str]:
     """Words that were asked for in no field and that no record has."""
-    found = dict.fromkeys(word for word in _asked_words(request.query) if _is_looked_at(word))
+    found = islice(dict.fromkeys(filter(_is_looked_at, _asked_words(request.query))), _MOST_LOOKED_AT)
     scope = SearchRequest(all_versions=request.all_versions)
     unknown = (word for word in found if not _total(index, replace(scope, query=f'"{word}"')))
     return list(islice(unknown, _MOST_WORDS))

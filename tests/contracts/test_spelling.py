@@ -60,3 +60,15 @@ def test_a_word_of_what_others_may_not_see_is_never_told(corpus: SearchIndex) ->
     for query in ("embargoedd", "secrett"):
         found = spelling.meant(corpus, SearchRequest(query), 0, told)
         assert found is None or words(found)[0] not in ("embargoed", "secret")
+
+
+@pytest.mark.parametrize(("known", "is_told"), [(7, True), (8, False)])
+def test_of_a_long_question_the_first_words_are_looked_at(
+    index: SearchIndex, known: int, is_told: bool
+) -> None:
+    """Each costs a search, which anybody may cause."""
+    title = "alpha bravo charlie delta echo foxtrot golf hotel gauge"
+    index.write([indexed(1, title=title)], at_once=True)
+    begin = " ".join(title.split()[:known])
+    found = spelling.meant(index, SearchRequest(f"{begin} guage"), 0, lambda _: [[title]])
+    assert found == (f"{begin} gauge" if is_told else None)

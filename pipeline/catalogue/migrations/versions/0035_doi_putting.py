@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034"
-down_revision = "0040"
+revision = "0035"
+down_revision = "0034"
 
 _TIME = sa.DateTime(timezone=True)
 
