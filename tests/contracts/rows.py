@@ -168,3 +168,12 @@ def upload_of(tx: Transaction, file_id: int) -> OpenUpload:
     """What the part ledger has of a file."""
     row = tx.execute(sa.select(tables.upload).where(tables.upload.c.file_id == file_id)).one()
     return OpenUpload(row.place, row.upload_id, row.begun)
+
+
+def add_two_records(tx: Transaction) -> None:
+    """Records 2, of files a and b, and 3, of c; a and c are of the same bytes."""
+    add_accession(tx)
+    for record_id, files in ((2, {"a": "d1", "b": "d2"}), (3, {"c": "d1"})):
+        deposit_id = add_deposit(tx, record_id, concept_id=record_id + 1000)
+        take_in(tx, deposit_id, files)
+        publish(tx, [deposit_id])

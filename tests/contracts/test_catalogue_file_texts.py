@@ -20,11 +20,7 @@ LARGEST = 1_000
 def tx(catalogue: Catalogue) -> Iterator[Transaction]:
     """With two records that have a file in common, all of them text."""
     with catalogue.write() as opened:
-        rows.add_accession(opened)
-        for record_id, files in ((2, {"a": "d1", "b": "d2"}), (3, {"c": "d1"})):
-            deposit_id = rows.add_deposit(opened, record_id, concept_id=record_id + 1000)
-            rows.take_in(opened, deposit_id, files)
-            rows.publish(opened, [deposit_id])
+        rows.add_two_records(opened)
         call(opened, mime="text/plain")
         yield opened
 

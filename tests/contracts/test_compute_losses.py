@@ -213,15 +213,21 @@ def test_workers_come_back_when_their_scheduler_does(tmp_path: Path) -> None:
     wait_until(lambda: not any(alive(pid) for pid in pids[0] | pids[1] if pid), 5)
 
 
+@contextmanager
+def standing_worker(home: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
+    """`headrace worker` with one worker, and the processes that it has started."""
+    command = processes.python("pipeline", "worker", "--workers", "1")
+    environment = processes.environment({"HEADRACE_HOME": str(home)})
+    with processes.start(command, log=log, env=environment) as worker:
+        wait_until(lambda: standing_address(home) is not None)
+        yield worker, psutil.Process(worker.pid).children(recursive=True)
+
+
 def test_workers_of_an_instance_end_with_their_scheduler(tmp_path: Path) -> None:
     """Where the process of `headrace worker` is killed, which is their scheduler's, no worker is left, and nobody is
     sent to the scheduler that was."""
     home = tmp_path / "home"
-    command = processes.python("pipeline", "worker", "--workers", "1")
-    environment = processes.environment({"HEADRACE_HOME": str(home)})
-    with processes.start(command, log=tmp_path / "log", env=environment) as worker:
-        wait_until(lambda: standing_address(home) is not None)
-        children = psutil.Process(worker.pid).children(recursive=True)
+    with standing_worker(home, tmp_path / "log") as (worker, children):
         assert len(children) == 2  # the worker, and the guardian
         worker.kill()
     assert standing_address(home) is None
@@ -231,11 +237,7 @@ def test_workers_of_an_instance_end_with_their_scheduler(tmp_path: Path) -> None
 def test_headrace_worker_ends_in_order(tmp_path: Path) -> None:
     """SIGTERM ends the workers with it."""
     home = tmp_path / "home"
-    command = processes.python("pipeline", "worker", "--workers", "1")
-    environment = processes.environment({"HEADRACE_HOME": str(home)})
-    with processes.start(command, log=tmp_path / "log", env=environment) as worker:
-        wait_until(lambda: standing_address(home) is not None)
-        children = psutil.Process(worker.pid).children(recursive=True)
+    with standing_worker(home, tmp_path / "log") as (worker, children):
         processes.ask_to_end(worker)
         assert worker.wait(30) == 0
     assert standing_address(home) is None
